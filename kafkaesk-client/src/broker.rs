@@ -1,0 +1,131 @@
+//! The seam between what the contract asks and who answers: Apache Kafka (`kafka/`) or memory (`memory/`).
+//!
+//! Nothing here creates a topic by asking for it (decisions.md 11).
+
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use kafkaesk_core::{Headers, TopicName};
+use kafkaesk_schema::LogRecord;
+
+use crate::{
+    ClientError,
+    consumer::{Consumer, ConsumerSpec},
+    publisher::Delivery,
+};
+
+/// A boxed future; none of these calls is on the hot path.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What metadata says of one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicInfo {
+    /// The whole topic name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: u32,
+    /// The replication factor of partition 0.
+    pub replication_factor: u16,
+}
+
+/// What metadata says of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    /// Every topic that we may see.
+    pub topics: BTreeMap<String, TopicInfo>,
+    /// How many brokers.
+    pub brokers: usize,
+    /// librdkafka's mock cluster (`dev`): no admin calls, auto-creation allowed, partition 0 is the log.
+    pub is_dev: bool,
+}
+
+/// A topic to create.
+#[derive(Clone, Debug)]
+pub struct TopicSpec {
+    /// The whole topic name.
+    pub topic: TopicName,
+    /// How many partitions.
+    pub partitions: u32,
+    /// The replication factor.
+    pub replication_factor: u16,
+    /// Topic settings: `retention.ms`, `cleanup.policy`, …
+    pub config: BTreeMap<String, String>,
+}
+
+/// A record on its way out. Owned, so that it can wait for room.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The topic.
+    pub topic: TopicName,
+    /// A fixed partition, or by key.
+    pub partition: Option<i32>,
+    /// The key's bytes.
+    pub key: Option<Bytes>,
+    /// The envelope.
+    pub value: Bytes,
+    /// Headers.
+    pub headers: Headers,
+    /// Milliseconds since the Unix epoch; now if absent.
+    pub timestamp: Option<i64>,
+}
+
+/// Why a record was not taken.
+#[derive(Debug)]
+pub enum SendError {
+    /// The queue's bound is reached: wait for [`Broker::room`] and send this again.
+    Full(Outgoing),
+    /// It will never be taken.
+    Refused(ClientError),
+}
+
+/// Who answers.
+pub trait Broker: fmt::Debug + Send + Sync + 'static {
+    /// Fresh metadata of all topics, asked through a consumer handle.
+    fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>>;
+
+    /// Creates a topic; `false` if it was there already (it is then left as it is). Returns once every broker's
+    /// metadata that we can see knows it.
+    fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>>;
+
+    /// A topic's settings; `None` where DescribeConfigs is denied or not answered.
+    fn topic_config<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, ClientError>>;
+
+    /// Partition 0 of a log topic, read committed, from the first record to the end seen at the call.
+    /// An absent topic is an empty log.
+    fn read_log<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>>;
+
+    /// Appends to partition 0 of a log topic with acks=all, whatever the settings say.
+    fn append_log<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        key: Bytes,
+        value: Bytes,
+    ) -> BoxFuture<'a, Result<(), ClientError>>;
+
+    /// The newest record's value of any partition of a topic, if there is one (decisions.md 19).
+    fn last_value<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>>;
+
+    /// Queues a record without waiting. The answer resolves when the brokers have it.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    fn send(&self, record: Outgoing) -> Result<Delivery, SendError>;
+
+    /// Resolves when a record of this size may be taken again. Neither sleeps nor spins.
+    fn room(&self, bytes: usize) -> BoxFuture<'_, ()>;
+
+    /// Resolves when everything queued before the call is answered, or fails after `timeout`.
+    fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>>;
+
+    /// Starts a consumer: with a group, or without one (reads every partition, commits nothing, leaves nothing behind).
+    fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>>;
+}

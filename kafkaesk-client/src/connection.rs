@@ -1,0 +1,67 @@
+//! A connection: settings, a broker and what we know of its contract. Cheap to clone; everything else starts here.
+
+use std::sync::Arc;
+
+use crate::{ClientError, Publisher, Settings, broker::Broker, catalog::Catalog};
+
+/// One process's connection to one cluster.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    settings: Settings,
+    broker: Arc<dyn Broker>,
+    catalog: Catalog,
+}
+
+impl Connection {
+    /// Connects to Apache Kafka; returns after a broker answered.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] within `connect_timeout`, [`ClientError::Authentication`], [`ClientError::Setting`].
+    pub async fn open(settings: &Settings) -> Result<Self, ClientError> {
+        let broker = crate::kafka::connect(settings).await?;
+        Ok(Self::with_broker(settings.clone(), broker))
+    }
+
+    /// A broker of its own in memory, for tests.
+    pub fn in_memory(settings: Settings) -> Self {
+        let broker = crate::memory::MemoryBroker::new();
+        Self::with_broker(settings, Arc::new(broker))
+    }
+
+    /// Over any broker.
+    pub fn with_broker(settings: Settings, broker: Arc<dyn Broker>) -> Self {
+        let catalog = Catalog::new(settings.clone(), broker.clone());
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                broker,
+                catalog,
+            }),
+        }
+    }
+
+    /// The settings that it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> &Arc<dyn Broker> {
+        &self.inner.broker
+    }
+
+    /// Schemas and bindings.
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// A publisher over this connection.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::over(self.clone())
+    }
+}

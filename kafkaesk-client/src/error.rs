@@ -1,0 +1,214 @@
+//! What can go wrong between us and Kafka: each names the thing and the remedy.
+
+use std::time::Duration;
+
+use kafkaesk_core::{NameError, SchemaId, SchemaName, StreamId, TopicName};
+use kafkaesk_schema::{DocumentError, Violation};
+use thiserror::Error;
+
+/// The underlying library's error, boxed so that its type does not leak.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Everything that connecting, publishing, reading and bookkeeping can answer with.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No broker answered in time.
+    #[error(
+        "no Kafka broker answered at {servers} within {waited:?}: {reason}; check `kafka-servers` and that the broker is up"
+    )]
+    Unreachable {
+        /// As configured, comma separated.
+        servers: String,
+        /// How long was waited.
+        waited: Duration,
+        /// librdkafka's last word.
+        reason: String,
+    },
+    /// Wrong credentials or mechanism.
+    #[error(
+        "{servers} refused the credentials: {reason}; check `security.protocol` and the `sasl.*` settings in `kafka-settings`"
+    )]
+    Authentication {
+        /// As configured.
+        servers: String,
+        /// The broker's words.
+        reason: String,
+    },
+    /// An ACL is missing.
+    #[error(
+        "not allowed: {operation} on {resource}; grant it with an ACL (contract/README.md lists what each operation needs)"
+    )]
+    Unauthorized {
+        /// Kafka's name of the operation: Read, Write, Create, Describe, DescribeConfigs.
+        operation: &'static str,
+        /// `topic shop.orders`, `group billing`, `cluster`.
+        resource: String,
+    },
+    /// A name that Kafka or the contract refuses.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The version is not in the log.
+    #[error("schema {id} is not in {topic}; {remedy}")]
+    UnknownSchema {
+        /// What was asked for.
+        id: SchemaId,
+        /// Its log.
+        topic: TopicName,
+        /// The command that would push it, or the versions that there are.
+        remedy: String,
+    },
+    /// A null value withdrew the version.
+    #[error("schema {id} was withdrawn in {topic}; publish a later version")]
+    WithdrawnSchema {
+        /// What was asked for.
+        id: SchemaId,
+        /// Its log.
+        topic: TopicName,
+    },
+    /// Another document already stands for this version.
+    #[error(
+        "schema {id} is already in {topic} with another document, and schemas are constant; give yours a new version\n{diff}"
+    )]
+    SchemaConflict {
+        /// The version.
+        id: SchemaId,
+        /// Its log.
+        topic: TopicName,
+        /// `-` what the log holds, `+` what was pushed.
+        diff: String,
+    },
+    /// A document is no schema.
+    #[error("schema {id}: {source}")]
+    Document {
+        /// The version.
+        id: SchemaId,
+        /// What is wrong and where.
+        source: DocumentError,
+    },
+    /// The stream belongs to another schema.
+    #[error(
+        "stream {stream} is bound to schema {bound}, not to {given}; one stream carries one schema: publish {given} to another stream"
+    )]
+    BoundElsewhere {
+        /// The stream.
+        stream: StreamId,
+        /// What it is bound to.
+        bound: SchemaName,
+        /// What was published.
+        given: SchemaName,
+    },
+    /// The event breaks its schema; nothing was sent.
+    #[error(
+        "the event does not fit {schema}; nothing was published{}",
+        list(violations)
+    )]
+    Invalid {
+        /// The schema.
+        schema: SchemaId,
+        /// The stream it was for.
+        stream: StreamId,
+        /// Every broken rule.
+        violations: Vec<Violation>,
+    },
+    /// The data is no JSON that the contract takes; nothing was sent.
+    #[error("the event for {stream} is malformed; nothing was published: {message}")]
+    Malformed {
+        /// The stream it was for.
+        stream: StreamId,
+        /// What and where.
+        message: String,
+    },
+    /// The stream does not exist and may not be created.
+    #[error("stream {stream} does not exist (topic {topic}); {remedy}")]
+    NoStream {
+        /// The stream.
+        stream: StreamId,
+        /// Its topic.
+        topic: TopicName,
+        /// The command or the setting.
+        remedy: String,
+    },
+    /// Kafka cannot hold both names.
+    #[error(
+        "topic {topic} cannot be created beside {existing}: Kafka takes names that differ only in `.` and `_` for one; choose another stream id"
+    )]
+    Collision {
+        /// The new name.
+        topic: TopicName,
+        /// The one that is there.
+        existing: String,
+    },
+    /// A bookkeeping topic has settings that endanger the contract.
+    #[error(
+        "topic {topic} has {found}, the contract needs {needed}; mend it with kafka-configs.sh before going on"
+    )]
+    LogSettings {
+        /// The topic.
+        topic: TopicName,
+        /// `cleanup.policy=compact, …`
+        found: String,
+        /// What it must be.
+        needed: String,
+    },
+    /// Larger than the producer or the broker takes.
+    #[error(
+        "the event for {topic} is too large ({bytes} bytes): {reason}; raise `message.max.bytes` in kafka-settings and the topic's `max.message.bytes`, or send less"
+    )]
+    TooLarge {
+        /// The topic.
+        topic: TopicName,
+        /// The value's length.
+        bytes: usize,
+        /// Who refused.
+        reason: String,
+    },
+    /// A publish that failed for certain: the record is not in the log.
+    #[error("publishing to {topic} failed, the record was not written: {reason}")]
+    NotDelivered {
+        /// The topic.
+        topic: TopicName,
+        /// librdkafka's word.
+        reason: String,
+    },
+    /// A publish of which nobody knows: the record may be in the log.
+    #[error("publishing to {topic} timed out, the record may or may not be written: {reason}")]
+    DeliveryUnknown {
+        /// The topic.
+        topic: TopicName,
+        /// librdkafka's word.
+        reason: String,
+    },
+    /// A setting that cannot be used.
+    #[error("{0}")]
+    Setting(String),
+    /// Anything else that Kafka answered.
+    #[error("{action} failed: {source}")]
+    Kafka {
+        /// What was being done, to what.
+        action: String,
+        /// librdkafka's word.
+        source: Source,
+    },
+    /// The connection was closed while this waited.
+    #[error("the connection to Kafka is closed")]
+    Closed,
+}
+
+fn list(violations: &[Violation]) -> String {
+    violations
+        .iter()
+        .map(|v| {
+            format!(
+                "\n  {}: {}   (rule {})",
+                if v.pointer.is_empty() {
+                    "(root)"
+                } else {
+                    &v.pointer
+                },
+                v.message,
+                v.rule
+            )
+        })
+        .collect()
+}

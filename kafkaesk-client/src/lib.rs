@@ -1,0 +1,22 @@
+//! Publish and read Apache Kafka under the kafkaesk contract.
+//!
+//! The one crate that names rdkafka, and nothing of it in its public types.
+
+extern crate self as kafkaesk_client;
+
+pub mod broker;
+pub mod catalog;
+pub mod connection;
+pub mod consumer;
+pub mod error;
+mod kafka;
+pub mod memory;
+pub mod publisher;
+pub mod settings;
+
+pub use connection::Connection;
+pub use error::ClientError;
+pub use kafkaesk_core as core;
+pub use kafkaesk_schema as schema;
+pub use publisher::{Delivery, Publisher, Receipt};
+pub use settings::Settings;

@@ -1,0 +1,81 @@
+//! Settings: what every client needs to know. Plain data; reading files is `settings::load` (feature `settings`).
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kafkaesk_core::TopicPrefix;
+
+/// librdkafka properties, by role. Values are text, as librdkafka takes them.
+#[derive(Clone, Debug, Default)]
+pub struct KafkaSettings {
+    /// For every client that knows the property.
+    pub common: BTreeMap<String, String>,
+    /// For consumers only; beats `common`.
+    pub consumer: BTreeMap<String, String>,
+    /// For producers only; beats `common`.
+    pub producer: BTreeMap<String, String>,
+}
+
+/// How to reach Kafka and how to behave there.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// `host:port` of the bootstrap brokers. Default `localhost:9092`.
+    pub kafka_servers: Vec<String>,
+    /// Before every topic. Default empty.
+    pub topic_prefix: TopicPrefix,
+    /// Before every consumer group. Default empty.
+    pub group_prefix: String,
+    /// For topics that we create. Default min(brokers, 3).
+    pub replication_factor: Option<u16>,
+    /// For streams that we create and nobody declared. Default 7.
+    pub partitions: u32,
+    /// Register absent versions of Rust event types. Default true.
+    pub auto_register: bool,
+    /// Create and bind streams at first publish. Default true.
+    pub auto_create_streams: bool,
+    /// A stored version that differs from a type's own document is an error at start, not a warning. Default false.
+    pub strict: bool,
+    /// How long the first answer of a broker may take. Default 10 s.
+    pub connect_timeout: Duration,
+    /// Bounds a publish with the brokers gone. Default 120 s.
+    pub delivery_timeout: Duration,
+    /// Bounds the drain at shutdown. Default 25 s, under Kubernetes' 30.
+    pub shutdown_timeout: Duration,
+    /// How often patterns look for new topics. Default 2 s.
+    pub discovery_interval: Duration,
+    /// Any librdkafka property.
+    pub kafka_settings: KafkaSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            kafka_servers: vec!["localhost:9092".into()],
+            topic_prefix: TopicPrefix::default(),
+            group_prefix: String::new(),
+            replication_factor: None,
+            partitions: 7,
+            auto_register: true,
+            auto_create_streams: true,
+            strict: false,
+            connect_timeout: Duration::from_secs(10),
+            delivery_timeout: Duration::from_secs(120),
+            shutdown_timeout: Duration::from_secs(25),
+            discovery_interval: Duration::from_secs(2),
+            kafka_settings: KafkaSettings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults, towards these bootstrap brokers (comma separated).
+    pub fn new(kafka_servers: &str) -> Self {
+        Self {
+            kafka_servers: kafka_servers
+                .split(',')
+                .map(|s| s.trim().to_owned())
+                .collect(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A span of time as users write it: `"24h"`, `"7d"`, or a number of seconds.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Why a text is no span of time.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is no span of time; write seconds as a number, or a whole number with `ms`, `s`, `m`, `h`, `d` or `w`, as in \"24h\""
+)]
+pub struct SpanError(pub String);
+
+/// Reads `"24h"`, `"7d"`, `"250ms"`, `"3600"` (seconds).
+///
+/// # Errors
+/// [`SpanError`] for anything else, or a span of more than `i64::MAX` milliseconds.
+pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
+    let refused = || SpanError(text.to_owned());
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| refused())?;
+    let millis: u64 = match unit.trim() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 604_800_000,
+        _ => return Err(refused()),
+    };
+    let total = number
+        .checked_mul(millis)
+        .filter(|total| i64::try_from(*total).is_ok())
+        .ok_or_else(refused)?;
+    Ok(Duration::from_millis(total))
+}
+
+/// Writes the shortest text that [`parse_span`] reads back: `7d`, `90m`, `1500ms`.
+pub fn format_span(span: Duration) -> String {
+    let millis = span.as_millis();
+    for (unit, size) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+    ] {
+        if millis != 0 && millis % size == 0 {
+            return format!("{}{unit}", millis / size);
+        }
+    }
+    format!("{millis}ms")
+}

@@ -1,0 +1,121 @@
+//! Event types: what `#[derive(Event)]` and `#[derive(Events)]` write, and what can be written by hand.
+
+use std::time::Duration;
+
+use kafkaesk_core::{SchemaId, SchemaName};
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use crate::{Document, DocumentError};
+
+/// A type that is one version of one schema.
+///
+/// Usually derived; by hand it needs a name, a version and a document.
+pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {
+    /// The schema's name.
+    const NAME: &'static str;
+    /// The version that publishing writes.
+    const VERSION: u32;
+    /// Streams to create ahead, bound to this schema's name.
+    const STREAMS: &'static [&'static str] = &[];
+    /// The retention of streams that this program creates.
+    const RETENTION: Option<Duration> = None;
+
+    /// The type's own document: schemars' *deserialize* contract, or `schema = "file"`.
+    ///
+    /// # Errors
+    /// [`DocumentError`] when a hand-written document is no schema.
+    fn document() -> Result<Document, DocumentError>;
+
+    /// Which versions of its name reading takes; default all (decisions.md 1).
+    fn accepts(_version: u32) -> bool {
+        true
+    }
+}
+
+/// What a program must know of one event type, without its type.
+#[derive(Clone, Debug)]
+pub struct EventSchema {
+    /// `Name:version`.
+    pub id: SchemaId,
+    /// The type's own document.
+    pub document: Document,
+    /// Streams to create ahead.
+    pub streams: Vec<String>,
+    /// Their retention.
+    pub retention: Option<Duration>,
+}
+
+impl EventSchema {
+    /// Of one event type.
+    ///
+    /// # Errors
+    /// [`DocumentError`] when name, version or document are not usable.
+    pub fn of<T: Event>() -> Result<Self, DocumentError> {
+        let malformed = |e: String| DocumentError::Malformed(e);
+        let name = SchemaName::new(T::NAME).map_err(|e| malformed(e.to_string()))?;
+        Ok(Self {
+            id: SchemaId::new(name, T::VERSION).map_err(|e| malformed(e.to_string()))?,
+            document: T::document()?,
+            streams: T::STREAMS.iter().map(|s| (*s).to_owned()).collect(),
+            retention: T::RETENTION,
+        })
+    }
+}
+
+/// Why a message's data did not become the handler's type.
+#[derive(Debug, Clone, Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The schema id is none that the type takes.
+    #[error("schema {schema} is none of {wanted}")]
+    Schema {
+        /// What the message carries.
+        schema: String,
+        /// What the type takes.
+        wanted: String,
+    },
+    /// The data does not deserialize.
+    #[error("the data does not fit {type_name}: {message}")]
+    Data {
+        /// The Rust type.
+        type_name: &'static str,
+        /// serde's words, with line and column.
+        message: String,
+    },
+}
+
+/// A handler argument that takes one or several schemas: every [`Event`], and enums with `#[derive(Events)]`.
+pub trait Events: Sized + Send + 'static {
+    /// Whether this type takes the schema id.
+    fn takes(name: &str, version: u32) -> bool;
+
+    /// Decodes data of a schema id that [`Events::takes`] took.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    fn decode(name: &str, version: u32, data: &[u8]) -> Result<Self, DecodeError>;
+
+    /// Every schema that it takes, for registration.
+    ///
+    /// # Errors
+    /// [`DocumentError`].
+    fn schemas() -> Result<Vec<EventSchema>, DocumentError>;
+}
+
+impl<T: Event> Events for T {
+    fn takes(name: &str, version: u32) -> bool {
+        name == T::NAME && T::accepts(version)
+    }
+
+    fn decode(_name: &str, _version: u32, data: &[u8]) -> Result<Self, DecodeError> {
+        serde_json::from_slice(data).map_err(|e| DecodeError::Data {
+            type_name: std::any::type_name::<T>(),
+            message: e.to_string(),
+        })
+    }
+
+    fn schemas() -> Result<Vec<EventSchema>, DocumentError> {
+        Ok(vec![EventSchema::of::<T>()?])
+    }
+}
