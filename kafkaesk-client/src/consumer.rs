@@ -72,6 +72,12 @@ pub enum ConsumerEvent {
 pub struct RevokeAck(pub(crate) oneshot::Sender<Commits>);
 
 impl RevokeAck {
+    /// An acknowledgement and the side that waits for it, for whoever implements [`crate::broker::Broker`].
+    pub fn new() -> (Self, oneshot::Receiver<Commits>) {
+        let (sender, receiver) = oneshot::channel();
+        (Self(sender), receiver)
+    }
+
     /// Lets the partitions go after committing these.
     pub fn release(self, commits: Commits) {
         let _ = self.0.send(commits);
@@ -82,6 +88,14 @@ impl RevokeAck {
 pub trait ConsumerControl: fmt::Debug + Send + Sync {
     /// Commits without waiting; a failure is logged and retried with the next commit.
     fn commit(&self, commits: Commits);
+
+    /// Stops fetching these partitions, without blocking. What is in the event stream already still arrives, so a
+    /// reader that pauses everything can read on, within the stream's bound, and never misses a `Revoked`.
+    /// A partition that is not ours (any more) is ignored; a newly assigned one is never paused.
+    fn pause(&self, sources: &[Arc<Source>]);
+
+    /// Fetches these partitions again, from behind the last record that entered the event stream.
+    fn resume(&self, sources: &[Arc<Source>]);
 
     /// Commits, leaves the group, ends the stream. Resolves when it is done.
     fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>>;
@@ -95,6 +109,12 @@ pub struct Consumer {
 }
 
 impl Consumer {
+    /// A consumer from its parts, for whoever implements [`crate::broker::Broker`]. The channel's bound should be
+    /// [`EVENT_BOUND`].
+    pub fn new(events: mpsc::Receiver<ConsumerEvent>, control: Arc<dyn ConsumerControl>) -> Self {
+        Self { events, control }
+    }
+
     /// The next event; `None` after the end. Cancel safe.
     pub async fn next(&mut self) -> Option<ConsumerEvent> {
         self.events.recv().await
