@@ -1,2 +1,52 @@
-//! Being built.
-fn main() {}
+//! `cargo xtask`: a chore's name goes in, its exit status comes out. Never part of what is shipped.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod cargo;
+mod local;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own chores")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Runs every check and every test, fast ones first; finds or starts the Kafka that they need
+    Test(test::TestArgs),
+    /// Checks the house rules that no other tool checks
+    Tidy,
+    /// Keeps a local Kafka for daily work
+    Kafka {
+        #[command(subcommand)]
+        action: local::Action,
+    },
+    /// Measures against other clients on a real Kafka
+    Bench(bench::BenchArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().chore {
+        Chore::Test(args) => test::run(&args),
+        Chore::Tidy => tidy::run(),
+        Chore::Kafka { action } => local::run(&action),
+        Chore::Bench(args) => bench::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

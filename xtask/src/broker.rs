@@ -1,0 +1,331 @@
+//! One Apache Kafka of our own: properties and files go in, a running broker comes out, by Docker or from its jars.
+//! Ends with its handle. Never used for the shared server that a person names.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command,
+    kafka::{IMAGE, docker, jars},
+    paths,
+};
+
+const CLUSTER_ID: &str = "5L6g3nShT-eMCtK--X86sw";
+const START_LIMIT: Duration = Duration::from_secs(90);
+const STARTED: &str = "Kafka Server started";
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct BrokerSpec {
+    /// Its container's name, and its folder's.
+    pub name: String,
+    /// `server.properties`; `{dir}` stands for the folder that holds `files`.
+    pub properties: BTreeMap<String, String>,
+    /// Ports to publish on loopback, the same inside and outside.
+    pub ports: Vec<u16>,
+    /// Files beside the properties: name and content.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl BrokerSpec {
+    /// One node, KRaft, one plain listener for clients at `127.0.0.1:port`.
+    pub fn plain(name: &str, port: u16) -> Result<Self> {
+        let controller = free_port()?;
+        let pairs = [
+            ("process.roles", "broker,controller".to_owned()),
+            ("node.id", "1".to_owned()),
+            (
+                "controller.quorum.voters",
+                format!("1@localhost:{controller}"),
+            ),
+            (
+                "listeners",
+                format!("PLAINTEXT://:{port},CONTROLLER://:{controller}"),
+            ),
+            (
+                "advertised.listeners",
+                format!("PLAINTEXT://127.0.0.1:{port}"),
+            ),
+            ("controller.listener.names", "CONTROLLER".to_owned()),
+            ("inter.broker.listener.name", "PLAINTEXT".to_owned()),
+            (
+                "listener.security.protocol.map",
+                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned(),
+            ),
+            ("offsets.topic.replication.factor", "1".to_owned()),
+            ("offsets.topic.num.partitions", "5".to_owned()),
+            ("transaction.state.log.replication.factor", "1".to_owned()),
+            ("transaction.state.log.min.isr", "1".to_owned()),
+            (
+                "share.coordinator.state.topic.replication.factor",
+                "1".to_owned(),
+            ),
+            ("share.coordinator.state.topic.min.isr", "1".to_owned()),
+            ("group.initial.rebalance.delay.ms", "0".to_owned()),
+            ("log.dirs", "/tmp/kraft-combined-logs".to_owned()),
+        ];
+        Ok(Self {
+            name: name.to_owned(),
+            properties: pairs.map(|(k, v)| (k.to_owned(), v)).into(),
+            ports: vec![port],
+            files: Vec::new(),
+        })
+    }
+
+    /// Sets a property.
+    #[must_use]
+    pub fn property(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.properties.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn rendered(&self, dir: &str) -> String {
+        self.properties
+            .iter()
+            .map(|(name, value)| format!("{name}={}\n", value.replace("{dir}", dir)))
+            .collect()
+    }
+}
+
+/// A running broker. Dropping it ends it.
+#[derive(Debug)]
+pub struct Broker {
+    how: How,
+    /// Left running when the handle goes (`cargo xtask kafka up`).
+    keep: bool,
+}
+
+#[derive(Debug)]
+enum How {
+    Docker { name: String },
+    Jars { child: Child, dir: PathBuf },
+}
+
+impl Broker {
+    /// Starts it by Docker where an engine answers, else from its jars.
+    ///
+    /// # Errors
+    /// Neither is possible (it says what to install), or the broker does not come up within 90 s (with its log's end).
+    pub fn start(spec: &BrokerSpec) -> Result<Self> {
+        if docker::engine() {
+            docker::ensure_image()?;
+            Self::start_docker(spec)
+        } else {
+            Self::start_jars(spec)
+        }
+    }
+
+    /// Starts it as a container.
+    ///
+    /// # Errors
+    /// Docker's, or the broker does not come up within 90 s.
+    pub fn start_docker(spec: &BrokerSpec) -> Result<Self> {
+        const CONFIG: &str = "/mnt/shared/config";
+        let stage = paths::cache("brokers")?.join(&spec.name);
+        write_files(spec, &stage, CONFIG)?;
+        let mut create = Command::new("docker");
+        create.args(["create", "--name", &spec.name, "--label", docker::LABEL]);
+        create.args(["-e", &format!("CLUSTER_ID={CLUSTER_ID}")]);
+        for port in &spec.ports {
+            create.args(["-p", &format!("127.0.0.1:{port}:{port}")]);
+        }
+        command::output(create.arg(IMAGE))?;
+        let broker = Self {
+            how: How::Docker {
+                name: spec.name.clone(),
+            },
+            keep: false,
+        };
+        command::output(
+            Command::new("docker")
+                .arg("cp")
+                .arg(stage.join("."))
+                .arg(format!("{}:{CONFIG}/", spec.name)),
+        )?;
+        command::output(Command::new("docker").args(["start", &spec.name]))?;
+        broker.wait()?;
+        Ok(broker)
+    }
+
+    /// Starts it from the jars, as a process of its own.
+    ///
+    /// # Errors
+    /// The jars cannot be had, or the broker does not come up within 90 s.
+    pub fn start_jars(spec: &BrokerSpec) -> Result<Self> {
+        let libs = jars::libs()?;
+        let dir = paths::cache("brokers")?.join(&spec.name);
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        let spec = spec.clone().property("log.dirs", "{dir}/data");
+        write_files(&spec, &dir, &dir.to_string_lossy())?;
+        let classpath = format!("{}/*", libs.display());
+        let properties = dir.join("server.properties");
+        command::output(
+            Command::new("java")
+                .args([
+                    "-Xmx256m",
+                    "-cp",
+                    &classpath,
+                    "kafka.tools.StorageTool",
+                    "format",
+                ])
+                .args(["-t", CLUSTER_ID, "-c"])
+                .arg(&properties),
+        )?;
+        let log = fs::File::create(dir.join("kafka.log"))?;
+        let log4j = paths::root().join("xtask/kafka-image/log4j2.yaml");
+        let mut java = Command::new("java");
+        java.arg("-Xmx512m")
+            .arg(format!("-Dlog4j2.configurationFile={}", log4j.display()))
+            .args(["-cp", &classpath, "kafka.Kafka"])
+            .arg(&properties)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut java, 0);
+        let child = java.spawn().context("cannot start java")?;
+        let broker = Self {
+            how: How::Jars { child, dir },
+            keep: false,
+        };
+        broker.wait()?;
+        Ok(broker)
+    }
+
+    /// Leaves it running when this handle goes. Returns what [`stop`] takes.
+    pub fn leave_running(mut self) -> Left {
+        self.keep = true;
+        match &self.how {
+            How::Docker { name } => Left::Container(name.clone()),
+            How::Jars { child, .. } => Left::Process(child.id()),
+        }
+    }
+
+    /// Runs a class of Kafka's own command line tools beside the broker; returns what it prints.
+    ///
+    /// # Errors
+    /// The tool's.
+    pub fn tool(&self, class: &str, args: &[&str]) -> Result<String> {
+        match &self.how {
+            How::Docker { name } => command::output(
+                Command::new("docker")
+                    .args([
+                        "exec",
+                        name,
+                        "java",
+                        "-Xmx128m",
+                        "-XX:TieredStopAtLevel=1",
+                        "-cp",
+                    ])
+                    .args(["/opt/kafka/libs/*", class])
+                    .args(args),
+            ),
+            How::Jars { .. } => command::output(
+                Command::new("java")
+                    .args(["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp"])
+                    .arg(format!("{}/*", jars::libs()?.display()))
+                    .arg(class)
+                    .args(args),
+            ),
+        }
+    }
+
+    /// The broker's log so far.
+    pub fn log(&self) -> String {
+        match &self.how {
+            How::Docker { name } => Command::new("docker")
+                .args(["logs", name])
+                .output()
+                .map(|out| {
+                    String::from_utf8_lossy(&out.stdout).into_owned()
+                        + &String::from_utf8_lossy(&out.stderr)
+                })
+                .unwrap_or_default(),
+            How::Jars { dir, .. } => fs::read_to_string(dir.join("kafka.log")).unwrap_or_default(),
+        }
+    }
+
+    fn wait(&self) -> Result<()> {
+        let end = Instant::now() + START_LIMIT;
+        loop {
+            let log = self.log();
+            if log.contains(STARTED) {
+                return Ok(());
+            }
+            if Instant::now() > end || log.contains("Exiting Kafka due to fatal exception") {
+                let lines: Vec<&str> = log.lines().collect();
+                let tail = lines[lines.len().saturating_sub(30)..].join("\n");
+                bail!("Kafka did not start within {START_LIMIT:?}; the end of its log:\n{tail}");
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        match &mut self.how {
+            How::Docker { name } => docker::remove(name),
+            How::Jars { child, dir } => {
+                let _ = child.kill();
+                let _ = child.wait();
+                let _ = fs::remove_dir_all(dir);
+            }
+        }
+    }
+}
+
+/// What a broker that was left running is known by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// A container's name.
+    Container(String),
+    /// A process id.
+    Process(u32),
+}
+
+/// Ends a broker that was left running.
+///
+/// # Errors
+/// A process cannot be signalled.
+pub fn stop(left: &Left) -> Result<()> {
+    match left {
+        Left::Container(name) => docker::remove(name),
+        Left::Process(pid) => command::run(Command::new("kill").arg(pid.to_string()))?,
+    }
+    Ok(())
+}
+
+/// A port on loopback that nobody listens on right now.
+///
+/// # Errors
+/// None is free.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))
+        .context("no free port on 127.0.0.1")?
+        .local_addr()?
+        .port())
+}
+
+fn write_files(spec: &BrokerSpec, folder: &PathBuf, seen_as: &str) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("server.properties"), spec.rendered(seen_as))?;
+    for (name, content) in &spec.files {
+        fs::write(folder.join(name), content)?;
+    }
+    Ok(())
+}

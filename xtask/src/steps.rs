@@ -1,0 +1,88 @@
+//! Steps of a run: each is announced, timed and remembered; the end says which failed. Never stops at the first failure
+//! unless asked to.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// The steps so far.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    done: Vec<Step>,
+    stop_at_failure: bool,
+}
+
+#[derive(Debug)]
+struct Step {
+    name: String,
+    took: Duration,
+    error: Option<String>,
+}
+
+impl Steps {
+    /// `stop_at_failure`: what comes after a failed step is not begun.
+    pub(crate) fn new(stop_at_failure: bool) -> Self {
+        Self {
+            done: Vec::new(),
+            stop_at_failure,
+        }
+    }
+
+    /// Runs one.
+    pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) {
+        if self.stop_at_failure && self.failed() > 0 {
+            return;
+        }
+        println!("\n== {name}");
+        let start = Instant::now();
+        let result = work();
+        let took = start.elapsed();
+        let error = result.err().map(|error| format!("{error:#}"));
+        match &error {
+            None => println!("== {name}: ok, {:.1} s", took.as_secs_f64()),
+            Some(error) => println!(
+                "== {name}: FAILED after {:.1} s\n{error}",
+                took.as_secs_f64()
+            ),
+        }
+        self.done.push(Step {
+            name: name.to_owned(),
+            took,
+            error,
+        });
+    }
+
+    /// The table and the verdict.
+    ///
+    /// # Errors
+    /// A step failed: names each.
+    pub(crate) fn finish(self) -> Result<()> {
+        println!("\n== summary");
+        for step in &self.done {
+            let verdict = if step.error.is_some() { "FAILED" } else { "ok" };
+            println!(
+                "{:>7.1} s  {verdict:<6}  {}",
+                step.took.as_secs_f64(),
+                step.name
+            );
+        }
+        let failed = self.failed();
+        println!(
+            "steps: {} passed, {failed} failed",
+            self.done.len() - failed
+        );
+        if failed == 0 {
+            return Ok(());
+        }
+        let names: Vec<String> = self
+            .done
+            .into_iter()
+            .filter_map(|step| step.error.map(|error| format!("{}: {error}", step.name)))
+            .collect();
+        bail!("{}", names.join("\n"))
+    }
+
+    fn failed(&self) -> usize {
+        self.done.iter().filter(|step| step.error.is_some()).count()
+    }
+}
