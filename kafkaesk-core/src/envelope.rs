@@ -1,10 +1,20 @@
-//! The envelope: a record's value in, schema id and data out, and back. Never parses the data twice.
+//! The envelope: a record's value in, schema id and data out, and back. Never parses the data twice, never copies it.
+
+mod prefix;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
 use thiserror::Error;
 
-use crate::SchemaId;
+pub use prefix::EnvelopePrefix;
+
+use crate::{
+    SchemaId, SchemaIdError,
+    json::{JsonError, Object},
+    schema_id,
+};
 
 /// Why a value is no envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -13,50 +23,133 @@ pub enum EnvelopeError {
     /// The record has a null value.
     #[error("the value is null, not an envelope")]
     Null,
+    /// No JSON object.
+    #[error("no envelope: {0}")]
+    Json(#[from] JsonError),
+    /// `schema` or `data` is not there.
+    #[error("no envelope: the JSON object has no member `{member}`")]
+    Missing {
+        /// Which of the two.
+        member: &'static str,
+    },
+    /// `schema` is no string.
+    #[error("no envelope: /schema is {found} at byte {at}, not a string such as \"Name:1\"")]
+    NotAString {
+        /// What it is.
+        found: &'static str,
+        /// Where the value begins.
+        at: usize,
+    },
+    /// `schema` is a string, but no schema id.
+    #[error("no envelope: /schema at byte {at}: {reason}")]
+    SchemaId {
+        /// What is wrong with it.
+        reason: SchemaIdError,
+        /// Where the string begins.
+        at: usize,
+    },
+}
+
+impl EnvelopeError {
+    /// The contract's word for this refusal (contract/README.md).
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Json(e) => e.class(),
+            Self::Missing { .. } => "missing-member",
+            Self::NotAString { .. } => "wrong-type",
+            Self::SchemaId { .. } => "schema-id",
+        }
+    }
+
+    /// The byte offset of what is wrong; `None` when it is nowhere (null, a missing member).
+    pub fn at(&self) -> Option<usize> {
+        match self {
+            Self::Null | Self::Missing { .. } => None,
+            Self::Json(e) => Some(e.at()),
+            Self::NotAString { at, .. } | Self::SchemaId { at, .. } => Some(*at),
+        }
+    }
 }
 
 /// An envelope's two members, borrowed from the record's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope<'a> {
-    /// The schema id as written.
+    /// The schema id as written, unescaped: well formed.
     pub schema: Cow<'a, str>,
     /// The data's bytes: exactly one JSON value, as the producer wrote it.
     pub data: &'a [u8],
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a value whole.
+    /// Reads a value whole: one pass that builds nothing.
+    ///
+    /// ```
+    /// use kafkaesk_core::Envelope;
+    /// let envelope = Envelope::read(br#"{"schema":"Order:1", "data":{"id": 1.0}}"#)?;
+    /// assert_eq!(envelope.schema, "Order:1");
+    /// assert_eq!(envelope.data, br#"{"id": 1.0}"#);
+    /// # Ok::<(), kafkaesk_core::EnvelopeError>(())
+    /// ```
     ///
     /// # Errors
-    /// [`EnvelopeError`] says what and where.
-    pub fn read(_value: &'a [u8]) -> Result<Self, EnvelopeError> {
-        Err(EnvelopeError::Null)
+    /// [`EnvelopeError`] says what and where: the first thing wrong in byte order, missing members last.
+    pub fn read(value: &'a [u8]) -> Result<Self, EnvelopeError> {
+        let mut object = Object::open(value)?;
+        let (mut schema, mut data) = (None, None);
+        while let Some(member) = object.next()? {
+            match &*member.name {
+                "schema" => {
+                    let at = member.value_at;
+                    let id = member.string()?.ok_or(EnvelopeError::NotAString {
+                        found: member.kind(),
+                        at,
+                    })?;
+                    schema_id::check(&id)
+                        .map_err(|reason| EnvelopeError::SchemaId { reason, at })?;
+                    schema = Some(id);
+                }
+                "data" => data = Some(member.value.as_bytes()),
+                _ => {}
+            }
+        }
+        Ok(Self {
+            schema: schema.ok_or(EnvelopeError::Missing { member: "schema" })?,
+            data: data.ok_or(EnvelopeError::Missing { member: "data" })?,
+        })
     }
-}
 
-/// `{"schema":"Name:1","data":`, made once for each schema id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EnvelopePrefix(Box<[u8]>);
-
-impl EnvelopePrefix {
-    /// The bytes before the data.
-    pub fn new(schema: &SchemaId) -> Self {
-        Self(
-            format!("{{\"schema\":\"{schema}\",\"data\":")
-                .into_bytes()
-                .into(),
-        )
+    /// Reads a record's value, which may be null.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Null`], and as [`Self::read`].
+    pub fn of(value: Option<&'a [u8]>) -> Result<Self, EnvelopeError> {
+        Self::read(value.ok_or(EnvelopeError::Null)?)
     }
 
-    /// The bytes themselves.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+    /// The schema's name and version, without allocating.
+    ///
+    /// # Errors
+    /// [`SchemaIdError`], never for an envelope that was read.
+    pub fn name_and_version(&self) -> Result<(&str, u32), SchemaIdError> {
+        schema_id::check(&self.schema)
     }
 
-    /// The fast path: what stands between this prefix and the last `}`, if the value looks so. The slice is
-    /// *unproven*: whoever decodes it must read it whole (no trailing bytes), and on an error fall back to
-    /// [`Envelope::read`]. `None` as well when the nesting could exceed the contract's bound.
-    pub fn strip<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
-        value.strip_prefix(&*self.0)?.strip_suffix(b"}")
+    /// The schema id as a value of its own.
+    ///
+    /// # Errors
+    /// [`SchemaIdError`], never for an envelope that was read.
+    pub fn schema_id(&self) -> Result<SchemaId, SchemaIdError> {
+        self.schema.parse()
+    }
+
+    /// Writes an envelope around data that is one JSON value. The bytes depend on nothing else, and `data` stays as it is.
+    pub fn write(schema: &SchemaId, data: &[u8]) -> Vec<u8> {
+        let prefix = EnvelopePrefix::new(schema);
+        let mut value = Vec::with_capacity(prefix.as_bytes().len() + data.len() + 1);
+        value.extend_from_slice(prefix.as_bytes());
+        value.extend_from_slice(data);
+        value.push(b'}');
+        value
     }
 }

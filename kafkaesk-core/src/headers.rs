@@ -1,6 +1,7 @@
 //! Record headers: an ordered list, as Kafka keeps them. A name may repeat, a value may be null.
 
 use bytes::Bytes;
+use thiserror::Error;
 
 /// Headers that begin so are kafkaesk's; user headers may not.
 pub const RESERVED_PREFIX: &str = "kafkaesk-";
@@ -10,6 +11,29 @@ pub const ID: &str = "kafkaesk-id";
 pub const TRACEPARENT: &str = "traceparent";
 /// W3C Trace Context, vendor part.
 pub const TRACESTATE: &str = "tracestate";
+
+/// A header name that users may not give.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "header {name:?} is reserved: names that begin with `kafkaesk-` are kafkaesk's own; choose another (an event's own identity is set as its id)"
+)]
+pub struct ReservedHeader {
+    /// The refused name.
+    pub name: String,
+}
+
+/// Checks a header name that a user gives. Any name is allowed that does not begin with [`RESERVED_PREFIX`].
+///
+/// # Errors
+/// [`ReservedHeader`].
+pub fn check_user_header(name: &str) -> Result<(), ReservedHeader> {
+    if name.starts_with(RESERVED_PREFIX) {
+        return Err(ReservedHeader {
+            name: name.to_owned(),
+        });
+    }
+    Ok(())
+}
 
 /// A record's headers in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +50,7 @@ impl Headers {
         self.0.push((name.into(), value));
     }
 
-    /// The last non-null value of a name, as Kafka's own `lastHeader` reads it.
+    /// The value of the last header of a name, as Kafka's own `lastHeader` finds it; `None` when that one is null.
     pub fn get(&self, name: &str) -> Option<&Bytes> {
         self.0
             .iter()
@@ -38,6 +62,26 @@ impl Headers {
     /// The last value of a name, if it is UTF-8.
     pub fn get_str(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.get(name)?).ok()
+    }
+
+    /// The event's own identity, if it carries one that is text.
+    pub fn id(&self) -> Option<&str> {
+        self.get_str(ID)
+    }
+
+    /// The trace context to carry on: the last `traceparent` and every `tracestate`, in their order.
+    /// Empty without a `traceparent`, since a `tracestate` alone means nothing. Values are handed on as they are.
+    pub fn trace(&self) -> Headers {
+        let mut trace = Headers::new();
+        if let Some(parent) = self.get(TRACEPARENT) {
+            trace.push(TRACEPARENT, Some(parent.clone()));
+            for (name, value) in &self.0 {
+                if name == TRACESTATE && value.is_some() {
+                    trace.push(TRACESTATE, value.clone());
+                }
+            }
+        }
+        trace
     }
 
     /// All in their order.
@@ -55,5 +99,55 @@ impl Headers {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl<N: Into<String>> FromIterator<(N, Option<Bytes>)> for Headers {
+    fn from_iter<I: IntoIterator<Item = (N, Option<Bytes>)>>(headers: I) -> Self {
+        Self(headers.into_iter().map(|(n, v)| (n.into(), v)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(all: &[(&str, Option<&'static str>)]) -> Headers {
+        all.iter()
+            .map(|(n, v)| (*n, v.map(|v| Bytes::from_static(v.as_bytes()))))
+            .collect()
+    }
+
+    #[test]
+    fn our_own_names_are_refused_to_users() {
+        assert!(check_user_header("kafkaesk-id").is_err());
+        assert!(check_user_header("kafkaesk").is_ok());
+        assert!(check_user_header("traceparent").is_ok());
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_name_counts() {
+        let all = headers(&[("a", Some("1")), ("b", None), ("a", Some("2"))]);
+        assert_eq!(all.get_str("a"), Some("2"));
+        assert_eq!(all.get("b"), None);
+        assert_eq!(all.len(), 3);
+        assert_eq!(headers(&[("a", Some("1")), ("a", None)]).get("a"), None);
+    }
+
+    #[test]
+    fn a_trace_goes_on_with_parent_and_state_and_nothing_else() {
+        let all = headers(&[
+            ("tracestate", Some("a=1")),
+            ("source", Some("import")),
+            ("traceparent", Some("00-x")),
+            ("tracestate", Some("b=2")),
+        ]);
+        let trace = headers(&[
+            ("traceparent", Some("00-x")),
+            ("tracestate", Some("a=1")),
+            ("tracestate", Some("b=2")),
+        ]);
+        assert_eq!(all.trace(), trace);
+        assert!(headers(&[("tracestate", Some("a=1"))]).trace().is_empty());
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod envelope;
 pub mod headers;
+pub mod json;
 pub mod names;
 pub mod offset;
 pub mod partitioner;
@@ -18,6 +19,7 @@ pub mod span;
 
 pub use envelope::{Envelope, EnvelopeError, EnvelopePrefix};
 pub use headers::Headers;
+pub use json::JsonError;
 pub use names::{NameError, StreamId, TopicName, TopicPrefix};
 pub use offset::{NextOffset, Offset};
 pub use pattern::{Pattern, PatternError};

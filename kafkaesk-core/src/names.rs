@@ -57,11 +57,32 @@ pub enum NameError {
         /// The refused text.
         name: String,
     },
+    /// A prefix that would make every topic behind it reserved.
+    #[error(
+        "topic prefix {prefix:?} contains `__schema__`, which marks kafkaesk's own topics; choose another"
+    )]
+    ReservedPrefix {
+        /// The refused text.
+        prefix: String,
+    },
+    /// Prefix and stream id are allowed, but together they read as one of ours.
+    #[error(
+        "topic {topic:?} is reserved: with the prefix in place it contains `__schema__` or ends in `__streams__`; choose another stream id"
+    )]
+    ReservedTopic {
+        /// The whole topic name.
+        topic: String,
+    },
+}
+
+/// Whether Kafka allows a character in a topic's name.
+pub(crate) fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
 pub(crate) fn check_characters(what: &'static str, name: &str) -> Result<(), NameError> {
     for (at, character) in name.char_indices() {
-        if !(character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')) {
+        if !is_name_character(character) {
             return Err(NameError::Character {
                 what,
                 name: name.to_owned(),
@@ -194,18 +215,37 @@ impl TopicPrefix {
     /// Checks a prefix's characters. The empty prefix is allowed (and begins every other: see the contract).
     ///
     /// # Errors
-    /// [`NameError::Character`].
+    /// [`NameError::Character`], and [`NameError::ReservedPrefix`] for one that contains `__schema__`.
     pub fn new(prefix: impl AsRef<str>) -> Result<Self, NameError> {
-        check_characters("topic prefix", prefix.as_ref())?;
-        Ok(Self(prefix.as_ref().into()))
+        let prefix = prefix.as_ref();
+        check_characters("topic prefix", prefix)?;
+        if prefix.contains(SCHEMA_TOPIC_MARK) {
+            return Err(NameError::ReservedPrefix {
+                prefix: prefix.to_owned(),
+            });
+        }
+        Ok(Self(prefix.into()))
     }
 
     /// The topic that carries a stream.
     ///
     /// # Errors
-    /// [`NameError`] when prefix and id together are no name that Kafka takes.
+    /// [`NameError`] when prefix and id together are no name that Kafka takes, or a reserved one.
     pub fn topic(&self, stream: &StreamId) -> Result<TopicName, NameError> {
-        TopicName::new(format!("{self}{stream}"))
+        let topic = TopicName::new(format!("{self}{stream}"))?;
+        if is_reserved_topic(topic.as_str()) {
+            return Err(NameError::ReservedTopic {
+                topic: topic.to_string(),
+            });
+        }
+        Ok(topic)
+    }
+
+    /// Whether one of two prefixes begins the other, so that the one's patterns could reach the other's streams.
+    pub fn is_ambiguous_with(&self, other: &TopicPrefix) -> bool {
+        self != other
+            && (self.as_str().starts_with(other.as_str())
+                || other.as_str().starts_with(self.as_str()))
     }
 
     /// The topic that holds a schema's versions.
@@ -240,5 +280,62 @@ impl TopicPrefix {
                 .strip_prefix(SCHEMA_TOPIC_MARK)?,
         )
         .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_never_reserved_by_the_seam_of_prefix_and_id() {
+        let prefix = TopicPrefix::new("shop_").unwrap();
+        let stream = StreamId::new("_schema__x").unwrap();
+        assert!(matches!(
+            prefix.topic(&stream),
+            Err(NameError::ReservedTopic { .. })
+        ));
+        assert!(TopicPrefix::new("a__schema__b").is_err());
+    }
+
+    #[test]
+    fn the_length_is_counted_with_the_prefix() {
+        let stream = StreamId::new("s".repeat(249)).unwrap();
+        assert!(TopicPrefix::default().topic(&stream).is_ok());
+        let error = TopicPrefix::new("a").unwrap().topic(&stream).unwrap_err();
+        assert!(matches!(error, NameError::TooLong { bytes: 250, .. }));
+    }
+
+    #[test]
+    fn a_topic_leads_back_to_its_stream_and_to_no_other_prefix() {
+        let shop = TopicPrefix::new("shop.").unwrap();
+        let stream = StreamId::new("orders.placed").unwrap();
+        let topic = shop.topic(&stream).unwrap();
+        assert_eq!(shop.stream_of(topic.as_str()), Some(stream));
+        assert_eq!(shop.stream_of("shop.__schema__Order"), None);
+        assert_eq!(shop.stream_of("shop.__streams__"), None);
+        assert_eq!(shop.stream_of("other.orders"), None);
+        assert_eq!(TopicPrefix::default().stream_of("shop.__streams__"), None);
+        assert_eq!(
+            shop.schema_of("shop.__schema__Order").unwrap().as_str(),
+            "Order"
+        );
+        assert_eq!(shop.schema_of("__schema__Order"), None);
+    }
+
+    #[test]
+    fn names_that_differ_only_in_dot_and_underscore_collide() {
+        assert!(collide("a.b_c", "a_b.c"));
+        assert!(!collide("a.b", "a.b"));
+        assert!(!collide("a.b", "a-b"));
+    }
+
+    #[test]
+    fn prefixes_are_ambiguous_when_one_begins_the_other() {
+        let prefix = |p: &str| TopicPrefix::new(p).unwrap();
+        assert!(prefix("").is_ambiguous_with(&prefix("shop.")));
+        assert!(prefix("shop").is_ambiguous_with(&prefix("shopping.")));
+        assert!(!prefix("shop.").is_ambiguous_with(&prefix("shopping.")));
+        assert!(!prefix("shop.").is_ambiguous_with(&prefix("shop.")));
     }
 }

@@ -1,41 +1,133 @@
-//! Patterns over stream ids with Python's `fnmatch.fnmatchcase` meaning.
+//! Patterns over stream ids with Python's `fnmatch.fnmatchcase` meaning: text in, yes or no out. Knows no broker.
+
+mod glob;
+mod overlap;
+#[cfg(test)]
+mod tests;
 
 use thiserror::Error;
 
-/// Why a pattern was refused.
+use crate::{
+    StreamId,
+    names::{is_name_character, is_reserved_topic},
+};
+use glob::Glob;
+
+pub use glob::fnmatch;
+
+/// Why a pattern was refused: it could match no stream, so waiting for one would be in vain.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PatternError {
     /// Nothing at all.
     #[error("the pattern is empty; write a stream id or a pattern such as `content.*`")]
     Empty,
+    /// A `[` without its `]`, which fnmatch takes for itself.
+    #[error(
+        "pattern {pattern:?} has `[` at byte {at} without a `]` and matches no stream; close it"
+    )]
+    Unclosed {
+        /// The refused text.
+        pattern: String,
+        /// The bracket's byte offset.
+        at: usize,
+    },
+    /// A character that no stream id can have.
+    #[error(
+        "pattern {pattern:?} has {character:?} at byte {at} and matches no stream; stream ids have letters, digits, `.`, `_`, `-`, and patterns `*`, `?`, `[seq]`, `[!seq]`"
+    )]
+    Character {
+        /// The refused text.
+        pattern: String,
+        /// The first such character.
+        character: char,
+        /// Its byte offset.
+        at: usize,
+    },
+    /// An empty set, or only names that are reserved.
+    #[error(
+        "pattern {0:?} matches no stream: it has an empty set, or takes only reserved names, which begin with `__`, contain `__schema__` or end in `__streams__`"
+    )]
+    MatchesNothing(String),
 }
 
 /// A compiled pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(String);
+pub struct Pattern {
+    text: String,
+    glob: Glob,
+}
 
 impl Pattern {
-    /// Compiles.
+    /// Compiles. A plain stream id is a pattern that matches itself.
     ///
     /// # Errors
-    /// [`PatternError`].
+    /// [`PatternError`] for a pattern that can match no stream.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
-        Ok(Self(pattern.to_owned()))
+        if pattern.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        let glob = Glob::new(pattern);
+        if let Some((at, character)) = glob.first_literal(|c| !is_name_character(c)) {
+            let pattern = pattern.to_owned();
+            return Err(match character {
+                '[' => PatternError::Unclosed { pattern, at },
+                _ => PatternError::Character {
+                    pattern,
+                    character,
+                    at,
+                },
+            });
+        }
+        if !overlap::share_a_stream(&glob, &glob) {
+            return Err(PatternError::MatchesNothing(pattern.to_owned()));
+        }
+        Ok(Self {
+            text: pattern.to_owned(),
+            glob,
+        })
     }
 
     /// The pattern as written.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
-    /// Whether a stream id matches.
+    /// Whether a stream id matches. Reserved names never do, whatever the pattern.
+    ///
+    /// ```
+    /// # use kafkaesk_core::Pattern;
+    /// let pattern = Pattern::new("content.*")?;
+    /// assert!(pattern.matches("content.edited.Resource"));
+    /// assert!(!pattern.matches("contents"));
+    /// assert!(!Pattern::new("*")?.matches("__schema__Content"));
+    /// # Ok::<(), kafkaesk_core::PatternError>(())
+    /// ```
     pub fn matches(&self, stream: &str) -> bool {
-        self.0 == stream
+        !stream.starts_with("__") && !is_reserved_topic(stream) && self.glob.matches(stream)
     }
 
-    /// Whether some stream id matches both.
+    /// The one stream that a pattern without wildcards names.
+    pub fn literal(&self) -> Option<StreamId> {
+        StreamId::new(self.glob.literal()?).ok()
+    }
+
+    /// Whether some stream id matches both: exact, with the reserved names left out.
     pub fn overlaps(&self, other: &Pattern) -> bool {
-        self == other
+        overlap::share_a_stream(&self.glob, &other.glob)
+    }
+}
+
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::str::FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(pattern: &str) -> Result<Self, PatternError> {
+        Self::new(pattern)
     }
 }

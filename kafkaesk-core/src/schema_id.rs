@@ -42,13 +42,7 @@ impl SchemaName {
     /// [`NameError`] when it is empty or has a character that a topic cannot have.
     pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
         let name = name.as_ref();
-        if name.is_empty() {
-            return Err(NameError::Empty {
-                what: "schema name",
-                name: String::new(),
-            });
-        }
-        check_characters("schema name", name)?;
+        check_name(name)?;
         Ok(Self(name.into()))
     }
 
@@ -117,18 +111,40 @@ pub fn parse_version(text: &str) -> Option<u32> {
     text.parse().ok().filter(|version| *version <= MAX_VERSION)
 }
 
+/// Splits and checks a schema id without allocating.
+///
+/// # Errors
+/// [`SchemaIdError`] says what is wrong.
+pub fn check(id: &str) -> Result<(&str, u32), SchemaIdError> {
+    let (name, version) = id
+        .rsplit_once(':')
+        .ok_or_else(|| SchemaIdError::NoVersion(id.to_owned()))?;
+    check_name(name)?;
+    let version = parse_version(version).ok_or_else(|| SchemaIdError::Version {
+        id: id.to_owned(),
+        version: version.to_owned(),
+    })?;
+    Ok((name, version))
+}
+
+fn check_name(name: &str) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty {
+            what: "schema name",
+            name: String::new(),
+        });
+    }
+    check_characters("schema name", name)
+}
+
 impl FromStr for SchemaId {
     type Err = SchemaIdError;
 
     fn from_str(id: &str) -> Result<Self, SchemaIdError> {
-        let (name, version) = id
-            .rsplit_once(':')
-            .ok_or_else(|| SchemaIdError::NoVersion(id.to_owned()))?;
-        let name = SchemaName::new(name)?;
-        let version = parse_version(version).ok_or_else(|| SchemaIdError::Version {
-            id: id.to_owned(),
-            version: version.to_owned(),
-        })?;
-        Ok(Self { name, version })
+        let (name, version) = check(id)?;
+        Ok(Self {
+            name: SchemaName(name.into()),
+            version,
+        })
     }
 }

@@ -45,7 +45,7 @@ pub fn format_span(span: Duration) -> String {
         ("m", 60_000),
         ("s", 1_000),
     ] {
-        if millis != 0 && millis % size == 0 {
+        if millis != 0 && millis.is_multiple_of(size) {
             return format!("{}{unit}", millis / size);
         }
     }
