@@ -29,7 +29,7 @@ impl Connection {
 
     /// A broker of its own in memory, for tests.
     pub fn in_memory(settings: Settings) -> Self {
-        let broker = crate::memory::MemoryBroker::new();
+        let broker = crate::memory::MemoryBroker::with_prefix(settings.topic_prefix.clone());
         Self::with_broker(settings, Arc::new(broker))
     }
 

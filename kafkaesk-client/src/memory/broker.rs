@@ -1,0 +1,236 @@
+//! The `Broker` seam, answered from memory.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use kafkaesk_core::{Headers, TopicName};
+use kafkaesk_schema::LogRecord;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    MemoryBroker,
+    fetch::Fetch,
+    group::Wanted,
+    member::{Member, MemberControl, Membership},
+    reader::{Reader, ReaderControl},
+    store::Stored,
+};
+use crate::{
+    ClientError, Delivery, Receipt,
+    broker::{BoxFuture, Broker, Cluster, Outgoing, SendError, TopicInfo, TopicSpec},
+    consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
+};
+
+/// What Apache Kafka answers for a topic that sets nothing itself.
+const TOPIC_DEFAULTS: [(&str, &str); 6] = [
+    ("cleanup.policy", "delete"),
+    ("max.message.bytes", "1048588"),
+    ("min.insync.replicas", "1"),
+    ("retention.bytes", "-1"),
+    ("retention.ms", "604800000"),
+    ("unclean.leader.election.enable", "false"),
+];
+
+fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl Broker for MemoryBroker {
+    fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>> {
+        let topics = self
+            .shared
+            .state()
+            .store
+            .topics
+            .iter()
+            .map(|(name, topic)| {
+                let info = TopicInfo {
+                    name: name.clone(),
+                    partitions: topic.partitions.len() as u32,
+                    replication_factor: topic.replication_factor,
+                };
+                (name.clone(), info)
+            })
+            .collect();
+        ready(Ok(Arc::new(Cluster {
+            topics,
+            brokers: 1,
+            is_dev: false,
+        })))
+    }
+
+    fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>> {
+        ready(self.shared.change(|state| {
+            let created = state.store.create(spec)?;
+            for group in state.groups.values_mut() {
+                group.rebalance(&state.store);
+            }
+            Ok(created)
+        }))
+    }
+
+    fn topic_config<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, ClientError>> {
+        let own = |text: &str| text.to_owned();
+        let state = self.shared.state();
+        let config = state.store.topics.get(topic.as_str()).map(|found| {
+            let mut config: BTreeMap<String, String> = TOPIC_DEFAULTS
+                .iter()
+                .map(|(name, value)| (own(name), own(value)))
+                .collect();
+            config.extend(found.config.clone());
+            config
+        });
+        ready(Ok(config))
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>> {
+        let state = self.shared.state();
+        let records = state.store.tail(topic.as_str(), 0, 0);
+        ready(Ok(records
+            .iter()
+            .zip(0..)
+            .map(|(stored, offset)| LogRecord {
+                offset,
+                key: stored.key.clone(),
+                value: stored.value.clone(),
+            })
+            .collect()))
+    }
+
+    fn append_log<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        key: Bytes,
+        value: Bytes,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        let appended = self.append(topic, Some(0), Some(key), Some(value), Headers::new(), None);
+        ready(appended.map(|_| ()))
+    }
+
+    fn last_value<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>> {
+        let state = self.shared.state();
+        let newest = state.store.newest(topic.as_str());
+        ready(Ok(newest.and_then(|stored| stored.value.clone())))
+    }
+
+    fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
+        let (answer, delivery) = oneshot::channel();
+        let appended = self.append(
+            &record.topic,
+            record.partition,
+            record.key,
+            Some(record.value),
+            record.headers,
+            record.timestamp,
+        );
+        if let Err(error @ ClientError::TooLarge { .. }) = appended {
+            return Err(SendError::Refused(error));
+        }
+        let _ = answer.send(appended);
+        Ok(Delivery(delivery))
+    }
+
+    fn room(&self, _bytes: usize) -> BoxFuture<'_, ()> {
+        ready(())
+    }
+
+    fn flush(&self, _timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
+        ready(Ok(()))
+    }
+
+    fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>> {
+        Box::pin(async move {
+            let wanted = Wanted {
+                prefix: self.prefix.clone(),
+                pattern: spec.pattern.clone(),
+            };
+            Ok(match spec.group.clone() {
+                Some(group) => self.join(group, wanted, &spec),
+                None => self.read(wanted, &spec),
+            })
+        })
+    }
+}
+
+impl MemoryBroker {
+    pub(super) fn append(
+        &self,
+        topic: &TopicName,
+        partition: Option<i32>,
+        key: Option<Bytes>,
+        value: Option<Bytes>,
+        headers: Headers,
+        timestamp: Option<i64>,
+    ) -> Result<Receipt, ClientError> {
+        let record = Stored {
+            sequence: 0,
+            timestamp: timestamp.unwrap_or_else(|| self.shared.now()),
+            key,
+            value,
+            headers,
+        };
+        let (partition, offset) = self
+            .shared
+            .change(|state| state.store.append(topic, partition, record))?;
+        Ok(Receipt {
+            topic: topic.clone(),
+            partition,
+            offset,
+        })
+    }
+
+    fn join(&self, group: String, wanted: Wanted, spec: &ConsumerSpec) -> Consumer {
+        let changes = self.shared.changed.subscribe();
+        let now = self.shared.now();
+        let member = self.shared.change(|state| {
+            let member = state.next_member;
+            state.next_member += 1;
+            let joined = state.groups.entry(group.clone()).or_default();
+            joined.join(member, wanted.clone(), spec.start, &state.store, now);
+            member
+        });
+        let membership = Arc::new(Membership {
+            shared: self.shared.clone(),
+            group,
+            member,
+        });
+        let (sender, events) = mpsc::channel(EVENT_BOUND);
+        tokio::spawn(
+            Member {
+                membership: membership.clone(),
+                wanted,
+                drain: spec.drain,
+                events: sender,
+                changes,
+                fetch: Fetch::default(),
+                lost: Vec::new(),
+                warned: false,
+            }
+            .run(),
+        );
+        Consumer {
+            events,
+            control: Arc::new(MemberControl(membership)),
+        }
+    }
+
+    fn read(&self, wanted: Wanted, spec: &ConsumerSpec) -> Consumer {
+        let (sender, events) = mpsc::channel(EVENT_BOUND);
+        let (close, closed) = watch::channel(false);
+        let reader = Reader::new(self.shared.clone(), wanted, spec.start, sender, closed);
+        tokio::spawn(reader.run());
+        Consumer {
+            events,
+            control: Arc::new(ReaderControl(close)),
+        }
+    }
+}

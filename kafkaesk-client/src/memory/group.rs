@@ -1,0 +1,179 @@
+//! A consumer group: joins, leaves and commits in, who owns which partition out. Pure; partitions change hands only
+//! after their owner released them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafkaesk_core::{Pattern, TopicPrefix};
+
+use super::{
+    assign::{MemberId, assign},
+    store::{Store, TopicPartition},
+};
+use crate::consumer::{Commits, Start};
+
+/// Which topics a consumer reads.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) prefix: TopicPrefix,
+    pub(super) pattern: Pattern,
+}
+
+impl Wanted {
+    pub(super) fn takes(&self, topic: &str) -> bool {
+        self.prefix
+            .stream_of(topic)
+            .is_some_and(|stream| self.pattern.matches(stream.as_str()))
+    }
+
+    /// Where reading of one partition starts when nothing is committed.
+    pub(super) fn first_offset(
+        store: &Store,
+        (topic, partition): &TopicPartition,
+        start: Start,
+        now: i64,
+    ) -> i64 {
+        match start {
+            Start::Earliest => 0,
+            Start::Latest => store.end(topic, *partition),
+            Start::Back(back) => {
+                let back = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
+                store.offset_at(topic, *partition, now.saturating_sub(back))
+            }
+        }
+    }
+}
+
+/// One group.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    /// The next offset of each partition, as committed.
+    pub(super) committed: BTreeMap<TopicPartition, i64>,
+    /// Who reads a partition now; released before somebody else may.
+    pub(super) owners: BTreeMap<TopicPartition, MemberId>,
+    /// Counts the rebalances.
+    pub(super) generation: u64,
+    members: BTreeMap<MemberId, Wanted>,
+    /// Who should read a partition.
+    target: BTreeMap<TopicPartition, MemberId>,
+    /// Taken away without asking, and not told yet.
+    lost: BTreeMap<MemberId, Vec<TopicPartition>>,
+}
+
+impl Group {
+    /// A new member. A group that has nothing committed of what this member wants is at its first start: where it
+    /// starts is then committed at once, so that `latest` means one moment for all of its members and restarts.
+    pub(super) fn join(
+        &mut self,
+        member: MemberId,
+        wanted: Wanted,
+        start: Start,
+        store: &Store,
+        now: i64,
+    ) {
+        let partitions = store.partitions(|topic| wanted.takes(topic));
+        let known = partitions.iter().any(|p| self.committed.contains_key(p))
+            || self.members.values().any(|m| m.pattern == wanted.pattern);
+        if !known && start != Start::Earliest {
+            for partition in partitions {
+                let offset = Wanted::first_offset(store, &partition, start, now);
+                self.committed.insert(partition, offset);
+            }
+        }
+        self.members.insert(member, wanted);
+        self.rebalance(store);
+    }
+
+    /// A member goes; what it owned is free.
+    pub(super) fn leave(&mut self, member: MemberId, store: &Store) {
+        if self.members.remove(&member).is_some() {
+            self.owners.retain(|_, owner| *owner != member);
+            self.lost.remove(&member);
+            self.rebalance(store);
+        }
+    }
+
+    pub(super) fn is_member(&self, member: MemberId) -> bool {
+        self.members.contains_key(&member)
+    }
+
+    /// Decides anew who should read what, after members or topics changed.
+    pub(super) fn rebalance(&mut self, store: &Store) {
+        let wanted: BTreeMap<MemberId, BTreeSet<TopicPartition>> = self
+            .members
+            .iter()
+            .map(|(member, wanted)| (*member, store.partitions(|topic| wanted.takes(topic))))
+            .collect();
+        let target = assign(&wanted, &self.target);
+        if target != self.target {
+            self.target = target;
+            self.generation += 1;
+        }
+    }
+
+    /// What a member owns but should give up.
+    pub(super) fn to_revoke(&self, member: MemberId) -> Vec<TopicPartition> {
+        self.owners
+            .iter()
+            .filter(|(partition, owner)| {
+                **owner == member && self.target.get(*partition) != Some(&member)
+            })
+            .map(|(partition, _)| partition.clone())
+            .collect()
+    }
+
+    /// Gives a member what it should read and nobody owns any more.
+    pub(super) fn claim(&mut self, member: MemberId) -> Vec<TopicPartition> {
+        let free: Vec<TopicPartition> = self
+            .target
+            .iter()
+            .filter(|(partition, to)| **to == member && !self.owners.contains_key(*partition))
+            .map(|(partition, _)| partition.clone())
+            .collect();
+        for partition in &free {
+            self.owners.insert(partition.clone(), member);
+        }
+        free
+    }
+
+    /// A member lets partitions go.
+    pub(super) fn release(&mut self, member: MemberId, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if self.owners.get(partition) == Some(&member) {
+                self.owners.remove(partition);
+            }
+        }
+    }
+
+    /// Commits what the member owns; an offset of another's partition changes nothing.
+    pub(super) fn commit(&mut self, member: MemberId, commits: &Commits) {
+        for (source, next) in commits {
+            let partition = (source.topic.as_str().to_owned(), source.partition);
+            if self.owners.get(&partition) == Some(&member) {
+                self.committed.insert(partition, next.0);
+            }
+        }
+    }
+
+    /// Takes all partitions from all members without asking, as an expired session does.
+    pub(super) fn lose(&mut self) {
+        for (partition, member) in std::mem::take(&mut self.owners) {
+            self.lost.entry(member).or_default().push(partition);
+        }
+        self.generation += 1;
+    }
+
+    /// What was taken from a member since it last asked.
+    pub(super) fn take_lost(&mut self, member: MemberId) -> Vec<TopicPartition> {
+        self.lost.remove(&member).unwrap_or_default()
+    }
+
+    /// Where a partition goes on.
+    pub(super) fn position(&self, partition: &TopicPartition) -> i64 {
+        self.committed.get(partition).copied().unwrap_or(0)
+    }
+
+    /// The partitions that somebody should read.
+    pub(super) fn assigned(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.target.keys()
+    }
+}

@@ -1,0 +1,102 @@
+//! What a test may look at and do beyond the `Broker` seam: records, offsets, groups, raw appends, lost sessions.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kafkaesk_core::{Headers, NextOffset, Record, TopicName};
+
+use super::{MemoryBroker, fetch};
+use crate::{ClientError, Receipt};
+
+impl MemoryBroker {
+    /// All records of a stream's topic, oldest first as they were appended. Empty for an absent topic, and for
+    /// topics that carry no stream behind this prefix (read those by `Broker::read_log`).
+    pub fn records(&self, topic: &str) -> Vec<Record> {
+        let state = self.shared.state();
+        let Some(found) = state.store.topics.get(topic) else {
+            return Vec::new();
+        };
+        let mut records = Vec::new();
+        for (log, partition) in found.partitions.iter().zip(0..) {
+            let Some(source) = fetch::source(&self.prefix, &(topic.to_owned(), partition)) else {
+                return Vec::new();
+            };
+            let source = Arc::new(source);
+            for (stored, offset) in log.iter().zip(0..) {
+                records.push((stored.sequence, fetch::record(&source, offset, stored)));
+            }
+        }
+        records.sort_by_key(|(sequence, _)| *sequence);
+        records.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// What a group committed for a partition.
+    pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<NextOffset> {
+        let state = self.shared.state();
+        let committed = &state.groups.get(group)?.committed;
+        committed
+            .get(&(topic.to_owned(), partition))
+            .map(|next| NextOffset(*next))
+    }
+
+    /// How many records of its members' partitions a group has not committed; 0 for a group without members.
+    pub fn lag(&self, group: &str) -> u64 {
+        let state = self.shared.state();
+        let Some(found) = state.groups.get(group) else {
+            return 0;
+        };
+        found
+            .assigned()
+            .map(|partition| {
+                let end = state.store.end(&partition.0, partition.1);
+                u64::try_from(end - found.position(partition)).unwrap_or(0)
+            })
+            .sum()
+    }
+
+    /// The groups that ever had a member.
+    pub fn groups(&self) -> Vec<String> {
+        self.shared.state().groups.keys().cloned().collect()
+    }
+
+    /// How often a group's assignment changed.
+    pub fn generation(&self, group: &str) -> u64 {
+        let state = self.shared.state();
+        state.groups.get(group).map_or(0, |found| found.generation)
+    }
+
+    /// Appends bytes as they are: no envelope, no check, null value allowed. The partition is chosen by key.
+    ///
+    /// # Errors
+    /// [`ClientError::NotDelivered`] for an absent topic, [`ClientError::TooLarge`].
+    pub fn append_raw(
+        &self,
+        topic: &TopicName,
+        key: Option<Bytes>,
+        value: Option<Bytes>,
+        headers: Headers,
+    ) -> Result<Receipt, ClientError> {
+        self.append(topic, None, key, value, headers, None)
+    }
+
+    /// Takes all partitions from all members of a group without asking, as an expired session does: they see
+    /// `Lost`, then are assigned anew from what is committed.
+    pub fn lose(&self, group: &str) {
+        self.shared.change(|state| {
+            if let Some(found) = state.groups.get_mut(group) {
+                found.lose();
+            }
+        });
+    }
+
+    /// Resolves at the next change of anything (a record, a commit, a member, a topic) after the call.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut changes = self.shared.changed.subscribe();
+        let shared = self.shared.clone();
+        async move {
+            // Fails only without a sender, and `shared` holds it.
+            let _ = changes.changed().await;
+            drop(shared);
+        }
+    }
+}

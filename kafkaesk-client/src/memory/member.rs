@@ -1,0 +1,225 @@
+//! A group member: the group's decisions and the records of its partitions in, one ordered stream of events out.
+//!
+//! One task each, and it never sleeps: it waits for room in its channel, for a change of the broker, or for its end.
+
+use std::{sync::Arc, time::Duration};
+
+use kafkaesk_core::Source;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    Shared,
+    assign::MemberId,
+    fetch::{self, Fetch, Reading},
+    group::Wanted,
+    store::TopicPartition,
+};
+use crate::{
+    ClientError,
+    broker::BoxFuture,
+    consumer::{Commits, ConsumerControl, ConsumerEvent, RevokeAck},
+};
+
+/// One member's place in its group.
+#[derive(Debug)]
+pub(super) struct Membership {
+    pub(super) shared: Arc<Shared>,
+    pub(super) group: String,
+    pub(super) member: MemberId,
+}
+
+impl Membership {
+    fn is_member(&self) -> bool {
+        let state = self.shared.state();
+        let group = state.groups.get(&self.group);
+        group.is_some_and(|group| group.is_member(self.member))
+    }
+
+    /// Resolves once it is no member any more.
+    async fn left(&self, mut changes: watch::Receiver<u64>) {
+        while self.is_member() && changes.changed().await.is_ok() {}
+    }
+
+    fn leave(&self, commits: &Commits) {
+        self.shared.change(|state| {
+            if let Some(group) = state.groups.get_mut(&self.group) {
+                group.commit(self.member, commits);
+                group.leave(self.member, &state.store);
+            }
+        });
+    }
+}
+
+/// The member's other side.
+#[derive(Debug)]
+pub(super) struct MemberControl(pub(super) Arc<Membership>);
+
+impl ConsumerControl for MemberControl {
+    fn commit(&self, commits: Commits) {
+        self.0.shared.change(|state| {
+            if let Some(group) = state.groups.get_mut(&self.0.group) {
+                group.commit(self.0.member, &commits);
+            }
+        });
+    }
+
+    fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.0.leave(&commits);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// The member's task.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) membership: Arc<Membership>,
+    pub(super) wanted: Wanted,
+    pub(super) drain: Duration,
+    pub(super) events: mpsc::Sender<ConsumerEvent>,
+    pub(super) changes: watch::Receiver<u64>,
+    pub(super) fetch: Fetch,
+    /// Gone, and the reader does not know yet.
+    pub(super) lost: Vec<Arc<Source>>,
+    /// Nothing has matched the pattern so far, and that was said.
+    pub(super) warned: bool,
+}
+
+/// Why the member's loop woke up.
+enum Woken<'a> {
+    Room(mpsc::Permit<'a, ConsumerEvent>),
+    Changed,
+    Ended,
+}
+
+impl Member {
+    pub(super) async fn run(mut self) {
+        loop {
+            self.changes.borrow_and_update();
+            if !self.membership.is_member() {
+                return;
+            }
+            self.take_lost();
+            let going = self.to_revoke();
+            if !going.is_empty() {
+                self.revoke(going).await;
+                continue;
+            }
+            let events = self.events.clone();
+            let permit = match self.woken(&events).await {
+                Woken::Room(permit) => permit,
+                Woken::Changed => continue,
+                Woken::Ended => return,
+            };
+            if let Some(event) = self.next() {
+                permit.send(event);
+                continue;
+            }
+            drop(permit);
+            tokio::select! {
+                biased;
+                () = events.closed() => return,
+                changed = self.changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Waits for room for one event; a change of the broker comes first, since it may be a revoke.
+    async fn woken<'a>(&mut self, events: &'a mpsc::Sender<ConsumerEvent>) -> Woken<'a> {
+        tokio::select! {
+            biased;
+            () = events.closed() => Woken::Ended,
+            permit = events.reserve() => permit.map_or(Woken::Ended, Woken::Room),
+            changed = self.changes.changed() => changed.map_or(Woken::Ended, |()| Woken::Changed),
+        }
+    }
+
+    fn to_revoke(&self) -> Vec<TopicPartition> {
+        self.in_group(|group, member| group.to_revoke(member))
+    }
+
+    fn take_lost(&mut self) {
+        let lost = self.in_group(|group, member| group.take_lost(member));
+        let sources = self.fetch.remove(&lost);
+        self.lost.extend(sources);
+    }
+
+    /// Asks the reader to let go, at most for `drain`, commits its answer and releases.
+    async fn revoke(&mut self, partitions: Vec<TopicPartition>) {
+        let sources = self.fetch.remove(&partitions);
+        let (ack, answer) = oneshot::channel();
+        let mut told = false;
+        let asked = async {
+            let Ok(permit) = self.events.reserve().await else {
+                return Commits::new();
+            };
+            permit.send(ConsumerEvent::Revoked(sources.clone(), RevokeAck(ack)));
+            told = true;
+            answer.await.unwrap_or_default()
+        };
+        let membership = self.membership.clone();
+        let left = membership.left(self.changes.clone());
+        let commits = tokio::select! {
+            biased;
+            answer = tokio::time::timeout(self.drain, asked) => answer.unwrap_or_default(),
+            () = left => return,
+        };
+        if !told {
+            self.lost.extend(sources);
+        }
+        self.membership.shared.change(|state| {
+            if let Some(group) = state.groups.get_mut(&self.membership.group) {
+                group.commit(self.membership.member, &commits);
+                group.release(self.membership.member, &partitions);
+            }
+        });
+    }
+
+    /// The next event, if there is something to say.
+    fn next(&mut self) -> Option<ConsumerEvent> {
+        if !self.lost.is_empty() {
+            return Some(ConsumerEvent::Lost(std::mem::take(&mut self.lost)));
+        }
+        let shared = self.membership.shared.clone();
+        let mut state = shared.state();
+        let state = &mut *state;
+        let group = state.groups.get_mut(&self.membership.group)?;
+        let mut assigned = Vec::new();
+        for partition in group.claim(self.membership.member) {
+            let Some(source) = fetch::source(&self.wanted.prefix, &partition).map(Arc::new) else {
+                continue;
+            };
+            assigned.push(source.clone());
+            self.fetch.readings.push(Reading {
+                source,
+                position: group.position(&partition),
+                stop: None,
+            });
+        }
+        if !assigned.is_empty() {
+            return Some(ConsumerEvent::Assigned(assigned));
+        }
+        if let Some(records) = self.fetch.batch(&state.store) {
+            return Some(ConsumerEvent::Records(records));
+        }
+        if !self.warned && !state.store.topics.keys().any(|t| self.wanted.takes(t)) {
+            self.warned = true;
+            return Some(super::nothing_matches(&self.wanted));
+        }
+        None
+    }
+
+    fn in_group<T: Default>(&self, ask: impl FnOnce(&mut super::Group, MemberId) -> T) -> T {
+        let mut state = self.membership.shared.state();
+        state
+            .groups
+            .get_mut(&self.membership.group)
+            .map(|group| ask(group, self.membership.member))
+            .unwrap_or_default()
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.membership.leave(&Commits::new());
+    }
+}

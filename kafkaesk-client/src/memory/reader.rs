@@ -1,0 +1,154 @@
+//! A reader without a group: every partition of the pattern in, events out. Commits nothing, leaves nothing behind.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use kafkaesk_core::Source;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Shared,
+    fetch::{self, Fetch, Reading},
+    group::Wanted,
+    store::{Store, TopicPartition},
+};
+use crate::{
+    ClientError,
+    broker::BoxFuture,
+    consumer::{Commits, ConsumerControl, ConsumerEvent, Start},
+};
+
+/// The reader's other side: ends it.
+#[derive(Debug)]
+pub(super) struct ReaderControl(pub(super) watch::Sender<bool>);
+
+impl ConsumerControl for ReaderControl {
+    fn commit(&self, _: Commits) {}
+
+    fn close(&self, _: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.0.send_replace(true);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// The reader's task.
+#[derive(Debug)]
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    wanted: Wanted,
+    events: mpsc::Sender<ConsumerEvent>,
+    changes: watch::Receiver<u64>,
+    closed: watch::Receiver<bool>,
+    fetch: Fetch,
+    known: BTreeSet<TopicPartition>,
+    /// Said before any record: the first assignment, the ends that are reached already.
+    first: VecDeque<ConsumerEvent>,
+}
+
+impl Reader {
+    /// Takes the partitions that there are, and their ends, at once.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        wanted: Wanted,
+        start: Start,
+        events: mpsc::Sender<ConsumerEvent>,
+        closed: watch::Receiver<bool>,
+    ) -> Self {
+        let changes = shared.changed.subscribe();
+        let now = shared.now();
+        let mut reader = Self {
+            wanted,
+            events,
+            changes,
+            closed,
+            fetch: Fetch::default(),
+            known: BTreeSet::new(),
+            first: VecDeque::new(),
+            shared: shared.clone(),
+        };
+        let state = shared.state();
+        let assigned = reader.take_new(&state.store, |store, partition| {
+            let position = Wanted::first_offset(store, partition, start, now);
+            (position, Some(store.end(&partition.0, partition.1)))
+        });
+        let nothing = assigned.is_empty();
+        reader.first.push_back(ConsumerEvent::Assigned(assigned));
+        if nothing {
+            reader
+                .first
+                .push_back(super::nothing_matches(&reader.wanted));
+        }
+        reader
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            self.changes.borrow_and_update();
+            let events = self.events.clone();
+            let permit = tokio::select! {
+                biased;
+                _ = self.closed.wait_for(|closed| *closed) => return,
+                permit = events.reserve() => match permit {
+                    Ok(permit) => permit,
+                    Err(_) => return,
+                },
+            };
+            if let Some(event) = self.next() {
+                permit.send(event);
+                continue;
+            }
+            drop(permit);
+            tokio::select! {
+                biased;
+                _ = self.closed.wait_for(|closed| *closed) => return,
+                () = events.closed() => return,
+                changed = self.changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    fn next(&mut self) -> Option<ConsumerEvent> {
+        if let Some(event) = self.first.pop_front() {
+            return Some(event);
+        }
+        let ended = |reading: &&mut Reading| reading.stop.is_some_and(|s| reading.position >= s);
+        if let Some(reading) = self.fetch.readings.iter_mut().find(ended) {
+            reading.stop = None;
+            return Some(ConsumerEvent::End(reading.source.clone()));
+        }
+        let shared = self.shared.clone();
+        let state = shared.state();
+        let assigned = self.take_new(&state.store, |_, _| (0, None));
+        if !assigned.is_empty() {
+            return Some(ConsumerEvent::Assigned(assigned));
+        }
+        self.fetch.batch(&state.store).map(ConsumerEvent::Records)
+    }
+
+    /// Begins to read partitions that are not read yet; `from` says where, and where the end is told.
+    fn take_new(
+        &mut self,
+        store: &Store,
+        from: impl Fn(&Store, &TopicPartition) -> (i64, Option<i64>),
+    ) -> Vec<Arc<Source>> {
+        let mut assigned = Vec::new();
+        for partition in store.partitions(|topic| self.wanted.takes(topic)) {
+            let Some(source) = fetch::source(&self.wanted.prefix, &partition).map(Arc::new) else {
+                continue;
+            };
+            if !self.known.insert(partition.clone()) {
+                continue;
+            }
+            let (position, stop) = from(store, &partition);
+            assigned.push(source.clone());
+            self.fetch.readings.push(Reading {
+                source,
+                position,
+                stop,
+            });
+        }
+        assigned
+    }
+}
