@@ -12,7 +12,7 @@ use super::{
     fetch::Fetch,
     group::Wanted,
     member::{Member, MemberControl, Membership},
-    reader::{Reader, ReaderControl},
+    reader::{Asked, Reader, ReaderControl},
     store::Stored,
 };
 use crate::{
@@ -225,12 +225,12 @@ impl MemoryBroker {
 
     fn read(&self, wanted: Wanted, spec: &ConsumerSpec) -> Consumer {
         let (sender, events) = mpsc::channel(EVENT_BOUND);
-        let (close, closed) = watch::channel(false);
-        let reader = Reader::new(self.shared.clone(), wanted, spec.start, sender, closed);
+        let (control, asked) = watch::channel(Asked::default());
+        let reader = Reader::new(self.shared.clone(), wanted, spec.start, sender, asked);
         tokio::spawn(reader.run());
         Consumer {
             events,
-            control: Arc::new(ReaderControl(close)),
+            control: Arc::new(ReaderControl(control)),
         }
     }
 }

@@ -39,10 +39,17 @@ impl Fetch {
             .collect()
     }
 
-    /// The next records of one partition; `None` when all are read to the end.
-    pub(super) fn batch(&mut self, store: &Store) -> Option<Vec<Record>> {
+    /// The next records of one partition that is not paused; `None` when all are read to the end.
+    pub(super) fn batch(
+        &mut self,
+        store: &Store,
+        paused: impl Fn(&TopicPartition) -> bool,
+    ) -> Option<Vec<Record>> {
         for step in 0..self.readings.len() {
             let index = (self.turn + step) % self.readings.len();
+            if paused(&key(&self.readings[index].source)) {
+                continue;
+            }
             let batch = self.readings[index].take(store);
             if !batch.is_empty() {
                 self.turn = index + 1;
@@ -73,6 +80,11 @@ impl Reading {
         }
         batch
     }
+}
+
+/// A partition as the store and the groups name it.
+pub(super) fn key(source: &Source) -> TopicPartition {
+    (source.topic.as_str().to_owned(), source.partition)
 }
 
 /// A stored record as a consumer sees it.

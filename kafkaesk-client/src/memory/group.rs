@@ -55,6 +55,8 @@ pub(super) struct Group {
     members: BTreeMap<MemberId, Wanted>,
     /// Who should read a partition.
     target: BTreeMap<TopicPartition, MemberId>,
+    /// Partitions that their owner reads no further for now.
+    paused: BTreeSet<TopicPartition>,
     /// Taken away without asking, and not told yet.
     lost: BTreeMap<MemberId, Vec<TopicPartition>>,
 }
@@ -131,6 +133,7 @@ impl Group {
             .collect();
         for partition in &free {
             self.owners.insert(partition.clone(), member);
+            self.paused.remove(partition);
         }
         free
     }
@@ -152,6 +155,22 @@ impl Group {
                 self.committed.insert(partition, next.0);
             }
         }
+    }
+
+    /// Stops or resumes reading of what the member owns; another's partition is ignored.
+    pub(super) fn set_paused(&mut self, member: MemberId, partition: TopicPartition, paused: bool) {
+        if self.owners.get(&partition) != Some(&member) {
+            return;
+        }
+        if paused {
+            self.paused.insert(partition);
+        } else {
+            self.paused.remove(&partition);
+        }
+    }
+
+    pub(super) fn is_paused(&self, partition: &TopicPartition) -> bool {
+        self.paused.contains(partition)
     }
 
     /// Takes all partitions from all members without asking, as an expired session does.

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kafkaesk_core::Source;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     Shared,
@@ -54,6 +54,18 @@ impl Membership {
 #[derive(Debug)]
 pub(super) struct MemberControl(pub(super) Arc<Membership>);
 
+impl MemberControl {
+    fn set_paused(&self, sources: &[Arc<Source>], paused: bool) {
+        self.0.shared.change(|state| {
+            if let Some(group) = state.groups.get_mut(&self.0.group) {
+                for source in sources {
+                    group.set_paused(self.0.member, fetch::key(source), paused);
+                }
+            }
+        });
+    }
+}
+
 impl ConsumerControl for MemberControl {
     fn commit(&self, commits: Commits) {
         self.0.shared.change(|state| {
@@ -61,6 +73,14 @@ impl ConsumerControl for MemberControl {
                 group.commit(self.0.member, &commits);
             }
         });
+    }
+
+    fn pause(&self, sources: &[Arc<Source>]) {
+        self.set_paused(sources, true);
+    }
+
+    fn resume(&self, sources: &[Arc<Source>]) {
+        self.set_paused(sources, false);
     }
 
     fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
@@ -146,13 +166,13 @@ impl Member {
     /// Asks the reader to let go, at most for `drain`, commits its answer and releases.
     async fn revoke(&mut self, partitions: Vec<TopicPartition>) {
         let sources = self.fetch.remove(&partitions);
-        let (ack, answer) = oneshot::channel();
+        let (ack, answer) = RevokeAck::new();
         let mut told = false;
         let asked = async {
             let Ok(permit) = self.events.reserve().await else {
                 return Commits::new();
             };
-            permit.send(ConsumerEvent::Revoked(sources.clone(), RevokeAck(ack)));
+            permit.send(ConsumerEvent::Revoked(sources.clone(), ack));
             told = true;
             answer.await.unwrap_or_default()
         };
@@ -198,7 +218,7 @@ impl Member {
         if !assigned.is_empty() {
             return Some(ConsumerEvent::Assigned(assigned));
         }
-        if let Some(records) = self.fetch.batch(&state.store) {
+        if let Some(records) = self.fetch.batch(&state.store, |p| group.is_paused(p)) {
             return Some(ConsumerEvent::Records(records));
         }
         if !self.warned && !state.store.topics.keys().any(|t| self.wanted.takes(t)) {

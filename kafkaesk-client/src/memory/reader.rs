@@ -20,15 +20,35 @@ use crate::{
     consumer::{Commits, ConsumerControl, ConsumerEvent, Start},
 };
 
-/// The reader's other side: ends it.
+/// What a reader was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    closed: bool,
+    paused: BTreeSet<TopicPartition>,
+}
+
+/// The reader's other side.
 #[derive(Debug)]
-pub(super) struct ReaderControl(pub(super) watch::Sender<bool>);
+pub(super) struct ReaderControl(pub(super) watch::Sender<Asked>);
 
 impl ConsumerControl for ReaderControl {
     fn commit(&self, _: Commits) {}
 
+    fn pause(&self, sources: &[Arc<Source>]) {
+        self.0
+            .send_modify(|asked| asked.paused.extend(sources.iter().map(|s| fetch::key(s))));
+    }
+
+    fn resume(&self, sources: &[Arc<Source>]) {
+        self.0.send_modify(|asked| {
+            for source in sources {
+                asked.paused.remove(&fetch::key(source));
+            }
+        });
+    }
+
     fn close(&self, _: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
-        self.0.send_replace(true);
+        self.0.send_modify(|asked| asked.closed = true);
         Box::pin(std::future::ready(Ok(())))
     }
 }
@@ -40,7 +60,7 @@ pub(super) struct Reader {
     wanted: Wanted,
     events: mpsc::Sender<ConsumerEvent>,
     changes: watch::Receiver<u64>,
-    closed: watch::Receiver<bool>,
+    asked: watch::Receiver<Asked>,
     fetch: Fetch,
     known: BTreeSet<TopicPartition>,
     /// Said before any record: the first assignment, the ends that are reached already.
@@ -54,7 +74,7 @@ impl Reader {
         wanted: Wanted,
         start: Start,
         events: mpsc::Sender<ConsumerEvent>,
-        closed: watch::Receiver<bool>,
+        asked: watch::Receiver<Asked>,
     ) -> Self {
         let changes = shared.changed.subscribe();
         let now = shared.now();
@@ -62,7 +82,7 @@ impl Reader {
             wanted,
             events,
             changes,
-            closed,
+            asked,
             fetch: Fetch::default(),
             known: BTreeSet::new(),
             first: VecDeque::new(),
@@ -86,10 +106,16 @@ impl Reader {
     pub(super) async fn run(mut self) {
         loop {
             self.changes.borrow_and_update();
+            if self.asked.borrow_and_update().closed {
+                return;
+            }
             let events = self.events.clone();
             let permit = tokio::select! {
                 biased;
-                _ = self.closed.wait_for(|closed| *closed) => return,
+                changed = self.asked.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
                 permit = events.reserve() => match permit {
                     Ok(permit) => permit,
                     Err(_) => return,
@@ -102,7 +128,7 @@ impl Reader {
             drop(permit);
             tokio::select! {
                 biased;
-                _ = self.closed.wait_for(|closed| *closed) => return,
+                changed = self.asked.changed() => if changed.is_err() { return },
                 () = events.closed() => return,
                 changed = self.changes.changed() => if changed.is_err() { return },
             }
@@ -124,7 +150,10 @@ impl Reader {
         if !assigned.is_empty() {
             return Some(ConsumerEvent::Assigned(assigned));
         }
-        self.fetch.batch(&state.store).map(ConsumerEvent::Records)
+        let asked = self.asked.borrow();
+        self.fetch
+            .batch(&state.store, |partition| asked.paused.contains(partition))
+            .map(ConsumerEvent::Records)
     }
 
     /// Begins to read partitions that are not read yet; `from` says where, and where the end is told.
