@@ -1,7 +1,310 @@
 //! `#[subscribe]`: an async fn and its options in, the fn as a subscription out.
+//!
+//! The fn becomes a unit struct of its name that derefs to a fn pointer, so that it is passed by name and can still
+//! be called. Everything else is left to kafkaesk-worker's traits.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{
+    Expr, ExprLit, FnArg, ItemFn, Lit, LitStr, Path, ReturnType, Token,
+    parse::{Parse, ParseStream},
+    spanned::Spanned,
+};
 
-pub(crate) fn expand(_arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    Ok(item)
+/// A handler's arguments, at most.
+const MOST_ARGUMENTS: usize = 8;
+
+/// What stands in the attribute.
+struct Arguments {
+    pattern: LitStr,
+    /// Builder calls, in the order written.
+    calls: Vec<TokenStream>,
+    krate: Option<Path>,
+}
+
+/// One `name = value`.
+struct Setting {
+    name: syn::Ident,
+    value: Expr,
+}
+
+impl Parse for Setting {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        // `crate` is a keyword, and the one that derives use for this.
+        let name = if input.peek(Token![crate]) {
+            let token: Token![crate] = input.parse()?;
+            syn::Ident::new("krate", token.span)
+        } else {
+            input.parse()?
+        };
+        input.parse::<Token![=]>()?;
+        let value = if name == "krate" {
+            let path: Path = match input.peek(LitStr) {
+                true => input.parse::<LitStr>()?.parse()?,
+                false => input.parse()?,
+            };
+            syn::parse_quote!(#path)
+        } else {
+            input.parse()?
+        };
+        Ok(Self { name, value })
+    }
+}
+
+impl Parse for Arguments {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(LitStr) {
+            return Err(input.error(
+                "the first argument is the pattern, a string: `#[subscribe(\"content.*\")]`",
+            ));
+        }
+        let mut arguments = Self {
+            pattern: input.parse()?,
+            calls: Vec::new(),
+            krate: None,
+        };
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            let Setting { name, value } = input.parse()?;
+            if name == "krate" {
+                let Expr::Path(path) = value else {
+                    return Err(syn::Error::new(value.span(), "a crate's path"));
+                };
+                arguments.krate = Some(path.path);
+            } else {
+                arguments.calls.push(call(&name, value)?);
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// One option as a builder call; `#worker` stands for the crate's path.
+fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
+    let choice = |kind: &str, choices: &[(&str, &str)]| -> syn::Result<TokenStream> {
+        let text = text(&value)?;
+        let Some((_, variant)) = choices.iter().find(|(word, _)| *word == text.value()) else {
+            let words: Vec<_> = choices.iter().map(|(w, _)| format!("\"{w}\"")).collect();
+            return Err(syn::Error::new(
+                text.span(),
+                format!("`{name}` is one of {}", words.join(", ")),
+            ));
+        };
+        let (kind, variant) = (format_ident!("{kind}"), format_ident!("{variant}"));
+        Ok(quote!(.#name(__kafkaesk::#kind::#variant)))
+    };
+    match name.to_string().as_str() {
+        "group" | "max_partitions" | "max_concurrency" | "concurrency" | "validate" => {
+            Ok(quote!(.#name(#value)))
+        }
+        "ordering" => choice(
+            "Ordering",
+            &[("key", "Key"), ("partition", "Partition"), ("none", "None")],
+        ),
+        "on_mismatch" => choice(
+            "OnMismatch",
+            &[("hold", "Hold"), ("reject", "Reject"), ("skip", "Skip")],
+        ),
+        "on_reject" => choice("OnReject", &[("log", "Log"), ("hold", "Hold")]),
+        "start" => {
+            let text = text(&value)?;
+            let start = match text.value().as_str() {
+                "earliest" => quote!(Earliest),
+                "latest" => quote!(Latest),
+                span => {
+                    let millis = millis(span).ok_or_else(|| {
+                        syn::Error::new(
+                            text.span(),
+                            "`start` is \"earliest\", \"latest\", or a span of time back such as \"24h\"",
+                        )
+                    })?;
+                    quote!(Back(::core::time::Duration::from_millis(#millis)))
+                }
+            };
+            Ok(quote!(.start(__kafkaesk::private::Start::#start)))
+        }
+        _ => Err(syn::Error::new(
+            name.span(),
+            format!(
+                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, on_mismatch, on_reject, crate"
+            ),
+        )),
+    }
+}
+
+fn text(value: &Expr) -> syn::Result<&LitStr> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => Ok(text),
+        other => Err(syn::Error::new(other.span(), "a string in quotes")),
+    }
+}
+
+/// `kafkaesk_core::span::parse_span` in small: this crate depends on none of ours.
+fn millis(span: &str) -> Option<u64> {
+    let digits = span.len() - span.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = span.split_at(digits);
+    let unit: u64 = match unit.trim() {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 604_800_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// The worker's path in the crate that uses the macro.
+fn worker_path() -> syn::Result<TokenStream> {
+    use proc_macro_crate::{FoundCrate, crate_name};
+    let found = |name: &str| {
+        let in_rust = name.replace('-', "_");
+        match crate_name(name) {
+            Ok(FoundCrate::Itself) => Some(format_ident!("{in_rust}")),
+            Ok(FoundCrate::Name(renamed)) => Some(syn::Ident::new(&renamed, Span::call_site())),
+            Err(_) => None,
+        }
+    };
+    if let Some(worker) = found("kafkaesk-worker") {
+        return Ok(quote!(::#worker));
+    }
+    if let Some(cli) = found("kafkaesk-cli") {
+        return Ok(quote!(::#cli::worker));
+    }
+    Err(syn::Error::new(
+        Span::call_site(),
+        "`#[subscribe]` needs kafkaesk-worker or kafkaesk-cli in Cargo.toml, or `crate = path::to::kafkaesk_worker`",
+    ))
+}
+
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let arguments: Arguments = syn::parse2(arguments)?;
+    let mut function: ItemFn = syn::parse2(item)?;
+    let types = check(&function)?;
+    let worker = match &arguments.krate {
+        Some(path) => quote!(#path),
+        None => worker_path()?,
+    };
+
+    let (pattern, calls) = (&arguments.pattern, &arguments.calls);
+    let name = function.sig.ident.clone();
+    let text = syn::ext::IdentExt::unraw(&name).to_string();
+    let visibility = std::mem::replace(&mut function.vis, syn::Visibility::Inherited);
+    let (of_struct, of_function): (Vec<_>, Vec<_>) = function
+        .attrs
+        .drain(..)
+        .partition(|a| a.path().is_ident("doc") || a.path().is_ident("cfg"));
+    function.attrs = of_function;
+    let configured = of_struct.iter().filter(|a| a.path().is_ident("cfg"));
+    let output = match &function.sig.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, output) => quote!(#output),
+    };
+    let output_asserted = match &function.sig.output {
+        ReturnType::Default => quote!(),
+        ReturnType::Type(_, output) => {
+            quote_spanned!(output.span()=> __returns::<#output>();)
+        }
+    };
+    let asserted = types
+        .iter()
+        .map(|ty| quote_spanned!(ty.span()=> __argument::<#ty>();));
+    let values: Vec<_> = (0..types.len()).map(|i| format_ident!("__a{i}")).collect();
+
+    Ok(quote! {
+        #(#of_struct)*
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy, Debug)]
+        #visibility struct #name;
+
+        #(#configured)*
+        const _: () = {
+            use #worker as __kafkaesk;
+
+            #function
+
+            fn __call(#(#values: #types),*) -> __kafkaesk::private::BoxFuture<'static, #output> {
+                __kafkaesk::private::Box::pin(#name(#(#values),*))
+            }
+
+            // So that what is wrong with an argument is said at that argument.
+            #[allow(dead_code)]
+            fn __assert() {
+                fn __argument<T: __kafkaesk::FromDelivery>() {}
+                fn __returns<T: __kafkaesk::IntoEnding>() {}
+                #(#asserted)*
+                #output_asserted
+            }
+
+            impl ::core::ops::Deref for #name {
+                type Target = fn(#(#types),*) -> __kafkaesk::private::BoxFuture<'static, #output>;
+
+                fn deref(&self) -> &Self::Target {
+                    const CALL: fn(#(#types),*) -> __kafkaesk::private::BoxFuture<'static, #output> = __call;
+                    &CALL
+                }
+            }
+
+            impl __kafkaesk::IntoSubscription for #name {
+                fn into_subscription(self) -> __kafkaesk::Subscription {
+                    __kafkaesk::subscription(#pattern, #name)
+                        .named(#text)
+                        #(#calls)*
+                }
+            }
+        };
+    })
+}
+
+/// What no trait can say as well; gives the arguments' types.
+fn check(function: &ItemFn) -> syn::Result<Vec<syn::Type>> {
+    let signature = &function.sig;
+    if signature.asyncness.is_none() {
+        return Err(syn::Error::new(
+            signature.fn_token.span(),
+            "a handler is an `async fn`; write `async` before `fn`",
+        ));
+    }
+    if !signature.generics.params.is_empty() {
+        return Err(syn::Error::new(
+            signature.generics.span(),
+            "a handler cannot be generic: its arguments' types decide what it gets",
+        ));
+    }
+    let mut types = Vec::new();
+    for (i, argument) in signature.inputs.iter().enumerate() {
+        let FnArg::Typed(argument) = argument else {
+            return Err(syn::Error::new(
+                argument.span(),
+                "a handler is a function, not a method; take what it needs as `State<T>`",
+            ));
+        };
+        if i == MOST_ARGUMENTS {
+            return Err(syn::Error::new(
+                argument.span(),
+                "a handler takes at most 8 arguments; put several values into one `State<T>`",
+            ));
+        }
+        if let syn::Type::Reference(reference) = &*argument.ty {
+            return Err(syn::Error::new(
+                reference.span(),
+                "a handler's arguments are owned; write the type without `&`",
+            ));
+        }
+        if let syn::Type::ImplTrait(ty) = &*argument.ty {
+            return Err(syn::Error::new(
+                ty.span(),
+                "a handler's argument has a type of its own; `impl Trait` says too little",
+            ));
+        }
+        types.push((*argument.ty).clone());
+    }
+    Ok(types)
 }

@@ -1,1 +1,54 @@
-//! Being built.
+#![doc = include_str!("docs/crate.md")]
+#![forbid(unsafe_code)]
+
+// The macros' paths are absolute, here as well.
+extern crate self as kafkaesk_worker;
+
+mod app;
+mod app_error;
+mod context;
+mod delivery;
+mod error;
+pub mod extract;
+mod handler;
+mod outcome;
+pub mod prelude;
+mod report;
+pub mod retry;
+mod router;
+mod state;
+mod subscription;
+pub mod testing;
+mod watch;
+mod worker;
+
+pub use app::App;
+pub use app_error::AppError;
+pub use delivery::Delivery;
+pub use error::{Classified, Classify, HandlerError};
+pub use extract::{Attempt, FromDelivery, Json, Publisher, Raw, Record, Rejection, Schema, State};
+pub use handler::{Handle, HandlerFn, Needs};
+pub use kafkaesk_client as client;
+pub use kafkaesk_client::{core, schema};
+#[cfg(feature = "macros")]
+pub use kafkaesk_macros::subscribe;
+pub use outcome::{Ending, Handling, IntoEnding, Outcome};
+pub use report::{RunReport, Unfinished};
+pub use router::Router;
+pub use subscription::{
+    IntoSubscription, OnMismatch, OnReject, Ordering, Subscription, subscription,
+};
+pub use testing::TestApp;
+
+/// Pages.
+pub mod docs {
+    #[doc = include_str!("docs/handlers.md")]
+    pub mod handlers {}
+}
+
+/// What the macros' expansions name; not for hand-written code.
+#[doc(hidden)]
+pub mod private {
+    pub use kafkaesk_client::{broker::BoxFuture, consumer::Start};
+    pub use std::boxed::Box;
+}

@@ -1,0 +1,96 @@
+//! What all deliveries of one subscription share: group, policies, states, connection, and the schemas seen so far.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use kafkaesk_client::{Connection, catalog::StoredSchema};
+use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaIdError};
+
+use crate::{handler::Handle, state::States, subscription::Options, watch::Observer};
+
+/// How many schema ids a subscription remembers with their prefix; further ones replace the oldest.
+const KNOWN: usize = 8;
+
+/// Shared by an instance and its deliveries; lives until the last of them ends.
+pub(crate) struct Context {
+    /// As sent to Kafka.
+    pub(crate) group: String,
+    /// As written.
+    pub(crate) pattern: String,
+    /// What the subscription asks for.
+    pub(crate) options: Options,
+    /// What is run.
+    pub(crate) handler: Arc<dyn Handle>,
+    /// Whether some argument of it decodes the data.
+    pub(crate) decodes: bool,
+    /// For `State<T>`.
+    pub(crate) states: Arc<States>,
+    /// For `Publisher` and validation.
+    pub(crate) connection: Connection,
+    /// Schemas seen so far.
+    pub(crate) known: KnownSchemas,
+    /// Told of every attempt's end; `TestApp` listens here.
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("group", &self.group)
+            .field("pattern", &self.pattern)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A schema id that was seen, taken apart once.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// `Name:version`.
+    pub(crate) text: String,
+    /// The name.
+    pub(crate) name: String,
+    /// The version.
+    pub(crate) version: u32,
+    /// The id itself.
+    pub(crate) id: SchemaId,
+    /// How an envelope of it usually begins.
+    pub(crate) prefix: EnvelopePrefix,
+    /// Its stored document, once asked for (`validate` only).
+    pub(crate) stored: std::sync::OnceLock<Arc<StoredSchema>>,
+}
+
+/// The last few schema ids of a subscription.
+#[derive(Debug, Default)]
+pub(crate) struct KnownSchemas(RwLock<Vec<Arc<Known>>>);
+
+impl KnownSchemas {
+    /// The schema whose prefix begins this value.
+    pub(crate) fn of(&self, value: &[u8]) -> Option<Arc<Known>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        known
+            .iter()
+            .find(|known| value.starts_with(known.prefix.as_bytes()))
+            .cloned()
+    }
+
+    /// The schema with this id, remembered from now on.
+    pub(crate) fn learn(&self, text: &str) -> Result<Arc<Known>, SchemaIdError> {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known.iter().find(|known| known.text == text) {
+            return Ok(found.clone());
+        }
+        let id: SchemaId = text.parse()?;
+        let new = Arc::new(Known {
+            text: text.to_owned(),
+            name: id.name().as_str().to_owned(),
+            version: id.version(),
+            prefix: EnvelopePrefix::new(&id),
+            id,
+            stored: std::sync::OnceLock::new(),
+        });
+        if known.len() == KNOWN {
+            known.remove(0);
+        }
+        known.push(new.clone());
+        Ok(new)
+    }
+}

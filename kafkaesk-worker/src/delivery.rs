@@ -1,0 +1,166 @@
+//! A delivery: one attempt at one record, with what its extractors need. Reads the envelope at most once.
+
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
+
+use kafkaesk_client::schema::Events;
+use kafkaesk_client::{Connection, core::Envelope};
+use kafkaesk_core::Record;
+
+use crate::{
+    context::{Context, Known},
+    extract::Rejection,
+    state::States,
+};
+
+/// One attempt at one record.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    record: Record,
+    /// 1 for the first.
+    pub(crate) attempt: u32,
+    context: Arc<Context>,
+    /// Set once the whole value is known to be an envelope, or not to be one.
+    parts: OnceLock<Result<Parts, String>>,
+}
+
+#[derive(Clone, Debug)]
+struct Parts {
+    schema: Arc<Known>,
+    data: Range<usize>,
+}
+
+impl Delivery {
+    pub(crate) fn new(record: Record, context: Arc<Context>) -> Self {
+        Self {
+            record,
+            attempt: 1,
+            context,
+            parts: OnceLock::new(),
+        }
+    }
+
+    /// The record as it was read.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The consumer group, as sent to Kafka.
+    pub fn group(&self) -> &str {
+        &self.context.group
+    }
+
+    /// 1 for the first attempt in this process, 2 for the second, …
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The connection that it came by.
+    pub fn connection(&self) -> &Connection {
+        &self.context.connection
+    }
+
+    /// What `App::state` was given.
+    pub(crate) fn states(&self) -> &States {
+        &self.context.states
+    }
+
+    /// The schema id as text, proven by reading the whole envelope.
+    ///
+    /// # Errors
+    /// [`Rejection::Mismatch`] when the value is no envelope.
+    pub fn schema(&self) -> Result<&str, Rejection> {
+        Ok(&self.parts()?.schema.text)
+    }
+
+    /// The data's bytes, exactly as the producer wrote them.
+    ///
+    /// # Errors
+    /// [`Rejection::Mismatch`] when the value is no envelope.
+    pub fn data(&self) -> Result<&[u8], Rejection> {
+        let parts = self.parts()?;
+        Ok(&self.record.value()[parts.data.clone()])
+    }
+
+    /// The schema id, without reading the data if the handler decodes it anyway.
+    pub(crate) fn known_schema(&self) -> Result<Arc<Known>, Rejection> {
+        if self.context.decodes && self.parts.get().is_none() {
+            if let Some(known) = self.context.known.of(self.record.value()) {
+                return Ok(known);
+            }
+        }
+        Ok(self.parts()?.schema.clone())
+    }
+
+    /// Decodes the data; on the fast path this is the only reading of it.
+    pub(crate) fn decode<T>(
+        &self,
+        decode: impl Fn(&Known, &[u8]) -> Result<T, Rejection>,
+    ) -> Result<T, Rejection> {
+        if self.parts.get().is_none() {
+            let value = self.record.value();
+            if let Some(known) = self.context.known.of(value) {
+                if let Some(data) = known.prefix.strip(value) {
+                    if let Ok(decoded) = decode(&known, data) {
+                        let start = known.prefix.as_bytes().len();
+                        let parts = Parts {
+                            data: start..start + data.len(),
+                            schema: known,
+                        };
+                        let _ = self.parts.set(Ok(parts));
+                        return Ok(decoded);
+                    }
+                }
+            }
+        }
+        let parts = self.parts()?;
+        decode(&parts.schema, &self.record.value()[parts.data.clone()])
+    }
+
+    /// Decodes into an event type, any version that it takes.
+    ///
+    /// # Errors
+    /// [`Rejection::Mismatch`].
+    pub fn event<T: Events>(&self) -> Result<T, Rejection> {
+        self.decode(|known, data| {
+            if !T::takes(&known.name, known.version) {
+                return Err(Rejection::Mismatch(format!(
+                    "{} does not take schema {}",
+                    std::any::type_name::<T>(),
+                    known.text
+                )));
+            }
+            T::decode(&known.name, known.version, data)
+                .map_err(|e| Rejection::Mismatch(format!("{}: {e}", known.text)))
+        })
+    }
+
+    fn parts(&self) -> Result<&Parts, Rejection> {
+        self.parts
+            .get_or_init(|| self.read())
+            .as_ref()
+            .map_err(|message| Rejection::Mismatch(message.clone()))
+    }
+
+    fn read(&self) -> Result<Parts, String> {
+        let value = self.record.value();
+        let not = |e: &dyn std::fmt::Display| format!("the record is no envelope: {e}");
+        if self.record.value.is_none() {
+            return Err("the record is no envelope: its value is null".to_owned());
+        }
+        let envelope = Envelope::read(value).map_err(|e| not(&e))?;
+        let schema = self
+            .context
+            .known
+            .learn(&envelope.schema)
+            .map_err(|e| not(&e))?;
+        // The data is a part of the value, so its place is the distance between their starts.
+        let start = envelope.data.as_ptr() as usize - value.as_ptr() as usize;
+        Ok(Parts {
+            data: start..start + envelope.data.len(),
+            schema,
+        })
+    }
+}

@@ -1,0 +1,283 @@
+//! A handler's errors: any error in, a class (retry or reject) that survives other wrappers out.
+
+use std::{error::Error, fmt, time::Duration};
+
+type Boxed = Box<dyn Error + Send + Sync + 'static>;
+
+/// The error of a handler. `?` makes it from any error, and then the message is retried.
+///
+/// It deliberately does not implement [`std::error::Error`]: only so can `?` take every error, as `anyhow`'s does.
+pub struct HandlerError {
+    source: Boxed,
+    panicked: bool,
+}
+
+/// What an error means for its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Again, after the lane's backoff or after this long.
+    Retry(Option<Duration>),
+    /// Never again.
+    Reject(String),
+}
+
+impl HandlerError {
+    /// An error that is retried, from text.
+    pub fn msg(text: impl fmt::Display) -> Self {
+        Self::from(text.to_string())
+    }
+
+    /// An error that rejects the message.
+    pub fn reject(reason: impl fmt::Display) -> Self {
+        Self::from(Classified::new(Class::Reject(reason.to_string()), None))
+    }
+
+    /// An error that retries the message after this long.
+    pub fn retry_after(after: Duration) -> Self {
+        Self::from(Classified::new(Class::Retry(Some(after)), None))
+    }
+
+    pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a text".to_owned());
+        Self {
+            source: text.into(),
+            panicked: true,
+        }
+    }
+
+    /// The outermost class in the chain of sources; retry if there is none.
+    pub(crate) fn class(&self) -> Class {
+        let mut next: Option<&(dyn Error + 'static)> = Some(&*self.source);
+        while let Some(error) = next {
+            if let Some(classified) = error.downcast_ref::<Classified>() {
+                return classified.mark.class.clone();
+            }
+            if let Some(mark) = error.downcast_ref::<Mark>() {
+                return mark.class.clone();
+            }
+            next = error.source();
+        }
+        Class::Retry(None)
+    }
+
+    /// The error and its sources, outermost first, without what only marks the class.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = String::new();
+        if self.panicked {
+            text.push_str("the handler panicked: ");
+        }
+        text.push_str(&self.source.to_string());
+        let mut next = self.source.source();
+        while let Some(error) = next {
+            if !error.is::<Mark>() {
+                text.push_str(": ");
+                text.push_str(&error.to_string());
+            }
+            next = error.source();
+        }
+        text
+    }
+}
+
+impl<E: Into<Boxed>> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self {
+            source: error.into(),
+            panicked: false,
+        }
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.chain())
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.chain())
+    }
+}
+
+/// An error with a class, made by [`Classify`].
+///
+/// Its class stands a second time one step down the chain of sources: a wrapper such as `anyhow::Error` hides the
+/// type of its outermost error once it is boxed, but never the chain.
+#[derive(Debug)]
+pub struct Classified {
+    text: String,
+    mark: Mark,
+}
+
+#[derive(Debug)]
+struct Mark {
+    class: Class,
+    source: Option<Boxed>,
+}
+
+impl Classified {
+    fn new(class: Class, source: Option<Boxed>) -> Self {
+        let text = match &class {
+            Class::Reject(reason) => reason.clone(),
+            Class::Retry(Some(after)) => format!("to be retried after {after:?}"),
+            Class::Retry(None) => "to be retried".to_owned(),
+        };
+        Self {
+            text,
+            mark: Mark { class, source },
+        }
+    }
+}
+
+impl fmt::Display for Classified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Classified {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.mark)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.class {
+            Class::Reject(_) => "rejected",
+            Class::Retry(_) => "retried",
+        })
+    }
+}
+
+impl Error for Mark {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_ref()
+            .map(|source| &**source as &(dyn Error + 'static))
+    }
+}
+
+/// Says of a failed `Result` or an empty `Option` what it means for the message.
+///
+/// ```
+/// use kafkaesk_worker::prelude::*;
+/// use std::time::Duration;
+///
+/// async fn handler(_: Raw) -> Result<(), HandlerError> {
+///     let customer: u32 = "7".parse().or_reject("unknown customer")?;
+///     let found = Some(customer).or_retry_after(Duration::from_secs(30))?;
+///     assert_eq!(found, 7);
+///     Ok(())
+/// }
+/// ```
+pub trait Classify<T>: Sized {
+    /// The message is rejected for this reason.
+    ///
+    /// # Errors
+    /// The same failure, classified.
+    fn or_reject(self, reason: impl Into<String>) -> Result<T, Classified>;
+
+    /// The message is retried after this long (at most [`crate::retry::MAX_AFTER`]).
+    ///
+    /// # Errors
+    /// The same failure, classified.
+    fn or_retry_after(self, after: Duration) -> Result<T, Classified>;
+}
+
+impl<T, E: Into<Boxed>> Classify<T> for Result<T, E> {
+    fn or_reject(self, reason: impl Into<String>) -> Result<T, Classified> {
+        self.map_err(|e| Classified::new(Class::Reject(reason.into()), Some(e.into())))
+    }
+
+    fn or_retry_after(self, after: Duration) -> Result<T, Classified> {
+        self.map_err(|e| Classified::new(Class::Retry(Some(after)), Some(e.into())))
+    }
+}
+
+impl<T> Classify<T> for Option<T> {
+    fn or_reject(self, reason: impl Into<String>) -> Result<T, Classified> {
+        self.ok_or_else(|| Classified::new(Class::Reject(reason.into()), None))
+    }
+
+    fn or_retry_after(self, after: Duration) -> Result<T, Classified> {
+        self.ok_or_else(|| Classified::new(Class::Retry(Some(after)), None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    fn class_of(error: impl Into<HandlerError>) -> Class {
+        error.into().class()
+    }
+
+    fn parse() -> Result<i32, std::num::ParseIntError> {
+        "x".parse::<i32>()
+    }
+
+    #[test]
+    fn any_error_is_retried() {
+        assert_eq!(class_of(parse().unwrap_err()), Class::Retry(None));
+        assert_eq!(class_of("text"), Class::Retry(None));
+        assert_eq!(class_of(anyhow::anyhow!("text")), Class::Retry(None));
+    }
+
+    #[test]
+    fn a_class_survives_anyhow_with_and_without_context() {
+        let reject = || parse().or_reject("bad number");
+        let wanted = Class::Reject("bad number".into());
+        assert_eq!(class_of(reject().unwrap_err()), wanted);
+        assert_eq!(class_of(anyhow::Error::from(reject().unwrap_err())), wanted);
+        assert_eq!(
+            class_of(reject().context("while reading").unwrap_err()),
+            wanted
+        );
+        let twice = reject().context("inner").context("outer").unwrap_err();
+        assert_eq!(class_of(twice), wanted);
+        let late = parse().or_retry_after(Duration::from_secs(30));
+        assert_eq!(
+            class_of(late.context("x").unwrap_err()),
+            Class::Retry(Some(Duration::from_secs(30)))
+        );
+    }
+
+    #[test]
+    fn the_outermost_class_wins() {
+        let inner = parse().or_retry_after(Duration::from_secs(1));
+        assert_eq!(
+            class_of(inner.or_reject("no").unwrap_err()),
+            Class::Reject("no".into())
+        );
+    }
+
+    #[test]
+    fn the_chain_is_told_without_marks() {
+        let error = HandlerError::from(
+            parse()
+                .or_reject("bad number")
+                .context("while reading")
+                .unwrap_err(),
+        );
+        assert_eq!(
+            error.to_string(),
+            "while reading: bad number: invalid digit found in string"
+        );
+    }
+
+    #[test]
+    fn an_empty_option_can_be_classified() {
+        assert_eq!(
+            class_of(None::<u8>.or_reject("nobody").unwrap_err()),
+            Class::Reject("nobody".into())
+        );
+    }
+}

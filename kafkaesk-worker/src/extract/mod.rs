@@ -1,0 +1,83 @@
+//! Extractors: a delivery in, one handler argument out. One file each.
+
+mod attempt;
+mod event;
+mod json;
+mod publisher;
+mod raw;
+mod record;
+mod schema;
+mod state;
+
+pub use attempt::Attempt;
+pub use json::Json;
+pub use publisher::Publisher;
+pub use raw::Raw;
+pub use record::Record;
+pub use schema::Schema;
+pub use state::State;
+
+use crate::{
+    delivery::Delivery,
+    handler::Needs,
+    outcome::{Ending, Outcome},
+};
+
+/// What a handler's argument is made from. Implemented for every event type and for the types of this module;
+/// implement it for your own.
+///
+/// ```
+/// use kafkaesk_worker::{Delivery, FromDelivery, Rejection, prelude::*};
+///
+/// /// The tenant, from a header.
+/// struct Tenant(String);
+///
+/// impl FromDelivery for Tenant {
+///     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
+///         let header = delivery.record().headers.get_str("tenant");
+///         header
+///             .map(|tenant| Tenant(tenant.to_owned()))
+///             .ok_or_else(|| Rejection::Mismatch("no `tenant` header".to_owned()))
+///     }
+/// }
+///
+/// #[subscribe("orders.*")]
+/// async fn bill(tenant: Tenant, order: Json) {
+///     println!("{} {}", tenant.0, *order);
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a handler's argument",
+    label = "not a handler argument",
+    note = "arguments are event types (`#[derive(Event)]` or `#[derive(Events)]`), `Json`, `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
+    note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
+)]
+pub trait FromDelivery: Sized + Send + 'static {
+    /// Makes the argument. Runs on the consumer's task: neither wait nor block.
+    ///
+    /// # Errors
+    /// [`Rejection`] ends the attempt before the handler is called.
+    fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection>;
+
+    /// What it needs of the application, asked once at start.
+    fn needs(_needs: &mut Needs) {}
+}
+
+/// Why an argument could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The message does not fit: the subscription's [`crate::OnMismatch`] decides.
+    Mismatch(String),
+    /// This outcome, whatever the message is.
+    Outcome(Outcome),
+}
+
+impl From<Rejection> for Ending {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Mismatch(message) => Ending::Mismatch(message),
+            Rejection::Outcome(outcome) => Ending::Outcome(outcome),
+        }
+    }
+}

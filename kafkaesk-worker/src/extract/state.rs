@@ -1,0 +1,47 @@
+//! `state: State<Db>`: what `App::state` was given.
+
+use std::{any::TypeId, ops::Deref, sync::Arc};
+
+use crate::{Delivery, FromDelivery, Rejection, handler::Needs, outcome::Outcome};
+
+/// Application state by its type, shared by all handlers. Derefs to it.
+///
+/// An application that lacks a handler's state does not start.
+pub struct State<T>(pub Arc<T>);
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for State<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: Send + Sync + 'static> FromDelivery for State<T> {
+    fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
+        // Start checks that every state is there, so this cannot be met; retrying keeps the message if it is.
+        delivery
+            .states()
+            .get()
+            .map(Self)
+            .ok_or(Rejection::Outcome(Outcome::Retry { after: None }))
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs
+            .states
+            .push((TypeId::of::<T>(), std::any::type_name::<T>()));
+    }
+}

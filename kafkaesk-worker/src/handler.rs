@@ -1,0 +1,128 @@
+//! Functions in, handlers out: [`HandlerFn`] for async functions, [`Handle`] as the object that is run.
+
+use std::{fmt, future::Future, marker::PhantomData};
+
+use kafkaesk_client::schema::{DocumentError, EventSchema};
+
+use crate::{
+    delivery::Delivery,
+    extract::FromDelivery,
+    outcome::{Ending, Handling, IntoEnding},
+};
+
+/// Handles deliveries. Object-safe, so that configuration can make handlers (the CLI's `http`, `exec` and `stdout`
+/// do); functions implement it through [`HandlerFn`].
+///
+/// Called on the consumer's own task: return [`Handling::Running`] for everything that waits or computes at length.
+pub trait Handle: Send + Sync + 'static {
+    /// One attempt at one message. The delivery stays with the caller for further attempts; clone it to keep it
+    /// (records share their bytes).
+    fn handle(&self, delivery: &Delivery) -> Handling;
+
+    /// What this handler needs of its application, asked once at start.
+    fn needs(&self, _needs: &mut Needs) {}
+}
+
+/// What handlers need of their application.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// The schemas that arguments take.
+    pub(crate) schemas: Vec<Result<EventSchema, DocumentError>>,
+    /// `State<T>` arguments: type id and name.
+    pub(crate) states: Vec<(std::any::TypeId, &'static str)>,
+    /// Some argument decodes the data, which proves the envelope on its way.
+    pub(crate) decodes: bool,
+}
+
+/// An async function whose arguments are extractors, up to eight in any order.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "not a handler",
+    note = "a handler is an `async fn` with up to 8 arguments, each an event type or one of `Json`, `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
+    note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; put `#[subscribe(…)]` on it to see which argument does not fit",
+    note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
+)]
+pub trait HandlerFn<Arguments>: Send + Sync + 'static {
+    /// Extracts the arguments and calls the function.
+    fn call(&self, delivery: &Delivery) -> Handling;
+
+    /// See [`Handle::needs`].
+    fn needs(needs: &mut Needs);
+}
+
+macro_rules! functions {
+    ($($argument:ident),*) => {
+        impl<F, Fut, $($argument),*> HandlerFn<($($argument,)*)> for F
+        where
+            F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
+            Fut: Future + Send + 'static,
+            Fut::Output: IntoEnding,
+            $($argument: FromDelivery,)*
+        {
+            #[allow(non_snake_case, unused_variables)]
+            fn call(&self, delivery: &Delivery) -> Handling {
+                $(
+                    let $argument = match $argument::from_delivery(delivery) {
+                        Ok(value) => value,
+                        Err(rejection) => return Handling::Ended(Ending::from(rejection)),
+                    };
+                )*
+                Handling::run(self($($argument),*))
+            }
+
+            #[allow(unused_variables)]
+            fn needs(needs: &mut Needs) {
+                $($argument::needs(needs);)*
+            }
+        }
+    };
+}
+
+functions!();
+functions!(A1);
+functions!(A1, A2);
+functions!(A1, A2, A3);
+functions!(A1, A2, A3, A4);
+functions!(A1, A2, A3, A4, A5);
+functions!(A1, A2, A3, A4, A5, A6);
+functions!(A1, A2, A3, A4, A5, A6, A7);
+functions!(A1, A2, A3, A4, A5, A6, A7, A8);
+
+/// A [`HandlerFn`] as a [`Handle`].
+pub(crate) struct Function<F, Arguments> {
+    function: F,
+    arguments: PhantomData<fn(Arguments)>,
+}
+
+impl<F, Arguments> Function<F, Arguments> {
+    pub(crate) fn new(function: F) -> Self {
+        Self {
+            function,
+            arguments: PhantomData,
+        }
+    }
+}
+
+impl<F, Arguments> fmt::Debug for Function<F, Arguments> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::any::type_name::<F>())
+    }
+}
+
+impl<F: HandlerFn<Arguments>, Arguments: 'static> Handle for Function<F, Arguments> {
+    fn handle(&self, delivery: &Delivery) -> Handling {
+        self.function.call(delivery)
+    }
+
+    fn needs(&self, needs: &mut Needs) {
+        F::needs(needs);
+    }
+}
+
+/// The last segment of a function's path without generics; `None` for a closure.
+pub(crate) fn function_name<F>() -> Option<&'static str> {
+    let name = std::any::type_name::<F>();
+    let name = name.split('<').next().unwrap_or(name);
+    let last = name.rsplit("::").next().unwrap_or(name);
+    (!last.contains('{') && !last.is_empty()).then_some(last)
+}

@@ -1,0 +1,129 @@
+//! How one attempt at one message ends: what a handler answers in, one [`Ending`] out. Decides nothing
+//! (`judge` does).
+
+use std::{future::Future, time::Duration};
+
+use kafkaesk_client::broker::BoxFuture;
+
+use crate::HandlerError;
+
+/// A handler's answer about one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Handled; its offset may be committed.
+    Done,
+    /// Not yet: again after this long (at most [`crate::retry::MAX_AFTER`]), or after the lane's backoff.
+    Retry {
+        /// How long to wait; the lane's backoff if absent.
+        after: Option<Duration>,
+    },
+    /// Never: it cannot succeed. What follows is the subscription's [`crate::OnReject`].
+    Reject {
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Not for us: passed over without a word.
+    Skip,
+    /// Stop this worker; the message stays uncommitted and `run` returns an error.
+    Abort,
+}
+
+impl Outcome {
+    /// Again after the lane's backoff.
+    pub fn retry() -> Self {
+        Self::Retry { after: None }
+    }
+
+    /// Again after this long.
+    pub fn retry_after(after: Duration) -> Self {
+        Self::Retry { after: Some(after) }
+    }
+
+    /// Never again.
+    pub fn reject(reason: impl Into<String>) -> Self {
+        Self::Reject {
+            reason: reason.into(),
+        }
+    }
+}
+
+/// How an attempt ended, before the subscription's policies have their say.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The handler's own word.
+    Outcome(Outcome),
+    /// An error or a panic; its class says whether it is retried.
+    Failed(HandlerError),
+    /// The message does not fit the handler's arguments: the subscription's [`crate::OnMismatch`] decides.
+    Mismatch(String),
+}
+
+/// What a handler may return: `()`, [`Outcome`], or a `Result` of those with [`HandlerError`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "a handler returns `()`, `Outcome`, or `Result<_, HandlerError>`",
+    note = "inside a handler that returns `Result<(), HandlerError>`, `?` takes any error",
+    note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
+)]
+pub trait IntoEnding {
+    /// The ending that it stands for.
+    fn into_ending(self) -> Ending;
+}
+
+impl IntoEnding for () {
+    fn into_ending(self) -> Ending {
+        Ending::Outcome(Outcome::Done)
+    }
+}
+
+impl IntoEnding for Outcome {
+    fn into_ending(self) -> Ending {
+        Ending::Outcome(self)
+    }
+}
+
+impl IntoEnding for Ending {
+    fn into_ending(self) -> Ending {
+        self
+    }
+}
+
+impl<T: IntoEnding> IntoEnding for Result<T, HandlerError> {
+    fn into_ending(self) -> Ending {
+        match self {
+            Ok(value) => value.into_ending(),
+            Err(error) => Ending::Failed(error),
+        }
+    }
+}
+
+/// What a handler's call gives back: its end, or a future that is still to run.
+#[must_use]
+pub enum Handling {
+    /// It is over already; costs no allocation.
+    Ended(Ending),
+    /// The rest of it. Polled once in place, and as a task of its own if it is not ready then.
+    Running(BoxFuture<'static, Ending>),
+}
+
+impl Handling {
+    /// Boxes a future whose output is an ending.
+    pub fn run<F>(future: F) -> Self
+    where
+        F: Future + Send + 'static,
+        F::Output: IntoEnding,
+    {
+        Self::Running(Box::pin(async move { future.await.into_ending() }))
+    }
+}
+
+impl std::fmt::Debug for Handling {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ended(ending) => f.debug_tuple("Ended").field(ending).finish(),
+            Self::Running(_) => f.write_str("Running"),
+        }
+    }
+}

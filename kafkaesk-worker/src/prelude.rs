@@ -1,0 +1,21 @@
+//! Everything that an application needs: `use kafkaesk_worker::prelude::*;`.
+//!
+//! The derives of serde and schemars name their own crates, so serde and schemars stand in the application's
+//! `Cargo.toml` as well.
+
+pub use std::process::ExitCode;
+
+#[cfg(feature = "macros")]
+pub use kafkaesk_macros::subscribe;
+
+pub use kafkaesk_client::{
+    Connection, Settings,
+    consumer::Start,
+    schema::{Event, Events, private::schemars::JsonSchema},
+};
+pub use serde::{Deserialize, Serialize};
+
+pub use crate::{
+    App, AppError, Attempt, Classify, HandlerError, Json, OnMismatch, OnReject, Ordering, Outcome,
+    Publisher, Raw, Record, Router, Schema, State, Subscription, TestApp, subscription,
+};
