@@ -1,7 +1,74 @@
-//! The derive of its name: a type's tokens in, its trait impl out.
+//! `#[derive(Event)]`: a type and its `#[event(…)]` in, `impl Event` out. Knows no Kafka and reads no schema.
 
 use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Data, DeriveInput, Error, Result};
 
-pub(crate) fn expand(_input: &syn::DeriveInput) -> syn::Result<TokenStream> {
-    Ok(TokenStream::new())
+use crate::{arguments::EventArguments, generics, path};
+
+const FORM: &str = "write `#[event(name = \"Content\", version = 1)]`";
+
+pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    if let Data::Union(union) = &input.data {
+        return Err(Error::new(
+            union.union_token.span,
+            "an event is a struct or an enum: a union has no JSON",
+        ));
+    }
+    generics::refuse(
+        input,
+        "an event type has no generics: one schema has one document",
+    )?;
+    let arguments = EventArguments::of(input)?;
+    let ident = &input.ident;
+    let name = arguments
+        .name
+        .as_ref()
+        .ok_or_else(|| Error::new(arguments.span, format!("`name` is missing: {FORM}")))?;
+    let version = arguments
+        .version
+        .ok_or_else(|| Error::new(arguments.span, format!("`version` is missing: {FORM}")))?;
+    let schema = path::of_schema(arguments.krate.as_ref())?;
+    let streams = &arguments.streams;
+    let retention = arguments.retention.map(|millis| {
+        quote! {
+            const RETENTION: ::core::option::Option<::core::time::Duration> =
+                ::core::option::Option::Some(::core::time::Duration::from_millis(#millis));
+        }
+    });
+    let accepts = match &arguments.accepts {
+        Some(range) => {
+            let (low, high) = range.bounds_around(version)?;
+            Some(quote! {
+                fn accepts(version: u32) -> bool {
+                    #low <= version && version <= #high
+                }
+            })
+        }
+        None => None,
+    };
+    let document = match &arguments.schema {
+        Some(file) => quote! {
+            #schema::private::parsed(::core::include_bytes!(
+                ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)
+            ))
+        },
+        None => quote!(#schema::private::derived::<Self>()),
+    };
+    Ok(quote! {
+        #[automatically_derived]
+        impl #schema::Event for #ident {
+            const NAME: &'static str = #name;
+            const VERSION: u32 = #version;
+            const STREAMS: &'static [&'static str] = &[#(#streams),*];
+            #retention
+
+            fn document() -> ::core::result::Result<#schema::Document, #schema::DocumentError> {
+                static DOCUMENT: #schema::private::Cell = #schema::private::Cell::new();
+                #schema::private::cached(&DOCUMENT, || #document)
+            }
+
+            #accepts
+        }
+    })
 }

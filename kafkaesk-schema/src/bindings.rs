@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use kafkaesk_core::{SchemaName, StreamId};
 
-use crate::log::{Ignored, LogRecord};
+use crate::{
+    document::MAX_DOCUMENT_LEVELS,
+    json::{Node, parse},
+    log::{Ignored, LogRecord, MAX_IGNORED},
+};
 
 /// What one stream is bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +25,45 @@ pub struct Binding {
 pub struct Bindings {
     /// Stream to binding.
     pub streams: BTreeMap<StreamId, Binding>,
-    /// What did not count.
+    /// What did not count; at most [`MAX_IGNORED`].
     pub ignored: Vec<Ignored>,
+    /// How many more did not count.
+    pub more_ignored: u64,
 }
 
 impl Bindings {
-    /// Takes the next record (decisions.md 20): a record with epoch = current + 1 wins, the first if there are two.
-    pub fn apply(&mut self, _record: &LogRecord) {}
+    /// Takes the next record. The first with epoch = current + 1 binds the stream (unbound counts
+    /// as 0); every other record changes nothing and is noted as ignored.
+    pub fn apply(&mut self, record: &LogRecord) {
+        if let Err(reason) = self.take(record) {
+            if self.ignored.len() < MAX_IGNORED {
+                self.ignored.push(Ignored {
+                    offset: record.offset,
+                    reason,
+                });
+            } else {
+                self.more_ignored += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, record: &LogRecord) -> Result<(), String> {
+        let stream = stream_of(record.key.as_deref())?;
+        let value = record
+            .value
+            .as_deref()
+            .ok_or("a null value; a binding is replaced by a higher epoch, never withdrawn")?;
+        let binding = binding_of(value)?;
+        let current = self.streams.get(&stream).map_or(0, |bound| bound.epoch);
+        if current.checked_add(1) != Some(binding.epoch) {
+            let epoch = binding.epoch;
+            return Err(format!(
+                "epoch {epoch} for stream {stream}, whose epoch is {current}"
+            ));
+        }
+        self.streams.insert(stream, binding);
+        Ok(())
+    }
 
     /// The record that binds a stream: key and value.
     pub fn record(stream: &StreamId, binding: &Binding) -> (Bytes, Bytes) {
@@ -37,4 +73,31 @@ impl Bindings {
             value.to_string().into(),
         )
     }
+}
+
+fn stream_of(key: Option<&[u8]>) -> Result<StreamId, String> {
+    let key = key.ok_or("no key; it should be the stream id")?;
+    let key = std::str::from_utf8(key).map_err(|_| "the key is no UTF-8")?;
+    StreamId::new(key).map_err(|error| error.to_string())
+}
+
+fn binding_of(value: &[u8]) -> Result<Binding, String> {
+    let node = parse(value, MAX_DOCUMENT_LEVELS)
+        .map_err(|malformed| format!("{} at byte {}", malformed.message, malformed.at))?;
+    let Node::Object(object) = &node else {
+        return Err("the value is no JSON object".to_owned());
+    };
+    let Some(Node::String(schema)) = object.get("schema") else {
+        return Err("the value has no member \"schema\" with a string".to_owned());
+    };
+    let schema = SchemaName::new(schema).map_err(|error| error.to_string())?;
+    let epoch = match object.get("epoch") {
+        None => 1,
+        Some(Node::Number(number)) if number.is_written_as_integer() => number.u64().unwrap_or(0),
+        Some(_) => 0,
+    };
+    if epoch == 0 {
+        return Err("\"epoch\" is no positive whole number".to_owned());
+    }
+    Ok(Binding { schema, epoch })
 }

@@ -1,33 +1,134 @@
 //! A schema document: bytes in, a checked JSON Schema out, with its identity.
+//!
+//! Never compiles anything: see [`crate::Validator`].
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use thiserror::Error;
+
+use crate::{
+    canonical::Canonical,
+    compare,
+    json::{Node, parse},
+};
+
+/// How deep a document may nest, counting its own object: serde_json's limit, the same everywhere.
+pub const MAX_DOCUMENT_LEVELS: usize = 127;
 
 /// Why a document is no schema.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// Not JSON, a duplicate key, or neither object nor boolean.
+    /// A name, a version or a path of an event type that is not usable.
     #[error("the schema document is not usable: {0}")]
     Malformed(String),
+    /// No UTF-8, no JSON, a duplicate key, or nested deeper than [`MAX_DOCUMENT_LEVELS`].
+    #[error("the schema document is no JSON that the contract takes: {message} at byte {at}")]
+    Json {
+        /// What is wrong.
+        message: String,
+        /// Byte offset into the document.
+        at: usize,
+    },
+    /// JSON, but neither an object nor a boolean.
+    #[error("a schema document is a JSON object or a boolean; this one is {found}")]
+    NoSchema {
+        /// What it is: "an array", …
+        found: &'static str,
+    },
+    /// `$schema` names a dialect that is not known.
+    #[error(
+        "{pointer}: $schema {dialect} is not known; use draft 4, 6, 7, 2019-09 or 2020-12, such as \"https://json-schema.org/draft/2020-12/schema\""
+    )]
+    UnknownDialect {
+        /// JSON pointer of the `$schema`.
+        pointer: String,
+        /// What stands there.
+        dialect: String,
+    },
+    /// The document breaks its dialect's meta-schema.
+    #[error("{}: the document is no valid schema: {message}", at_pointer(.pointer))]
+    Invalid {
+        /// JSON pointer into the document.
+        pointer: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A reference that leads nowhere, or out of the document: nothing is ever fetched.
+    #[error(
+        "{pointer}: {reference:?} leads to nothing inside the document; nothing is fetched, so copy its target into $defs"
+    )]
+    Reference {
+        /// JSON pointer of the reference.
+        pointer: String,
+        /// What stands there.
+        reference: String,
+    },
+    /// A regular expression that the linear-time engine does not take.
+    #[error(
+        "{pointer}: the regular expression {pattern:?} is not usable: {message}; matching takes linear time, so look-around and back-references are not supported"
+    )]
+    Pattern {
+        /// JSON pointer of the expression.
+        pointer: String,
+        /// The expression.
+        pattern: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+fn at_pointer(pointer: &str) -> &str {
+    if pointer.is_empty() {
+        "at the root"
+    } else {
+        pointer
+    }
 }
 
 /// A schema document as it was written, known to be JSON (object or boolean, no duplicate keys).
-#[derive(Clone, Debug)]
+///
+/// Cheap to clone.
+#[derive(Clone)]
 pub struct Document {
     bytes: Bytes,
+    /// Identity and difference are both read from it.
+    canonical: Arc<Canonical>,
+}
+
+impl std::fmt::Debug for Document {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Document({})", String::from_utf8_lossy(&self.bytes))
+    }
 }
 
 impl Document {
-    /// Reads a document: UTF-8 JSON, an object or a boolean, without duplicate keys. Does not compile it:
-    /// a log may hold documents that this library cannot compile, and they are still the law for their version.
+    /// Reads a document: UTF-8 JSON, an object or a boolean, without duplicate keys, at most
+    /// [`MAX_DOCUMENT_LEVELS`] deep. Does not compile it: a log may hold documents that this
+    /// library cannot compile, and they are still the law for their version.
     ///
     /// # Errors
-    /// [`DocumentError::Malformed`].
+    /// [`DocumentError::Json`], [`DocumentError::NoSchema`].
     pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, DocumentError> {
-        Ok(Self {
-            bytes: bytes.into(),
-        })
+        let bytes = bytes.into();
+        let node = parse(&bytes, MAX_DOCUMENT_LEVELS).map_err(|malformed| DocumentError::Json {
+            message: malformed.message,
+            at: malformed.at,
+        })?;
+        let found = match &node {
+            Node::Object(_) | Node::Bool(_) => None,
+            Node::Null => Some("null"),
+            Node::Number(_) => Some("a number"),
+            Node::String(_) => Some("a string"),
+            Node::Array(_) => Some("an array"),
+        };
+        if let Some(found) = found {
+            return Err(DocumentError::NoSchema { found });
+        }
+        let canonical = Arc::new(Canonical::of_schema(&node));
+        drop(node);
+        Ok(Self { bytes, canonical })
     }
 
     /// The document as it was written.
@@ -35,18 +136,32 @@ impl Document {
         &self.bytes
     }
 
-    /// SHA-256 over the canonical form (decisions.md 15), as lower-case hex.
+    /// The canonical form: RFC 8785, annotations stripped, an integer beyond ±2^53 with its digits.
+    pub fn canonical(&self) -> String {
+        self.canonical.to_text()
+    }
+
+    /// SHA-256 over [`Self::canonical`], as lower-case hex.
     pub fn identity(&self) -> String {
-        String::new()
+        use sha2::{Digest as _, Sha256};
+        Sha256::digest(self.canonical())
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                for digit in [byte >> 4, byte & 15] {
+                    hex.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+                }
+                hex
+            })
     }
 
     /// Whether both have one canonical form: annotations and formatting aside.
     pub fn same_as(&self, other: &Document) -> bool {
-        self.identity() == other.identity()
+        self.canonical == other.canonical
     }
 
-    /// What differs, one line for each JSON pointer (`- /a/b: 1`, `+ /a/b: 2`), at most 50 lines. Empty when [`Self::same_as`].
-    pub fn diff(&self, _other: &Document) -> String {
-        String::new()
+    /// What differs, one line for each JSON pointer (`- /a/b: 1`, `+ /a/b: 2`): `-` is this
+    /// document, `+` the other. At most 50 lines, then how many more. Empty when [`Self::same_as`].
+    pub fn diff(&self, other: &Document) -> String {
+        compare::difference(&self.canonical, &other.canonical)
     }
 }

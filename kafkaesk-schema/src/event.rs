@@ -6,7 +6,7 @@ use kafkaesk_core::{SchemaId, SchemaName};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use crate::{Document, DocumentError};
+use crate::{Document, DocumentError, private};
 
 /// A type that is one version of one schema.
 ///
@@ -109,10 +109,7 @@ impl<T: Event> Events for T {
     }
 
     fn decode(_name: &str, _version: u32, data: &[u8]) -> Result<Self, DecodeError> {
-        serde_json::from_slice(data).map_err(|e| DecodeError::Data {
-            type_name: std::any::type_name::<T>(),
-            message: e.to_string(),
-        })
+        private::decode(data)
     }
 
     fn schemas() -> Result<Vec<EventSchema>, DocumentError> {

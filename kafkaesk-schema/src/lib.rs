@@ -7,25 +7,44 @@
 extern crate self as kafkaesk_schema;
 
 pub mod bindings;
+mod canonical;
+mod compare;
+mod compile;
 pub mod document;
+mod draft;
 pub mod event;
+mod file_name;
+mod json;
+mod keywords;
 pub mod log;
+mod references;
+mod represent;
 pub mod validate;
+mod violation;
 
 pub use bindings::{Binding, Bindings};
 pub use document::{Document, DocumentError};
 pub use event::{DecodeError, Event, EventSchema, Events};
+pub use file_name::{FileNameError, schema_id_of_file};
 pub use log::{LogRecord, SchemaLog};
-pub use validate::{InvalidData, Validator, Violation};
+pub use validate::Validator;
+pub use violation::{InvalidData, MAX_VIOLATIONS, Violation};
 
 #[cfg(feature = "macros")]
 pub use kafkaesk_macros::{Event, Events};
 
 /// What the derives' expansions name; not for hand-written code.
 #[doc(hidden)]
-pub mod private {
-    pub use kafkaesk_core as core;
-    pub use schemars;
-    pub use serde;
-    pub use serde_json;
+pub mod private;
+
+/// Cuts a text for a message behind so many bytes.
+fn bounded(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let mut end = limit;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
 }

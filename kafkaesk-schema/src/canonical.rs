@@ -1,0 +1,147 @@
+//! The canonical form of a document (RFC 8785 with one exception): what identity is taken from.
+//!
+//! The exception: an integer beyond ±2^53 keeps its digits, since as a double it would stand for
+//! its neighbours too. Annotations are stripped where a schema stands, never inside values.
+
+use crate::{
+    json::{Node, Number, write_string},
+    keywords::{self, Holds},
+};
+
+/// A JSON value in canonical form: members sorted, numbers and strings as they are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Canonical {
+    /// Its text.
+    Scalar(String),
+    Array(Vec<Canonical>),
+    /// Sorted by the keys' UTF-16 code units.
+    Object(Vec<(String, Canonical)>),
+}
+
+impl Canonical {
+    /// Of a schema: annotations stripped.
+    pub(crate) fn of_schema(node: &Node<'_>) -> Self {
+        Self::of(node, Holds::Schema)
+    }
+
+    fn of(node: &Node<'_>, holds: Holds) -> Self {
+        match node {
+            Node::Null => Self::Scalar("null".to_owned()),
+            Node::Bool(value) => Self::Scalar(value.to_string()),
+            Node::Number(number) => Self::Scalar(number_text(number)),
+            Node::String(text) => {
+                let mut out = String::with_capacity(text.len() + 2);
+                write_string(&mut out, text);
+                Self::Scalar(out)
+            }
+            Node::Array(items) => Self::Array(
+                items
+                    .iter()
+                    .map(|item| Self::of(item, holds.in_item()))
+                    .collect(),
+            ),
+            Node::Object(object) => {
+                let mut members: Vec<(String, Canonical)> = object
+                    .members()
+                    .iter()
+                    .filter(|member| !holds.is_schema() || !keywords::is_annotation(&member.key))
+                    .map(|member| {
+                        let canonical = Self::of(&member.value, holds.in_member(&member.key));
+                        (member.key.to_string(), canonical)
+                    })
+                    .collect();
+                members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+                Self::Object(members)
+            }
+        }
+    }
+
+    /// The canonical text.
+    pub(crate) fn to_text(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) {
+        match self {
+            Self::Scalar(text) => out.push_str(text),
+            Self::Array(items) => {
+                out.push('[');
+                for (at, item) in items.iter().enumerate() {
+                    if at > 0 {
+                        out.push(',');
+                    }
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (at, (key, value)) in members.iter().enumerate() {
+                    if at > 0 {
+                        out.push(',');
+                    }
+                    write_string(out, key);
+                    out.push(':');
+                    value.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+/// 2^53: up to here every integer is a double of its own.
+const EXACT: u64 = 1 << 53;
+
+fn number_text(number: &Number<'_>) -> String {
+    let digits = number.text();
+    if number.is_written_as_integer() {
+        let exact = match (number.u64(), number.i64()) {
+            (Some(value), _) => value <= EXACT,
+            (None, Some(value)) => value.unsigned_abs() <= EXACT,
+            (None, None) => false,
+        };
+        return if exact && digits == "-0" { "0" } else { digits }.to_owned();
+    }
+    if !number.is_finite() {
+        // No double holds it, so nothing else could be written for it.
+        return digits.to_owned();
+    }
+    double_text(number.f64())
+}
+
+/// A double as ECMAScript's `Number::toString` writes it.
+fn double_text(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    // Rust writes the shortest digits that read back, as ECMAScript does; only the layout differs.
+    let scientific = format!("{value:e}");
+    let (sign, unsigned) = match scientific.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", scientific.as_str()),
+    };
+    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+    let digits = mantissa.replace('.', "");
+    // The value is 0.DIGITS × 10^point.
+    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let count = digits.len() as i32;
+    let body = if count <= point && point <= 21 {
+        digits.clone() + &"0".repeat((point - count) as usize)
+    } else if 0 < point && point <= 21 {
+        let (whole, fraction) = digits.split_at(point as usize);
+        format!("{whole}.{fraction}")
+    } else if -6 < point && point <= 0 {
+        format!("0.{}{digits}", "0".repeat(-point as usize))
+    } else {
+        let (first, rest) = digits.split_at(1);
+        let dot = if rest.is_empty() { "" } else { "." };
+        format!("{first}{dot}{rest}e{:+}", point - 1)
+    };
+    format!("{sign}{body}")
+}
+
+#[cfg(test)]
+mod tests;

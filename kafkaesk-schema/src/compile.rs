@@ -1,0 +1,70 @@
+//! Compiling: a document in, jsonschema's validator over the borrowed tree out.
+//!
+//! Refuses what a publisher could not stand by later, each with its JSON pointer. Fetches nothing.
+
+use jsonschema::{Draft, PatternOptions, ValidationError, error::ValidationErrorKind};
+use serde_json::Value;
+
+use crate::{Document, DocumentError, draft, references, represent::Borrowed};
+
+/// Bound on one compiled regular expression, in bytes.
+const PATTERN_SIZE: usize = 1 << 20;
+
+pub(crate) fn compile(
+    document: &Document,
+) -> Result<jsonschema::Validator<Borrowed>, DocumentError> {
+    let value: Value =
+        serde_json::from_slice(document.bytes()).map_err(|error| DocumentError::Invalid {
+            pointer: String::new(),
+            message: error.to_string(),
+        })?;
+    let draft = draft::of(&value)?;
+    against_meta_schema(&value, draft)?;
+    references::check(&value, draft)?;
+    jsonschema::options_for::<Borrowed>()
+        .with_draft(draft)
+        .offline()
+        .should_validate_formats(false)
+        // Annotations since 2019-09, and read as such for older drafts too, as Python does.
+        .without_content_encoding_support("base64")
+        .without_content_media_type_support("application/json")
+        .with_pattern_options(
+            PatternOptions::regex()
+                .size_limit(PATTERN_SIZE)
+                .dfa_size_limit(PATTERN_SIZE),
+        )
+        .build(&value)
+        .map_err(|error| refused(&error, error.schema_path().as_str()))
+}
+
+fn against_meta_schema(value: &Value, draft: Draft) -> Result<(), DocumentError> {
+    let meta = match draft {
+        Draft::Draft4 => jsonschema::draft4::meta::validator(),
+        Draft::Draft6 => jsonschema::draft6::meta::validator(),
+        Draft::Draft7 => jsonschema::draft7::meta::validator(),
+        Draft::Draft201909 => jsonschema::draft201909::meta::validator(),
+        _ => jsonschema::draft202012::meta::validator(),
+    };
+    match meta.validate(value) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(refused(&error, error.instance_path().as_str())),
+    }
+}
+
+fn refused(error: &ValidationError<'_>, pointer: &str) -> DocumentError {
+    let pointer = pointer.to_owned();
+    let mut message = error.to_string();
+    crate::bounded(&mut message, 500);
+    match (error.kind(), error.instance().as_str()) {
+        (ValidationErrorKind::Format { format }, Some(pattern)) if format == "regex" => {
+            let mut pattern = pattern.to_owned();
+            crate::bounded(&mut pattern, 120);
+            DocumentError::Pattern {
+                pointer,
+                pattern,
+                message,
+            }
+        }
+        _ => DocumentError::Invalid { pointer, message },
+    }
+}

@@ -1,0 +1,380 @@
+//! The parser: bytes of one JSON value in, a [`Node`] or the first mistake with its byte offset out.
+//!
+//! Exactly RFC 8259, and refuses what two readers could understand differently: a byte order mark,
+//! duplicate keys, lone surrogates. Nesting is bounded, so the stack is.
+
+use std::borrow::Cow;
+
+use super::{Member, Node, Number, Object};
+
+/// The first mistake in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    pub(crate) message: String,
+    /// Byte offset.
+    pub(crate) at: usize,
+}
+
+/// Parses exactly one value of at most `levels` nested arrays and objects.
+pub(crate) fn parse(bytes: &[u8], levels: usize) -> Result<Node<'_>, Malformed> {
+    parse_with(bytes, levels, false)
+}
+
+/// As [`parse`], and refuses a number that no double holds, since serde_json does: what is checked
+/// here must be readable there.
+pub(crate) fn parse_finite(bytes: &[u8], levels: usize) -> Result<Node<'_>, Malformed> {
+    parse_with(bytes, levels, true)
+}
+
+fn parse_with(bytes: &[u8], levels: usize, finite: bool) -> Result<Node<'_>, Malformed> {
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        return Err(Malformed {
+            message: "a byte order mark stands before the JSON; write UTF-8 without one".to_owned(),
+            at: 0,
+        });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| Malformed {
+        message: "a byte that is no UTF-8".to_owned(),
+        at: error.valid_up_to(),
+    })?;
+    let mut parser = Parser {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        levels,
+        left: levels,
+        finite,
+    };
+    parser.space();
+    let node = parser.value()?;
+    parser.space();
+    if parser.at < parser.bytes.len() {
+        return Err(parser.refuse("text behind the end of the JSON value"));
+    }
+    Ok(node)
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    levels: usize,
+    /// Levels that may still be opened.
+    left: usize,
+    /// Whether a number beyond a double is refused.
+    finite: bool,
+}
+
+impl<'a> Parser<'a> {
+    #[cold]
+    fn refuse(&self, message: impl Into<String>) -> Malformed {
+        self.refuse_at(self.at, message)
+    }
+
+    #[cold]
+    fn refuse_at(&self, at: usize, message: impl Into<String>) -> Malformed {
+        Malformed {
+            message: message.into(),
+            at,
+        }
+    }
+
+    #[cold]
+    fn unexpected(&self, wanted: &str) -> Malformed {
+        match self
+            .text
+            .get(self.at..)
+            .and_then(|rest| rest.chars().next())
+        {
+            Some(character) => self.refuse(format!("{character:?} where {wanted} should stand")),
+            None => self.refuse(format!("the text ends where {wanted} should stand")),
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self) -> Result<Node<'a>, Malformed> {
+        match self.peek() {
+            Some(b'"') => Ok(Node::String(self.string()?)),
+            Some(b'{') => self.object(),
+            Some(b'[') => self.array(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Node::Bool(true)),
+            Some(b'f') => self.word("false", Node::Bool(false)),
+            Some(b'n') => self.word("null", Node::Null),
+            _ => Err(self.unexpected("a value")),
+        }
+    }
+
+    fn word(&mut self, word: &str, node: Node<'a>) -> Result<Node<'a>, Malformed> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return Err(self.unexpected("a value"));
+        }
+        self.at += word.len();
+        Ok(node)
+    }
+
+    fn open(&mut self) -> Result<(), Malformed> {
+        if self.left == 0 {
+            return Err(self.refuse(format!("nested deeper than {} levels", self.levels)));
+        }
+        self.left -= 1;
+        self.at += 1;
+        self.space();
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.left += 1;
+        self.at += 1;
+    }
+
+    fn array(&mut self) -> Result<Node<'a>, Malformed> {
+        self.open()?;
+        let mut items = Vec::new();
+        if self.peek() == Some(b']') {
+            self.close();
+            return Ok(Node::Array(items));
+        }
+        loop {
+            items.push(self.value()?);
+            self.space();
+            match self.peek() {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b']') => {
+                    self.close();
+                    return Ok(Node::Array(items));
+                }
+                _ => return Err(self.unexpected("`,` or `]`")),
+            }
+        }
+    }
+
+    fn object(&mut self) -> Result<Node<'a>, Malformed> {
+        let start = self.at;
+        self.open()?;
+        if self.peek() == Some(b'}') {
+            self.close();
+            return Ok(Node::Object(Object::default()));
+        }
+        let mut members = Vec::with_capacity(8);
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.unexpected("a key in quotes"));
+            }
+            let key = self.string()?;
+            self.space();
+            if self.peek() != Some(b':') {
+                return Err(self.unexpected("`:`"));
+            }
+            self.at += 1;
+            self.space();
+            let value = self.value()?;
+            members.push(Member { key, value });
+            self.space();
+            match self.peek() {
+                Some(b',') => {
+                    self.at += 1;
+                    self.space();
+                }
+                Some(b'}') => {
+                    self.close();
+                    break;
+                }
+                _ => return Err(self.unexpected("`,` or `}`")),
+            }
+        }
+        match Object::new(members) {
+            Ok(object) => Ok(Node::Object(object)),
+            Err(member) => Err(self.duplicate(start, member)),
+        }
+    }
+
+    /// Reads the object at `start` again up to its member: its offset is only needed here.
+    #[cold]
+    fn duplicate(&mut self, start: usize, member: usize) -> Malformed {
+        (self.at, self.left) = (start + 1, self.left - 1);
+        self.space();
+        for _ in 0..member {
+            let skipped = self.string().and_then(|_| {
+                self.space();
+                self.at += 1;
+                self.space();
+                self.value()
+            });
+            if let Err(malformed) = skipped {
+                return malformed;
+            }
+            self.space();
+            self.at += 1;
+            self.space();
+        }
+        let at = self.at;
+        match self.string() {
+            Ok(key) => self.refuse_at(at, format!("the key {key:?} stands twice in one object")),
+            Err(malformed) => malformed,
+        }
+    }
+
+    fn number(&mut self) -> Result<Node<'a>, Malformed> {
+        let start = self.at;
+        let mut integer = true;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        match self.peek() {
+            Some(b'0') => self.at += 1,
+            Some(b'1'..=b'9') => self.digits()?,
+            _ => return Err(self.unexpected("a digit")),
+        }
+        if self.peek() == Some(b'.') {
+            integer = false;
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            integer = false;
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let number = Number::new(&self.text[start..self.at], integer);
+        if self.finite && !number.is_finite() {
+            return Err(self.refuse_at(start, "a number that no double holds"));
+        }
+        Ok(Node::Number(number))
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        if !matches!(self.peek(), Some(b'0'..=b'9')) {
+            return Err(self.unexpected("a digit"));
+        }
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Malformed> {
+        self.at += 1;
+        let start = self.at;
+        self.plain();
+        if self.peek() == Some(b'"') {
+            let text = &self.text[start..self.at];
+            self.at += 1;
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut owned = self.text[start..self.at].to_owned();
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Cow::Owned(owned));
+                }
+                Some(b'\\') => owned.push(self.escape()?),
+                Some(_) => {
+                    return Err(self.refuse("a control character in a string; write it as `\\u…`"));
+                }
+                None => return Err(self.unexpected("the end of a string")),
+            }
+            let start = self.at;
+            self.plain();
+            owned.push_str(&self.text[start..self.at]);
+        }
+    }
+
+    /// Skips what needs no escape: up to a quote, a backslash, a control character or the end.
+    fn plain(&mut self) {
+        // Eight bytes at a time: the high bit of a byte in `stop` says that it may be one of those.
+        // A byte above 0x7f cannot be: it is part of a character of more bytes.
+        const ONES: u64 = 0x0101_0101_0101_0101;
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        while let Some(chunk) = self.bytes[self.at..].first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            let zero = |word: u64| word.wrapping_sub(ONES) & !word;
+            let quote = zero(word ^ (ONES * u64::from(b'"')));
+            let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+            let control = word.wrapping_sub(ONES * 0x20) & !word;
+            let stop = (quote | backslash | control) & HIGH;
+            if stop != 0 {
+                // The lowest set bit is exact: borrows run only towards higher bytes.
+                self.at += stop.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
+        while let Some(byte) = self.peek() {
+            if byte == b'"' || byte == b'\\' || byte < 0x20 {
+                return;
+            }
+            self.at += 1;
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Malformed> {
+        let start = self.at;
+        self.at += 1;
+        let character = match self.peek() {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode(start);
+            }
+            _ => return Err(self.unexpected("an escape that JSON knows")),
+        };
+        self.at += 1;
+        Ok(character)
+    }
+
+    fn unicode(&mut self, start: usize) -> Result<char, Malformed> {
+        let lone = "half a surrogate pair in a string";
+        let first = self.hex()?;
+        let code = match first {
+            0xD800..=0xDBFF => {
+                if !self.bytes[self.at..].starts_with(b"\\u") {
+                    return Err(self.refuse_at(start, lone));
+                }
+                self.at += 2;
+                let second = self.hex()?;
+                if !(0xDC00..=0xDFFF).contains(&second) {
+                    return Err(self.refuse_at(start, lone));
+                }
+                0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00)
+            }
+            other => other,
+        };
+        char::from_u32(code).ok_or_else(|| self.refuse_at(start, lone))
+    }
+
+    fn hex(&mut self) -> Result<u32, Malformed> {
+        let mut code = 0;
+        for _ in 0..4 {
+            let Some(digit) = self.peek().and_then(|byte| char::from(byte).to_digit(16)) else {
+                return Err(self.unexpected("a hexadecimal digit"));
+            };
+            code = code * 16 + digit;
+            self.at += 1;
+        }
+        Ok(code)
+    }
+}

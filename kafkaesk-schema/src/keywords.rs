@@ -1,0 +1,82 @@
+//! Where a schema stands inside a schema, and which keywords only annotate.
+//!
+//! One table for all drafts: where a draft does not know a keyword, what stands under it has no
+//! meaning, so that treating it as a schema changes none. Decides nothing about validity.
+
+/// The closed list of annotations. `format` is not among them (it tells consumers something).
+const ANNOTATIONS: [&str; 8] = [
+    "title",
+    "description",
+    "$comment",
+    "default",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+];
+
+/// Whether a keyword only annotates: stripped from the canonical form in schema positions.
+pub(crate) fn is_annotation(keyword: &str) -> bool {
+    ANNOTATIONS.contains(&keyword)
+}
+
+/// What stands at a place in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    /// A schema.
+    Schema,
+    /// An array of schemas.
+    Schemas,
+    /// A schema, or an array of schemas (`items` until 2019-09).
+    SchemaOrSchemas,
+    /// An object whose members are schemas, whatever their names.
+    Named,
+    /// Data: nothing in it is a schema.
+    Data,
+}
+
+impl Holds {
+    /// What a member of an object at this place is.
+    pub(crate) fn in_member(self, key: &str) -> Self {
+        match self {
+            Self::Schema | Self::SchemaOrSchemas => keyword(key),
+            Self::Named => Self::Schema,
+            Self::Schemas | Self::Data => Self::Data,
+        }
+    }
+
+    /// What an item of an array at this place is.
+    pub(crate) fn in_item(self) -> Self {
+        match self {
+            Self::Schemas | Self::SchemaOrSchemas => Self::Schema,
+            Self::Schema | Self::Named | Self::Data => Self::Data,
+        }
+    }
+
+    /// Whether an object at this place is a schema.
+    pub(crate) fn is_schema(self) -> bool {
+        matches!(self, Self::Schema | Self::SchemaOrSchemas)
+    }
+}
+
+fn keyword(key: &str) -> Holds {
+    match key {
+        "additionalItems"
+        | "additionalProperties"
+        | "contains"
+        | "contentSchema"
+        | "else"
+        | "if"
+        | "not"
+        | "propertyNames"
+        | "then"
+        | "unevaluatedItems"
+        | "unevaluatedProperties" => Holds::Schema,
+        "allOf" | "anyOf" | "oneOf" | "prefixItems" => Holds::Schemas,
+        "items" => Holds::SchemaOrSchemas,
+        // A member of `dependencies` may be an array of names: no item of it is a schema.
+        "$defs" | "definitions" | "dependencies" | "dependentSchemas" | "patternProperties"
+        | "properties" => Holds::Named,
+        _ => Holds::Data,
+    }
+}

@@ -1,0 +1,238 @@
+//! The borrowed tree as jsonschema sees it: adapters only, no rule of its own.
+
+use std::borrow::Cow;
+
+use jsonschema::{
+    JsonType,
+    json::{
+        Array, Json, JsonNumber, Node as JsonNode, NodeIdentity, Object as JsonObject, cmp, unique,
+    },
+};
+use serde_json::Value;
+
+use crate::json::{Member, Node, Number, Object};
+
+/// Marks the representation; never constructed.
+#[derive(Debug)]
+pub(crate) enum Borrowed {}
+
+impl Json for Borrowed {
+    type Node<'a> = &'a Node<'a>;
+    type PreparedKey = Box<str>;
+    // A look-up compares lengths first, so a pass over the members pays only for small objects.
+    const KEYS_PER_LOOKUP: usize = 2;
+    type StringBuffer = Node<'static>;
+
+    fn prepare_key(key: &str) -> Box<str> {
+        key.into()
+    }
+
+    fn with_string_node<T>(
+        buffer: &mut Node<'static>,
+        string: &str,
+        f: impl FnOnce(<Self as Json>::Node<'_>) -> T,
+    ) -> T {
+        *buffer = Node::String(Cow::Owned(string.to_owned()));
+        f(buffer)
+    }
+}
+
+impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
+    type Object = &'a Object<'a>;
+    type Array = &'a [Node<'a>];
+    type Number = Number<'a>;
+
+    fn as_object(&self) -> Option<&'a Object<'a>> {
+        match *self {
+            Node::Object(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    fn as_array(&self) -> Option<&'a [Node<'a>]> {
+        match *self {
+            Node::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    fn as_string(&self) -> Option<Cow<'a, str>> {
+        match *self {
+            Node::String(text) => Some(Cow::Borrowed(text)),
+            _ => None,
+        }
+    }
+
+    fn as_number(&self) -> Option<Number<'a>> {
+        match *self {
+            Node::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn as_boolean(&self) -> Option<bool> {
+        match *self {
+            Node::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        matches!(*self, Node::Null)
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(*self, Node::Number(_))
+    }
+
+    fn is_string(&self) -> bool {
+        matches!(*self, Node::String(_))
+    }
+
+    fn json_type(&self) -> JsonType {
+        match *self {
+            Node::Null => JsonType::Null,
+            Node::Bool(_) => JsonType::Boolean,
+            Node::Number(_) => JsonType::Number,
+            Node::String(_) => JsonType::String,
+            Node::Array(_) => JsonType::Array,
+            Node::Object(_) => JsonType::Object,
+        }
+    }
+
+    fn equals_value(&self, expected: &Value) -> bool {
+        equal(self, expected)
+    }
+
+    /// An excerpt: jsonschema reports it and decides nothing by it (equality and uniqueness are
+    /// decided above and below), and a thousand violations must not copy a large event each.
+    fn to_value(&self) -> Cow<'a, Value> {
+        Cow::Owned(match *self {
+            Node::String(text) if text.len() > crate::violation::VALUE_LIMIT => {
+                let mut text = text.to_string();
+                crate::bounded(&mut text, crate::violation::VALUE_LIMIT);
+                Value::String(text)
+            }
+            Node::Array(_) => Value::Array(Vec::new()),
+            Node::Object(_) => Value::Object(serde_json::Map::new()),
+            scalar => value_of(scalar),
+        })
+    }
+
+    fn identity(&self) -> Option<NodeIdentity> {
+        Some(NodeIdentity::new(
+            std::ptr::from_ref::<Node<'a>>(self) as usize
+        ))
+    }
+}
+
+fn equal(node: &Node<'_>, expected: &Value) -> bool {
+    match (node, expected) {
+        (Node::Null, Value::Null) => true,
+        (Node::Bool(a), Value::Bool(b)) => a == b,
+        (Node::String(a), Value::String(b)) => a == b,
+        (Node::Number(a), Value::Number(b)) => cmp::equal_numbers(a, b),
+        (Node::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
+        }
+        (Node::Object(a), Value::Object(b)) => {
+            a.members().len() == b.len()
+                && a.members()
+                    .iter()
+                    .all(|member| b.get(&*member.key).is_some_and(|b| equal(&member.value, b)))
+        }
+        _ => false,
+    }
+}
+
+fn value_of(node: &Node<'_>) -> Value {
+    match node {
+        Node::Null => Value::Null,
+        Node::Bool(value) => Value::Bool(*value),
+        Node::Number(number) => Value::Number(number.to_serde()),
+        Node::String(text) => Value::String(text.to_string()),
+        Node::Array(items) => items.iter().map(value_of).collect(),
+        Node::Object(object) => object
+            .members()
+            .iter()
+            .map(|member| (member.key.to_string(), value_of(&member.value)))
+            .collect(),
+    }
+}
+
+impl<'a> JsonObject<'a, Borrowed> for &'a Object<'a> {
+    type Node = &'a Node<'a>;
+    type MemberName = &'a str;
+    type MembersIter = Members<'a>;
+
+    fn len(&self) -> usize {
+        Object::members(self).len()
+    }
+
+    fn get(&self, key: &Box<str>) -> Option<&'a Node<'a>> {
+        Object::get(self, key)
+    }
+
+    fn members(&self) -> Members<'a> {
+        Members(Object::members(self).iter())
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Members<'a>(std::slice::Iter<'a, Member<'a>>);
+
+impl<'a> Iterator for Members<'a> {
+    type Item = (&'a str, &'a Node<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|member| (&*member.key, &member.value))
+    }
+}
+
+impl<'a> Array<'a, Borrowed> for &'a [Node<'a>] {
+    type Node = &'a Node<'a>;
+    type ElementsIter = std::slice::Iter<'a, Node<'a>>;
+
+    fn len(&self) -> usize {
+        <[Node<'a>]>::len(self)
+    }
+
+    fn elements(&self) -> Self::ElementsIter {
+        self.iter()
+    }
+
+    fn is_unique(&self) -> bool {
+        let values: Vec<Value> = self.iter().map(value_of).collect();
+        unique::is_unique(&values)
+    }
+}
+
+impl JsonNumber for Number<'_> {
+    fn as_u64(&self) -> Option<u64> {
+        self.u64()
+    }
+
+    fn as_i64(&self) -> Option<i64> {
+        self.i64()
+    }
+
+    fn as_f64(&self) -> Option<f64> {
+        Some(self.f64())
+    }
+
+    fn as_str(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.text())
+    }
+
+    fn to_number(&self) -> Cow<'_, serde_json::Number> {
+        Cow::Owned(self.to_serde())
+    }
+
+    fn is_integer(&self) -> bool {
+        self.is_written_as_integer() || self.f64().fract() == 0.0
+    }
+
+    fn is_written_as_integer(&self) -> bool {
+        Number::is_written_as_integer(self)
+    }
+}

@@ -1,0 +1,78 @@
+//! What is wrong with data: jsonschema's errors in, bounded and worded violations out.
+
+use jsonschema::{ValidationError, error::ValidationErrorKind};
+use thiserror::Error;
+
+use crate::json::{Malformed, Node, brief};
+
+/// At most so many violations of one event are listed.
+pub const MAX_VIOLATIONS: usize = 100;
+/// A value in a message is cut behind so many bytes.
+pub(crate) const VALUE_LIMIT: usize = 120;
+/// A message is cut behind so many bytes.
+const MESSAGE_LIMIT: usize = 500;
+
+/// One broken rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer into the data.
+    pub pointer: String,
+    /// JSON pointer of the rule in the schema.
+    pub rule: String,
+    /// What is wrong, in words; at most some 500 bytes, values cut.
+    pub message: String,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            pointer,
+            rule,
+            message,
+        } = self;
+        write!(f, "{pointer}: {message}   (rule {rule})")
+    }
+}
+
+/// Why data does not fit.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidData {
+    /// No JSON, a duplicate key, too deep.
+    #[error("the data is no JSON that the contract takes: {message} at byte {at}")]
+    Malformed {
+        /// What is wrong.
+        message: String,
+        /// Byte offset into the data.
+        at: usize,
+    },
+    /// Well-formed, but against the schema; at most [`MAX_VIOLATIONS`], the first in schema order.
+    #[error("the data breaks {} rule(s) of its schema", .0.len())]
+    Violations(Vec<Violation>),
+}
+
+impl From<Malformed> for InvalidData {
+    fn from(Malformed { message, at }: Malformed) -> Self {
+        Self::Malformed { message, at }
+    }
+}
+
+impl Violation {
+    pub(crate) fn new(error: &ValidationError<'_>, data: &Node<'_>) -> Self {
+        let pointer = error.instance_path().as_str().to_owned();
+        let mut message = match (error.kind(), data.at(&pointer)) {
+            (ValidationErrorKind::AdditionalItems { limit }, Some(Node::Array(items))) => {
+                let more = items.len().saturating_sub(*limit);
+                format!("{more} more item(s) than the {limit} that are allowed")
+            }
+            (_, Some(node)) => error.masked_with(brief(node, VALUE_LIMIT)).to_string(),
+            (_, None) => error.to_string(),
+        };
+        crate::bounded(&mut message, MESSAGE_LIMIT);
+        Self {
+            pointer,
+            rule: error.schema_path().as_str().to_owned(),
+            message,
+        }
+    }
+}
