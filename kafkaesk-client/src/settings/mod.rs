@@ -1,19 +1,32 @@
-//! Settings: what every client needs to know. Plain data; reading files is `settings::load` (feature `settings`).
+//! Settings: what every client needs to know, as plain data. Files, environment and flags are read by `Loader` and
+//! `Settings::load` (feature `settings`).
 
-use std::{collections::BTreeMap, time::Duration};
+mod kafka_settings;
+#[cfg(feature = "settings")]
+mod load;
+mod nearest;
+mod oidc;
+mod property;
+mod redact;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
 
 use kafkaesk_core::TopicPrefix;
 
-/// librdkafka properties, by role. Values are text, as librdkafka takes them.
-#[derive(Clone, Debug, Default)]
-pub struct KafkaSettings {
-    /// For every client that knows the property.
-    pub common: BTreeMap<String, String>,
-    /// For consumers only; beats `common`.
-    pub consumer: BTreeMap<String, String>,
-    /// For producers only; beats `common`.
-    pub producer: BTreeMap<String, String>,
-}
+pub use kafka_settings::{KafkaSettings, group_instance_id, shown_property};
+#[cfg(feature = "settings")]
+pub use load::{
+    Effective, Loaded, Loader, Origin, SchemaDeclaration, Section, SettingsError, StreamDeclaration,
+};
+pub use oidc::{OidcError, OidcSettings};
+pub use property::{
+    Property, PropertyError, Role, ValueKind, ValueProblem, canonical_property, check_property,
+    properties, property_warning,
+};
+pub use redact::{REDACTED, without_user_info};
 
 /// How to reach Kafka and how to behave there.
 #[derive(Clone, Debug)]

@@ -1,0 +1,117 @@
+//! What is wrong with the configuration: each names the key, its place (file and line, variable or flag), and what
+//! would be right. Never shows a secret.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::{super::PropertyError, Origin};
+use crate::ClientError;
+
+/// Why the settings could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// `--config` or `KAFKAESK_CONFIG` names a file that cannot be read.
+    #[error("{origin}: cannot read the configuration {path:?}: {reason}")]
+    Unreadable {
+        /// What named it.
+        origin: String,
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        reason: String,
+    },
+    /// Not TOML.
+    #[error("{file}:{line}:{column}: this is no TOML: {message}{excerpt}")]
+    Syntax {
+        /// As shown.
+        file: String,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What the parser expected.
+        message: String,
+        /// The line with a marker below, on lines of their own; empty if it may show a secret.
+        excerpt: String,
+    },
+    /// Not a JSON object, where a variable or flag must be one.
+    #[error("{origin}: `{key}` is no JSON object: {problem}")]
+    Json {
+        /// The setting.
+        key: String,
+        /// The variable or flag.
+        origin: Origin,
+        /// The problem with its line and column.
+        problem: String,
+    },
+    /// A key that nothing knows.
+    #[error("{origin}: unknown key `{key}`{hint}")]
+    UnknownKey {
+        /// With the tables around it.
+        key: String,
+        /// Where it stands.
+        origin: Origin,
+        /// `; did you mean …?`, or the known keys.
+        hint: String,
+    },
+    /// A value that the key cannot take.
+    #[error("{origin}: `{key}`: {problem}")]
+    Value {
+        /// With the tables around it.
+        key: String,
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// A librdkafka property that is unknown, refused or misplaced.
+    #[error("{origin}: {problem}")]
+    Property {
+        /// Where it stands.
+        origin: Origin,
+        /// Names the property and the remedy.
+        problem: PropertyError,
+    },
+    /// `sasl.oauthbearer.*` does not fit together.
+    #[error("{origin}: {problem}")]
+    Oidc {
+        /// Where the mechanism was set.
+        origin: Origin,
+        /// Names the property and the remedy.
+        problem: super::super::OidcError,
+    },
+    /// The chosen profile is nowhere.
+    #[error("{origin}: there is no `[profile.{name}]` in {file}{hint}")]
+    NoProfile {
+        /// What was asked for.
+        name: String,
+        /// What asked.
+        origin: Origin,
+        /// The configuration file, or that there is none.
+        file: String,
+        /// The profiles that there are.
+        hint: String,
+    },
+}
+
+impl From<SettingsError> for ClientError {
+    fn from(error: SettingsError) -> Self {
+        ClientError::Setting(error.to_string())
+    }
+}
+
+/// `; did you mean …?`, else the known names when they are few, else nothing.
+pub(super) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    if let Some(near) = super::super::nearest::nearest(name, known.clone()) {
+        return format!("; did you mean `{near}`?");
+    }
+    let mut names: Vec<&str> = known.into_iter().collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("; known are {}", names.join(", "))
+}

@@ -1,0 +1,104 @@
+//! librdkafka's CONFIGURATION.md and rdkafka_conf.c in, `librdkafka.tsv` out. Runs as a test, on the sources of the
+//! pinned rdkafka-sys; it fails when the committed table does not agree, and writes it anew when asked:
+//! `KAFKAESK_BLESS=1 cargo test -p kafkaesk-client --features settings the_table_agrees`.
+
+use std::{collections::BTreeSet, path::PathBuf, process::Command};
+
+const HEAD: &str = "# Generated from the pinned librdkafka by settings/property/generate.rs, which says how. Do not edit.\n\
+    # name\tcanonical name\tscope\trole\ttype\trange\tflags\n";
+
+#[test]
+fn the_table_agrees_with_the_pinned_librdkafka() {
+    let sources = librdkafka_sources();
+    let read = |path: &str| std::fs::read_to_string(sources.join(path)).unwrap();
+    let expected = generate(&read("CONFIGURATION.md"), &read("src/rdkafka_conf.c"));
+    let committed =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/settings/property/librdkafka.tsv");
+    if std::env::var_os("KAFKAESK_BLESS").is_some() {
+        std::fs::write(&committed, &expected).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&committed).unwrap(),
+        expected,
+        "run this test with KAFKAESK_BLESS=1 to write the table anew"
+    );
+}
+
+/// Cargo knows where it unpacked rdkafka-sys.
+fn librdkafka_sources() -> PathBuf {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--offline",
+            "--manifest-path",
+        ])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let manifest = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|package| package["name"] == "rdkafka-sys")
+        .and_then(|package| package["manifest_path"].as_str())
+        .unwrap();
+    PathBuf::from(manifest).with_file_name("librdkafka")
+}
+
+fn generate(document: &str, source: &str) -> String {
+    let sensitive = sensitive_names(source);
+    let mut table = HEAD.to_owned();
+    let mut scope = "";
+    for line in document.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            scope = if heading.starts_with("Topic") {
+                "topic"
+            } else {
+                "global"
+            };
+        }
+        let columns: Vec<&str> = line.splitn(6, '|').map(str::trim).collect();
+        let [name, role, range, _default, _importance, description] = columns[..] else {
+            continue;
+        };
+        if name == "Property" || name.starts_with("---") {
+            continue;
+        }
+        let canonical = between(description, "Alias for `", "`").unwrap_or(name);
+        let kind = between(description, "*Type: ", "*").unwrap();
+        let mut flags = Vec::new();
+        if sensitive.contains(name) || sensitive.contains(canonical) {
+            flags.push("sensitive");
+        }
+        if description.contains("**DEPRECATED**") {
+            flags.push("deprecated");
+        }
+        let row = [name, canonical, scope, role, kind, range, &flags.join(" ")].join("\t");
+        table.push_str(&row);
+        table.push('\n');
+    }
+    table
+}
+
+/// The document does not say what librdkafka redacts; its source does.
+fn sensitive_names(source: &str) -> BTreeSet<&str> {
+    source
+        .split("_RK_SENSITIVE")
+        .skip(1)
+        .filter(|after| after.starts_with(", \"") || after.starts_with(",\n"))
+        .filter_map(|after| between(after, "\"", "\""))
+        .collect()
+}
+
+fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(start)?;
+    rest.split_once(end).map(|(inside, _)| inside)
+}

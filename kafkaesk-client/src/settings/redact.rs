@@ -1,0 +1,46 @@
+//! A value in, what may be shown of it out.
+
+/// What stands for a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Replaces the user info of every URL in a text: `http://user:secret@host/` becomes `http://[redacted]@host/`.
+pub fn without_user_info(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(scheme) = rest.find("://") {
+        let (before, after) = rest.split_at(scheme + 3);
+        shown.push_str(before);
+        let end = after
+            .find(|c: char| matches!(c, '/' | '?' | '#' | '"' | '\'' | ',') || c.is_whitespace())
+            .unwrap_or(after.len());
+        let (authority, behind) = after.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => {
+                shown.push_str(REDACTED);
+                shown.push('@');
+                shown.push_str(host);
+            }
+            None => shown.push_str(authority),
+        }
+        rest = behind;
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_user_info;
+
+    #[test]
+    fn user_info_is_never_shown() {
+        assert_eq!(
+            without_user_info("http://me:pa@ss@host:80/a?b=c@d"),
+            "http://[redacted]@host:80/a?b=c@d"
+        );
+        assert_eq!(
+            without_user_info("a, https://u@h, b://c"),
+            "a, https://[redacted]@h, b://c"
+        );
+        assert_eq!(without_user_info("me@host"), "me@host");
+    }
+}
