@@ -1,0 +1,3 @@
+//! Integration tests: the client against brokers. Those that need Apache Kafka fail without one.
+
+mod dev;
