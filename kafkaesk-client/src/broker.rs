@@ -69,6 +69,17 @@ pub struct Outgoing {
     pub timestamp: Option<i64>,
 }
 
+/// How many bytes a record takes in a queue: key, value and headers.
+pub(crate) fn size_of(record: &Outgoing) -> usize {
+    record.value.len()
+        + record.key.as_ref().map_or(0, Bytes::len)
+        + record
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.map_or(0, Bytes::len))
+            .sum::<usize>()
+}
+
 /// Why a record was not taken.
 #[derive(Debug)]
 pub enum SendError {

@@ -179,6 +179,44 @@ pub enum ClientError {
         /// librdkafka's word.
         reason: String,
     },
+    /// The group has members with other assignors.
+    #[error(
+        "group {group} has members that assign partitions in another way, as the Python library's do; either stop all of them first, or set `partition.assignment.strategy=roundrobin` in kafka-settings while you move"
+    )]
+    GroupProtocol {
+        /// The group.
+        group: String,
+    },
+    /// Another member came with the same `group.instance.id`.
+    #[error(
+        "group {group} has another member with this `group.instance.id`; give each instance its own"
+    )]
+    Fenced {
+        /// The group.
+        group: String,
+    },
+    /// The end of a log was not reached in time.
+    #[error(
+        "{topic} could not be read to its end within {waited:?}: {reason}; raise `connect-timeout` or look at that topic's leader"
+    )]
+    LogTimeout {
+        /// The topic.
+        topic: TopicName,
+        /// How long was waited.
+        waited: Duration,
+        /// How far it came, and librdkafka's last word.
+        reason: String,
+    },
+    /// A flush took longer than it was given.
+    #[error(
+        "the producer's queue did not empty within {waited:?}: {outstanding} record(s) are unanswered; each one's own delivery still resolves"
+    )]
+    FlushTimeout {
+        /// How long was waited.
+        waited: Duration,
+        /// How many records are unanswered.
+        outstanding: usize,
+    },
     /// A setting that cannot be used.
     #[error("{0}")]
     Setting(String),

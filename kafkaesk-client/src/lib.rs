@@ -8,15 +8,13 @@ pub mod broker;
 pub mod catalog;
 pub mod connection;
 pub mod consumer;
-#[cfg(feature = "dev-broker")]
-pub mod dev;
 pub mod error;
-#[cfg(feature = "dev-broker")]
-mod ffi;
 mod kafka;
 pub mod memory;
 pub mod publisher;
 pub mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use connection::Connection;
 pub use error::ClientError;

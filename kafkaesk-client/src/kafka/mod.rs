@@ -1,9 +1,231 @@
 //! Apache Kafka behind the `Broker` seam, by rdkafka.
+//!
+//! Each kind of question has its file: metadata, admin, the bookkeeping logs, the producer, consumers. What blocks runs
+//! on threads of its own or on tokio's blocking pool.
 
-use std::sync::Arc;
+mod admin;
+mod config;
+mod context;
+mod delivery;
+mod errors;
+mod log;
+mod metadata;
+mod native;
+mod oauth;
+mod producer;
 
-use crate::{ClientError, Settings, broker::Broker};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock},
+    time::Duration,
+};
 
-pub(crate) async fn connect(_settings: &Settings) -> Result<Arc<dyn Broker>, ClientError> {
-    Err(ClientError::Closed)
+use bytes::Bytes;
+use kafkaesk_core::TopicName;
+use kafkaesk_schema::LogRecord;
+use rdkafka::producer::Producer as _;
+
+use self::{
+    context::{Shared, lock},
+    metadata::Lookup,
+    oauth::TokenSource,
+    producer::Producer,
+};
+use crate::{
+    ClientError, Delivery, Settings,
+    broker::{BoxFuture, Broker, Cluster, Outgoing, SendError, TopicSpec},
+    consumer::{Consumer, ConsumerSpec},
+};
+
+/// Connects; returns after a broker answered.
+pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, ClientError> {
+    config::check(settings)?;
+    let shared = Arc::new(Shared::new(TokenSource::of(settings)?));
+    let lookup = Arc::new(Lookup::new(settings, shared.clone())?);
+    let asking = lookup.clone();
+    blocking("connecting", move || asking.cluster()).await?;
+    Ok(Arc::new(KafkaBroker {
+        settings: Arc::new(settings.clone()),
+        shared,
+        lookup,
+        producer: OnceLock::new(),
+        starting: Mutex::new(()),
+    }))
+}
+
+/// One connection's clients.
+#[derive(Debug)]
+struct KafkaBroker {
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+    lookup: Arc<Lookup>,
+    /// Made by the first publish: whoever only reads has none.
+    producer: OnceLock<Producer>,
+    /// Held while the producer is made, so that there is one.
+    starting: Mutex<()>,
+}
+
+impl KafkaBroker {
+    fn producer(&self) -> Result<&Producer, ClientError> {
+        if let Some(producer) = self.producer.get() {
+            return Ok(producer);
+        }
+        let _starting = lock(&self.starting);
+        if let Some(producer) = self.producer.get() {
+            return Ok(producer);
+        }
+        let made = Producer::new(&self.settings, self.shared.clone())?;
+        Ok(self.producer.get_or_init(|| made))
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>> {
+        let lookup = self.lookup.clone();
+        Box::pin(async move {
+            blocking("asking for metadata", move || lookup.cluster())
+                .await
+                .map(Arc::new)
+        })
+    }
+
+    fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>> {
+        Box::pin(async move {
+            let lookup = self.lookup.clone();
+            let topic = spec.topic.clone();
+            let settings = self.settings.clone();
+            let shared = self.shared.clone();
+            let dev = blocking("creating a topic", move || {
+                if !lookup.is_dev() {
+                    return Ok(None);
+                }
+                if lookup.topic(topic.as_str(), "Describe")?.is_some() {
+                    return Ok(Some(false));
+                }
+                admin::create_by_asking(&settings, &shared, &topic)?;
+                Ok(Some(true))
+            })
+            .await?;
+            let created = match dev {
+                Some(created) => created,
+                None => admin::create_topic(&self.settings, &self.shared, spec).await?,
+            };
+            let (lookup, topic) = (self.lookup.clone(), spec.topic.clone());
+            let timeout = self.settings.connect_timeout;
+            blocking("creating a topic", move || {
+                admin::wait_for(&lookup, &topic, timeout)
+            })
+            .await?;
+            Ok(created)
+        })
+    }
+
+    fn topic_config<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, ClientError>> {
+        Box::pin(async move {
+            let lookup = self.lookup.clone();
+            if blocking("asking for metadata", move || Ok(lookup.is_dev())).await? {
+                // It would use up the whole timeout.
+                return Ok(None);
+            }
+            admin::topic_config(&self.settings, &self.shared, topic).await
+        })
+    }
+
+    fn read_log<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>> {
+        let (settings, shared, lookup) = (
+            self.settings.clone(),
+            self.shared.clone(),
+            self.lookup.clone(),
+        );
+        let topic = topic.clone();
+        Box::pin(async move {
+            blocking("reading a log", move || {
+                log::read(&settings, &shared, &lookup, &topic)
+            })
+            .await
+        })
+    }
+
+    fn append_log<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        key: Bytes,
+        value: Bytes,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        let (settings, shared, topic) = (self.settings.clone(), self.shared.clone(), topic.clone());
+        Box::pin(async move {
+            blocking("appending to a log", move || {
+                log::append(&settings, &shared, &topic, &key, &value)
+            })
+            .await
+        })
+    }
+
+    fn last_value<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>> {
+        let (settings, shared, lookup) = (
+            self.settings.clone(),
+            self.shared.clone(),
+            self.lookup.clone(),
+        );
+        let topic = topic.clone();
+        Box::pin(async move {
+            blocking("reading a topic's last record", move || {
+                log::last_value(&settings, &shared, &lookup, &topic)
+            })
+            .await
+        })
+    }
+
+    fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
+        self.producer().map_err(SendError::Refused)?.send(record)
+    }
+
+    fn room(&self, bytes: usize) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(producer) = self.producer.get() {
+                producer.wait_for_room(bytes).await;
+            }
+        })
+    }
+
+    fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
+        Box::pin(async move {
+            let Some(producer) = self.producer.get() else {
+                return Ok(());
+            };
+            let handle = producer.handle();
+            blocking("flushing", move || {
+                handle
+                    .flush(timeout)
+                    .map_err(|_| ClientError::FlushTimeout {
+                        waited: timeout,
+                        outstanding: usize::try_from(handle.in_flight_count()).unwrap_or(0),
+                    })
+            })
+            .await
+        })
+    }
+
+    fn consume(&self, _spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>> {
+        Box::pin(async { Err(ClientError::Closed) })
+    }
+}
+
+/// Runs what blocks on tokio's blocking pool; dropping the future leaves it to finish there.
+async fn blocking<T: Send + 'static>(
+    action: &'static str,
+    work: impl FnOnce() -> Result<T, ClientError> + Send + 'static,
+) -> Result<T, ClientError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|e| errors::other(action, Box::new(e)))?
 }

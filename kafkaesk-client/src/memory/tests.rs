@@ -117,7 +117,7 @@ async fn a_reader_that_does_not_read_bounds_what_waits_for_it() {
     create(&broker, "t", 1).await.unwrap();
     let count = BATCH_RECORDS * (EVENT_BOUND + 4);
     for _ in 0..count {
-        broker.send(outgoing("t", None, "v")).unwrap();
+        drop(broker.send(outgoing("t", None, "v")).unwrap());
     }
     let mut consumer = member(&broker).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -155,7 +155,7 @@ async fn a_member_that_never_reads_loses_its_partition_and_hears_of_it() {
     let broker = MemoryBroker::new();
     create(&broker, "t", 2).await.unwrap();
     for _ in 0..2 * BATCH_RECORDS * (EVENT_BOUND + 4) {
-        broker.send(outgoing("t", None, "v")).unwrap();
+        drop(broker.send(outgoing("t", None, "v")).unwrap());
     }
     let mut first = member(&broker).await;
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,3 +1,8 @@
-//! Integration tests: the client against brokers. Those that need Apache Kafka fail without one.
+//! kafkaesk-client on a real Apache Kafka: laws of the catalog, the publisher and the consumers.
+#![allow(clippy::unwrap_used)]
 
-mod dev;
+mod support;
+
+mod catalog;
+mod connect;
+mod publish;

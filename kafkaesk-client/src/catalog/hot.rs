@@ -1,0 +1,236 @@
+//! What a publish looks up, without a question to the cluster: its event's schema and its stream's topic.
+
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaName, StreamId, TopicName};
+use kafkaesk_schema::{Event, EventSchema};
+
+use super::{AGAIN, Catalog, StoredSchema, bindings::is_bound, streams::undeclared};
+use crate::ClientError;
+
+/// How many streams and how many schema ids are remembered, at most; beyond that they are asked for anew.
+const REMEMBERED: usize = 100_000;
+
+/// A stream that exists and is bound.
+#[derive(Debug)]
+pub(crate) struct BoundStream {
+    pub(crate) stream: StreamId,
+    pub(crate) topic: TopicName,
+    pub(crate) schema: SchemaName,
+    /// When the cluster was asked.
+    seen: Instant,
+}
+
+/// A schema id as publishing needs it.
+#[derive(Debug)]
+pub(crate) struct EventEntry {
+    pub(crate) id: SchemaId,
+    pub(crate) prefix: EnvelopePrefix,
+    /// The type's own document, for registration; raw JSON has none.
+    pub(crate) event: Option<EventSchema>,
+    /// Set by the first publish.
+    pub(crate) stored: OnceLock<Arc<StoredSchema>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Hot {
+    streams: RwLock<HashMap<Box<str>, Arc<BoundStream>>>,
+    types: RwLock<HashMap<TypeId, Arc<EventEntry>>>,
+    ids: RwLock<HashMap<Box<str>, Arc<EventEntry>>>,
+}
+
+impl Catalog {
+    /// The entry of a type.
+    pub(crate) fn entry_of<T: Event>(&self) -> Result<Arc<EventEntry>, ClientError> {
+        let key = TypeId::of::<T>();
+        if let Some(entry) = get(&self.hot.types, &key) {
+            return Ok(entry);
+        }
+        let event = EventSchema::of::<T>().map_err(|source| {
+            ClientError::Setting(format!(
+                "{} cannot be published: {source}",
+                std::any::type_name::<T>()
+            ))
+        })?;
+        let entry = Arc::new(EventEntry {
+            id: event.id.clone(),
+            prefix: EnvelopePrefix::new(&event.id),
+            event: Some(event),
+            stored: OnceLock::new(),
+        });
+        put(&self.hot.types, key, entry.clone());
+        Ok(entry)
+    }
+
+    /// The entry of a schema id in text.
+    pub(crate) fn entry_of_id(&self, id: &str) -> Result<Arc<EventEntry>, ClientError> {
+        if let Some(entry) = get(&self.hot.ids, id) {
+            return Ok(entry);
+        }
+        let parsed: SchemaId = id
+            .parse()
+            .map_err(|e: kafkaesk_core::SchemaIdError| ClientError::Setting(e.to_string()))?;
+        let entry = Arc::new(EventEntry {
+            prefix: EnvelopePrefix::new(&parsed),
+            id: parsed,
+            event: None,
+            stored: OnceLock::new(),
+        });
+        put(&self.hot.ids, id.into(), entry.clone());
+        Ok(entry)
+    }
+
+    /// A stream that was published to before.
+    pub(crate) fn bound_stream(&self, stream: &str) -> Option<Arc<BoundStream>> {
+        get(&self.hot.streams, stream)
+    }
+
+    /// The stored schema of an entry, registered first if it is a type's and absent (and `auto_register` is on).
+    pub(crate) async fn stored_of(
+        &self,
+        entry: &EventEntry,
+    ) -> Result<Arc<StoredSchema>, ClientError> {
+        if let Some(stored) = entry.stored.get() {
+            return Ok(stored.clone());
+        }
+        if let (Some(event), None) = (&entry.event, self.known_schema(&entry.id)) {
+            self.register_schema(event).await?;
+        }
+        let stored = self.schema(&entry.id).await?;
+        Ok(entry.stored.get_or_init(|| stored).clone())
+    }
+
+    /// A stream ready for this schema's events: found, or created and bound (if `auto_create_streams`). A stream that
+    /// is there and bound needs no right to create or to see settings.
+    pub(crate) async fn ready_stream(
+        &self,
+        stream: &StreamId,
+        entry: &EventEntry,
+    ) -> Result<Arc<BoundStream>, ClientError> {
+        let schema = entry.id.name();
+        let _asking = self.asking.lock().await;
+        match self.bound_stream(stream.as_str()) {
+            Some(known) if known.schema == *schema => return Ok(known),
+            Some(other) if other.seen.elapsed() < AGAIN => {
+                return Err(ClientError::BoundElsewhere {
+                    stream: stream.clone(),
+                    bound: other.schema.clone(),
+                    given: schema.clone(),
+                });
+            }
+            _ => {}
+        }
+        let topic = self.settings.topic_prefix.topic(stream)?;
+        let bound = match is_bound(&self.bindings().await?, stream, schema) {
+            Err(ClientError::BoundElsewhere { bound, .. }) => {
+                // Remembered, so that a burst of wrong events does not ask for each.
+                self.remember(stream, &topic, &bound);
+                return Err(ClientError::BoundElsewhere {
+                    stream: stream.clone(),
+                    bound,
+                    given: schema.clone(),
+                });
+            }
+            other => other?,
+        };
+        let cluster = self.broker.cluster().await?;
+        let exists = cluster.topics.contains_key(topic.as_str());
+        if !exists || !bound {
+            if !self.settings.auto_create_streams {
+                return Err(self.no_stream(stream, topic, schema, exists));
+            }
+            let retention: Option<Duration> = entry.event.as_ref().and_then(|e| e.retention);
+            self.create_and_bind(
+                &undeclared(stream, schema, retention),
+                &topic,
+                exists,
+                bound,
+            )
+            .await?;
+        }
+        Ok(self.remember(stream, &topic, schema))
+    }
+
+    fn remember(
+        &self,
+        stream: &StreamId,
+        topic: &TopicName,
+        schema: &SchemaName,
+    ) -> Arc<BoundStream> {
+        let ready = Arc::new(BoundStream {
+            stream: stream.clone(),
+            topic: topic.clone(),
+            schema: schema.clone(),
+            seen: Instant::now(),
+        });
+        put(&self.hot.streams, stream.as_str().into(), ready.clone());
+        ready
+    }
+
+    async fn create_and_bind(
+        &self,
+        spec: &super::StreamSpec,
+        topic: &TopicName,
+        exists: bool,
+        bound: bool,
+    ) -> Result<(), ClientError> {
+        if !exists {
+            let outcome = self.ensure_stream(spec).await?;
+            for warning in &outcome.warnings {
+                tracing::warn!("{warning}");
+            }
+            return Ok(());
+        }
+        let Some(schema) = spec.schema.as_ref().filter(|_| !bound) else {
+            return Ok(());
+        };
+        if let Some(warning) = self.foreign_schema(topic, schema).await? {
+            tracing::warn!("{warning}");
+        }
+        self.bind(&spec.stream, schema).await
+    }
+
+    fn no_stream(
+        &self,
+        stream: &StreamId,
+        topic: TopicName,
+        schema: &SchemaName,
+        exists: bool,
+    ) -> ClientError {
+        let what = if exists {
+            "it is there but not bound to a schema"
+        } else {
+            "`auto-create-streams` is off"
+        };
+        ClientError::NoStream {
+            stream: stream.clone(),
+            topic,
+            remedy: format!(
+                "{what}; declare it under [[streams]] with schema = \"{schema}\" and run `kafkaesk-cli schema push`"
+            ),
+        }
+    }
+}
+
+fn get<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + Eq + ?Sized, V>(
+    map: &RwLock<HashMap<K, Arc<V>>>,
+    key: &Q,
+) -> Option<Arc<V>> {
+    map.read()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(key)
+        .cloned()
+}
+
+fn put<K: std::hash::Hash + Eq, V>(map: &RwLock<HashMap<K, Arc<V>>>, key: K, value: Arc<V>) {
+    let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
+    if map.len() >= REMEMBERED {
+        map.clear();
+    }
+    map.insert(key, value);
+}

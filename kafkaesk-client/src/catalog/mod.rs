@@ -1,0 +1,135 @@
+//! The catalog: what the cluster holds of the contract (schemas, bindings, streams), asked once and cached.
+//!
+//! `schemas` reads and writes `__schema__…`, `bindings` `__streams__`; `streams` creates topics; `register` does at
+//! start what a program's event types need; `hot` is what a publish looks up.
+
+mod bindings;
+mod hot;
+mod register;
+mod schemas;
+mod streams;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kafkaesk_core::{SchemaId, SchemaName, StreamId, TopicName};
+use kafkaesk_schema::{Document, Validator};
+
+pub(crate) use self::hot::{BoundStream, EventEntry};
+use crate::{Settings, broker::Broker};
+
+/// A stored version, compiled.
+#[derive(Debug)]
+pub struct StoredSchema {
+    /// `Name:version`.
+    pub id: SchemaId,
+    /// The first document of its log.
+    pub document: Document,
+    /// Compiled once.
+    pub validator: Validator,
+}
+
+/// A stream as somebody declared it.
+#[derive(Clone, Debug)]
+pub struct StreamSpec {
+    /// The stream.
+    pub stream: StreamId,
+    /// What it is bound to, if declared with a schema.
+    pub schema: Option<SchemaName>,
+    /// Default: `Settings::partitions`.
+    pub partitions: Option<u32>,
+    /// Default: `Settings::replication_factor`.
+    pub replication_factor: Option<u16>,
+    /// `retention.ms`.
+    pub retention: Option<Duration>,
+    /// Further topic settings.
+    pub config: BTreeMap<String, String>,
+}
+
+impl StreamSpec {
+    /// A stream with defaults.
+    pub fn new(stream: StreamId) -> Self {
+        Self {
+            stream,
+            schema: None,
+            partitions: None,
+            replication_factor: None,
+            retention: None,
+            config: BTreeMap::new(),
+        }
+    }
+}
+
+/// What was done, or (planning) would be done, for a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It is new in the log.
+    New,
+    /// The log held the same document already.
+    Unchanged,
+}
+
+/// What was done, or (planning) would be done, for a stream.
+#[derive(Clone, Debug)]
+pub struct StreamOutcome {
+    /// Its topic.
+    pub topic: TopicName,
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// The topic is new.
+    pub created: bool,
+    /// The binding is new.
+    pub bound: bool,
+    /// Differences between what was asked for and what is there, each naming both values.
+    pub warnings: Vec<String>,
+}
+
+/// What the cluster holds of the contract.
+#[derive(Debug)]
+pub struct Catalog {
+    settings: Settings,
+    broker: Arc<dyn Broker>,
+    /// Versions never change, so what was found stays.
+    schemas: Mutex<HashMap<SchemaId, Arc<StoredSchema>>>,
+    /// What was not found, when, and what to do about it: asked again after [`AGAIN`].
+    absent: Mutex<HashMap<SchemaId, (Instant, String)>>,
+    /// Log topics whose settings were seen to be right.
+    checked: Mutex<HashSet<TopicName>>,
+    /// Held while a log is read or written for a publish, so that a burst asks once.
+    asking: tokio::sync::Mutex<()>,
+    /// What publishing looks up.
+    hot: hot::Hot,
+}
+
+/// How long "there is no such version" holds, before the log is read again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How many absent versions are remembered, at most.
+const ABSENT_BOUND: usize = 256;
+
+impl Catalog {
+    pub(crate) fn new(settings: Settings, broker: Arc<dyn Broker>) -> Self {
+        Self {
+            settings,
+            broker,
+            schemas: Mutex::default(),
+            absent: Mutex::default(),
+            checked: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+            hot: hot::Hot::default(),
+        }
+    }
+
+    fn replication_factor(&self, brokers: usize) -> u16 {
+        self.settings
+            .replication_factor
+            .unwrap_or_else(|| brokers.clamp(1, 3) as u16)
+    }
+}
+
+/// A panic elsewhere leaves these plain maps whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

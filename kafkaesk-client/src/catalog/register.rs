@@ -1,0 +1,79 @@
+//! At start: a program's event types in, registered versions and created streams out.
+
+use kafkaesk_core::StreamId;
+use kafkaesk_schema::EventSchema;
+
+use super::{Catalog, streams::undeclared};
+use crate::ClientError;
+
+impl Catalog {
+    /// At start: registers absent versions (if `auto_register`), warns of or (strict) refuses differing ones,
+    /// creates and binds declared streams (if `auto_create_streams`).
+    ///
+    /// # Errors
+    /// As [`Self::push`] and [`Self::ensure_stream`]; [`ClientError::UnknownSchema`] with `auto_register` off.
+    pub async fn register(&self, schemas: &[EventSchema]) -> Result<(), ClientError> {
+        for schema in schemas {
+            self.register_schema(schema).await?;
+            if self.settings.auto_create_streams {
+                self.register_streams(schema).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One version: absent, it is stored; present, it is the law (decisions.md 13).
+    pub(super) async fn register_schema(&self, schema: &EventSchema) -> Result<(), ClientError> {
+        let id = &schema.id;
+        let topic = self.settings.topic_prefix.schema_topic(id.name())?;
+        let log = self.log(id.name()).await?;
+        if !log.versions.contains_key(&id.version()) {
+            if !self.settings.auto_register {
+                self.stored(id, &log, topic)?;
+                return Ok(());
+            }
+            match self.push(id, &schema.document).await {
+                // Another program was faster with another document: its version is the law.
+                Err(ClientError::SchemaConflict { .. }) if !self.settings.strict => {}
+                other => {
+                    other?;
+                }
+            }
+        }
+        let stored = self.schema(id).await?;
+        if !stored.document.same_as(&schema.document) {
+            let diff = stored.document.diff(&schema.document);
+            if self.settings.strict {
+                return Err(ClientError::SchemaConflict {
+                    id: id.clone(),
+                    topic,
+                    diff,
+                });
+            }
+            tracing::warn!(
+                schema = %id,
+                "this program's type differs from the stored schema, which is what events are validated against\n{diff}"
+            );
+        }
+        Ok(())
+    }
+
+    async fn register_streams(&self, schema: &EventSchema) -> Result<(), ClientError> {
+        for stream in &schema.streams {
+            let spec = undeclared(&StreamId::new(stream)?, schema.id.name(), schema.retention);
+            let outcome = self.ensure_stream(&spec).await?;
+            for warning in &outcome.warnings {
+                tracing::warn!("{warning}");
+            }
+            if outcome.created {
+                tracing::info!(
+                    topic = %outcome.topic,
+                    partitions = outcome.partitions,
+                    schema = %schema.id.name(),
+                    "created a stream"
+                );
+            }
+        }
+        Ok(())
+    }
+}

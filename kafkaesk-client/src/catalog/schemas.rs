@@ -1,0 +1,276 @@
+//! `__schema__…`: versions found, planned, stored. A version's first document is the law; verdicts come from reading back.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use kafkaesk_core::{SchemaId, SchemaName, TopicName};
+use kafkaesk_schema::{Document, SchemaLog, Validator};
+
+use super::{ABSENT_BOUND, AGAIN, Catalog, Pushed, StoredSchema, lock};
+use crate::{ClientError, broker::TopicSpec};
+
+impl Catalog {
+    /// A stored version, compiled; cached for good, since versions never change (a withdrawal is seen by the next
+    /// process). What is not there is asked for again after a second, at the earliest. Cancel safe.
+    ///
+    /// # Errors
+    /// [`ClientError::UnknownSchema`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`].
+    pub async fn schema(&self, id: &SchemaId) -> Result<Arc<StoredSchema>, ClientError> {
+        if let Some(found) = self.known_schema(id) {
+            return Ok(found);
+        }
+        let _asking = self.asking.lock().await;
+        if let Some(found) = self.known_schema(id) {
+            return Ok(found);
+        }
+        let topic = self.settings.topic_prefix.schema_topic(id.name())?;
+        if let Some((when, remedy)) = lock(&self.absent).get(id) {
+            if when.elapsed() < AGAIN {
+                return Err(ClientError::UnknownSchema {
+                    id: id.clone(),
+                    topic,
+                    remedy: remedy.clone(),
+                });
+            }
+        }
+        let log = self.log(id.name()).await?;
+        self.stored(id, &log, topic)
+    }
+
+    /// Every schema name that has a log.
+    ///
+    /// # Errors
+    /// As metadata fails.
+    pub async fn schema_names(&self) -> Result<Vec<SchemaName>, ClientError> {
+        let cluster = self.broker.cluster().await?;
+        let prefix = &self.settings.topic_prefix;
+        Ok(cluster
+            .topics
+            .keys()
+            .filter_map(|topic| prefix.schema_of(topic))
+            .collect())
+    }
+
+    /// One schema's log, read afresh; empty if there is none. What does not count in it is in its `ignored`.
+    ///
+    /// # Errors
+    /// As reading fails.
+    pub async fn log(&self, name: &SchemaName) -> Result<SchemaLog, ClientError> {
+        let topic = self.settings.topic_prefix.schema_topic(name)?;
+        let mut log = SchemaLog::new(name.clone());
+        for record in self.broker.read_log(&topic).await? {
+            log.apply(&record);
+        }
+        if let Some(first) = log.ignored.first() {
+            tracing::debug!(
+                %topic,
+                ignored = log.ignored.len(),
+                offset = first.offset,
+                reason = first.reason,
+                "records in a schema log do not count"
+            );
+        }
+        Ok(log)
+    }
+
+    /// What [`Self::push`] would do; writes nothing, needs no write rights.
+    ///
+    /// # Errors
+    /// [`ClientError::SchemaConflict`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`],
+    /// [`ClientError::LogSettings`].
+    pub async fn plan_push(
+        &self,
+        id: &SchemaId,
+        document: &Document,
+    ) -> Result<Pushed, ClientError> {
+        compile(id, document)?;
+        let topic = self.settings.topic_prefix.schema_topic(id.name())?;
+        let log = self.log(id.name()).await?;
+        let held = verdict(&log, id, document, &topic)?;
+        if !log.versions.is_empty() {
+            self.check_log_topic(&topic).await?;
+        }
+        Ok(if held { Pushed::Unchanged } else { Pushed::New })
+    }
+
+    /// Stores a version; judged by reading back (decisions.md 12). Creates the log's topic if there is none.
+    ///
+    /// # Errors
+    /// [`ClientError::SchemaConflict`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`],
+    /// [`ClientError::LogSettings`].
+    pub async fn push(&self, id: &SchemaId, document: &Document) -> Result<Pushed, ClientError> {
+        if self.plan_push(id, document).await? == Pushed::Unchanged {
+            return Ok(Pushed::Unchanged);
+        }
+        let topic = self.settings.topic_prefix.schema_topic(id.name())?;
+        self.ensure_log_topic(&topic).await?;
+        let key = Bytes::from(id.version().to_string());
+        self.broker
+            .append_log(&topic, key, document.bytes().clone())
+            .await?;
+        let log = self.log(id.name()).await?;
+        lock(&self.absent).remove(id);
+        if verdict(&log, id, document, &topic)? {
+            return Ok(Pushed::New);
+        }
+        Err(not_read_back(&topic))
+    }
+
+    pub(crate) fn known_schema(&self, id: &SchemaId) -> Option<Arc<StoredSchema>> {
+        lock(&self.schemas).get(id).cloned()
+    }
+
+    /// Compiles a version that a log holds, and keeps it.
+    pub(super) fn stored(
+        &self,
+        id: &SchemaId,
+        log: &SchemaLog,
+        topic: TopicName,
+    ) -> Result<Arc<StoredSchema>, ClientError> {
+        let Some(version) = log.versions.get(&id.version()) else {
+            let remedy = remedy(id, log);
+            let mut absent = lock(&self.absent);
+            if absent.len() >= ABSENT_BOUND {
+                absent.clear();
+            }
+            absent.insert(id.clone(), (Instant::now(), remedy.clone()));
+            return Err(ClientError::UnknownSchema {
+                id: id.clone(),
+                topic,
+                remedy,
+            });
+        };
+        if version.withdrawn {
+            return Err(ClientError::WithdrawnSchema {
+                id: id.clone(),
+                topic,
+            });
+        }
+        let stored = Arc::new(StoredSchema {
+            id: id.clone(),
+            validator: compile(id, &version.document)?,
+            document: version.document.clone(),
+        });
+        lock(&self.schemas).insert(id.clone(), stored.clone());
+        Ok(stored)
+    }
+
+    /// Creates a bookkeeping topic if it is absent, and refuses one whose settings would lose what it holds.
+    pub(super) async fn ensure_log_topic(&self, topic: &TopicName) -> Result<(), ClientError> {
+        if lock(&self.checked).contains(topic) {
+            return Ok(());
+        }
+        let cluster = self.broker.cluster().await?;
+        if !cluster.topics.contains_key(topic.as_str()) {
+            super::streams::check_collision(&cluster, topic)?;
+            let replication_factor = self.replication_factor(cluster.brokers);
+            let min_insync = replication_factor.min(2).to_string();
+            let spec = TopicSpec {
+                topic: topic.clone(),
+                partitions: 1,
+                replication_factor,
+                config: [
+                    ("cleanup.policy", "delete"),
+                    ("retention.ms", "-1"),
+                    ("retention.bytes", "-1"),
+                    ("min.insync.replicas", &*min_insync),
+                    ("unclean.leader.election.enable", "false"),
+                ]
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            };
+            if self.broker.create_topic(&spec).await? {
+                lock(&self.checked).insert(topic.clone());
+                return Ok(());
+            }
+        }
+        self.check_log_topic(topic).await
+    }
+
+    /// Where the settings may be seen, they must keep everything.
+    async fn check_log_topic(&self, topic: &TopicName) -> Result<(), ClientError> {
+        if lock(&self.checked).contains(topic) {
+            return Ok(());
+        }
+        if let Some(config) = self.broker.topic_config(topic).await? {
+            let wrong: Vec<(&str, &str, &str)> = [
+                ("cleanup.policy", "delete"),
+                ("retention.ms", "-1"),
+                ("retention.bytes", "-1"),
+            ]
+            .into_iter()
+            .filter_map(|(name, needed)| {
+                let found = config.get(name)?;
+                (found != needed).then_some((name, found.as_str(), needed))
+            })
+            .collect();
+            if !wrong.is_empty() {
+                let list = |text: fn(&(&str, &str, &str)) -> String| {
+                    wrong.iter().map(text).collect::<Vec<_>>().join(", ")
+                };
+                return Err(ClientError::LogSettings {
+                    topic: topic.clone(),
+                    found: list(|(name, found, _)| format!("{name}={found}")),
+                    needed: list(|(name, _, needed)| format!("{name}={needed}")),
+                });
+            }
+        }
+        lock(&self.checked).insert(topic.clone());
+        Ok(())
+    }
+}
+
+/// Whether the log holds this very document for the version.
+fn verdict(
+    log: &SchemaLog,
+    id: &SchemaId,
+    document: &Document,
+    topic: &TopicName,
+) -> Result<bool, ClientError> {
+    let Some(version) = log.versions.get(&id.version()) else {
+        return Ok(false);
+    };
+    if version.withdrawn {
+        return Err(ClientError::WithdrawnSchema {
+            id: id.clone(),
+            topic: topic.clone(),
+        });
+    }
+    if !version.document.same_as(document) {
+        return Err(ClientError::SchemaConflict {
+            id: id.clone(),
+            topic: topic.clone(),
+            diff: version.document.diff(document),
+        });
+    }
+    Ok(true)
+}
+
+fn compile(id: &SchemaId, document: &Document) -> Result<Validator, ClientError> {
+    Validator::new(document).map_err(|source| ClientError::Document {
+        id: id.clone(),
+        source,
+    })
+}
+
+fn remedy(id: &SchemaId, log: &SchemaLog) -> String {
+    let push = format!(
+        "push it with `kafkaesk-cli schema push {}.{}.json`",
+        id.name(),
+        id.version()
+    );
+    if log.versions.is_empty() {
+        return push;
+    }
+    let versions: Vec<String> = log.versions.keys().map(u32::to_string).collect();
+    format!("it holds version(s) {}; {push}", versions.join(", "))
+}
+
+pub(super) fn not_read_back(topic: &TopicName) -> ClientError {
+    ClientError::Kafka {
+        action: format!("reading back what was appended to {topic}"),
+        source: "the record was acknowledged but is not in the log; look at that topic's replicas"
+            .into(),
+    }
+}

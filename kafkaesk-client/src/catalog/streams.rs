@@ -1,0 +1,220 @@
+//! Streams: topics created as declared and bound to their schema; what exists is compared, never altered.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kafkaesk_core::{Envelope, SchemaName, StreamId, TopicName, names::collide, span::format_span};
+
+use super::{Catalog, StreamOutcome, StreamSpec, bindings::is_bound};
+use crate::{
+    ClientError,
+    broker::{Cluster, TopicInfo, TopicSpec},
+};
+
+impl Catalog {
+    /// What [`Self::ensure_stream`] would do; writes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::BoundElsewhere`], [`ClientError::Collision`], [`ClientError::Name`].
+    pub async fn plan_stream(&self, spec: &StreamSpec) -> Result<StreamOutcome, ClientError> {
+        self.compare(spec).await.map(|(outcome, _)| outcome)
+    }
+
+    /// Creates the topic if it is absent and binds it if a schema is given. An existing topic is never altered.
+    ///
+    /// # Errors
+    /// [`ClientError::BoundElsewhere`], [`ClientError::Collision`], [`ClientError::Name`].
+    pub async fn ensure_stream(&self, spec: &StreamSpec) -> Result<StreamOutcome, ClientError> {
+        let (mut outcome, topic) = self.compare(spec).await?;
+        if let Some(topic) = topic {
+            // Somebody may have been faster.
+            outcome.created = self.broker.create_topic(&topic).await?;
+        }
+        if let (true, Some(schema)) = (outcome.bound, &spec.schema) {
+            self.bind(&spec.stream, schema).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// What there is against what was asked for; the topic to create, if there is none.
+    async fn compare(
+        &self,
+        spec: &StreamSpec,
+    ) -> Result<(StreamOutcome, Option<TopicSpec>), ClientError> {
+        let topic = self.settings.topic_prefix.topic(&spec.stream)?;
+        let bound = match &spec.schema {
+            Some(schema) => !is_bound(&self.bindings().await?, &spec.stream, schema)?,
+            None => false,
+        };
+        let cluster = self.broker.cluster().await?;
+        let mut outcome = StreamOutcome {
+            topic: topic.clone(),
+            partitions: spec.partitions.unwrap_or(self.settings.partitions),
+            created: false,
+            bound,
+            warnings: Vec::new(),
+        };
+        let Some(existing) = cluster.topics.get(topic.as_str()) else {
+            check_collision(&cluster, &topic)?;
+            outcome.created = true;
+            let create = self.topic_spec(spec, topic, cluster.brokers);
+            return Ok((outcome, Some(create)));
+        };
+        outcome.partitions = existing.partitions;
+        let config = self.declared_config(spec, &topic).await?;
+        outcome.warnings = differences(spec, existing, config.as_ref());
+        if let (true, Some(schema)) = (bound, &spec.schema) {
+            outcome
+                .warnings
+                .extend(self.foreign_schema(&topic, schema).await?);
+        }
+        Ok((outcome, None))
+    }
+
+    /// The topic's settings, where the declaration has something to compare them with.
+    async fn declared_config(
+        &self,
+        spec: &StreamSpec,
+        topic: &TopicName,
+    ) -> Result<Option<BTreeMap<String, String>>, ClientError> {
+        if spec.retention.is_none() && spec.config.is_empty() {
+            return Ok(None);
+        }
+        self.broker.topic_config(topic).await
+    }
+
+    pub(super) fn topic_spec(
+        &self,
+        spec: &StreamSpec,
+        topic: TopicName,
+        brokers: usize,
+    ) -> TopicSpec {
+        let mut config = spec.config.clone();
+        if let Some(retention) = spec.retention {
+            config.insert("retention.ms".into(), retention_ms(retention));
+        }
+        TopicSpec {
+            topic,
+            partitions: spec.partitions.unwrap_or(self.settings.partitions),
+            replication_factor: spec
+                .replication_factor
+                .unwrap_or_else(|| self.replication_factor(brokers)),
+            config,
+        }
+    }
+
+    /// A stream that nobody bound may have been written by the Python library: its last record tells (decisions.md 19).
+    pub(super) async fn foreign_schema(
+        &self,
+        topic: &TopicName,
+        schema: &SchemaName,
+    ) -> Result<Option<String>, ClientError> {
+        let value = match self.broker.last_value(topic).await {
+            Ok(value) => value,
+            // Whoever only publishes need not be allowed to read.
+            Err(ClientError::Unauthorized { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(value) = value else { return Ok(None) };
+        let Ok(envelope) = Envelope::read(&value) else {
+            return Ok(Some(format!(
+                "topic {topic} is being bound to schema {schema}, but its last record is no envelope"
+            )));
+        };
+        let name = envelope
+            .schema
+            .rsplit_once(':')
+            .map_or(&*envelope.schema, |(name, _)| name);
+        Ok((name != schema.as_str()).then(|| {
+            format!(
+                "topic {topic} is being bound to schema {schema}, but its last record carries {}",
+                envelope.schema
+            )
+        }))
+    }
+}
+
+/// Kafka takes names that differ only in `.` and `_` for one; the error names both.
+pub(super) fn check_collision(cluster: &Cluster, topic: &TopicName) -> Result<(), ClientError> {
+    match cluster
+        .topics
+        .keys()
+        .find(|existing| collide(existing, topic.as_str()))
+    {
+        Some(existing) => Err(ClientError::Collision {
+            topic: topic.clone(),
+            existing: existing.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Each difference names both values.
+fn differences(
+    spec: &StreamSpec,
+    existing: &TopicInfo,
+    config: Option<&BTreeMap<String, String>>,
+) -> Vec<String> {
+    let topic = &existing.name;
+    let mut warnings = Vec::new();
+    let mut differs = |what: &str, has: String, asked: String| {
+        warnings.push(format!(
+            "topic {topic} has {what} {has}, {asked} was asked for; an existing topic is not altered"
+        ));
+    };
+    if let Some(partitions) = spec.partitions.filter(|n| *n != existing.partitions) {
+        differs(
+            "partitions",
+            existing.partitions.to_string(),
+            partitions.to_string(),
+        );
+    }
+    if let Some(factor) = spec
+        .replication_factor
+        .filter(|n| *n != existing.replication_factor)
+    {
+        differs(
+            "replication factor",
+            existing.replication_factor.to_string(),
+            factor.to_string(),
+        );
+    }
+    let Some(config) = config else {
+        return warnings;
+    };
+    if let Some(retention) = spec.retention {
+        let asked = retention_ms(retention);
+        if let Some(has) = config.get("retention.ms").filter(|has| **has != asked) {
+            differs("retention", retention_text(has), format_span(retention));
+        }
+    }
+    for (name, asked) in &spec.config {
+        if let Some(has) = config.get(name).filter(|has| *has != asked) {
+            differs(name, has.clone(), asked.clone());
+        }
+    }
+    warnings
+}
+
+fn retention_ms(retention: Duration) -> String {
+    retention.as_millis().to_string()
+}
+
+fn retention_text(millis: &str) -> String {
+    match millis.parse() {
+        Ok(millis) => format_span(Duration::from_millis(millis)),
+        Err(_) => format!("{millis} ms (for ever)"),
+    }
+}
+
+/// A declaration for a stream that nobody declared.
+pub(super) fn undeclared(
+    stream: &StreamId,
+    schema: &SchemaName,
+    retention: Option<Duration>,
+) -> StreamSpec {
+    StreamSpec {
+        schema: Some(schema.clone()),
+        retention,
+        ..StreamSpec::new(stream.clone())
+    }
+}

@@ -1,0 +1,131 @@
+//! What librdkafka says by itself (errors, log lines, token requests) in; the last reason and tracing events out.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext, Statistics,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use super::oauth::TokenSource;
+
+/// The same line is written again only after this long.
+const REPEAT: Duration = Duration::from_secs(30);
+/// How many different lines are remembered for that, at most.
+const REMEMBERED: usize = 64;
+
+/// What the clients of one connection share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Why the brokers cannot be reached, in librdkafka's words.
+    reason: Mutex<Option<String>>,
+    /// The brokers refused the credentials, in their words.
+    refused: Mutex<Option<String>>,
+    /// Lines written lately.
+    lines: Mutex<HashMap<String, Instant>>,
+    /// Fetches OAUTHBEARER tokens, if that is how we log in.
+    pub(super) tokens: Option<TokenSource>,
+}
+
+impl Shared {
+    pub(super) fn new(tokens: Option<TokenSource>) -> Self {
+        Self {
+            tokens,
+            ..Self::default()
+        }
+    }
+
+    /// librdkafka's last word about the connection.
+    pub(super) fn reason(&self) -> Option<String> {
+        lock(&self.reason).clone()
+    }
+
+    /// The brokers' word about our credentials, if they refused them.
+    pub(super) fn refused(&self) -> Option<String> {
+        lock(&self.refused).clone()
+    }
+
+    fn note(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
+        match code {
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
+                *lock(&self.refused) = Some(reason.to_owned());
+            }
+            // "2/2 brokers are down" says less than what was said before.
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                lock(&self.reason).get_or_insert_with(|| reason.to_owned());
+            }
+            _ => *lock(&self.reason) = Some(reason.to_owned()),
+        }
+    }
+
+    fn is_news(&self, line: &str) -> bool {
+        let mut lines = lock(&self.lines);
+        let now = Instant::now();
+        if lines
+            .get(line)
+            .is_some_and(|written| now.duration_since(*written) < REPEAT)
+        {
+            return false;
+        }
+        if lines.len() >= REMEMBERED {
+            lines.clear();
+        }
+        lines.insert(line.to_owned(), now);
+        true
+    }
+}
+
+/// The context of every client: all of them tell the same [`Shared`].
+#[derive(Clone, Debug)]
+pub(super) struct Context(pub(super) Arc<Shared>);
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        if self.0.is_news(message) {
+            tracing::debug!(target: "kafkaesk_client::librdkafka", ?level, fac, "{message}");
+        }
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.note(error.rdkafka_error_code(), reason);
+        if self.0.is_news(reason) {
+            tracing::debug!(target: "kafkaesk_client::librdkafka", %error, "{reason}");
+        }
+    }
+
+    fn generate_oauth_token(
+        &self,
+        _: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let token = match &self.0.tokens {
+            Some(tokens) => tokens.fetch(),
+            None => Err("no token endpoint is configured".to_owned()),
+        };
+        token.map_err(|reason| {
+            let reason = format!("fetching an OAUTHBEARER token failed: {reason}");
+            self.0.note(Some(RDKafkaErrorCode::Authentication), &reason);
+            // librdkafka takes the text as a C string.
+            reason.replace('\0', " ").into()
+        })
+    }
+}
+
+impl ConsumerContext for Context {}
+
+/// A panic elsewhere leaves these plain values whole.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

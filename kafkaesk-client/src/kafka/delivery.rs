@@ -1,0 +1,154 @@
+//! Delivery reports in, receipts and errors out, each to the one who waits for it; and the room that they free.
+
+use std::sync::Arc;
+
+use kafkaesk_core::{Offset, TopicName};
+use rdkafka::{
+    ClientContext, Message as _,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{DeliveryResult, ProducerContext},
+};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{
+    context::Context,
+    errors::{Doing, code_error, code_of},
+    native::Message,
+};
+use crate::{ClientError, Receipt};
+
+/// A record that librdkafka holds, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) topic: TopicName,
+    /// The value's length, for the error of one that is too large.
+    pub(super) bytes: usize,
+    /// How much room it takes.
+    pub(super) units: u32,
+    pub(super) answer: oneshot::Sender<Result<Receipt, ClientError>>,
+}
+
+/// A producer's context.
+#[derive(Debug)]
+pub(super) struct Deliveries {
+    context: Context,
+    /// Room in the queue, in units; released here and nowhere else.
+    pub(super) room: Arc<Semaphore>,
+}
+
+impl Deliveries {
+    pub(super) fn new(context: Context, room: Arc<Semaphore>) -> Self {
+        Self { context, room }
+    }
+}
+
+impl ClientContext for Deliveries {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        self.context.log(level, fac, message);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.context.generate_oauth_token(config)
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Pending>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, pending: Box<Pending>) {
+        if pending.units > 0 {
+            self.room.add_permits(pending.units as usize);
+        }
+        let Pending {
+            topic,
+            bytes,
+            answer,
+            ..
+        } = *pending;
+        let result = match result {
+            Ok(message) => Ok(Receipt {
+                topic,
+                partition: message.partition(),
+                offset: Offset(message.offset()),
+            }),
+            Err((error, message)) => Err(failure(
+                error,
+                topic,
+                bytes,
+                message.partition(),
+                Message::of(message).possibly_persisted(),
+                self.context.0.reason(),
+            )),
+        };
+        // Nobody may be waiting any more: that unsends nothing.
+        let _ = answer.send(result);
+    }
+}
+
+/// Why a record was not written, and whether that is certain.
+pub(super) fn failure(
+    error: &KafkaError,
+    topic: TopicName,
+    bytes: usize,
+    partition: i32,
+    possibly_persisted: bool,
+    reason: Option<String>,
+) -> ClientError {
+    let Some(code) = code_of(error) else {
+        return ClientError::NotDelivered {
+            topic,
+            reason: error.to_string(),
+        };
+    };
+    let words = match code {
+        RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize => {
+            return ClientError::TooLarge {
+                topic,
+                bytes,
+                reason: code.to_string(),
+            };
+        }
+        RDKafkaErrorCode::TopicAuthorizationFailed
+        | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+            return code_error(code, Doing::topic("publishing", "Write", topic.as_str()));
+        }
+        RDKafkaErrorCode::UnknownPartition => {
+            format!("the topic has no partition {partition}")
+        }
+        RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
+            "the topic is gone; it was deleted after this program began to publish to it".to_owned()
+        }
+        RDKafkaErrorCode::MessageTimedOut => match reason {
+            Some(reason) => format!("`delivery-timeout` is over; last error: {reason}"),
+            None => "`delivery-timeout` is over".to_owned(),
+        },
+        RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {
+            "the publisher was closed before the brokers answered".to_owned()
+        }
+        code => code.to_string(),
+    };
+    if possibly_persisted {
+        ClientError::DeliveryUnknown {
+            topic,
+            reason: words,
+        }
+    } else {
+        ClientError::NotDelivered {
+            topic,
+            reason: words,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! librdkafka's errors in, ours out: each with the resource and the operation that it was about.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::ClientError;
+
+/// What was being done when an error came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doing<'a> {
+    /// In words, for an error that has no better form: `reading topic x`.
+    pub(super) action: &'a str,
+    /// Kafka's name of the operation.
+    pub(super) operation: &'static str,
+    /// The topic, if it was about one.
+    pub(super) topic: Option<&'a str>,
+    /// The group, if there is one.
+    pub(super) group: Option<&'a str>,
+}
+
+impl<'a> Doing<'a> {
+    /// Something about the cluster.
+    pub(super) fn cluster(action: &'a str) -> Self {
+        Self {
+            action,
+            operation: "Describe",
+            topic: None,
+            group: None,
+        }
+    }
+
+    /// Something to a topic.
+    pub(super) fn topic(action: &'a str, operation: &'static str, topic: &'a str) -> Self {
+        Self {
+            action,
+            operation,
+            topic: Some(topic),
+            group: None,
+        }
+    }
+}
+
+/// The code inside, which rdkafka's own accessor leaves out for admin calls.
+pub(super) fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        KafkaError::Transaction(error) => Some(error.code()),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+/// Ours for theirs.
+pub(super) fn client_error(error: KafkaError, doing: Doing<'_>) -> ClientError {
+    match code_of(&error) {
+        Some(code) => {
+            from_code(code, doing).unwrap_or_else(|| other(doing.action, Box::new(error)))
+        }
+        None => other(doing.action, Box::new(error)),
+    }
+}
+
+/// Ours for a bare code.
+pub(super) fn code_error(code: RDKafkaErrorCode, doing: Doing<'_>) -> ClientError {
+    from_code(code, doing).unwrap_or_else(|| other(doing.action, code.to_string().into()))
+}
+
+/// An error with nothing better to say than what was being done.
+pub(super) fn other(action: &str, source: crate::error::Source) -> ClientError {
+    ClientError::Kafka {
+        action: action.to_owned(),
+        source,
+    }
+}
+
+fn from_code(code: RDKafkaErrorCode, doing: Doing<'_>) -> Option<ClientError> {
+    let topic = || format!("topic {}", doing.topic.unwrap_or("(unnamed)"));
+    let group = || doing.group.unwrap_or("(unnamed)").to_owned();
+    Some(match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed => ClientError::Unauthorized {
+            operation: doing.operation,
+            resource: topic(),
+        },
+        RDKafkaErrorCode::GroupAuthorizationFailed => ClientError::Unauthorized {
+            operation: "Read",
+            resource: format!("group {}", group()),
+        },
+        RDKafkaErrorCode::ClusterAuthorizationFailed if doing.operation == "Write" => {
+            ClientError::Unauthorized {
+                operation: "IdempotentWrite",
+                resource: "cluster".to_owned(),
+            }
+        }
+        RDKafkaErrorCode::ClusterAuthorizationFailed => ClientError::Unauthorized {
+            operation: doing.operation,
+            resource: "cluster".to_owned(),
+        },
+        RDKafkaErrorCode::InconsistentGroupProtocol => {
+            ClientError::GroupProtocol { group: group() }
+        }
+        RDKafkaErrorCode::FencedInstanceId => ClientError::Fenced { group: group() },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denied_operation_names_what_and_on_what() {
+        let doing = Doing::topic("publishing", "Write", "shop.orders");
+        let error = client_error(
+            KafkaError::MessageProduction(RDKafkaErrorCode::TopicAuthorizationFailed),
+            doing,
+        );
+        assert!(
+            error
+                .to_string()
+                .starts_with("not allowed: Write on topic shop.orders;")
+        );
+    }
+
+    #[test]
+    fn a_foreign_group_protocol_names_both_remedies() {
+        let doing = Doing {
+            group: Some("billing"),
+            ..Doing::cluster("joining")
+        };
+        let text = code_error(RDKafkaErrorCode::InconsistentGroupProtocol, doing).to_string();
+        assert!(text.contains("stop"), "{text}");
+        assert!(
+            text.contains("partition.assignment.strategy=roundrobin"),
+            "{text}"
+        );
+    }
+}

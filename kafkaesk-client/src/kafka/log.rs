@@ -1,0 +1,212 @@
+//! The bookkeeping logs: partition 0 of a topic in, its records out; and a record appended and acknowledged by all.
+//!
+//! Reads without a group, so that reading needs no right but Read on the topic. All of it blocks: never on tokio.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use kafkaesk_core::TopicName;
+use kafkaesk_schema::LogRecord;
+use rdkafka::{
+    consumer::BaseConsumer,
+    error::RDKafkaErrorCode,
+    producer::{BaseProducer, BaseRecord},
+};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{
+    config::{Role, client_config},
+    context::{Context, Shared},
+    delivery::{Deliveries, Pending},
+    errors::{Doing, client_error, code_error, other},
+    metadata::Lookup,
+    native::{Batch, Queue, Reading},
+};
+use crate::{ClientError, Settings};
+
+/// Records fetched in one go.
+const BATCH: usize = 256;
+/// librdkafka's number for the first offset.
+pub(super) const BEGINNING: i64 = -2;
+
+/// Partition 0, read committed, to the end that the broker names when it is reached.
+pub(super) fn read(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    lookup: &Lookup,
+    topic: &TopicName,
+) -> Result<Vec<LogRecord>, ClientError> {
+    if lookup.topic(topic.as_str(), "Read")?.is_none() {
+        return Ok(Vec::new());
+    }
+    read_from(settings, shared, topic, 0, BEGINNING)
+}
+
+/// The newest record of any partition, by timestamp.
+pub(super) fn last_value(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    lookup: &Lookup,
+    topic: &TopicName,
+) -> Result<Option<Bytes>, ClientError> {
+    let Some(info) = lookup.topic(topic.as_str(), "Read")? else {
+        return Ok(None);
+    };
+    for partition in 0..info.partitions as i32 {
+        let (low, high) = lookup.watermarks(topic.as_str(), partition)?;
+        if high > low {
+            // A transaction's end mark takes an offset too, so look at the last few.
+            let records = read_from(settings, shared, topic, partition, (high - 3).max(low))?;
+            if let Some(value) = records.into_iter().rev().find_map(|record| record.value) {
+                return Ok(Some(value));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn read_from(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    topic: &TopicName,
+    partition: i32,
+    offset: i64,
+) -> Result<Vec<LogRecord>, ClientError> {
+    let action = format!("reading {topic}[{partition}]");
+    let doing = Doing::topic(&action, "Read", topic.as_str());
+    let mut config = client_config(settings, Role::Reader, &Default::default());
+    // Whatever the settings say: an aborted record is no record.
+    config.set("isolation.level", "read_committed");
+    config.set("fetch.wait.max.ms", "10");
+    let consumer: BaseConsumer<Context> = config
+        .create_with_context(Context(shared.clone()))
+        .map_err(|e| client_error(e, doing))?;
+    let queue = Queue::new(&consumer).ok_or_else(|| other(&action, "no queue".into()))?;
+    let reading = Reading::start(&consumer, &queue, topic.as_str(), partition, offset)
+        .map_err(|code| code_error(code, doing))?;
+    let mut batch = Batch::new(BATCH);
+    let records = until_end(
+        settings, shared, &consumer, &queue, &mut batch, topic, doing,
+    );
+    // All of these before the client.
+    drop(batch);
+    drop(reading);
+    drop(queue);
+    records
+}
+
+fn until_end(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    consumer: &BaseConsumer<Context>,
+    queue: &Queue,
+    batch: &mut Batch,
+    topic: &TopicName,
+    doing: Doing<'_>,
+) -> Result<Vec<LogRecord>, ClientError> {
+    let mut records = Vec::new();
+    let mut progress = Instant::now();
+    loop {
+        // Events only: the records go into the queue.
+        let _ = consumer.poll(Duration::ZERO);
+        if batch.fill(queue, 0, BATCH) == 0 {
+            batch.fill(queue, 20, 1);
+        }
+        for message in batch.iter() {
+            match message.error() {
+                None => records.push(LogRecord {
+                    offset: message.offset(),
+                    key: message.key().map(Bytes::copy_from_slice),
+                    value: message.payload().map(Bytes::copy_from_slice),
+                }),
+                Some(RDKafkaErrorCode::PartitionEOF) => return Ok(records),
+                Some(code) if is_passing(code) => {}
+                Some(code) => return Err(code_error(code, doing)),
+            }
+            progress = Instant::now();
+        }
+        if progress.elapsed() > settings.connect_timeout {
+            return Err(ClientError::LogTimeout {
+                topic: topic.clone(),
+                waited: settings.connect_timeout,
+                reason: format!(
+                    "{} record(s) came, then none; {}",
+                    records.len(),
+                    shared
+                        .reason()
+                        .unwrap_or_else(|| "no error was reported".into())
+                ),
+            });
+        }
+    }
+}
+
+/// What mends itself: a leader that moves, a broker that restarts.
+pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::Resolve
+    )
+}
+
+/// Appends to partition 0 and waits for every in-sync replica, `connect_timeout` at most.
+pub(super) fn append(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    topic: &TopicName,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), ClientError> {
+    let action = format!("appending to {topic}");
+    let doing = Doing::topic(&action, "Write", topic.as_str());
+    let writer: BaseProducer<Deliveries> =
+        client_config(settings, Role::LogWriter, &Default::default())
+            .create_with_context(Deliveries::new(
+                Context(shared.clone()),
+                Arc::new(Semaphore::new(0)),
+            ))
+            .map_err(|e| client_error(e, doing))?;
+    let (answer, mut answered) = oneshot::channel();
+    writer
+        .send(
+            BaseRecord::with_opaque_to(
+                topic.as_str(),
+                Box::new(Pending {
+                    topic: topic.clone(),
+                    bytes: value.len(),
+                    units: 0,
+                    answer,
+                }),
+            )
+            .partition(0)
+            .key(key)
+            .payload(value),
+        )
+        .map_err(|(e, _)| client_error(e, doing))?;
+    // The message times out before we do, and says why.
+    let patience = settings.connect_timeout + Duration::from_secs(2);
+    let started = Instant::now();
+    loop {
+        writer.poll(Duration::from_millis(5));
+        match answered.try_recv() {
+            Ok(result) => return result.map(|_| ()),
+            Err(_) if started.elapsed() > patience => {
+                return Err(ClientError::DeliveryUnknown {
+                    topic: topic.clone(),
+                    reason: "no delivery report came".into(),
+                });
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! What the cluster holds: asked through a consumer handle, since a producer's question creates (decisions.md 11).
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    consumer::{BaseConsumer, Consumer},
+    error::RDKafkaErrorCode,
+    metadata::{Metadata, MetadataTopic},
+};
+
+use super::{
+    config::{Role, client_config},
+    context::{Context, Shared},
+    errors::{Doing, client_error, code_error},
+};
+use crate::{
+    ClientError, Settings,
+    broker::{Cluster, TopicInfo},
+};
+
+/// How long the events of the handle (errors, log lines, token requests) wait, at most.
+const EVENTS: Duration = Duration::from_millis(200);
+/// How long one question may take before the reasons for its silence are looked at.
+const SLICE: Duration = Duration::from_millis(500);
+
+/// The handle that asks. Its events are served by a thread of its own, which ends with it.
+pub(super) struct Lookup {
+    consumer: Arc<BaseConsumer<Context>>,
+    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    servers: String,
+    timeout: Duration,
+    /// Whether this is librdkafka's mock cluster.
+    is_dev: OnceLock<bool>,
+}
+
+impl Lookup {
+    pub(super) fn new(settings: &Settings, shared: Arc<Shared>) -> Result<Self, ClientError> {
+        let consumer: BaseConsumer<Context> =
+            client_config(settings, Role::Lookup, &Default::default())
+                .create_with_context(Context(shared.clone()))
+                .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+        let consumer = Arc::new(consumer);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (events, stopped) = (consumer.clone(), stop.clone());
+        thread::Builder::new()
+            .name("kafkaesk-lookup".into())
+            .spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    // No group: nothing but events comes out.
+                    let _ = events.poll(EVENTS);
+                }
+            })
+            .map_err(|e| super::errors::other("starting a thread", Box::new(e)))?;
+        Ok(Self {
+            consumer,
+            stop,
+            shared,
+            servers: settings.kafka_servers.join(","),
+            timeout: settings.connect_timeout,
+            is_dev: OnceLock::new(),
+        })
+    }
+
+    /// All topics. Blocks for `connect_timeout`, at most.
+    pub(super) fn cluster(&self) -> Result<Cluster, ClientError> {
+        let metadata = self.ask(None)?;
+        let mut cluster = Cluster {
+            brokers: metadata.brokers().len(),
+            is_dev: self.is_dev(),
+            ..Cluster::default()
+        };
+        for topic in metadata.topics() {
+            if topic.partitions().is_empty() {
+                continue;
+            }
+            let info = topic_info(topic);
+            cluster.topics.insert(info.name.clone(), info);
+        }
+        Ok(cluster)
+    }
+
+    /// Whether this is librdkafka's mock cluster (decisions.md 37). Blocks for `connect_timeout`, at most.
+    pub(super) fn is_dev(&self) -> bool {
+        *self.is_dev.get_or_init(|| {
+            self.consumer
+                .client()
+                .fetch_cluster_id(self.timeout)
+                .is_some_and(|id| id.starts_with("mockCluster"))
+        })
+    }
+
+    /// One topic; `None` if there is none. Creates nothing. Blocks for `connect_timeout`, at most.
+    pub(super) fn topic(
+        &self,
+        topic: &str,
+        operation: &'static str,
+    ) -> Result<Option<TopicInfo>, ClientError> {
+        let metadata = self.ask(Some(topic))?;
+        let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else {
+            return Ok(None);
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            None if found.partitions().is_empty() => Ok(None),
+            None => Ok(Some(topic_info(found))),
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                Ok(None)
+            }
+            // Created a moment ago: no leader yet.
+            Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(None),
+            Some(code) => {
+                let action = format!("asking for topic {topic}");
+                Err(code_error(code, Doing::topic(&action, operation, topic)))
+            }
+        }
+    }
+
+    /// A partition's first and next offset. Blocks for `connect_timeout`, at most.
+    pub(super) fn watermarks(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> Result<(i64, i64), ClientError> {
+        self.consumer
+            .fetch_watermarks(topic, partition, self.timeout)
+            .map_err(|e| {
+                let action = format!("asking for the ends of {topic}[{partition}]");
+                self.explain(e, Doing::topic(&action, "Describe", topic))
+            })
+    }
+
+    /// Asks in slices, so that a refusal of our credentials ends the wait at once.
+    fn ask(&self, topic: Option<&str>) -> Result<Metadata, ClientError> {
+        let started = Instant::now();
+        // What is left over is for those who judge us by the clock.
+        let patience = self.timeout - self.timeout / 20;
+        loop {
+            let left = patience.saturating_sub(started.elapsed());
+            match self
+                .consumer
+                .fetch_metadata(topic, left.min(SLICE).max(Duration::from_millis(10)))
+            {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => {
+                    if let Some(reason) = self.shared.refused() {
+                        return Err(ClientError::Authentication {
+                            servers: self.servers.clone(),
+                            reason,
+                        });
+                    }
+                    if started.elapsed() >= patience || !is_silence(&error) {
+                        return Err(self.explain(error, Doing::cluster("asking for metadata")));
+                    }
+                    if left > SLICE {
+                        // A refused connection answers at once: do not spin on it.
+                        thread::sleep(Duration::from_millis(20));
+                    }
+                }
+            }
+        }
+    }
+
+    /// An error, or what silence means.
+    pub(super) fn explain(
+        &self,
+        error: rdkafka::error::KafkaError,
+        doing: Doing<'_>,
+    ) -> ClientError {
+        if is_silence(&error) {
+            return ClientError::Unreachable {
+                servers: self.servers.clone(),
+                waited: self.timeout,
+                reason: self
+                    .shared
+                    .reason()
+                    .unwrap_or_else(|| "no answer at all".to_owned()),
+            };
+        }
+        client_error(error, doing)
+    }
+}
+
+impl Drop for Lookup {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Lookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lookup")
+            .field("servers", &self.servers)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_silence(error: &rdkafka::error::KafkaError) -> bool {
+    matches!(
+        super::errors::code_of(error),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::RequestTimedOut
+        )
+    )
+}
+
+fn topic_info(topic: &MetadataTopic) -> TopicInfo {
+    TopicInfo {
+        name: topic.name().to_owned(),
+        partitions: topic.partitions().len() as u32,
+        replication_factor: topic
+            .partitions()
+            .first()
+            .map_or(0, |partition| partition.replicas().len() as u16),
+    }
+}

@@ -1,0 +1,179 @@
+//! Records in, librdkafka's queue out; bounded by permits that delivery reports give back. Never sleeps, never drops.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use rdkafka::{
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{
+    config::{Role, client_config, producer_kbytes},
+    context::{Context, Shared},
+    delivery::{Deliveries, Pending, failure},
+};
+use crate::{
+    ClientError, Delivery, Settings,
+    broker::{Outgoing, SendError, size_of},
+};
+
+/// Room is counted in units of this many bytes.
+const UNIT: usize = 256;
+/// What a record costs besides its bytes, about.
+const OVERHEAD: usize = 256;
+/// How long delivery reports are waited for at a time.
+const POLL: Duration = Duration::from_millis(100);
+/// How long dropping the last handle waits for what was queued, at most.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
+
+/// The producer of a connection: librdkafka's handle and the thread that serves its delivery reports.
+pub(super) struct Producer {
+    producer: Arc<BaseProducer<Deliveries>>,
+    room: Arc<Semaphore>,
+    /// How many units there are in all.
+    units: usize,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Producer {
+    pub(super) fn new(settings: &Settings, shared: Arc<Shared>) -> Result<Self, ClientError> {
+        let units = (producer_kbytes(settings) * 1024 / UNIT).max(1);
+        let room = Arc::new(Semaphore::new(units));
+        let producer: BaseProducer<Deliveries> =
+            client_config(settings, Role::Producer, &Default::default())
+                .create_with_context(Deliveries::new(Context(shared), room.clone()))
+                .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+        let producer = Arc::new(producer);
+        let stop = Arc::new(AtomicBool::new(false));
+        let (polled, stopped) = (producer.clone(), stop.clone());
+        let thread = thread::Builder::new()
+            .name("kafkaesk-producer".into())
+            .spawn(move || {
+                while !stopped.load(Ordering::Relaxed) {
+                    polled.poll(POLL);
+                }
+                if polled.in_flight_count() > 0 {
+                    let _ = polled.flush(LAST_FLUSH);
+                }
+            })
+            .map_err(|e| super::errors::other("starting a thread", Box::new(e)))?;
+        Ok(Self {
+            producer,
+            room,
+            units,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Queues a record without waiting.
+    pub(super) fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
+        let units = self.units_of(size_of(&record));
+        let Ok(permit) = self.room.try_acquire_many(units) else {
+            return Err(SendError::Full(record));
+        };
+        let (answer, answered) = oneshot::channel();
+        let mut base = BaseRecord::with_opaque_to(
+            record.topic.as_str(),
+            Box::new(Pending {
+                topic: record.topic.clone(),
+                bytes: record.value.len(),
+                units,
+                answer,
+            }),
+        )
+        .payload(&record.value[..]);
+        base.key = record.key.as_deref();
+        base.partition = record.partition;
+        base.timestamp = record.timestamp;
+        if !record.headers.is_empty() {
+            base.headers = Some(native_headers(&record));
+        }
+        match self.producer.send(base) {
+            Ok(()) => {
+                // The delivery report gives it back.
+                permit.forget();
+                Ok(Delivery(answered))
+            }
+            Err((error, _)) => Err(SendError::Refused(self.refusal(&error, &record))),
+        }
+    }
+
+    fn refusal(&self, error: &KafkaError, record: &Outgoing) -> ClientError {
+        if matches!(
+            error,
+            KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)
+        ) {
+            return ClientError::NotDelivered {
+                topic: record.topic.clone(),
+                reason: "librdkafka's queue is full before ours; remove `queue.buffering.max.messages` from kafka-settings".into(),
+            };
+        }
+        failure(
+            error,
+            record.topic.clone(),
+            record.value.len(),
+            record.partition.unwrap_or(-1),
+            false,
+            None,
+        )
+    }
+
+    /// Resolves when a record of this size may be taken. Waiters are served in their order.
+    pub(super) async fn wait_for_room(&self, bytes: usize) {
+        // Closed never: the semaphore lives as long as this.
+        let _ = self.room.acquire_many(self.units_of(bytes)).await;
+    }
+
+    /// The handle, for a flush on a thread that may block.
+    pub(super) fn handle(&self) -> Arc<BaseProducer<Deliveries>> {
+        self.producer.clone()
+    }
+
+    fn units_of(&self, bytes: usize) -> u32 {
+        // A record larger than the whole bound goes alone.
+        let units = ((bytes + OVERHEAD).div_ceil(UNIT)).min(self.units);
+        u32::try_from(units).unwrap_or(u32::MAX)
+    }
+}
+
+impl Drop for Producer {
+    /// Waits for what was queued, five seconds at most; whoever cannot wait here calls `flush` before.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if self.producer.in_flight_count() > 0 {
+            if let Some(thread) = self.thread.take() {
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producer")
+            .field("in_flight", &self.producer.in_flight_count())
+            .finish_non_exhaustive()
+    }
+}
+
+fn native_headers(record: &Outgoing) -> OwnedHeaders {
+    let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+    for (key, value) in record.headers.iter() {
+        headers = headers.insert(Header {
+            key,
+            value: value.map(|value| &value[..]),
+        });
+    }
+    headers
+}

@@ -1,0 +1,46 @@
+//! The answer to a publish: a receipt, once the brokers have the record.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use kafkaesk_core::{Offset, TopicName};
+use tokio::sync::oneshot;
+
+use crate::ClientError;
+
+/// Where a published record is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The whole topic name.
+    pub topic: TopicName,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: Offset,
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]@{}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// A record in the local queue; resolves when the brokers have it, after `delivery_timeout` at most. Dropping it
+/// unsends nothing.
+#[derive(Debug)]
+#[must_use = "a delivery that nobody awaits may fail unnoticed"]
+pub struct Delivery(pub(crate) oneshot::Receiver<Result<Receipt, ClientError>>);
+
+impl Future for Delivery {
+    type Output = Result<Receipt, ClientError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(Pin::new(&mut self.0).poll(cx)) {
+            Ok(answer) => answer,
+            Err(_) => Err(ClientError::Closed),
+        })
+    }
+}

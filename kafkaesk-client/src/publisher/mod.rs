@@ -1,0 +1,93 @@
+//! Publishing: value → schema check → envelope → producer → delivery report.
+//!
+//! `request` holds what one publish collects, `publish` its builder, `future` the named futures, `json` what counts as
+//! JSON, `delivery` the answer.
+
+mod delivery;
+mod future;
+mod json;
+mod publish;
+mod request;
+
+use std::time::Duration;
+
+use kafkaesk_schema::Event;
+
+use self::request::Request;
+pub use self::{
+    delivery::{Delivery, Receipt},
+    future::{Enqueue, Publishing},
+    json::IntoJson,
+    publish::Publish,
+};
+use crate::{ClientError, Connection, Settings};
+
+/// Publishes under the contract. Cheap to clone; all clones share one connection, one producer and its queue.
+///
+/// When the last handle of a connection goes, what was queued is waited for, five seconds at most: call
+/// [`flush`](Self::flush) before, where that may be too short.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    connection: Connection,
+}
+
+impl Publisher {
+    /// Connects; returns after a broker answered.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`] within `connect_timeout`, [`ClientError::Authentication`], [`ClientError::Setting`].
+    pub async fn connect(settings: &Settings) -> Result<Self, ClientError> {
+        Ok(Connection::open(settings).await?.publisher())
+    }
+
+    pub(crate) fn over(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// The connection behind it.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Publishes an event. It is serialized here and now; everything else happens when the answer is awaited, errors
+    /// included.
+    ///
+    /// Awaiting waits for the brokers, and librdkafka collects records for 5 ms (`linger.ms`) before it sends: a loop
+    /// of awaited publishes is slow. For many, [`enqueue`](Publish::enqueue) each and await the deliveries later.
+    ///
+    /// ```no_run
+    /// # use kafkaesk_client::{ClientError, Publisher, schema::Event};
+    /// # async fn example<T: Event>(kafka: Publisher, event: T) -> Result<(), ClientError> {
+    /// let receipt = kafka.publish("content.edited.Resource", &event).key("user-7").await?;
+    /// println!("{}[{}]@{}", receipt.topic, receipt.partition, receipt.offset);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn publish<T: Event>(&self, stream: &str, event: &T) -> Publish {
+        Publish::new(Request::of_event(self.connection.clone(), stream, event))
+    }
+
+    /// Publishes raw JSON (bytes, text or a `Value`) as an event of `schema` (`Name:1`), which must be stored already:
+    /// raw JSON registers nothing.
+    pub fn publish_json(
+        &self,
+        stream: &str,
+        schema: impl AsRef<str>,
+        data: impl IntoJson,
+    ) -> Publish {
+        Publish::new(Request::of_json(
+            self.connection.clone(),
+            stream,
+            schema.as_ref(),
+            &data,
+        ))
+    }
+
+    /// Resolves when everything queued is on the brokers.
+    ///
+    /// # Errors
+    /// [`ClientError::FlushTimeout`] after `timeout`; nothing is dropped by it.
+    pub async fn flush(&self, timeout: Duration) -> Result<(), ClientError> {
+        self.connection.broker().flush(timeout).await
+    }
+}

@@ -1,0 +1,117 @@
+//! One publish as its caller builds it: key, headers, partition, timestamp, id.
+
+use std::future::IntoFuture;
+
+use bytes::Bytes;
+use kafkaesk_core::{
+    Headers,
+    headers::{ID, RESERVED_PREFIX, TRACEPARENT, TRACESTATE},
+};
+
+use super::{
+    future::{Enqueue, Publishing},
+    request::Request,
+};
+use crate::ClientError;
+
+/// A publish that is not sent yet: await it for the receipt, or [`enqueue`](Self::enqueue) it. Owned and `Send`.
+#[derive(Debug)]
+#[must_use = "nothing is published until this is awaited"]
+pub struct Publish {
+    request: Box<Request>,
+}
+
+impl Publish {
+    pub(super) fn new(request: Request) -> Self {
+        Self {
+            request: Box::new(request),
+        }
+    }
+
+    /// The key: its partition is where every language's client would put it, and its records keep their order.
+    pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
+        self.request.key = Some(Bytes::copy_from_slice(key.as_ref()));
+        self
+    }
+
+    /// Adds a header; an equal name is kept as well. Names that begin with `kafkaesk-` are refused when awaited.
+    pub fn header(self, name: impl Into<String>, value: impl AsRef<str>) -> Self {
+        self.header_bytes(name, value.as_ref())
+    }
+
+    /// Adds a header whose value need not be UTF-8. The Python library's consumers stop at such a value.
+    pub fn header_bytes(mut self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
+        let name = name.into();
+        let reserved = name
+            .get(..RESERVED_PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
+        if reserved || name.contains('\0') {
+            let why = if reserved {
+                "names that begin with `kafkaesk-` are kafkaesk's own; choose another, or use `.id()` for the event's identity"
+            } else {
+                "a header's name cannot hold a NUL character"
+            };
+            self.request
+                .refuse(ClientError::Setting(format!("header {name:?}: {why}")));
+            return self;
+        }
+        let value = Bytes::copy_from_slice(value.as_ref());
+        self.request.headers.push(name, Some(value));
+        self
+    }
+
+    /// The event's own identity (`kafkaesk-id`), kept by copies: what a consumer deduplicates by.
+    pub fn id(mut self, id: impl AsRef<str>) -> Self {
+        let id = Bytes::copy_from_slice(id.as_ref().as_bytes());
+        self.request.headers.push(ID, Some(id));
+        self
+    }
+
+    /// A fixed partition instead of the key's.
+    pub fn partition(mut self, partition: i32) -> Self {
+        if partition < 0 {
+            self.request.refuse(ClientError::Setting(format!(
+                "partition {partition} does not exist; partitions count from 0"
+            )));
+        }
+        self.request.partition = Some(partition);
+        self
+    }
+
+    /// The record's timestamp, in milliseconds since the Unix epoch; now if not given.
+    pub fn timestamp(mut self, millis: i64) -> Self {
+        self.request.timestamp = Some(millis);
+        self
+    }
+
+    /// Carries a consumed record's trace on (`traceparent`, `tracestate`), unless this has one already.
+    pub fn trace_from(mut self, headers: &Headers) -> Self {
+        for name in [TRACEPARENT, TRACESTATE] {
+            if self.request.headers.get(name).is_none() {
+                if let Some(value) = headers.get(name) {
+                    self.request.headers.push(name, Some(value.clone()));
+                }
+            }
+        }
+        self
+    }
+
+    /// Resolves when the record is in the local queue; its [`Delivery`](super::Delivery) when the brokers have it.
+    /// When the queue is full this waits, without sleeping or spinning. Dropped before it resolves, nothing is sent.
+    ///
+    /// # Errors
+    /// The future's: the event does not fit ([`ClientError::Invalid`], [`ClientError::Malformed`]), the schema or the
+    /// stream is not to be used ([`ClientError::UnknownSchema`], [`ClientError::BoundElsewhere`], …).
+    pub fn enqueue(self) -> Enqueue {
+        Enqueue::new(self.request)
+    }
+}
+
+impl IntoFuture for Publish {
+    type Output = <Publishing as Future>::Output;
+    type IntoFuture = Publishing;
+
+    fn into_future(self) -> Publishing {
+        Publishing::new(Enqueue::new(self.request))
+    }
+}

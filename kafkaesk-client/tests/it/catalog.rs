@@ -1,0 +1,283 @@
+//! The bookkeeping on a real broker: one verdict for everybody, whatever races.
+
+use std::time::Duration;
+
+use kafkaesk_client::{
+    ClientError,
+    catalog::{Pushed, StreamSpec},
+    core::SchemaName,
+    schema::EventSchema,
+    testing,
+};
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+
+use crate::support::{Content, connect, document, id, open, stream, topics};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_writers_racing_with_different_documents_end_with_one_winner_and_nine_refusals() {
+    let kafka = testing::kafka().await;
+    let settings = kafka.settings();
+    let mut tasks = Vec::new();
+    for n in 0..10 {
+        let settings = settings.clone();
+        tasks.push(tokio::spawn(async move {
+            let connection = open(&settings).await;
+            let own = document(&format!(r#"{{"type":"object","maxProperties":{n}}}"#));
+            let pushed = connection.catalog().push(&id("Race:1"), &own).await;
+            let stored = connection.catalog().schema(&id("Race:1")).await.unwrap();
+            (pushed, stored.document.identity())
+        }));
+    }
+    let mut winners = 0;
+    let mut identities = Vec::new();
+    for task in tasks {
+        let (pushed, identity) = task.await.unwrap();
+        match pushed {
+            Ok(Pushed::New) => winners += 1,
+            Err(ClientError::SchemaConflict { diff, .. }) => {
+                assert!(diff.contains("maxProperties"), "{diff}");
+            }
+            other => panic!("{other:?}"),
+        }
+        identities.push(identity);
+    }
+    assert_eq!(winners, 1);
+    identities.dedup();
+    assert_eq!(identities.len(), 1, "readers disagree");
+}
+
+#[tokio::test]
+async fn a_version_once_stored_never_changes() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let catalog = connection.catalog();
+    let first = document(r#"{"type":"object","required":["a"]}"#);
+    assert_eq!(
+        catalog.plan_push(&id("S:1"), &first).await.unwrap(),
+        Pushed::New
+    );
+    assert!(topics(&kafka).is_empty(), "planning wrote something");
+    assert_eq!(catalog.push(&id("S:1"), &first).await.unwrap(), Pushed::New);
+    let again = document("{ \"required\": [\"a\"],\n \"type\": \"object\" }");
+    assert_eq!(
+        catalog.push(&id("S:1"), &again).await.unwrap(),
+        Pushed::Unchanged
+    );
+    let other = document(r#"{"type":"object","required":["b"]}"#);
+    let text = catalog
+        .push(&id("S:1"), &other)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("schemas are constant"), "{text}");
+    assert!(text.contains("required"), "{text}");
+    assert_eq!(catalog.push(&id("S:2"), &other).await.unwrap(), Pushed::New);
+    assert_eq!(
+        catalog.schema_names().await.unwrap(),
+        [SchemaName::new("S").unwrap()]
+    );
+    let log = catalog.log(&SchemaName::new("S").unwrap()).await.unwrap();
+    assert_eq!(log.versions.keys().copied().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_schema_log_is_kept_whole_by_its_topic() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    connection
+        .catalog()
+        .push(&id("Kept:1"), &document("true"))
+        .await
+        .unwrap();
+    let topic = kafka
+        .settings()
+        .topic_prefix
+        .schema_topic(&SchemaName::new("Kept").unwrap())
+        .unwrap();
+    let config = connection
+        .broker()
+        .topic_config(&topic)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(config["cleanup.policy"], "delete");
+    assert_eq!(config["retention.ms"], "-1");
+    assert_eq!(config["retention.bytes"], "-1");
+    assert_eq!(config["unclean.leader.election.enable"], "false");
+    let cluster = connection.broker().cluster().await.unwrap();
+    assert_eq!(cluster.topics[topic.as_str()].partitions, 1);
+}
+
+#[tokio::test]
+async fn an_aborted_transaction_does_not_count() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let catalog = connection.catalog();
+    let topic = format!("{}__schema__Txn", kafka.prefix());
+    // The log's topic comes with another version.
+    catalog.push(&id("Txn:9"), &document("true")).await.unwrap();
+    let (servers, target) = (kafka.servers().to_owned(), topic.clone());
+    let transactional = kafka.prefix().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", servers)
+            .set("transactional.id", transactional)
+            .create()
+            .unwrap();
+        let timeout = Duration::from_secs(20);
+        producer.init_transactions(timeout).unwrap();
+        producer.begin_transaction().unwrap();
+        producer
+            .send(
+                BaseRecord::to(&target)
+                    .key("1")
+                    .payload(r#"{"maxProperties":1}"#),
+            )
+            .unwrap();
+        producer.flush(timeout).unwrap();
+        producer.abort_transaction(timeout).unwrap();
+    })
+    .await
+    .unwrap();
+    let mine = document(r#"{"maxProperties":2}"#);
+    assert_eq!(
+        catalog.push(&id("Txn:1"), &mine).await.unwrap(),
+        Pushed::New
+    );
+    let stored = catalog.schema(&id("Txn:1")).await.unwrap();
+    assert!(stored.document.same_as(&mine));
+}
+
+#[tokio::test]
+async fn asking_creates_nothing() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let catalog = connection.catalog();
+    assert!(catalog.schema(&id("Nowhere:1")).await.is_err());
+    assert!(
+        catalog
+            .log(&SchemaName::new("Nowhere").unwrap())
+            .await
+            .unwrap()
+            .versions
+            .is_empty()
+    );
+    assert!(catalog.bindings().await.unwrap().streams.is_empty());
+    let spec = StreamSpec::new(stream("nothing.here"));
+    assert!(catalog.plan_stream(&spec).await.unwrap().created);
+    let topic = kafka
+        .settings()
+        .topic_prefix
+        .topic(&stream("nothing.here"))
+        .unwrap();
+    assert!(
+        connection
+            .broker()
+            .last_value(&topic)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(topics(&kafka).is_empty());
+}
+
+#[tokio::test]
+async fn a_declared_stream_is_created_as_declared_and_never_altered() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let catalog = connection.catalog();
+    let mut spec = StreamSpec::new(stream("orders.placed"));
+    spec.schema = Some(SchemaName::new("Order").unwrap());
+    spec.partitions = Some(12);
+    spec.retention = Some(Duration::from_secs(7 * 86_400));
+    let outcome = catalog.ensure_stream(&spec).await.unwrap();
+    assert!(outcome.created && outcome.bound && outcome.warnings.is_empty());
+    assert_eq!(outcome.partitions, 12);
+    let config = connection
+        .broker()
+        .topic_config(&outcome.topic)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(config["retention.ms"], "604800000");
+
+    spec.partitions = Some(3);
+    spec.retention = Some(Duration::from_secs(86_400));
+    let outcome = catalog.ensure_stream(&spec).await.unwrap();
+    assert!(!outcome.created && !outcome.bound);
+    assert_eq!(outcome.warnings.len(), 2, "{:?}", outcome.warnings);
+    assert!(
+        outcome.warnings[0].contains("partitions 12, 3"),
+        "{:?}",
+        outcome.warnings
+    );
+    assert!(
+        outcome.warnings[1].contains("retention 7d, 1d"),
+        "{:?}",
+        outcome.warnings
+    );
+    let cluster = connection.broker().cluster().await.unwrap();
+    assert_eq!(cluster.topics[outcome.topic.as_str()].partitions, 12);
+
+    spec.schema = Some(SchemaName::new("Other").unwrap());
+    let error = catalog.plan_stream(&spec).await.unwrap_err();
+    assert!(
+        matches!(error, ClientError::BoundElsewhere { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn names_that_differ_only_in_dots_and_underscores_are_refused_naming_both() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let catalog = connection.catalog();
+    catalog
+        .ensure_stream(&StreamSpec::new(stream("a.b")))
+        .await
+        .unwrap();
+    let text = catalog
+        .ensure_stream(&StreamSpec::new(stream("a_b")))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains(&format!("{}a_b", kafka.prefix())), "{text}");
+    assert!(text.contains(&format!("{}a.b", kafka.prefix())), "{text}");
+}
+
+#[tokio::test]
+async fn registering_stores_absent_versions_and_takes_present_ones_as_the_law() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let schema = EventSchema::of::<Content>().unwrap();
+    connection
+        .catalog()
+        .register(&[schema.clone()])
+        .await
+        .unwrap();
+    assert!(topics(&kafka).contains(&format!("{}content.declared", kafka.prefix())));
+
+    let mut other = schema;
+    other.document = document(r#"{"type":"object"}"#);
+    // A difference is a warning …
+    let fresh = connect(&kafka).await;
+    fresh.catalog().register(&[other.clone()]).await.unwrap();
+    // … or, strict, an error.
+    let mut settings = kafka.settings();
+    settings.strict = true;
+    settings.topic_prefix = connection.settings().topic_prefix.clone();
+    let error = open(&settings)
+        .await
+        .catalog()
+        .register(&[other])
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ClientError::SchemaConflict { .. }),
+        "{error}"
+    );
+}

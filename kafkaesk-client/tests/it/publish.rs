@@ -1,0 +1,292 @@
+//! Publishing on a real broker: receipts, partitions, and everything that is refused before it is sent.
+
+use std::time::Duration;
+
+use kafkaesk_client::{
+    ClientError,
+    core::{Headers, partitioner::partition_for_key},
+    testing,
+};
+use serde_json::json;
+
+use crate::support::{Order, connect, content, id, open, stream, topics};
+
+#[tokio::test]
+async fn a_receipt_says_where_the_record_is() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let publisher = connection.publisher();
+    let first = publisher
+        .publish("content.a", &content("bar"))
+        .key("user-7")
+        .header("source", "import")
+        .await
+        .unwrap();
+    assert_eq!(first.topic.as_str(), format!("{}content.a", kafka.prefix()));
+    assert_eq!(first.offset.0, 0);
+    let second = publisher
+        .publish("content.a", &content("baz"))
+        .key("user-7")
+        .await
+        .unwrap();
+    assert_eq!(second.partition, first.partition);
+    assert_eq!(second.offset.0, 1);
+    let cluster = connection.broker().cluster().await.unwrap();
+    assert_eq!(cluster.topics[first.topic.as_str()].partitions, 7);
+}
+
+#[tokio::test]
+async fn a_key_lands_where_the_contract_says() {
+    let kafka = testing::kafka().await;
+    let publisher = connect(&kafka).await.publisher();
+    let mut waiting = Vec::new();
+    for n in 0..40 {
+        let key = format!("key-{n}");
+        let delivery = publisher
+            .publish("content.keys", &content("x"))
+            .key(&key)
+            .enqueue()
+            .await
+            .unwrap();
+        waiting.push((key, delivery));
+    }
+    publisher.flush(Duration::from_secs(10)).await.unwrap();
+    for (key, delivery) in waiting {
+        let receipt = delivery.await.unwrap();
+        assert_eq!(
+            receipt.partition,
+            partition_for_key(key.as_bytes(), 7),
+            "{key}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_does_not_fit_is_refused_with_every_violation_and_leaves_no_topic() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    connection
+        .catalog()
+        .push(
+            &id("Content:1"),
+            &crate::support::document(
+                r#"{"type":"object","properties":{"foo":{"type":"integer"},"bar":{"type":"string"}},"required":["bar"]}"#,
+            ),
+        )
+        .await
+        .unwrap();
+    let error = connection
+        .publisher()
+        .publish("content.bad", &content("text"))
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    let ClientError::Invalid { violations, .. } = error else {
+        panic!("{text}")
+    };
+    assert_eq!(violations.len(), 2, "{text}");
+    assert!(text.contains("/foo"), "{text}");
+    assert!(text.contains("nothing was published"), "{text}");
+    assert_eq!(
+        topics(&kafka),
+        [format!("{}__schema__Content", kafka.prefix())]
+    );
+}
+
+#[tokio::test]
+async fn raw_json_is_published_by_schema_id_and_registers_nothing() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let publisher = connection.publisher();
+    let error = publisher
+        .publish_json("content.raw", "Content:1", br#"{"foo":"bar"}"#)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ClientError::UnknownSchema { .. }), "{text}");
+    assert!(
+        text.contains("kafkaesk-cli schema push Content.1.json"),
+        "{text}"
+    );
+    assert!(topics(&kafka).is_empty(), "asking created a topic");
+
+    publisher
+        .publish("content.raw", &content("typed"))
+        .await
+        .unwrap();
+    publisher
+        .publish_json("content.raw", "Content:1", json!({"foo": "value"}))
+        .await
+        .unwrap();
+    let broken = publisher
+        .publish_json("content.raw", "Content:1", r#"{"foo":"a"} x"#)
+        .await
+        .unwrap_err();
+    assert!(matches!(broken, ClientError::Malformed { .. }), "{broken}");
+}
+
+#[tokio::test]
+async fn one_schema_per_topic() {
+    let kafka = testing::kafka().await;
+    let publisher = connect(&kafka).await.publisher();
+    publisher
+        .publish("orders.placed", &Order { id: 1 })
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let text = publisher
+            .publish("orders.placed", &content("no order"))
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            text.contains("bound to schema Order, not to Content"),
+            "{text}"
+        );
+    }
+    // The same verdict for a process that knows nothing yet.
+    let other = connect(&kafka).await.publisher();
+    let error = other
+        .publish("orders.placed", &content("no order"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ClientError::BoundElsewhere { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_oversized_event_is_refused_with_its_size() {
+    let kafka = testing::kafka().await;
+    let publisher = connect(&kafka).await.publisher();
+    let error = publisher
+        .publish("content.large", &content("x".repeat(1_500_000)))
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, ClientError::TooLarge { .. }), "{text}");
+    assert!(text.contains("message.max.bytes"), "{text}");
+}
+
+#[tokio::test]
+async fn reserved_names_are_refused_before_anything_is_asked() {
+    let kafka = testing::kafka().await;
+    let publisher = connect(&kafka).await.publisher();
+    for name in ["__schema__X", "__mine", "a__streams__", "", "a/b"] {
+        let error = publisher.publish(name, &content("x")).await.unwrap_err();
+        assert!(matches!(error, ClientError::Name(_)), "{name}: {error}");
+    }
+    let text = publisher
+        .publish("content.h", &content("x"))
+        .header("Kafkaesk-Id", "mine")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("kafkaesk-"), "{text}");
+    assert!(topics(&kafka).is_empty());
+}
+
+#[tokio::test]
+async fn a_partition_that_is_not_there_is_named() {
+    let kafka = testing::kafka().await;
+    let publisher = connect(&kafka).await.publisher();
+    publisher.publish("content.p", &content("x")).await.unwrap();
+    let text = publisher
+        .publish("content.p", &content("x"))
+        .partition(99)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("partition"), "{text}");
+    assert!(text.contains("not written"), "{text}");
+}
+
+#[tokio::test]
+async fn without_auto_creation_the_error_says_what_to_declare() {
+    let kafka = testing::kafka().await;
+    let mut settings = kafka.settings();
+    settings.auto_create_streams = false;
+    let connection = open(&settings).await;
+    let text = connection
+        .publisher()
+        .publish("content.none", &content("x"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("schema push"), "{text}");
+    settings.auto_register = false;
+    let error = open(&settings)
+        .await
+        .publisher()
+        .publish("orders.none", &Order { id: 1 })
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ClientError::UnknownSchema { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_is_waited_for_and_nothing_is_dropped() {
+    let kafka = testing::kafka().await;
+    let mut settings = kafka.settings();
+    settings
+        .kafka_settings
+        .producer
+        .insert("queue.buffering.max.kbytes".into(), "64".into());
+    let publisher = open(&settings).await.publisher();
+    let mut deliveries = Vec::new();
+    for n in 0..2_000 {
+        deliveries.push(
+            publisher
+                .publish("content.full", &content(format!("{n} {}", "x".repeat(300))))
+                .enqueue()
+                .await
+                .unwrap(),
+        );
+    }
+    for delivery in deliveries {
+        delivery.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_publish_is_owned_and_can_be_spawned() {
+    let kafka = testing::kafka().await;
+    let publisher = connect(&kafka).await.publisher();
+    let event = content("spawned");
+    let publish = publisher
+        .publish("content.spawn", &event)
+        .trace_from(&Headers::new())
+        .id("event-1");
+    drop(event);
+    let receipt = tokio::spawn(publish.into_future()).await.unwrap().unwrap();
+    assert_eq!(receipt.offset.0, 0);
+}
+
+#[tokio::test]
+async fn racing_first_publishes_bind_once_and_all_arrive() {
+    let kafka = testing::kafka().await;
+    let mut tasks = Vec::new();
+    for n in 0..6 {
+        let settings = kafka.settings();
+        tasks.push(tokio::spawn(async move {
+            let connection = open(&settings).await;
+            connection
+                .publisher()
+                .publish("content.race", &content(format!("{n}")))
+                .await
+                .map(|_| ())
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+    let bindings = connect(&kafka).await.catalog().bindings().await.unwrap();
+    assert_eq!(
+        bindings.streams[&stream("content.race")].schema.as_str(),
+        "Content"
+    );
+}
