@@ -3,6 +3,7 @@
 //! serde_json decodes data; this module only finds it, so that every refusal has a byte offset and the depth
 //! bound holds for members that nobody decodes.
 
+mod member;
 mod object;
 mod scan;
 #[cfg(test)]
@@ -10,6 +11,9 @@ mod tests;
 
 use thiserror::Error;
 
+pub use member::MemberError;
+pub(crate) use member::pointer_token;
+pub(crate) use object::items;
 pub use object::{Member, Object};
 pub use scan::depth_within;
 
@@ -85,6 +89,20 @@ impl JsonError {
             Self::Trailing { .. } => "trailing",
             Self::Duplicate { .. } => "duplicate-member",
         }
+    }
+
+    /// The same refusal, seen from a text that has `by` bytes before.
+    pub(crate) fn shifted(mut self, by: usize) -> Self {
+        match &mut self {
+            Self::Empty | Self::Bom => {}
+            Self::Utf8 { at }
+            | Self::NotAnObject { at, .. }
+            | Self::Syntax { at, .. }
+            | Self::TooDeep { at }
+            | Self::Trailing { at }
+            | Self::Duplicate { at, .. } => *at += by,
+        }
+        self
     }
 
     /// The byte offset of what is wrong.

@@ -128,6 +128,25 @@ impl<'a> Object<'a> {
     }
 }
 
+/// The items of an array that was scanned before, each with its offset in it.
+pub(crate) fn items(array: &str) -> Result<Vec<(usize, &str)>, JsonError> {
+    let mut scanner = Scanner::new(array);
+    scanner.enter(false)?;
+    let mut items = Vec::new();
+    loop {
+        scanner.space();
+        match scanner.peek() {
+            Some(b']') => return Ok(items),
+            Some(b',') => scanner.step(),
+            _ => {
+                let at = scanner.at();
+                scanner.value()?;
+                items.push((at, scanner.since(at)));
+            }
+        }
+    }
+}
+
 /// The text of a string token, quotes included; borrowed when it has no escapes.
 fn unescape(token: &str, at: usize) -> Result<Cow<'_, str>, JsonError> {
     let inner = &token[1..token.len() - 1];

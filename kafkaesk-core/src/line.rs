@@ -1,0 +1,143 @@
+//! The JSON line: a record in, one line out that every tool exchanges; a line in, what is to be published out.
+//!
+//! `tail`, the `stdout` and `exec` handlers write it, `publish --ndjson` reads it. The data's bytes are never
+//! re-serialized.
+
+mod field;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::{
+    Headers, NameError, SchemaId, SchemaIdError, StreamId,
+    headers::ReservedHeader,
+    json::{JsonError, MemberError},
+};
+
+pub use write::{Delivery, write};
+
+/// What a line says is to be published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Where to.
+    pub stream: StreamId,
+    /// What the data is checked against.
+    pub schema: SchemaId,
+    /// The key's bytes; `None` for a null key.
+    pub key: Option<Bytes>,
+    /// The user's headers.
+    pub headers: Headers,
+    /// The event's own identity.
+    pub id: Option<String>,
+    /// Milliseconds since 1970; only with [`Timestamps::Keep`].
+    pub timestamp: Option<i64>,
+    /// The data's bytes: one JSON value, as it stands in the line.
+    pub data: &'a [u8],
+}
+
+/// What reading a line does with its `timestamp`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timestamps {
+    /// Does not look at it: the record gets the time at which it is published.
+    #[default]
+    Ignore,
+    /// Reads it: the record keeps the time that it had.
+    Keep,
+}
+
+/// Why a line cannot be published. Offsets count bytes from the line's begin.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// Its JSON or its members.
+    #[error(transparent)]
+    Member(#[from] MemberError),
+    /// A record that was no envelope when the line was written.
+    #[error(
+        "member `{member}` at byte {at}: the line shows a record that is no event, which cannot be published"
+    )]
+    NotAnEvent {
+        /// `value` or `error`.
+        member: &'static str,
+        /// Its opening quote.
+        at: usize,
+    },
+    /// `stream` is no stream id.
+    #[error("/stream at byte {at}: {reason}")]
+    Stream {
+        /// What is wrong with it.
+        reason: NameError,
+        /// Where the value begins.
+        at: usize,
+    },
+    /// `schema` is no schema id.
+    #[error("/schema at byte {at}: {reason}")]
+    Schema {
+        /// What is wrong with it.
+        reason: SchemaIdError,
+        /// Where the value begins.
+        at: usize,
+    },
+    /// A header that users may not give.
+    #[error("/headers at byte {at}: {reason}")]
+    Header {
+        /// Which.
+        reason: ReservedHeader,
+        /// The name's opening quote.
+        at: usize,
+    },
+    /// Not base64.
+    #[error("{pointer} at byte {at} is not base64 (standard alphabet, with padding)")]
+    Base64 {
+        /// JSON pointer of the string.
+        pointer: String,
+        /// Where it begins.
+        at: usize,
+    },
+    /// No time.
+    #[error("/timestamp at byte {at}: {text:?} is no time such as \"2026-11-24T10:00:00.123Z\"")]
+    Timestamp {
+        /// What stands there.
+        text: String,
+        /// Where it begins.
+        at: usize,
+    },
+}
+
+impl From<JsonError> for LineError {
+    fn from(e: JsonError) -> Self {
+        Self::Member(e.into())
+    }
+}
+
+impl LineError {
+    /// The contract's word for this refusal (contract/README.md).
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Member(e) => e.class(),
+            Self::NotAnEvent { .. } => "not-an-event",
+            Self::Stream { .. } => "stream",
+            Self::Schema { .. } => "schema-id",
+            Self::Header { .. } => "reserved-header",
+            Self::Base64 { .. } => "base64",
+            Self::Timestamp { .. } => "timestamp",
+        }
+    }
+
+    /// The byte offset of what is wrong; `None` for what is missing.
+    pub fn at(&self) -> Option<usize> {
+        match self {
+            Self::Member(e) => e.at(),
+            Self::NotAnEvent { at, .. }
+            | Self::Stream { at, .. }
+            | Self::Schema { at, .. }
+            | Self::Header { at, .. }
+            | Self::Base64 { at, .. }
+            | Self::Timestamp { at, .. } => Some(*at),
+        }
+    }
+}

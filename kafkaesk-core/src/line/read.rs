@@ -1,0 +1,139 @@
+//! Reading a line: strict, since a misspelt key would silently break the order.
+
+use std::borrow::Cow;
+
+use super::{Line, LineError, Timestamps, field};
+use crate::{
+    Headers, StreamId,
+    headers::check_user_header,
+    json::{Member, MemberError, Object, items, pointer_token},
+    timestamp,
+};
+
+/// Every member that a line may have.
+const KNOWN: [&str; 12] = [
+    "stream",
+    "schema",
+    "data",
+    "key",
+    "headers",
+    "id",
+    "partition",
+    "offset",
+    "timestamp",
+    "group",
+    "attempt",
+    "delivery",
+];
+
+impl<'a> Line<'a> {
+    /// Reads one line, with or without its line break. What comes from reading a record (`partition`, `offset`,
+    /// `group`, `attempt`, `delivery`, and `timestamp` unless kept) is allowed and not looked at.
+    ///
+    /// ```
+    /// use kafkaesk_core::line::{Line, Timestamps};
+    /// let line = br#"{"stream":"orders.placed","schema":"Order:1","key":"user-7","data":{"id": 1.0}}"#;
+    /// let line = Line::read(line, Timestamps::Ignore)?;
+    /// assert_eq!(line.stream.as_str(), "orders.placed");
+    /// assert_eq!(line.data, br#"{"id": 1.0}"#);
+    /// # Ok::<(), kafkaesk_core::line::LineError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LineError`]: the first thing wrong in byte order, missing members last.
+    pub fn read(line: &'a [u8], timestamps: Timestamps) -> Result<Self, LineError> {
+        let mut object = Object::open(line)?;
+        let (mut stream, mut schema, mut data) = (None, None, None);
+        let (mut key, mut id, mut kept) = (None, None, None);
+        let mut headers = Headers::new();
+        while let Some(member) = object.next()? {
+            let at = member.value_at;
+            match &*member.name {
+                "stream" => {
+                    let id = StreamId::new(needed_text(&member)?)
+                        .map_err(|reason| LineError::Stream { reason, at })?;
+                    stream = Some(id);
+                }
+                "schema" => {
+                    let id = needed_text(&member)?
+                        .parse()
+                        .map_err(|reason| LineError::Schema { reason, at })?;
+                    schema = Some(id);
+                }
+                "data" => data = Some(member.value.as_bytes()),
+                "key" => key = field::read(member.value, at, "/key")?,
+                "id" => id = MemberError::optional_text(&member)?.map(Cow::into_owned),
+                "headers" => headers = read_headers(&member)?,
+                "timestamp" if timestamps == Timestamps::Keep => kept = read_timestamp(&member)?,
+                "value" => return Err(not_an_event("value", &member)),
+                "error" => return Err(not_an_event("error", &member)),
+                name if KNOWN.contains(&name) => {}
+                _ => return Err(MemberError::unknown(&member, &KNOWN).into()),
+            }
+        }
+        let missing = |member| MemberError::Missing { member };
+        Ok(Self {
+            stream: stream.ok_or(missing("stream"))?,
+            schema: schema.ok_or(missing("schema"))?,
+            data: data.ok_or(missing("data"))?,
+            key,
+            headers,
+            id,
+            timestamp: kept,
+        })
+    }
+}
+
+fn needed_text<'a>(member: &Member<'a>) -> Result<Cow<'a, str>, LineError> {
+    let wrong = || MemberError::wrong_type(member, "a string");
+    Ok(member.string()?.ok_or_else(wrong)?)
+}
+
+fn not_an_event(name: &'static str, member: &Member<'_>) -> LineError {
+    LineError::NotAnEvent {
+        member: name,
+        at: member.name_at,
+    }
+}
+
+fn read_timestamp(member: &Member<'_>) -> Result<Option<i64>, LineError> {
+    let Some(text) = MemberError::optional_text(member)? else {
+        return Ok(None);
+    };
+    timestamp::parse(&text)
+        .map(Some)
+        .ok_or_else(|| LineError::Timestamp {
+            text: text.into_owned(),
+            at: member.value_at,
+        })
+}
+
+/// An object: name to bytes, null, or an array of these.
+fn read_headers(member: &Member<'_>) -> Result<Headers, LineError> {
+    let mut headers = Headers::new();
+    if member.value == "null" {
+        return Ok(headers);
+    }
+    if !member.value.starts_with('{') {
+        return Err(MemberError::wrong_type(member, "an object").into());
+    }
+    let by = member.value_at;
+    let mut object = Object::open(member.value.as_bytes()).map_err(|e| e.shifted(by))?;
+    while let Some(header) = object.next().map_err(|e| e.shifted(by))? {
+        check_user_header(&header.name).map_err(|reason| LineError::Header {
+            reason,
+            at: by + header.name_at,
+        })?;
+        let pointer = format!("/headers/{}", pointer_token(&header.name));
+        let at = by + header.value_at;
+        if !header.value.starts_with('[') {
+            headers.push(&*header.name, field::read(header.value, at, &pointer)?);
+            continue;
+        }
+        for (i, (item_at, item)) in items(header.value)?.into_iter().enumerate() {
+            let value = field::read(item, at + item_at, &format!("{pointer}/{i}"))?;
+            headers.push(&*header.name, value);
+        }
+    }
+    Ok(headers)
+}

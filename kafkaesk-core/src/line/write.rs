@@ -1,0 +1,123 @@
+//! Writing a line: always the same members in the same order, so that equal records make equal lines.
+
+use bytes::Bytes;
+
+use super::field;
+use crate::{Envelope, Headers, Record, headers, timestamp};
+
+/// What an `exec` handler's line has on top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery<'a> {
+    /// The consumer group.
+    pub group: &'a str,
+    /// 1, 2, …
+    pub attempt: u32,
+    /// Unique for each attempt; the answer names it.
+    pub delivery: &'a str,
+}
+
+/// Appends a record's line to `out`, without a line break. A record that is no envelope gets `value` and `error`.
+///
+/// Carriage returns and line feeds between the tokens of the data become spaces; every other byte of it stays.
+/// `timestamp` is left out when there is none, or none that RFC 3339 can write (before 1970, after 9999).
+pub fn write(out: &mut Vec<u8>, record: &Record, delivery: Option<Delivery<'_>>) {
+    let envelope = Envelope::of(record.value.as_deref());
+    out.extend_from_slice(b"{\"stream\":");
+    field::string(out, record.stream());
+    if let Ok(envelope) = &envelope {
+        member(out, "schema");
+        field::string(out, &envelope.schema);
+    }
+    if let Some(key) = &record.key {
+        member(out, "key");
+        field::write(out, Some(key));
+    }
+    write_headers(out, &record.headers);
+    match &envelope {
+        Ok(envelope) => {
+            member(out, "data");
+            // In valid JSON a raw line break can only stand between tokens.
+            out.extend(envelope.data.iter().map(|b| match b {
+                b'\r' | b'\n' => b' ',
+                other => *other,
+            }));
+        }
+        Err(error) => {
+            member(out, "value");
+            match &record.value {
+                Some(value) => field::base64(out, value),
+                None => out.extend_from_slice(b"null"),
+            }
+            member(out, "error");
+            field::string(out, &error.to_string());
+        }
+    }
+    number(out, "partition", record.partition());
+    number(out, "offset", record.offset);
+    if let Some(time) = record.timestamp.and_then(timestamp::format) {
+        member(out, "timestamp");
+        field::string(out, &time);
+    }
+    if let Some(delivery) = delivery {
+        member(out, "group");
+        field::string(out, delivery.group);
+        number(out, "attempt", delivery.attempt);
+        member(out, "delivery");
+        field::string(out, delivery.delivery);
+    }
+    out.push(b'}');
+}
+
+fn member(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn number(out: &mut Vec<u8>, name: &str, number: impl ToString) {
+    member(out, name);
+    out.extend_from_slice(number.to_string().as_bytes());
+}
+
+/// `headers`, grouped by name in the order of first appearance, and `id`, which is a header on the wire.
+fn write_headers(out: &mut Vec<u8>, all: &Headers) {
+    let id = sole_id(all);
+    let mut groups: Vec<(&str, Vec<Option<&Bytes>>)> = Vec::new();
+    for (name, value) in all.iter() {
+        if id.is_some() && name == headers::ID {
+            continue;
+        }
+        match groups.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((name, vec![value])),
+        }
+    }
+    if !groups.is_empty() {
+        member(out, "headers");
+        for (i, (name, values)) in groups.iter().enumerate() {
+            out.push(if i == 0 { b'{' } else { b',' });
+            field::string(out, name);
+            out.push(b':');
+            if let [value] = values[..] {
+                field::write(out, value.map(|v| &v[..]));
+                continue;
+            }
+            for (i, value) in values.iter().enumerate() {
+                out.push(if i == 0 { b'[' } else { b',' });
+                field::write(out, value.map(|v| &v[..]));
+            }
+            out.push(b']');
+        }
+        out.push(b'}');
+    }
+    if let Some(id) = id {
+        member(out, "id");
+        field::string(out, id);
+    }
+}
+
+/// The identity, if there is exactly one and it is text. Anything else stays visible among the headers.
+fn sole_id(all: &Headers) -> Option<&str> {
+    let count = all.iter().filter(|(name, _)| *name == headers::ID).count();
+    (count == 1).then(|| all.id()).flatten()
+}
