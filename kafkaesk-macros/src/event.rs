@@ -41,7 +41,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             let (low, high) = range.bounds_around(version)?;
             Some(quote! {
                 fn accepts(version: u32) -> bool {
-                    #low <= version && version <= #high
+                    (#low..=#high).contains(&version)
                 }
             })
         }
