@@ -1,8 +1,10 @@
 //! `#[derive(Event)]`: a type and its `#[event(…)]` in, `impl Event` out. Knows no Kafka and reads no schema.
 
+use std::path::Path;
+
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Error, Result};
+use syn::{Data, DeriveInput, Error, LitStr, Result};
 
 use crate::{arguments::EventArguments, generics, path};
 
@@ -48,11 +50,14 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         None => None,
     };
     let document = match &arguments.schema {
-        Some(file) => quote! {
+        Some(file) => {
+            check_file(file)?;
+            quote! {
             #schema::private::parsed(::core::include_bytes!(
                 ::core::concat!(::core::env!("CARGO_MANIFEST_DIR"), "/", #file)
             ))
-        },
+            }
+        }
         None => quote!(#schema::private::derived::<Self>()),
     };
     Ok(quote! {
@@ -71,4 +76,16 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             #accepts
         }
     })
+}
+
+/// `include_bytes!` would say so too, but not at the literal.
+fn check_file(file: &LitStr) -> Result<()> {
+    let folder = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    if Path::new(&folder).join(file.value()).is_file() {
+        return Ok(());
+    }
+    Err(Error::new(
+        file.span(),
+        "there is no such file; its path is relative to the folder of Cargo.toml",
+    ))
 }

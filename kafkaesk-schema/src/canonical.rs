@@ -105,10 +105,6 @@ fn number_text(number: &Number<'_>) -> String {
         };
         return if exact && digits == "-0" { "0" } else { digits }.to_owned();
     }
-    if !number.is_finite() {
-        // No double holds it, so nothing else could be written for it.
-        return digits.to_owned();
-    }
     double_text(number.f64())
 }
 
@@ -117,16 +113,8 @@ fn double_text(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    // Rust writes the shortest digits that read back, as ECMAScript does; only the layout differs.
-    let scientific = format!("{value:e}");
-    let (sign, unsigned) = match scientific.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", scientific.as_str()),
-    };
-    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
-    let digits = mantissa.replace('.', "");
-    // The value is 0.DIGITS × 10^point.
-    let point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let (negative, digits, point) = shortest(value);
+    let sign = if negative { "-" } else { "" };
     let count = digits.len() as i32;
     let body = if count <= point && point <= 21 {
         digits.clone() + &"0".repeat((point - count) as usize)
@@ -141,6 +129,23 @@ fn double_text(value: f64) -> String {
         format!("{first}{dot}{rest}e{:+}", point - 1)
     };
     format!("{sign}{body}")
+}
+
+/// The shortest digits that read back, and where the point stands: the value is ±0.DIGITS × 10^point.
+///
+/// By serde_json's writer: of two shortest that are equally near it takes the even one, as
+/// ECMAScript does; `format!` does not.
+fn shortest(value: f64) -> (bool, String, i32) {
+    let text = serde_json::Number::from_f64(value).map_or_else(String::new, |n| n.to_string());
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let mantissa = mantissa.trim_start_matches('-');
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0');
+    let zeros = (digits.len() - significant.len()) as i32;
+    let point = whole.len() as i32 - zeros + exponent.parse::<i32>().unwrap_or(0);
+    let significant = significant.trim_end_matches('0').to_owned();
+    (value < 0.0, significant, point)
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ pub enum DocumentError {
     /// A name, a version or a path of an event type that is not usable.
     #[error("the schema document is not usable: {0}")]
     Malformed(String),
-    /// No UTF-8, no JSON, a duplicate key, or nested deeper than [`MAX_DOCUMENT_LEVELS`].
+    /// No UTF-8, no JSON, a duplicate key, a number that no double holds, or nested deeper than
+    /// [`MAX_DOCUMENT_LEVELS`].
     #[error("the schema document is no JSON that the contract takes: {message} at byte {at}")]
     Json {
         /// What is wrong.

@@ -10,7 +10,30 @@ use crate::{Document, DocumentError, private};
 
 /// A type that is one version of one schema.
 ///
-/// Usually derived; by hand it needs a name, a version and a document.
+/// Usually derived; by hand it needs a name, a version and a document:
+///
+/// ```
+/// use kafkaesk_schema::{Document, DocumentError, Event};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Order {
+///     id: u64,
+/// }
+///
+/// impl Event for Order {
+///     const NAME: &'static str = "Order";
+///     const VERSION: u32 = 1;
+///
+///     fn document() -> Result<Document, DocumentError> {
+///         Document::parse(r#"{"properties": {"id": {"type": "integer"}}, "required": ["id"]}"#)
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no event",
+    note = "derive it: `#[derive(Event, Serialize, Deserialize, JsonSchema)] #[event(name = \"…\", version = 1)]`, or implement `Event` by hand"
+)]
 pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The schema's name.
     const NAME: &'static str;
@@ -21,7 +44,8 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// The retention of streams that this program creates.
     const RETENTION: Option<Duration> = None;
 
-    /// The type's own document: schemars' *deserialize* contract, or `schema = "file"`.
+    /// The type's own document: schemars' *deserialize* contract, or `schema = "file"`. The derive
+    /// makes it once and then hands out the same.
     ///
     /// # Errors
     /// [`DocumentError`] when a hand-written document is no schema.

@@ -88,3 +88,19 @@ const fn equal(a: &str, b: &str) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::assert_distinct;
+
+    #[test]
+    fn ids_that_differ_in_name_or_version_are_distinct() {
+        assert_distinct(&[("A", 1), ("A", 2), ("B", 1), ("AB", 1)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "two variants take the same schema name and version")]
+    fn the_same_id_twice_is_not_distinct() {
+        assert_distinct(&[("A", 1), ("B", 1), ("A", 1)]);
+    }
+}

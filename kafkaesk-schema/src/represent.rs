@@ -145,7 +145,7 @@ fn equal(node: &Node<'_>, expected: &Value) -> bool {
     }
 }
 
-fn value_of(node: &Node<'_>) -> Value {
+pub(crate) fn value_of(node: &Node<'_>) -> Value {
     match node {
         Node::Null => Value::Null,
         Node::Bool(value) => Value::Bool(*value),

@@ -1,7 +1,7 @@
 //! Validation: a document compiled once; data bytes in, every violation out.
 
 use crate::{
-    Document, DocumentError, InvalidData, Violation, compile::compile, json::parse_finite,
+    Document, DocumentError, InvalidData, Violation, compile::compile, json::parse,
     represent::Borrowed, violation::MAX_VIOLATIONS,
 };
 
@@ -37,7 +37,7 @@ impl Validator {
     /// # Errors
     /// [`InvalidData`] lists the violations, at most [`MAX_VIOLATIONS`].
     pub fn validate(&self, data: &[u8]) -> Result<(), InvalidData> {
-        let node = parse_finite(data, MAX_DATA_LEVELS)?;
+        let node = parse(data, MAX_DATA_LEVELS)?;
         if self.compiled.is_valid(&node) {
             return Ok(());
         }

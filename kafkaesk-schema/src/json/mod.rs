@@ -10,7 +10,7 @@ mod text;
 use std::borrow::Cow;
 
 pub(crate) use number::Number;
-pub(crate) use parse::{Malformed, parse, parse_finite};
+pub(crate) use parse::{Malformed, parse};
 pub(crate) use text::{brief, write_string};
 
 /// One JSON value.

@@ -11,7 +11,7 @@ pub(crate) struct Number<'a> {
 enum Value {
     Unsigned(u64),
     Negative(i64),
-    /// Written with a fraction or an exponent, or an integer that no 64 bits hold. May be infinite.
+    /// Written with a fraction or an exponent, or an integer that no 64 bits hold. Infinite only until the parser refuses it.
     Float(f64),
 }
 
@@ -35,7 +35,7 @@ impl<'a> Number<'a> {
         self.text
     }
 
-    /// Whether a double can hold it at all: `1e400` is a JSON number, but serde_json refuses it.
+    /// Whether a double can hold it at all: `1e400` is a number by grammar, but one that readers round, refuse or call infinite.
     pub(crate) fn is_finite(&self) -> bool {
         self.f64().is_finite()
     }
@@ -68,7 +68,7 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// As serde_json would have read it; zero for a number that is not finite.
+    /// As serde_json would have read it.
     pub(crate) fn to_serde(self) -> serde_json::Number {
         match self.value {
             Value::Unsigned(value) => value.into(),

@@ -1,7 +1,7 @@
 //! The parser: bytes of one JSON value in, a [`Node`] or the first mistake with its byte offset out.
 //!
 //! Exactly RFC 8259, and refuses what two readers could understand differently: a byte order mark,
-//! duplicate keys, lone surrogates. Nesting is bounded, so the stack is.
+//! duplicate keys, lone surrogates, numbers that no double holds. Nesting is bounded, so the stack is.
 
 use std::borrow::Cow;
 
@@ -17,16 +17,6 @@ pub(crate) struct Malformed {
 
 /// Parses exactly one value of at most `levels` nested arrays and objects.
 pub(crate) fn parse(bytes: &[u8], levels: usize) -> Result<Node<'_>, Malformed> {
-    parse_with(bytes, levels, false)
-}
-
-/// As [`parse`], and refuses a number that no double holds, since serde_json does: what is checked
-/// here must be readable there.
-pub(crate) fn parse_finite(bytes: &[u8], levels: usize) -> Result<Node<'_>, Malformed> {
-    parse_with(bytes, levels, true)
-}
-
-fn parse_with(bytes: &[u8], levels: usize, finite: bool) -> Result<Node<'_>, Malformed> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(Malformed {
             message: "a byte order mark stands before the JSON; write UTF-8 without one".to_owned(),
@@ -43,7 +33,6 @@ fn parse_with(bytes: &[u8], levels: usize, finite: bool) -> Result<Node<'_>, Mal
         at: 0,
         levels,
         left: levels,
-        finite,
     };
     parser.space();
     let node = parser.value()?;
@@ -61,8 +50,6 @@ struct Parser<'a> {
     levels: usize,
     /// Levels that may still be opened.
     left: usize,
-    /// Whether a number beyond a double is refused.
-    finite: bool,
 }
 
 impl<'a> Parser<'a> {
@@ -252,7 +239,7 @@ impl<'a> Parser<'a> {
             self.digits()?;
         }
         let number = Number::new(&self.text[start..self.at], integer);
-        if self.finite && !number.is_finite() {
+        if !number.is_finite() {
             return Err(self.refuse_at(start, "a number that no double holds"));
         }
         Ok(Node::Number(number))

@@ -1,6 +1,10 @@
 //! One binary for all of this crate's integration tests; none needs Kafka.
 
+#![allow(clippy::unwrap_used)]
+
+mod compile_fail;
 mod derive;
 mod github;
 mod log;
 mod validator;
+mod vectors;

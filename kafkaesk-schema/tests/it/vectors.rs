@@ -1,0 +1,139 @@
+//! The contract's vectors for identity, the schema log and the bindings, run against this crate.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use kafkaesk_core::SchemaName;
+use kafkaesk_schema::{Bindings, Document, LogRecord, SchemaLog};
+use serde_json::{Value, json};
+
+/// The cases of one vector file. Fails when the file is missing, empty or has an unnamed case.
+fn cases(file: &str) -> Vec<(String, Value)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../contract/vectors")
+        .join(file);
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let vectors: Value = serde_json::from_str(&text).unwrap();
+    let cases: Vec<(String, Value)> = vectors["cases"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{file} has no array `cases`"))
+        .iter()
+        .map(|case| (case["name"].as_str().unwrap().to_owned(), case.clone()))
+        .collect();
+    assert!(!cases.is_empty(), "{file} has no cases");
+    cases
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    let texts = value.as_array().unwrap();
+    texts.iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+#[test]
+fn every_identity_vector_holds() {
+    for (name, case) in cases("identity.json") {
+        let (canonical, sha256) = (
+            case["canonical"].as_str().unwrap(),
+            case["sha256"].as_str().unwrap(),
+        );
+        let documents = texts(&case["documents"]);
+        assert!(!documents.is_empty(), "{name} has no documents");
+        let first = Document::parse(documents[0].to_owned()).unwrap();
+        for text in documents {
+            let document = Document::parse(text.to_owned()).unwrap();
+            assert_eq!(document.canonical(), canonical, "{name}: {text}");
+            assert_eq!(document.identity(), sha256, "{name}: {text}");
+            assert!(first.same_as(&document), "{name}: {text}");
+            assert_eq!(first.diff(&document), "", "{name}: {text}");
+        }
+        if case.get("different").is_some() {
+            for text in texts(&case["different"]) {
+                let document = Document::parse(text.to_owned()).unwrap();
+                assert_ne!(document.canonical(), canonical, "{name}: {text}");
+                assert_ne!(document.identity(), sha256, "{name}: {text}");
+                assert!(!first.same_as(&document), "{name}: {text}");
+                assert_ne!(first.diff(&document), "", "{name}: {text}");
+            }
+        }
+    }
+}
+
+/// A string, `{"base64": …}`, or null.
+fn bytes(value: &Value) -> Option<Bytes> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone().into()),
+        other => {
+            use base64::Engine as _;
+            let text = other["base64"].as_str().unwrap();
+            let decoded = base64::engine::general_purpose::STANDARD.decode(text);
+            Some(decoded.unwrap().into())
+        }
+    }
+}
+
+fn records(case: &Value) -> Vec<LogRecord> {
+    let records = case["records"].as_array().unwrap();
+    let record = |record: &Value| LogRecord {
+        offset: record["offset"].as_i64().unwrap(),
+        key: bytes(&record["key"]),
+        value: bytes(&record["value"]),
+    };
+    records.iter().map(record).collect()
+}
+
+#[test]
+fn every_log_vector_holds() {
+    for (name, case) in cases("log.json") {
+        let mut log = SchemaLog::new(SchemaName::new("Order").unwrap());
+        for record in records(&case) {
+            log.apply(&record);
+        }
+        let versions: Vec<Value> = log
+            .versions
+            .iter()
+            .map(|(number, version)| {
+                json!({
+                    "version": number,
+                    "offset": version.offset,
+                    "document": std::str::from_utf8(version.document.bytes()).unwrap(),
+                    "withdrawn": version.withdrawn,
+                })
+            })
+            .collect();
+        let ignored: Vec<i64> = log.ignored.iter().map(|ignored| ignored.offset).collect();
+        assert_eq!(Value::Array(versions), case["versions"], "{name}");
+        assert_eq!(json!(ignored), case["ignored"], "{name}: {:?}", log.ignored);
+    }
+}
+
+#[test]
+fn every_binding_vector_holds() {
+    for (name, case) in cases("bindings.json") {
+        let mut bindings = Bindings::default();
+        for record in records(&case) {
+            bindings.apply(&record);
+        }
+        let streams: serde_json::Map<String, Value> = bindings
+            .streams
+            .iter()
+            .map(|(stream, binding)| {
+                let value = json!({"schema": binding.schema.as_str(), "epoch": binding.epoch});
+                (stream.to_string(), value)
+            })
+            .collect();
+        let ignored: Vec<i64> = bindings
+            .ignored
+            .iter()
+            .map(|ignored| ignored.offset)
+            .collect();
+        assert_eq!(Value::Object(streams), case["streams"], "{name}");
+        assert_eq!(
+            json!(ignored),
+            case["ignored"],
+            "{name}: {:?}",
+            bindings.ignored
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! Streams without brackets.
+
+use kafkaesk_schema::Event;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Event, Serialize, Deserialize, JsonSchema)]
+#[event(name = "Content", version = 1, streams = "content")]
+struct Content {
+    foo: String,
+}
+
+fn main() {}
