@@ -6,5 +6,6 @@ mod compile_fail;
 mod derive;
 mod github;
 mod log;
+mod properties;
 mod validator;
 mod vectors;
