@@ -1,1 +1,39 @@
-//! Being built.
+//! kafkaesk on the command line, and the same command line for an application's own `main`.
+//!
+//! - [`run`] gives an application every command in one line.
+//! - [`Options`], [`Command`] and [`execute`] do the same for a program with arguments of its own.
+//! - The program `kafkaesk-cli` is [`run`] with an empty application: its subscriptions stand in `kafkaesk.toml`, with
+//!   handlers in any language (`http`, `exec`, `stdout`).
+//!
+//! Whoever depends on this crate alone finds the others in [`worker`], [`client`], [`schema`] and [`core`].
+
+#![forbid(unsafe_code)]
+
+// The macros' paths are absolute, here as well.
+extern crate self as kafkaesk_cli;
+
+mod arguments;
+pub mod commands;
+mod configuration;
+mod context;
+mod errors;
+mod exit;
+mod handlers;
+mod input;
+mod line_shim;
+mod lines;
+mod logging;
+mod output;
+mod progress;
+mod run;
+mod signals;
+mod violations;
+
+pub use arguments::{Command, Options};
+pub use kafkaesk_client as client;
+pub use kafkaesk_core as core;
+pub use kafkaesk_schema as schema;
+pub use kafkaesk_worker as worker;
+pub use logging::LogFormat;
+pub use output::OutputFormat;
+pub use run::{execute, run, run_arguments};

@@ -1,2 +1,10 @@
-//! Being built.
-fn main() {}
+//! The program `kafkaesk-cli`: arguments in, an exit status out. Everything it does is the library's.
+
+use std::process::ExitCode;
+
+use kafkaesk_cli::worker::App;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    kafkaesk_cli::run(App::new()).await
+}

@@ -8,7 +8,11 @@ pub mod broker;
 pub mod catalog;
 pub mod connection;
 pub mod consumer;
+#[cfg(feature = "dev-broker")]
+pub mod dev;
 pub mod error;
+#[cfg(feature = "dev-broker")]
+mod ffi;
 mod kafka;
 pub mod memory;
 pub mod publisher;

@@ -40,24 +40,24 @@ impl Publish {
     }
 
     /// Adds a header whose value need not be UTF-8. The Python library's consumers stop at such a value.
-    pub fn header_bytes(mut self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
-        let name = name.into();
-        let reserved = name
-            .get(..RESERVED_PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
-        if reserved || name.contains('\0') {
-            let why = if reserved {
-                "names that begin with `kafkaesk-` are kafkaesk's own; choose another, or use `.id()` for the event's identity"
-            } else {
-                "a header's name cannot hold a NUL character"
+    pub fn header_bytes(self, name: impl Into<String>, value: impl AsRef<[u8]>) -> Self {
+        self.push_header(name.into(), Some(Bytes::copy_from_slice(value.as_ref())))
+    }
+
+    /// Adds headers as they are, null values included: for copies. Names are checked as in [`Self::header`].
+    pub fn headers(mut self, headers: &Headers) -> Self {
+        for (name, value) in headers.iter() {
+            self = match value {
+                Some(value) => self.header_bytes(name, value),
+                None => self.null_header(name),
             };
-            self.request
-                .refuse(ClientError::Setting(format!("header {name:?}: {why}")));
-            return self;
         }
-        let value = Bytes::copy_from_slice(value.as_ref());
-        self.request.headers.push(name, Some(value));
         self
+    }
+
+    /// Adds a header without a value. The Python library's consumers stop at such a one.
+    pub fn null_header(self, name: impl Into<String>) -> Self {
+        self.push_header(name.into(), None)
     }
 
     /// The event's own identity (`kafkaesk-id`), kept by copies: what a consumer deduplicates by.
@@ -104,6 +104,24 @@ impl Publish {
     /// stream is not to be used ([`ClientError::UnknownSchema`], [`ClientError::BoundElsewhere`], …).
     pub fn enqueue(self) -> Enqueue {
         Enqueue::new(self.request)
+    }
+
+    fn push_header(mut self, name: String, value: Option<Bytes>) -> Self {
+        let reserved = name
+            .get(..RESERVED_PREFIX.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
+        if reserved || name.contains('\0') {
+            let why = if reserved {
+                "names that begin with `kafkaesk-` are kafkaesk's own; choose another, or use `.id()` for the event's identity"
+            } else {
+                "a header's name cannot hold a NUL character"
+            };
+            self.request
+                .refuse(ClientError::Setting(format!("header {name:?}: {why}")));
+            return self;
+        }
+        self.request.headers.push(name, value);
+        self
     }
 }
 

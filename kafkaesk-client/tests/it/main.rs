@@ -5,4 +5,5 @@ mod support;
 
 mod catalog;
 mod connect;
+mod dev;
 mod publish;

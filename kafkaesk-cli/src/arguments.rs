@@ -1,0 +1,208 @@
+//! Arguments: the command line goes in, checked options and one command come out. Every option is an `Option`: what
+//! is not said must not beat the file or the environment. Knows no defaults.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    commands::{
+        completions::CompletionsArguments, config::ConfigArguments, dev::DevArguments,
+        publish::PublishArguments, schema::SchemaArguments, streams::StreamsArguments,
+        tail::TailArguments, worker::WorkerArguments,
+    },
+    exit::EXIT_HELP,
+    logging::LogFormat,
+    output::OutputFormat,
+};
+
+/// The whole command line of [`crate::run`].
+#[derive(Debug, Parser)]
+#[command(
+    about = "Schema-checked events on Apache Kafka: publish, consume with any language, look around",
+    version,
+    after_help = EXIT_HELP,
+    max_term_width = 110,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Line {
+    #[command(flatten)]
+    pub(crate) options: Options,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command. A program with its own arguments flattens them: `#[command(flatten)]`.
+#[derive(Args, Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// The configuration file [default: kafkaesk.toml, searched upward]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Configuration"
+    )]
+    pub config: Option<PathBuf>,
+    /// The profile of the configuration to apply
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        help_heading = "Configuration"
+    )]
+    pub profile: Option<String>,
+    /// Bootstrap brokers, comma separated [default: localhost:9092]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOST:PORT,…",
+        help_heading = "Configuration"
+    )]
+    pub kafka_servers: Option<String>,
+    /// Any librdkafka properties, as a JSON object; each goes to the clients that know it
+    #[arg(
+        long,
+        global = true,
+        value_name = "JSON",
+        help_heading = "Configuration"
+    )]
+    pub kafka_settings: Option<String>,
+    /// Stands before every topic
+    #[arg(
+        long,
+        global = true,
+        value_name = "PREFIX",
+        help_heading = "Configuration"
+    )]
+    pub topic_prefix: Option<String>,
+    /// Stands before every consumer group
+    #[arg(
+        long,
+        global = true,
+        value_name = "PREFIX",
+        help_heading = "Configuration"
+    )]
+    pub group_prefix: Option<String>,
+    /// Of topics that are created [default: min(brokers, 3)]
+    #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
+    pub replication_factor: Option<String>,
+    /// Of streams that are created and nobody declared [default: 7]
+    #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
+    pub partitions: Option<String>,
+    /// Register absent schemas of Rust event types [default: true]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        help_heading = "Configuration"
+    )]
+    pub auto_register: Option<String>,
+    /// Create and bind streams at the first publish [default: true]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        help_heading = "Configuration"
+    )]
+    pub auto_create_streams: Option<String>,
+    /// Refuse a stored schema that differs from the type's own [default: false]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        help_heading = "Configuration"
+    )]
+    pub strict: Option<String>,
+    /// How long a broker's first answer may take [default: 10s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SPAN",
+        help_heading = "Configuration"
+    )]
+    pub connect_timeout: Option<String>,
+    /// Bounds a publish while brokers are gone [default: 120s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SPAN",
+        help_heading = "Configuration"
+    )]
+    pub delivery_timeout: Option<String>,
+    /// Bounds the drain at shutdown [default: 25s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SPAN",
+        help_heading = "Configuration"
+    )]
+    pub shutdown_timeout: Option<String>,
+    /// How often patterns look for new topics [default: 2s]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SPAN",
+        help_heading = "Configuration"
+    )]
+    pub discovery_interval: Option<String>,
+    /// How data is printed [default: text]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
+    pub output: Option<OutputFormat>,
+    /// How log lines look on standard error [default: text]; RUST_LOG says what is logged
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
+    pub log_format: Option<LogFormat>,
+}
+
+impl Options {
+    /// How data is printed.
+    pub(crate) fn format(&self) -> OutputFormat {
+        self.output.unwrap_or_default()
+    }
+
+    /// The settings that were given as flags, by their one name.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, &str)> {
+        [
+            ("kafka-servers", &self.kafka_servers),
+            ("kafka-settings", &self.kafka_settings),
+            ("topic-prefix", &self.topic_prefix),
+            ("group-prefix", &self.group_prefix),
+            ("replication-factor", &self.replication_factor),
+            ("partitions", &self.partitions),
+            ("auto-register", &self.auto_register),
+            ("auto-create-streams", &self.auto_create_streams),
+            ("strict", &self.strict),
+            ("connect-timeout", &self.connect_timeout),
+            ("delivery-timeout", &self.delivery_timeout),
+            ("shutdown-timeout", &self.shutdown_timeout),
+            ("discovery-interval", &self.discovery_interval),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        .collect()
+    }
+}
+
+/// The commands. A program with its own arguments flattens them into its own `Subcommand` and hands what it got to
+/// [`crate::execute`].
+#[derive(Clone, Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run the subscriptions until Ctrl-C or SIGTERM
+    Worker(WorkerArguments),
+    /// Push, look at and check schemas
+    Schema(SchemaArguments),
+    /// Publish events
+    Publish(PublishArguments),
+    /// Print the messages of streams; leaves no consumer group behind
+    Tail(TailArguments),
+    /// Look at streams
+    Streams(StreamsArguments),
+    /// Look at the configuration
+    Config(ConfigArguments),
+    /// A broker and a worker in one process: no Kafka, no Docker
+    Dev(DevArguments),
+    /// Print a shell's completion script
+    Completions(CompletionsArguments),
+}

@@ -1,0 +1,122 @@
+//! The command for the second terminal: complete, so that wherever it is run it reaches the dev broker and nothing
+//! else.
+
+use kafkaesk_client::catalog::StreamSpec;
+use kafkaesk_core::Pattern;
+
+use super::sample;
+use crate::configuration::{Configuration, SchemaSource};
+
+/// A publish that the dev broker takes; `None` where no schema is known.
+pub(super) fn command(
+    configuration: &Configuration,
+    sources: &[SchemaSource],
+    streams: &[StreamSpec],
+    address: &str,
+    hides_security: bool,
+) -> Option<String> {
+    let (source, stream) = target(configuration, sources, streams)?;
+    let data = sample::sample(&source.document).unwrap_or_else(|| "…".into());
+    let mut words = vec![
+        program(),
+        "publish".into(),
+        stream,
+        "--kafka-servers".into(),
+        address.into(),
+    ];
+    let prefix = configuration.settings.topic_prefix.as_str();
+    // A configuration found from the second terminal's folder must not put its own prefix in place of none.
+    if !prefix.is_empty() || configuration.file.is_some() && found_from_here() {
+        words.extend(["--topic-prefix".into(), quoted(prefix)]);
+    }
+    if hides_security {
+        words.extend([
+            "--kafka-settings".into(),
+            quoted(r#"{"security.protocol":"plaintext"}"#),
+        ]);
+    }
+    words.extend([
+        "--schema".into(),
+        source.id.to_string(),
+        "--data".into(),
+        quoted(&data),
+    ]);
+    Some(words.join(" "))
+}
+
+/// A schema and a stream that carries it.
+fn target<'a>(
+    configuration: &Configuration,
+    sources: &'a [SchemaSource],
+    streams: &[StreamSpec],
+) -> Option<(&'a SchemaSource, String)> {
+    for stream in streams {
+        let source = sources
+            .iter()
+            .rev()
+            .find(|source| stream.schema.as_ref() == Some(source.id.name()));
+        if let Some(source) = source {
+            return Some((source, stream.stream.to_string()));
+        }
+    }
+    let source = sources.first()?;
+    let stream = configuration
+        .subscriptions
+        .first()
+        .and_then(|subscription| stream_for(&subscription.pattern))
+        .unwrap_or_else(|| "example".into());
+    Some((source, stream))
+}
+
+/// A stream id that matches a pattern: `orders.*` gives `orders.example`.
+fn stream_for(pattern: &str) -> Option<String> {
+    let stream = pattern.replace('*', "example").replace('?', "x");
+    let matches = Pattern::new(pattern).ok()?.matches(&stream);
+    (matches && kafkaesk_core::StreamId::new(&stream).is_ok()).then_some(stream)
+}
+
+fn found_from_here() -> bool {
+    std::env::current_dir().is_ok_and(|here| {
+        here.ancestors()
+            .any(|folder| folder.join("kafkaesk.toml").is_file())
+    })
+}
+
+/// How this program was called: through cargo, or by its path.
+fn program() -> String {
+    if let (Ok(package), Ok(_)) = (std::env::var("CARGO_PKG_NAME"), std::env::var("CARGO")) {
+        return format!("cargo run -p {package} --");
+    }
+    std::env::args()
+        .next()
+        .map_or_else(|| "kafkaesk-cli".into(), |program| quoted(&program))
+}
+
+/// For a POSIX shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_the_shell_where_they_must_be() {
+        assert_eq!(quoted("orders.placed"), "orders.placed");
+        assert_eq!(quoted(r#"{"id":1}"#), r#"'{"id":1}'"#);
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_stream_is_made_from_a_pattern() {
+        assert_eq!(stream_for("orders.*").as_deref(), Some("orders.example"));
+        assert_eq!(stream_for("a?c").as_deref(), Some("axc"));
+        assert_eq!(stream_for("[ab]c"), None);
+    }
+}

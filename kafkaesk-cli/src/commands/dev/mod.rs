@@ -1,0 +1,143 @@
+//! `dev [DIR]`: a broker, the project's schemas and a worker in one process. Needs no Kafka, and contacts no server
+//! that is not on this machine's loopback.
+
+mod hint;
+mod isolate;
+mod sample;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use kafkaesk_client::{Connection, catalog::Pushed, dev::DevBroker};
+use kafkaesk_worker::{App, Subscription};
+
+use super::{schema, worker};
+use crate::{
+    configuration::Configuration,
+    context::Context,
+    exit::Exit,
+    handlers::{Configured, stdout::Stdout},
+    output, signals,
+};
+
+/// Arguments of `dev`.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct DevArguments {
+    /// The project's folder, with its kafkaesk.toml [default: as found from here]
+    #[arg(value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::Result<Exit> {
+    let mut options = context.options.clone();
+    if let Some(directory) = &arguments.directory {
+        let file = directory.join("kafkaesk.toml");
+        ensure!(
+            file.is_file(),
+            "{} has no kafkaesk.toml; name a project's folder, or write one there",
+            directory.display()
+        );
+        options.config = Some(file);
+    }
+    let configuration = Configuration::load_dev(&options)?;
+    let app = context.app;
+    // Everything that needs no broker is checked before one is started.
+    let (sources, streams) = schema::sources(&configuration, app.schemas()?)?;
+    let app = worker::check(&configuration.subscriptions, app)?;
+
+    let isolated = isolate::isolate(&configuration.settings);
+    let broker = DevBroker::start(&isolated.address)?;
+    let address = broker.address().to_string();
+    let mut settings = isolated.settings;
+    settings.kafka_servers = vec![address.clone()];
+    output::line(format!(
+        "dev broker ready at {address} (in this process; nothing is kept after it ends)"
+    ))?;
+    for note in &isolated.notes {
+        output::note(note);
+    }
+    let connection = Connection::open(&settings).await?;
+    for source in &sources {
+        let pushed = connection
+            .catalog()
+            .push(&source.id, &source.document)
+            .await
+            .with_context(|| format!("pushing {}", source.shown))?;
+        if pushed == Pushed::New {
+            output::line(format!("pushed  {}", source.id))?;
+        }
+    }
+    for stream in &streams {
+        connection.catalog().ensure_stream(stream).await?;
+    }
+    let ended = work(app, connection, &configuration, || {
+        hint::command(
+            &configuration,
+            &sources,
+            &streams,
+            &address,
+            isolated.hides_security,
+        )
+    })
+    .await;
+    drop(broker);
+    ended
+}
+
+/// Runs the subscriptions, or waits where there are none.
+async fn work(
+    app: App,
+    connection: Connection,
+    configuration: &Configuration,
+    command: impl FnOnce() -> Option<String>,
+) -> anyhow::Result<Exit> {
+    for subscription in app.subscriptions() {
+        say_worker(subscription, "this program")?;
+    }
+    let stdout = Stdout::start().context("starting the writer of standard output")?;
+    let mut handlers = Vec::new();
+    for settings in &configuration.subscriptions {
+        let handler = Configured::start_dev(&settings.handler, &stdout)?;
+        let subscription = settings.subscription(handler.clone());
+        say_worker(&subscription, &settings.handler.shown())?;
+        if let Some(note) = handler.dev_note().await {
+            output::note(note);
+        }
+        handlers.push((subscription, handler));
+    }
+    let nothing = handlers.is_empty() && app.subscriptions().is_empty();
+    if nothing {
+        output::line(NOTHING)?;
+    }
+    if let Some(command) = command() {
+        output::line("try, in another terminal:")?;
+        output::line(format!("  {command}"))?;
+    }
+    if nothing {
+        signals::shutdown().context("listening to signals")?.await;
+        return Ok(Exit::Done);
+    }
+    let app = handlers.iter().fold(app, |app, (subscription, _)| {
+        app.subscribe(subscription.clone())
+    });
+    let handlers = handlers.into_iter().map(|(_, handler)| handler).collect();
+    worker::run_app(app, connection, handlers).await
+}
+
+fn say_worker(subscription: &Subscription, to: &str) -> std::io::Result<()> {
+    output::line(format!(
+        "worker  {}  {}  → {to}",
+        subscription.group_name().unwrap_or("(no group)"),
+        subscription.pattern()
+    ))
+}
+
+const NOTHING: &str = "\
+no subscriptions yet; declare one in kafkaesk.toml and start again:
+  [[subscriptions]]
+  pattern = \"orders.*\"
+  group = \"billing\"
+  handler = { stdout = true }";

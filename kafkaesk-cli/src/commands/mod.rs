@@ -1,0 +1,10 @@
+//! One file for each command: its arguments, and what it does with them.
+
+pub mod completions;
+pub mod config;
+pub mod dev;
+pub mod publish;
+pub mod schema;
+pub mod streams;
+pub mod tail;
+pub mod worker;

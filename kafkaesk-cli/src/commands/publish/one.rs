@@ -1,0 +1,64 @@
+//! `publish STREAM`: one event from the arguments, one receipt out.
+
+use serde_json::json;
+
+use super::PublishArguments;
+use crate::{
+    context::Context,
+    errors::Usage,
+    exit::Exit,
+    input,
+    lines::Input,
+    output::{self, OutputFormat},
+};
+
+/// Publishes one event.
+pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyhow::Result<Exit> {
+    let (Some(stream), Some(schema)) = (&arguments.stream, &arguments.schema) else {
+        return Err(Usage("give a stream and --schema, or --ndjson".into()).into());
+    };
+    let headers = headers(&arguments.headers)?;
+    let data = match (&arguments.data, &arguments.file, &arguments.stdin) {
+        (Some(json), ..) => json.clone().into_bytes(),
+        (_, Some(file), _) => input::read(&Input::parse(file)).await?,
+        (.., Some(_)) => input::read(&Input::Stdin).await?,
+        _ => {
+            return Err(Usage(
+                "say what to publish: --data JSON, --file FILE, or `-` for standard input".into(),
+            )
+            .into());
+        }
+    };
+    let connection = context.connect().await?;
+    let mut publish = connection.publisher().publish_json(stream, schema, data);
+    if let Some(key) = &arguments.key {
+        publish = publish.key(key);
+    }
+    for (name, value) in headers {
+        publish = publish.header(name, value);
+    }
+    if let Some(id) = &arguments.id {
+        publish = publish.id(id);
+    }
+    let receipt = publish.await?;
+    match context.options.format() {
+        OutputFormat::Text => output::line(receipt.to_string())?,
+        OutputFormat::Json => output::json(&json!({
+            "topic": receipt.topic.as_str(), "partition": receipt.partition, "offset": receipt.offset.0,
+        }))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn headers(given: &[String]) -> Result<Vec<(&str, &str)>, Usage> {
+    given
+        .iter()
+        .map(|header| {
+            header.split_once('=').ok_or_else(|| {
+                Usage(format!(
+                    "--header {header:?} has no `=`; write it as --header name=value"
+                ))
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! `schema …`: push, look at and check schemas. One file for each of its commands.
+
+mod check;
+mod list;
+mod push;
+mod show;
+mod validate;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+pub(crate) use push::sources;
+
+use crate::{context::Context, exit::Exit};
+
+/// Arguments of `schema`.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct SchemaArguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: SchemaCommand,
+}
+
+/// What `schema` can do.
+#[derive(Clone, Debug, Subcommand)]
+#[non_exhaustive]
+pub enum SchemaCommand {
+    /// Store schemas in Kafka, and create and bind the streams declared with them
+    ///
+    /// Everything is planned before anything is written: a conflict shows the difference, and nothing is written.
+    Push(PushArguments),
+    /// List the stored schemas
+    List,
+    /// Print a stored document
+    Show {
+        /// NAME for its newest version, or NAME:VERSION
+        #[arg(value_name = "NAME[:VERSION]")]
+        schema: String,
+    },
+    /// Check a document, and data against it; needs no Kafka
+    Validate(ValidateArguments),
+    /// Write the application's own schemas into a folder, as Name.version.json
+    Export {
+        /// The folder; created if it is absent
+        directory: PathBuf,
+    },
+    /// Compare the application's own schemas with a folder's; exit status 1 when they differ
+    Check {
+        /// The folder
+        directory: PathBuf,
+    },
+}
+
+/// Arguments of `schema push`.
+#[derive(Args, Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct PushArguments {
+    /// Schema files and folders; without any, the configuration's schemas and streams
+    #[arg(value_name = "FILE|DIR")]
+    pub paths: Vec<PathBuf>,
+    /// The schema's name, instead of the file name's
+    #[arg(long, requires = "version", requires = "paths")]
+    pub name: Option<String>,
+    /// The schema's version, instead of the file name's
+    #[arg(long, requires = "name")]
+    pub version: Option<String>,
+    /// Say what would be done and write nothing; exit status 2 when there is something
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `schema validate`.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct ValidateArguments {
+    /// The schema document
+    pub file: PathBuf,
+    /// Data to check, as JSON
+    #[arg(
+        long,
+        value_name = "JSON",
+        allow_hyphen_values = true,
+        conflicts_with = "data_file"
+    )]
+    pub data: Option<String>,
+    /// Data to check, in a file; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub data_file: Option<String>,
+}
+
+/// Runs one of them.
+pub(crate) async fn run(context: &Context, arguments: &SchemaArguments) -> anyhow::Result<Exit> {
+    match &arguments.command {
+        SchemaCommand::Push(arguments) => push::run(context, arguments).await,
+        SchemaCommand::List => list::run(context).await,
+        SchemaCommand::Show { schema } => show::run(context, schema).await,
+        SchemaCommand::Validate(arguments) => {
+            validate::run(arguments, context.options.format()).await
+        }
+        SchemaCommand::Export { directory } => check::export(context, directory),
+        SchemaCommand::Check { directory } => check::check(context, directory),
+    }
+}

@@ -1,0 +1,281 @@
+//! `schema push`: sources in, a plan, then the writes. Nothing is written while anything in the plan is refused.
+
+use anyhow::Context as _;
+use kafkaesk_client::{
+    ClientError, Connection,
+    catalog::{Pushed, StreamOutcome, StreamSpec},
+};
+use kafkaesk_core::{SchemaId, SchemaName, TopicName, schema_id::parse_version, span::format_span};
+use serde_json::json;
+use tracing::warn;
+
+use super::PushArguments;
+use crate::{
+    configuration::{Configuration, SchemaSource, schemas},
+    context::Context,
+    errors::Usage,
+    exit::Exit,
+    output::{self, OutputFormat},
+};
+
+/// Plans, then writes unless it is a dry run.
+pub(crate) async fn run(context: &Context, arguments: &PushArguments) -> anyhow::Result<Exit> {
+    let (sources, streams) = if arguments.paths.is_empty() {
+        let own = context.app.schemas()?;
+        let (sources, streams) = sources(context.configuration()?, own)?;
+        if sources.is_empty() && streams.is_empty() {
+            return Err(Usage(
+                "there is nothing to push: give files or folders, or declare `schemas` or [[streams]] in kafkaesk.toml"
+                    .into(),
+            )
+            .into());
+        }
+        (sources, streams)
+    } else {
+        let id = id(arguments)?;
+        (
+            schemas::distinct(schemas::of_paths(&arguments.paths, id)?)?,
+            Vec::new(),
+        )
+    };
+    let connection = context.connect().await?;
+    let plan = Plan::make(&connection, sources, streams).await?;
+    if arguments.dry_run {
+        plan.print(context.options.format(), Tense::Would)?;
+        return Ok(if plan.has_changes() {
+            Exit::Partial
+        } else {
+            Exit::Done
+        });
+    }
+    plan.write(&connection, context.options.format()).await?;
+    Ok(Exit::Done)
+}
+
+fn id(arguments: &PushArguments) -> anyhow::Result<Option<SchemaId>> {
+    let (Some(name), Some(version)) = (&arguments.name, &arguments.version) else {
+        return Ok(None);
+    };
+    let number = parse_version(version).ok_or_else(|| {
+        Usage(format!(
+            "--version {version:?} is no whole number from 1 to 2147483647 without leading zeros"
+        ))
+    })?;
+    Ok(Some(SchemaId::new(SchemaName::new(name)?, number)?))
+}
+
+/// What the configuration and the application's event types declare.
+pub(crate) fn sources(
+    configuration: &Configuration,
+    own: Vec<kafkaesk_schema::EventSchema>,
+) -> anyhow::Result<(Vec<SchemaSource>, Vec<StreamSpec>)> {
+    let mut sources = schemas::of_declarations(&configuration.schemas)?;
+    for schema in own {
+        sources.push(SchemaSource::of_type(schema)?);
+    }
+    let sources = schemas::distinct(sources)?;
+    let mut streams: Vec<StreamSpec> = configuration
+        .streams
+        .iter()
+        .map(|stream| stream.spec.clone())
+        .collect();
+    for source in &sources {
+        for stream in &source.streams {
+            // [[streams]] says more about a stream than the short form.
+            if !streams.iter().any(|other| other.stream == stream.stream) {
+                streams.push(stream.clone());
+            }
+        }
+    }
+    Ok((sources, streams))
+}
+
+/// Whether the plan's lines say what was done or what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tense {
+    Would,
+    Did,
+}
+
+/// What a push does, known before it does any of it.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    schemas: Vec<(SchemaSource, TopicName, Pushed)>,
+    streams: Vec<(StreamSpec, StreamOutcome)>,
+}
+
+impl Plan {
+    /// Asks the catalog about everything. Writes nothing.
+    ///
+    /// # Errors
+    /// Everything that is refused, in one error.
+    pub(crate) async fn make(
+        connection: &Connection,
+        sources: Vec<SchemaSource>,
+        streams: Vec<StreamSpec>,
+    ) -> anyhow::Result<Self> {
+        let catalog = connection.catalog();
+        let mut refused: Vec<String> = Vec::new();
+        let mut plan = Self {
+            schemas: Vec::new(),
+            streams: Vec::new(),
+        };
+        for source in sources {
+            let topic = connection
+                .settings()
+                .topic_prefix
+                .schema_topic(source.id.name())?;
+            match catalog.plan_push(&source.id, &source.document).await {
+                Ok(pushed) => plan.schemas.push((source, topic, pushed)),
+                Err(
+                    error @ (ClientError::SchemaConflict { .. }
+                    | ClientError::Document { .. }
+                    | ClientError::WithdrawnSchema { .. }),
+                ) => refused.push(format!("{}: {error}", source.shown)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for spec in streams {
+            match catalog.plan_stream(&spec).await {
+                Ok(outcome) => plan.streams.push((spec, outcome)),
+                Err(
+                    error @ (ClientError::BoundElsewhere { .. }
+                    | ClientError::Collision { .. }
+                    | ClientError::Name(_)),
+                ) => refused.push(error.to_string()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match &refused[..] {
+            [] => Ok(plan),
+            [one] => anyhow::bail!("nothing was pushed: {one}"),
+            many => anyhow::bail!("nothing was pushed:\n{}", many.join("\n")),
+        }
+    }
+
+    /// Whether there is anything to write.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.schemas
+            .iter()
+            .any(|(_, _, pushed)| *pushed == Pushed::New)
+            || self
+                .streams
+                .iter()
+                .any(|(_, outcome)| outcome.created || outcome.bound)
+    }
+
+    /// Writes, printing each line when its write is done.
+    ///
+    /// # Errors
+    /// As the catalog fails; what is printed is done.
+    pub(crate) async fn write(
+        self,
+        connection: &Connection,
+        format: OutputFormat,
+    ) -> anyhow::Result<()> {
+        let catalog = connection.catalog();
+        let width = self.width();
+        for (source, topic, _) in &self.schemas {
+            let pushed = catalog
+                .push(&source.id, &source.document)
+                .await
+                .with_context(|| format!("pushing {}", source.shown))?;
+            print_schema(source, topic, pushed, Tense::Did, width, format)?;
+        }
+        for (spec, planned) in &self.streams {
+            // Nothing to do needs no rights.
+            let outcome = if planned.created || planned.bound {
+                catalog.ensure_stream(spec).await?
+            } else {
+                planned.clone()
+            };
+            print_stream(spec, &outcome, Tense::Did, format)?;
+        }
+        Ok(())
+    }
+
+    fn print(&self, format: OutputFormat, tense: Tense) -> anyhow::Result<()> {
+        let width = self.width();
+        for (source, topic, pushed) in &self.schemas {
+            print_schema(source, topic, *pushed, tense, width, format)?;
+        }
+        for (spec, outcome) in &self.streams {
+            print_stream(spec, outcome, tense, format)?;
+        }
+        Ok(())
+    }
+
+    /// The column of schema ids.
+    fn width(&self) -> usize {
+        self.schemas
+            .iter()
+            .map(|(source, _, _)| source.id.to_string().len())
+            .max()
+            .unwrap_or_default()
+            .max(8)
+    }
+}
+
+fn print_schema(
+    source: &SchemaSource,
+    topic: &TopicName,
+    pushed: Pushed,
+    tense: Tense,
+    width: usize,
+    format: OutputFormat,
+) -> std::io::Result<()> {
+    let action = match (pushed, tense) {
+        (Pushed::New, Tense::Did) => "pushed",
+        (Pushed::New, Tense::Would) => "push",
+        (Pushed::Unchanged, _) => "present",
+    };
+    let id = source.id.to_string();
+    match format {
+        OutputFormat::Text => output::line(format!(
+            "{action:<7} {id:<width$}  {}  → {topic}",
+            source.shown
+        )),
+        OutputFormat::Json => output::json(&json!({
+            "action": action, "schema": id, "source": source.shown, "topic": topic.as_str(),
+        })),
+    }
+}
+
+fn print_stream(
+    spec: &StreamSpec,
+    outcome: &StreamOutcome,
+    tense: Tense,
+    format: OutputFormat,
+) -> std::io::Result<()> {
+    for difference in &outcome.warnings {
+        warn!("{difference}");
+    }
+    let action = match (outcome.created, outcome.bound, tense) {
+        (true, _, Tense::Did) => "created",
+        (true, _, Tense::Would) => "create",
+        (false, true, Tense::Did) => "bound",
+        (false, true, Tense::Would) => "bind",
+        (false, false, _) => "present",
+    };
+    let schema = spec.schema.as_ref().map(|schema| schema.as_str());
+    match format {
+        OutputFormat::Text => {
+            let mut text = format!(
+                "{action:<7} {}  {} partitions",
+                outcome.topic, outcome.partitions
+            );
+            if let Some(retention) = spec.retention {
+                text.push_str(&format!(", retention {}", format_span(retention)));
+            }
+            if let Some(schema) = schema {
+                text.push_str(&format!(", bound to {schema}"));
+            }
+            output::line(text)
+        }
+        OutputFormat::Json => output::json(&json!({
+            "action": action, "stream": spec.stream.as_str(), "topic": outcome.topic.as_str(),
+            "partitions": outcome.partitions, "retention": spec.retention.map(format_span),
+            "schema": schema, "warnings": outcome.warnings,
+        })),
+    }
+}

@@ -1,0 +1,53 @@
+//! `schema validate FILE --data …`: a document and data in, every broken rule out. Needs no Kafka.
+
+use anyhow::{Context as _, bail};
+use kafkaesk_schema::Validator;
+use serde_json::json;
+
+use super::ValidateArguments;
+use crate::{
+    configuration::schemas,
+    exit::Exit,
+    input,
+    lines::Input,
+    output::{self, OutputFormat},
+    violations,
+};
+
+/// Checks a document, and data against it.
+pub(super) async fn run(
+    arguments: &ValidateArguments,
+    format: OutputFormat,
+) -> anyhow::Result<Exit> {
+    let file = arguments.file.display();
+    let document = schemas::document(&arguments.file)?;
+    let validator = Validator::new(&document).with_context(|| file.to_string())?;
+    let data = match (&arguments.data, &arguments.data_file) {
+        (Some(json), _) => Some(json.clone().into_bytes()),
+        (None, Some(path)) => Some(input::read(&Input::parse(path)).await?),
+        (None, None) => None,
+    };
+    let Some(data) = data else {
+        match format {
+            OutputFormat::Text => output::line(format!("{file} is a valid schema"))?,
+            OutputFormat::Json => output::json(&json!({"valid": true}))?,
+        }
+        return Ok(Exit::Done);
+    };
+    match validator.validate(&data) {
+        Ok(()) => match format {
+            OutputFormat::Text => output::line(format!("the data fits {file}"))?,
+            OutputFormat::Json => output::json(&json!({"valid": true}))?,
+        },
+        Err(error) => {
+            if format == OutputFormat::Json {
+                output::json(&json!({"valid": false, "error": error.to_string()}))?;
+            }
+            bail!(
+                "the data does not fit {file}{}",
+                violations::invalid(&error)
+            );
+        }
+    }
+    Ok(Exit::Done)
+}

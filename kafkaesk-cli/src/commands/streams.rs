@@ -1,0 +1,80 @@
+//! `streams list`: metadata and bindings go in, a table comes out. Creates nothing.
+
+use clap::{Args, Subcommand};
+use kafkaesk_core::Pattern;
+use serde_json::json;
+
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{self, OutputFormat},
+};
+
+/// Arguments of `streams`.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct StreamsArguments {
+    /// What to do
+    #[command(subcommand)]
+    pub command: StreamsCommand,
+}
+
+/// What `streams` can do.
+#[derive(Clone, Debug, Subcommand)]
+#[non_exhaustive]
+pub enum StreamsCommand {
+    /// List the streams behind the prefix, with what they are bound to
+    List {
+        /// Only those that match
+        pattern: Option<String>,
+    },
+}
+
+/// Lists.
+pub(crate) async fn run(context: &Context, arguments: &StreamsArguments) -> anyhow::Result<Exit> {
+    let StreamsCommand::List { pattern } = &arguments.command;
+    let pattern = pattern.as_deref().map(Pattern::new).transpose()?;
+    let connection = context.connect().await?;
+    let cluster = connection.broker().cluster().await?;
+    let bindings = connection.catalog().bindings().await?;
+    let prefix = &connection.settings().topic_prefix;
+    let mut rows = Vec::new();
+    for topic in cluster.topics.values() {
+        let Some(stream) = prefix.stream_of(&topic.name) else {
+            continue;
+        };
+        if pattern
+            .as_ref()
+            .is_some_and(|pattern| !pattern.matches(stream.as_str()))
+        {
+            continue;
+        }
+        let schema = bindings
+            .streams
+            .get(&stream)
+            .map(|binding| binding.schema.as_str());
+        if context.options.format() == OutputFormat::Json {
+            output::json(&json!({
+                "stream": stream.as_str(),
+                "topic": topic.name,
+                "schema": schema,
+                "partitions": topic.partitions,
+                "replication-factor": topic.replication_factor,
+            }))?;
+        } else {
+            rows.push(vec![
+                stream.to_string(),
+                schema.unwrap_or("(not bound)").to_owned(),
+                format!("{} partitions", topic.partitions),
+                format!("replication {}", topic.replication_factor),
+            ]);
+        }
+    }
+    for line in output::table(&rows) {
+        output::line(line)?;
+    }
+    if rows.is_empty() && context.options.format() == OutputFormat::Text {
+        output::note(format!("no stream behind the prefix {:?}", prefix.as_str()));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,167 @@
+//! `tail PATTERN`: records go in, lines come out. Joins no group, commits nothing, creates nothing.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use crate::line_shim as line;
+use anyhow::Context as _;
+use clap::Args;
+use kafkaesk_client::{
+    Connection,
+    consumer::{ConsumerEvent, ConsumerSpec, Start},
+};
+use kafkaesk_core::{Pattern, Record, Source, span::parse_span};
+use tracing::warn;
+
+use crate::{
+    context::Context,
+    exit::Exit,
+    output::{self, OutputFormat},
+};
+
+/// Arguments of `tail`.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct TailArguments {
+    /// Which streams: a stream id or a pattern such as 'orders.*' (quote it from the shell)
+    pub pattern: String,
+    /// Where to begin: earliest, latest, or a span back such as 2h
+    #[arg(long, value_name = "WHERE", default_value = "latest", value_parser = start)]
+    pub from: Start,
+    /// Stop after this many messages
+    #[arg(long, value_name = "N")]
+    pub max: Option<u64>,
+    /// Stop at the end that each partition had at the start; beginning at the earliest unless --from is given
+    #[arg(long)]
+    pub until_end: bool,
+}
+
+fn start(text: &str) -> Result<Start, String> {
+    match text {
+        "earliest" => Ok(Start::Earliest),
+        "latest" => Ok(Start::Latest),
+        span => parse_span(span).map(Start::Back).map_err(|_| {
+            format!("{span:?} is neither `earliest`, `latest` nor a span such as `2h`")
+        }),
+    }
+}
+
+/// Prints messages until told to stop.
+pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow::Result<Exit> {
+    let pattern = Pattern::new(&arguments.pattern)?;
+    let connection = context.connect().await?;
+    let mut waiting = if arguments.until_end {
+        Some(partitions(&connection, &pattern).await?)
+    } else {
+        None
+    };
+    if waiting.as_ref().is_some_and(BTreeSet::is_empty) {
+        output::note(format!("no stream matches {:?}", arguments.pattern));
+        return Ok(Exit::Done);
+    }
+    let mut consumer = connection
+        .broker()
+        .consume(ConsumerSpec {
+            group: None,
+            pattern,
+            start: arguments.from,
+            drain: std::time::Duration::ZERO,
+            kafka_settings: Default::default(),
+        })
+        .await?;
+    let mut left = arguments.max.unwrap_or(u64::MAX);
+    let shutdown = crate::signals::shutdown().context("listening to signals")?;
+    tokio::pin!(shutdown);
+    while left > 0 {
+        let event = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            event = consumer.next() => event,
+        };
+        match event {
+            Some(ConsumerEvent::Records(records)) => {
+                for record in records
+                    .into_iter()
+                    .take(usize::try_from(left).unwrap_or(usize::MAX))
+                {
+                    print(&record, context.options.format())?;
+                    left -= 1;
+                }
+            }
+            Some(ConsumerEvent::End(source)) => {
+                if let Some(waiting) = &mut waiting {
+                    waiting.remove(&key(&source));
+                    if waiting.is_empty() {
+                        break;
+                    }
+                }
+            }
+            Some(ConsumerEvent::Warning(text)) => warn!("{text}"),
+            Some(ConsumerEvent::Failed(error)) => return Err(error.into()),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    consumer.control().close(Vec::new()).await?;
+    Ok(Exit::Done)
+}
+
+/// Every partition that matches now.
+async fn partitions(
+    connection: &Connection,
+    pattern: &Pattern,
+) -> anyhow::Result<BTreeSet<(String, i32)>> {
+    let prefix = &connection.settings().topic_prefix;
+    let cluster = connection.broker().cluster().await?;
+    Ok(cluster
+        .topics
+        .values()
+        .filter(|topic| {
+            prefix
+                .stream_of(&topic.name)
+                .is_some_and(|stream| pattern.matches(stream.as_str()))
+        })
+        .flat_map(|topic| (0..topic.partitions).map(|p| (topic.name.clone(), p as i32)))
+        .collect())
+}
+
+fn key(source: &Arc<Source>) -> (String, i32) {
+    (source.topic.as_str().to_owned(), source.partition)
+}
+
+fn print(record: &Record, format: OutputFormat) -> std::io::Result<()> {
+    match format {
+        OutputFormat::Json => output::line(line::write(record, None)),
+        OutputFormat::Text => output::line(text(record)),
+    }
+}
+
+/// `shop.orders.placed[3]@0  2026-11-24T10:00:00.123Z  Order:1  user-7  {"id":1}`.
+fn text(record: &Record) -> Vec<u8> {
+    let mut text = format!("{}@{}", record.source, record.offset);
+    if let Some(timestamp) = record.timestamp {
+        text.push_str("  ");
+        text.push_str(&line::format_timestamp(timestamp));
+    }
+    let envelope = kafkaesk_core::Envelope::read(record.value());
+    if let Ok(envelope) = &envelope {
+        text.push_str("  ");
+        text.push_str(&envelope.schema);
+    }
+    if let Some(key) = &record.key {
+        text.push_str("  ");
+        text.extend(String::from_utf8_lossy(key).escape_debug());
+    }
+    text.push_str("  ");
+    let mut bytes = text.into_bytes();
+    match envelope {
+        // One message, one line, whatever its producer's layout.
+        Ok(envelope) => bytes.extend(
+            envelope
+                .data
+                .iter()
+                .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
+        ),
+        Err(error) => bytes.extend_from_slice(format!("({error})").as_bytes()),
+    }
+    bytes
+}

@@ -1,0 +1,120 @@
+//! `worker [GROUP…]`: subscriptions of `kafkaesk.toml` and of the application in, a worker that runs until a signal
+//! out.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use kafkaesk_client::Connection;
+use kafkaesk_worker::{App, Delivery, Handle, Handling};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::{
+    configuration::SubscriptionSettings,
+    context::Context,
+    errors::Usage,
+    exit::Exit,
+    handlers::{Configured, stdout::Stdout},
+    signals,
+};
+
+/// What child processes get to end by themselves, at least.
+const LEAST: Duration = Duration::from_secs(1);
+
+/// Arguments of `worker`.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerArguments {
+    /// Run only the subscriptions of these groups
+    #[arg(value_name = "GROUP")]
+    pub groups: Vec<String>,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> anyhow::Result<Exit> {
+    let declared = context.configuration()?.subscriptions.clone();
+    let app = std::mem::take(&mut context.app);
+    if declared.is_empty() && app.subscriptions().is_empty() {
+        return Err(Usage(
+            "there is nothing to run: no [[subscriptions]] in the configuration; declare one with `pattern`, `group` and `handler`"
+                .into(),
+        )
+        .into());
+    }
+    // What is wrong with the subscriptions is said before a broker is waited for.
+    let app = check(&declared, app)?;
+    let connection = context.connect().await?;
+    run_declared(app, connection, &declared, &arguments.groups).await
+}
+
+/// Patterns, groups and overlaps, before anything is started or contacted.
+///
+/// # Errors
+/// What is wrong with the subscriptions.
+pub(crate) fn check(declared: &[SubscriptionSettings], own: App) -> anyhow::Result<App> {
+    struct Nothing;
+    impl Handle for Nothing {
+        fn handle(&self, _: &Delivery) -> Handling {
+            Handling::run(async {})
+        }
+    }
+    let own_subscriptions = own.subscriptions().to_vec();
+    let all = declared
+        .iter()
+        .map(|settings| settings.subscription(Nothing))
+        .chain(own_subscriptions)
+        .fold(App::new(), App::subscribe);
+    all.check()?;
+    Ok(own)
+}
+
+/// Starts the handlers of the wanted groups and runs everything over a connection.
+async fn run_declared(
+    mut app: App,
+    connection: Connection,
+    declared: &[SubscriptionSettings],
+    groups: &[String],
+) -> anyhow::Result<Exit> {
+    let stdout = Stdout::start().context("starting the writer of standard output")?;
+    let mut handlers = Vec::new();
+    for settings in declared {
+        if groups.is_empty() || groups.contains(&settings.group) {
+            let handler = Configured::start(&settings.handler, &stdout)?;
+            handlers.push(handler.clone());
+            app = app.subscribe(settings.subscription(handler));
+        }
+    }
+    if !groups.is_empty() {
+        app = app.only(groups.iter().cloned());
+    }
+    run_app(app, connection, handlers).await
+}
+
+/// Runs an application until a signal, then ends its handlers' child processes.
+pub(crate) async fn run_app(
+    app: App,
+    connection: Connection,
+    handlers: Vec<Configured>,
+) -> anyhow::Result<Exit> {
+    let shutdown = signals::shutdown().context("listening to signals")?;
+    let timeout = connection.settings().shutdown_timeout;
+    let (stopping, stopped) = tokio::sync::watch::channel(None);
+    let ran = app
+        .run_on(connection, async move {
+            shutdown.await;
+            stopping.send_replace(Some(Instant::now()));
+        })
+        .await;
+    let begun = stopped.borrow().unwrap_or_else(Instant::now);
+    // The drain may have used it all: a child gets at least a second to end by itself.
+    let deadline = (begun + timeout).max(Instant::now() + LEAST);
+    futures_util::future::join_all(handlers.iter().map(|handler| handler.shutdown(deadline))).await;
+    for unfinished in ran?.unfinished {
+        warn!(
+            "group {}: {}[{}]@{} did not finish in time and comes again",
+            unfinished.group, unfinished.topic, unfinished.partition, unfinished.offset
+        );
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,129 @@
+//! A subscription's `handler` table in, exactly one checked kind of handler out, or an error with file and line.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use kafkaesk_client::settings::{Section, SettingsError};
+
+use crate::handlers::{
+    exec::{self, ExecSettings},
+    http::{self, HttpSettings},
+};
+
+/// How long one message may take: bounds of `timeout`.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+/// The kinds, in the order that messages name them.
+const KINDS: [&str; 3] = ["http", "exec", "stdout"];
+
+/// What a subscription's messages go to.
+#[derive(Clone, Debug)]
+pub(crate) enum HandlerSettings {
+    /// One POST for each message.
+    Http(HttpSettings),
+    /// One line to a child process for each message.
+    Exec(ExecSettings),
+    /// One line of standard output for each message.
+    Stdout,
+}
+
+impl HandlerSettings {
+    /// Reads the table `handler` of a subscription.
+    pub(super) fn read(subscription: &mut Section, group: &str) -> Result<Self, SettingsError> {
+        let mut section = subscription
+            .table("handler")?
+            .ok_or_else(|| subscription.missing("handler"))?;
+        let given: Vec<&str> = KINDS.into_iter().filter(|kind| section.has(kind)).collect();
+        let [kind] = given[..] else {
+            let found = match given.len() {
+                0 => "it has none".to_owned(),
+                _ => format!("it has {}", given.join(" and ")),
+            };
+            return Err(subscription.error(
+                "handler",
+                format!("a handler has exactly one of http, exec, stdout; {found}"),
+            ));
+        };
+        let handler = match kind {
+            "http" => Self::Http(http(&mut section)?),
+            "exec" => Self::Exec(exec(&mut section, group)?),
+            _ => {
+                if section.boolean("stdout")? != Some(true) {
+                    return Err(section.error("stdout", "write `stdout = true`"));
+                }
+                Self::Stdout
+            }
+        };
+        section.finish()?;
+        Ok(handler)
+    }
+
+    /// How many messages at a time this handler has room for, where that is more than a subscription's default.
+    pub(super) fn concurrency(&self) -> Option<u32> {
+        const DEFAULT: usize = 32;
+        match self {
+            Self::Exec(settings) => {
+                let places = settings.processes * settings.in_flight;
+                (places > DEFAULT).then(|| u32::try_from(places.min(100_000)).unwrap_or(100_000))
+            }
+            _ => None,
+        }
+    }
+
+    /// For people: `http://127.0.0.1:8080/orders`, `python3 audit.py`, `stdout`.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            Self::Http(settings) => settings.shown(),
+            Self::Exec(settings) => settings.shown(),
+            Self::Stdout => "stdout".into(),
+        }
+    }
+}
+
+fn http(section: &mut Section) -> Result<HttpSettings, SettingsError> {
+    let text = section.required_text("http")?;
+    let url: reqwest::Url = text
+        .parse()
+        .map_err(|e| section.error("http", format!("this is no URL: {e}")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(section.error(
+            "http",
+            format!(
+                "the URL begins with {}:, it must be http: or https:",
+                url.scheme()
+            ),
+        ));
+    }
+    Ok(HttpSettings {
+        url,
+        timeout: section
+            .span("timeout", TIMEOUT)?
+            .unwrap_or(http::DEFAULT_TIMEOUT),
+        headers: section
+            .text_map("headers")?
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
+        ca: section.path("ca")?,
+    })
+}
+
+fn exec(section: &mut Section, group: &str) -> Result<ExecSettings, SettingsError> {
+    let command = section.texts("exec")?.unwrap_or_default();
+    if command.first().is_none_or(String::is_empty) {
+        return Err(section.error(
+            "exec",
+            "it names no program; write it as a list such as [\"python3\", \"audit.py\"]",
+        ));
+    }
+    let processes = section.integer("processes", 1..=exec::MAX_PROCESSES as i64)?;
+    let in_flight = section.integer("in-flight", 1..=exec::MAX_IN_FLIGHT as i64)?;
+    Ok(ExecSettings {
+        command,
+        processes: processes.map_or(1, |n| n as usize),
+        in_flight: in_flight.map_or(1, |n| n as usize),
+        timeout: section
+            .span("timeout", TIMEOUT)?
+            .unwrap_or(exec::DEFAULT_TIMEOUT),
+        directory: section.directory(),
+        group: group.to_owned(),
+    })
+}

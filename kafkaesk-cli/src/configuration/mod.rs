@@ -1,0 +1,90 @@
+//! The configuration: flags, environment and `kafkaesk.toml` in, everything that it declares out, typed and checked.
+//! Opens no connection.
+
+pub(crate) mod files;
+mod handler;
+pub(crate) mod schemas;
+mod subscription;
+
+use std::path::PathBuf;
+
+use kafkaesk_client::{
+    Settings,
+    settings::{Effective, Loader, SchemaDeclaration, StreamDeclaration},
+};
+use tracing::warn;
+
+pub(crate) use handler::HandlerSettings;
+pub(crate) use schemas::SchemaSource;
+pub(crate) use subscription::SubscriptionSettings;
+
+use crate::Options;
+
+/// Everything that the configuration says.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    /// How to reach Kafka and how to behave there.
+    pub(crate) settings: Settings,
+    /// `schemas`.
+    pub(crate) schemas: Vec<SchemaDeclaration>,
+    /// `[[streams]]`.
+    pub(crate) streams: Vec<StreamDeclaration>,
+    /// `[[subscriptions]]`.
+    pub(crate) subscriptions: Vec<SubscriptionSettings>,
+    /// Each setting with its source; secrets redacted.
+    pub(crate) effective: Vec<Effective>,
+    /// The file that was read.
+    pub(crate) file: Option<PathBuf>,
+    /// The profile that was applied.
+    pub(crate) profile: Option<String>,
+}
+
+impl Configuration {
+    /// Reads it. Warnings go to the log.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub(crate) fn load(options: &Options) -> anyhow::Result<Self> {
+        Self::from_loader(loader(options))
+    }
+
+    /// Reads it for `dev`: the profile `dev` applies if it is there.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub(crate) fn load_dev(options: &Options) -> anyhow::Result<Self> {
+        Self::from_loader(loader(options).profile_if_present("dev"))
+    }
+
+    fn from_loader(loader: Loader) -> anyhow::Result<Self> {
+        let loaded = loader.load()?;
+        for warning in &loaded.warnings {
+            warn!("{warning}");
+        }
+        Ok(Self {
+            settings: loaded.settings,
+            schemas: loaded.schemas,
+            streams: loaded.streams,
+            subscriptions: loaded
+                .subscriptions
+                .into_iter()
+                .map(SubscriptionSettings::read)
+                .collect::<Result<_, _>>()?,
+            effective: loaded.effective,
+            file: loaded.file,
+            profile: loaded.profile,
+        })
+    }
+}
+
+fn loader(options: &Options) -> Loader {
+    let loader = Loader::new()
+        .config(options.config.clone())
+        .profile(options.profile.clone());
+    options
+        .settings()
+        .into_iter()
+        .fold(loader, |loader, (key, value)| {
+            loader.flag(key, value, format!("--{key}"))
+        })
+}

@@ -1,0 +1,168 @@
+//! One `[[subscriptions]]` table in, a checked subscription out, or an error with file and line.
+
+use std::collections::BTreeMap;
+
+use kafkaesk_client::{
+    consumer::Start,
+    settings::{Section, SettingsError},
+};
+use kafkaesk_core::{Pattern, span::parse_span};
+use kafkaesk_worker::{Handle, OnMismatch, OnReject, Ordering, Subscription};
+
+use super::handler::HandlerSettings;
+
+/// A subscription as `kafkaesk.toml` declares it.
+#[derive(Clone, Debug)]
+pub(crate) struct SubscriptionSettings {
+    /// Which streams.
+    pub(crate) pattern: String,
+    /// Without `group-prefix`.
+    pub(crate) group: String,
+    /// What its messages go to.
+    pub(crate) handler: HandlerSettings,
+    max_partitions: Option<u32>,
+    max_concurrency: Option<u32>,
+    concurrency: Option<u32>,
+    start: Option<Start>,
+    validate: Option<bool>,
+    ordering: Option<Ordering>,
+    on_mismatch: Option<OnMismatch>,
+    on_reject: Option<OnReject>,
+    kafka_settings: BTreeMap<String, String>,
+    /// Where it is declared.
+    origin: String,
+}
+
+impl SubscriptionSettings {
+    /// Reads one table to its end.
+    pub(super) fn read(mut section: Section) -> Result<Self, SettingsError> {
+        let pattern = section.required_text("pattern")?;
+        Pattern::new(&pattern).map_err(|e| section.error("pattern", e.to_string()))?;
+        let group = section.required_text("group")?;
+        if group.is_empty() {
+            return Err(section.error("group", "it is empty"));
+        }
+        let start = match section.text("start")?.as_deref() {
+            None => None,
+            Some("earliest") => Some(Start::Earliest),
+            Some("latest") => Some(Start::Latest),
+            Some(span) => Some(Start::Back(parse_span(span).map_err(|_| {
+                section.error(
+                    "start",
+                    format!(
+                        "{span:?} is neither \"earliest\", \"latest\" nor a span such as \"2h\""
+                    ),
+                )
+            })?)),
+        };
+        let ordering = section
+            .choice("ordering", &["key", "partition", "none"])?
+            .map(|word| match word {
+                "key" => Ordering::Key,
+                "partition" => Ordering::Partition,
+                _ => Ordering::None,
+            });
+        let on_mismatch = section
+            .choice("on-mismatch", &["hold", "reject", "skip"])?
+            .map(|word| match word {
+                "hold" => OnMismatch::Hold,
+                "reject" => OnMismatch::Reject,
+                _ => OnMismatch::Skip,
+            });
+        let on_reject = section
+            .choice("on-reject", &["log", "hold"])?
+            .map(|word| match word {
+                "log" => OnReject::Log,
+                _ => OnReject::Hold,
+            });
+        let kafka = section
+            .kafka_settings("kafka-settings")?
+            .unwrap_or_default();
+        if let Some(name) = kafka.producer.keys().next() {
+            return Err(section.error(
+                "kafka-settings",
+                format!("`{name}` is for producers; a subscription has none"),
+            ));
+        }
+        let mut kafka_settings = kafka.common;
+        kafka_settings.extend(kafka.consumer);
+        let settings = Self {
+            max_partitions: count(&mut section, "max-partitions", 100_000)?,
+            max_concurrency: count(&mut section, "max-concurrency", 1_000)?,
+            concurrency: count(&mut section, "concurrency", 100_000)?,
+            validate: section.boolean("validate")?,
+            handler: HandlerSettings::read(&mut section, &group)?,
+            pattern,
+            group,
+            start,
+            ordering,
+            on_mismatch,
+            on_reject,
+            kafka_settings,
+            origin: section.origin().to_string(),
+        };
+        section.finish()?;
+        Ok(settings)
+    }
+
+    /// Key, value and source, for `config show`.
+    pub(crate) fn rows(&self) -> Vec<[String; 3]> {
+        let key = |name: &str| format!("subscriptions.{}.{name}", self.group);
+        let mut rows = vec![
+            (key("pattern"), self.pattern.clone()),
+            (key("handler"), self.handler.shown()),
+        ];
+        for (name, value) in [
+            ("max-partitions", self.max_partitions),
+            ("max-concurrency", self.max_concurrency),
+        ] {
+            if let Some(value) = value {
+                rows.push((key(name), format!("{value} (used by scaling, not yet)")));
+            }
+        }
+        rows.into_iter()
+            .map(|(key, value)| [key, value, self.origin.clone()])
+            .collect()
+    }
+
+    /// The subscription, with the handler that was started for it.
+    pub(crate) fn subscription(&self, handler: impl Handle) -> Subscription {
+        let mut to = Subscription::new(&self.pattern, handler)
+            .group(&self.group)
+            .kafka_settings(self.kafka_settings.clone());
+        if let Some(partitions) = self.max_partitions {
+            to = to.max_partitions(partitions);
+        }
+        if let Some(instances) = self.max_concurrency {
+            to = to.max_concurrency(instances);
+        }
+        if let Some(handlers) = self.concurrency.or_else(|| self.handler.concurrency()) {
+            to = to.concurrency(handlers);
+        }
+        if let Some(start) = self.start {
+            to = to.start(start);
+        }
+        if let Some(validate) = self.validate {
+            to = to.validate(validate);
+        }
+        if let Some(ordering) = self.ordering {
+            to = to.ordering(ordering);
+        }
+        if let Some(policy) = self.on_mismatch {
+            to = to.on_mismatch(policy);
+        }
+        if let Some(policy) = self.on_reject {
+            to = to.on_reject(policy);
+        }
+        to
+    }
+}
+
+fn count(
+    section: &mut Section,
+    key: &'static str,
+    most: i64,
+) -> Result<Option<u32>, SettingsError> {
+    let number = section.integer(key, 1..=most)?;
+    Ok(number.and_then(|number| u32::try_from(number).ok()))
+}

@@ -1,0 +1,158 @@
+//! A configured handler as the worker's [`Handle`]: a delivery goes in, an ending comes out. The one place where an
+//! [`Answer`] becomes an outcome.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::line_shim as line;
+use kafkaesk_worker::{
+    Classify, Delivery, Ending, Handle, HandlerError, Handling, IntoEnding, Outcome,
+};
+use tokio::time::Instant;
+use tracing::{error, info};
+
+use super::{Answer, exec::Exec, http::Http, stdout::Stdout};
+use crate::configuration::HandlerSettings;
+
+/// A started handler. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum Configured {
+    /// One POST for each message.
+    Http(Arc<Http>),
+    /// Under `dev`: one POST, or a printed line where nobody may or can be asked.
+    DevHttp(Arc<Http>, Stdout),
+    /// One line to a child process for each message.
+    Exec(Arc<Exec>),
+    /// One line of standard output for each message.
+    Stdout(Stdout),
+}
+
+impl Configured {
+    /// Starts what the configuration says. All `stdout` handlers share one writer.
+    ///
+    /// # Errors
+    /// A program that cannot be started, an unusable certificate.
+    pub(crate) fn start(settings: &HandlerSettings, stdout: &Stdout) -> anyhow::Result<Self> {
+        Ok(match settings {
+            HandlerSettings::Http(settings) => Self::Http(Arc::new(Http::new(settings.clone())?)),
+            HandlerSettings::Exec(settings) => Self::Exec(Arc::new(Exec::start(settings.clone())?)),
+            HandlerSettings::Stdout => Self::Stdout(stdout.clone()),
+        })
+    }
+
+    /// As [`Self::start`], for `dev`: contacts nothing but this machine.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn start_dev(settings: &HandlerSettings, stdout: &Stdout) -> anyhow::Result<Self> {
+        Ok(match Self::start(settings, stdout)? {
+            Self::Http(http) => Self::DevHttp(http, stdout.clone()),
+            other => other,
+        })
+    }
+
+    /// What `dev` says of this handler at start, if there is anything to say.
+    pub(crate) async fn dev_note(&self) -> Option<String> {
+        match self {
+            Self::DevHttp(http, _) if !http.settings().listens_on_loopback().await => {
+                Some(http.settings().dev_note())
+            }
+            _ => None,
+        }
+    }
+
+    /// Ends its child processes, if it has any.
+    pub(crate) async fn shutdown(&self, deadline: Instant) {
+        if let Self::Exec(exec) = self {
+            exec.shutdown(deadline).await;
+        }
+    }
+}
+
+impl Handle for Configured {
+    fn handle(&self, delivery: &Delivery) -> Handling {
+        let delivery = delivery.clone();
+        match self {
+            Self::Http(http) => {
+                let http = http.clone();
+                Handling::run(async move { post(&http, &delivery).await })
+            }
+            Self::DevHttp(http, stdout) => {
+                let (http, stdout) = (http.clone(), stdout.clone());
+                Handling::run(async move {
+                    if http.settings().listens_on_loopback().await {
+                        return post(&http, &delivery).await;
+                    }
+                    let line = write_line(&delivery, None);
+                    info!("answered 204 for {}", http.settings().shown());
+                    ending(stdout.handle(line).await)
+                })
+            }
+            Self::Exec(exec) => {
+                let exec = exec.clone();
+                Handling::run(async move {
+                    let id = exec.delivery();
+                    let line = write_line(&delivery, Some(&id));
+                    ending(exec.handle(id, line).await)
+                })
+            }
+            Self::Stdout(stdout) => {
+                let stdout = stdout.clone();
+                Handling::run(
+                    async move { ending(stdout.handle(write_line(&delivery, None)).await) },
+                )
+            }
+        }
+    }
+}
+
+async fn post(http: &Http, delivery: &Delivery) -> Ending {
+    let (schema, data) = match (delivery.schema(), delivery.data()) {
+        (Ok(schema), Ok(data)) => (schema, data),
+        (Err(rejection), _) | (_, Err(rejection)) => return Ending::from(rejection),
+    };
+    let answer = http
+        .handle(
+            delivery.record(),
+            schema,
+            data,
+            delivery.group(),
+            delivery.attempt(),
+        )
+        .await;
+    ending(answer)
+}
+
+/// The JSON line of a delivery; a record that is no envelope is shown as such, with its value and the error.
+fn write_line(delivery: &Delivery, id: Option<&str>) -> Vec<u8> {
+    let attempt = line::Attempt {
+        group: delivery.group(),
+        attempt: delivery.attempt(),
+        delivery: id,
+    };
+    line::write(delivery.record(), Some(&attempt))
+}
+
+fn ending(answer: Answer) -> Ending {
+    match answer {
+        Answer::Done => Outcome::Done.into_ending(),
+        Answer::Skip => Outcome::Skip.into_ending(),
+        Answer::Reject(reason) => Outcome::reject(reason).into_ending(),
+        Answer::Abort(reason) => {
+            error!("the handler asked to stop the worker: {reason}");
+            Outcome::Abort.into_ending()
+        }
+        Answer::Retry { after, reason } => Ending::Failed(retry(after, reason)),
+        // A wrong endpoint must not spend the message, whatever the subscription's policies say.
+        Answer::Hold(reason) => Ending::Failed(HandlerError::msg(reason)),
+    }
+}
+
+fn retry(after: Option<Duration>, reason: String) -> HandlerError {
+    match after {
+        None => HandlerError::msg(reason),
+        Some(after) => Err::<(), String>(reason)
+            .or_retry_after(after)
+            .err()
+            .map_or_else(|| HandlerError::retry_after(after), HandlerError::from),
+    }
+}

@@ -1,0 +1,343 @@
+//! One child process from its start to its end: jobs go in as lines, answers come out, standard error goes to our log.
+//!
+//! Four things run side by side and the first of them to end, ends the child: feeding, reading answers, reading
+//! standard error (which ends nothing), and the child itself.
+
+use std::{
+    process::Stdio,
+    sync::{
+        Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use tokio::{
+    io::{AsyncWriteExt, BufReader},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    sync::{Mutex, Notify, Semaphore, mpsc, watch},
+    time::Instant,
+};
+use tracing::{info, warn};
+
+use super::{
+    super::answer,
+    Answer, ExecSettings, Job,
+    group::{Group, Signal},
+    pending::{Met, Pending},
+};
+use crate::lines::Lines;
+
+/// How long a child may be silent with messages in flight before a warning.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Between SIGTERM and SIGKILL.
+const TERM_TO_KILL: Duration = Duration::from_secs(2);
+/// How much of a line that is no answer the log shows, in characters.
+const EXCERPT: usize = 200;
+
+/// Where jobs come from, shared by the children of one subscription.
+pub(super) type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
+
+/// Starts a child in a process group of its own.
+///
+/// # Errors
+/// The program cannot be started.
+pub(super) fn spawn(settings: &ExecSettings) -> anyhow::Result<Child> {
+    let (program, arguments) = settings
+        .command
+        .split_first()
+        .context("handler exec names no program")?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(&settings.directory)
+        // A plain print() in Python would stay in its buffer for ever otherwise.
+        .env("PYTHONUNBUFFERED", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    #[cfg(unix)]
+    command.process_group(0);
+    command.spawn().with_context(|| {
+        format!(
+            "the exec handler of group {} cannot start `{}` in {}",
+            settings.group,
+            settings.shown(),
+            settings.directory.display()
+        )
+    })
+}
+
+/// How a child ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    /// In words, for the log: `exit status: 1`.
+    pub(super) how: String,
+    /// Whether it ever answered: then the next one may start without delay.
+    pub(super) worked: bool,
+    /// Whether it ended because the worker stops.
+    pub(super) stopped: bool,
+}
+
+/// One running child.
+struct Running<'a> {
+    settings: &'a ExecSettings,
+    number: usize,
+    pid: u32,
+    group: Group,
+    pending: SyncMutex<Pending>,
+    places: Arc<Semaphore>,
+    /// Whether it ever answered.
+    worked: AtomicBool,
+    /// Told when every answer that it wrote is read.
+    answers_end: Notify,
+}
+
+/// Runs a child until it ends or the worker stops.
+pub(super) async fn run(
+    settings: &ExecSettings,
+    number: usize,
+    mut child: Child,
+    queue: &Queue,
+    mut stopping: watch::Receiver<Option<Instant>>,
+) -> Ended {
+    let pid = child.id().unwrap_or_default();
+    let running = Running {
+        settings,
+        number,
+        pid,
+        group: Group::of(pid),
+        pending: SyncMutex::new(Pending::new(Instant::now())),
+        places: Arc::new(Semaphore::new(settings.in_flight)),
+        worked: AtomicBool::new(false),
+        answers_end: Notify::new(),
+    };
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
+        return Ended {
+            how: "it has no pipes".into(),
+            worked: false,
+            stopped: false,
+        };
+    };
+    info!(group = %settings.group, process = number, pid, "started `{}`", settings.shown());
+    let how = {
+        let errors = running.log_errors(stderr);
+        let work = async {
+            tokio::select! {
+                how = running.feed(stdin, queue, stopping.clone()) => how,
+                how = running.read_answers(stdout) => how,
+                how = running.watch() => how,
+                how = running.wait(&mut child) => how,
+            }
+        };
+        // Standard error is read as long as the child lives; its end ends nothing.
+        let both = async {
+            tokio::pin!(work);
+            tokio::pin!(errors);
+            tokio::select! {
+                how = &mut work => {
+                    // What the child said last is what explains its end.
+                    let _ = tokio::time::timeout(Duration::from_millis(500), errors).await;
+                    how
+                }
+                () = &mut errors => work.await,
+            }
+        };
+        both.await
+    };
+    let stopped = stopping.borrow_and_update().is_some();
+    running.group.signal(Signal::Kill);
+    let _ = child.wait().await;
+    let retried = running.pending().end(&Answer::Retry {
+        after: None,
+        reason: format!("`{}` (pid {pid}) ended: {how}", settings.shown()),
+    });
+    if retried > 0 {
+        warn!(group = %settings.group, process = number, pid, "{retried} messages were in flight and are retried");
+    }
+    Ended {
+        how,
+        worked: running.worked.load(Ordering::Relaxed),
+        stopped,
+    }
+}
+
+impl Running<'_> {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes jobs as lines while there is room; at the stop closes the child's input and sees it out.
+    async fn feed(
+        &self,
+        mut stdin: ChildStdin,
+        queue: &Queue,
+        mut stopping: watch::Receiver<Option<Instant>>,
+    ) -> String {
+        loop {
+            let next = tokio::select! {
+                biased;
+                stop = stop_deadline(&mut stopping) => Err(stop),
+                job = self.next_job(queue) => Ok(job),
+            };
+            let (job, place) = match next {
+                Ok(Some(job)) => job,
+                Err(Some(deadline)) => {
+                    drop(stdin);
+                    return self.see_out(deadline).await;
+                }
+                Ok(None) | Err(None) => return "the worker is gone".into(),
+            };
+            let mut line = job.line;
+            line.push(b'\n');
+            // Entered first: the answer may come before the write returns.
+            self.pending()
+                .insert(job.delivery, job.reply, place, Instant::now());
+            let _ = job.started.send(());
+            if let Err(error) = stdin.write_all(&line).await {
+                return self.write_failed(&error).await;
+            }
+        }
+    }
+
+    /// A child whose input is closed usually ends: its status says more than the pipe's error.
+    async fn write_failed(&self, error: &std::io::Error) -> String {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        format!("it takes no more input: {error}")
+    }
+
+    async fn next_job(&self, queue: &Queue) -> Option<(Job, tokio::sync::OwnedSemaphorePermit)> {
+        loop {
+            let place = self.places.clone().acquire_owned().await.ok()?;
+            let job = queue.lock().await.recv().await?;
+            // Its message went away while it waited.
+            if !job.reply.is_closed() {
+                return Some((job, place));
+            }
+        }
+    }
+
+    /// End of input was given: SIGTERM at the deadline, SIGKILL after it. The child's own end ends this first.
+    async fn see_out(&self, deadline: Instant) -> String {
+        tokio::time::sleep_until(deadline).await;
+        warn!(group = %self.settings.group, process = self.number, pid = self.pid,
+            "`{}` still runs after the end of its input: SIGTERM", self.settings.shown());
+        self.group.signal(Signal::Terminate);
+        tokio::time::sleep(TERM_TO_KILL).await;
+        self.group.signal(Signal::Kill);
+        "SIGKILL: it did not end after SIGTERM".into()
+    }
+
+    async fn read_answers(&self, stdout: ChildStdout) -> String {
+        let mut lines = Lines::over(BufReader::new(stdout));
+        loop {
+            match lines.next().await {
+                Ok(Some(line)) => match line.bytes {
+                    Ok(bytes) if bytes.is_empty() => {}
+                    Ok(bytes) => {
+                        if self.take(&bytes) {
+                            self.worked.store(true, Ordering::Relaxed);
+                        }
+                    }
+                    Err(why) => self.no_answer(&why.to_string(), b""),
+                },
+                Ok(None) => {
+                    self.answers_end.notify_one();
+                    // Usually the child ended; its exit status says more.
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    return "it closed its standard output".into();
+                }
+                Err(error) => return format!("its standard output cannot be read: {error}"),
+            }
+        }
+    }
+
+    /// Takes one line of the child; `true` if it was an answer.
+    fn take(&self, line: &[u8]) -> bool {
+        let (delivery, answer) = match answer::parse(line) {
+            Ok((Some(delivery), answer)) => (delivery, answer),
+            Ok((None, _)) => {
+                self.no_answer("it has no member `delivery`", line);
+                return false;
+            }
+            Err(why) => {
+                self.no_answer(&why, line);
+                return false;
+            }
+        };
+        match self.pending().answer(&delivery, answer, Instant::now()) {
+            Met::Message => return true,
+            Met::Late => {
+                warn!(group = %self.settings.group, process = self.number, pid = self.pid, %delivery,
+                "a late answer is ignored: its message waits no more");
+            }
+            Met::Unknown => {
+                warn!(group = %self.settings.group, process = self.number, pid = self.pid, %delivery,
+                "an answer to an unknown delivery is ignored");
+            }
+        }
+        true
+    }
+
+    fn no_answer(&self, why: &str, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let shown: String = text.chars().take(EXCERPT).collect();
+        warn!(group = %self.settings.group, process = self.number, pid = self.pid,
+            "a line on standard output is ignored: {why}: {shown}");
+    }
+
+    async fn log_errors(&self, stderr: ChildStderr) {
+        let mut lines = Lines::over(BufReader::new(stderr));
+        while let Ok(Some(line)) = lines.next().await {
+            if let Ok(bytes) = line.bytes {
+                info!(group = %self.settings.group, process = self.number, pid = self.pid,
+                    "stderr: {}", String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+
+    /// Looks once a second: warns of silence, and ends a child of which every place is overdue twice over.
+    async fn watch(&self) -> String {
+        let timeout = self.settings.timeout;
+        loop {
+            tokio::time::sleep(Duration::from_secs(1).min(timeout)).await;
+            let now = Instant::now();
+            let (silent, stuck) = {
+                let mut pending = self.pending();
+                (
+                    pending.silent(SILENCE, now),
+                    pending.is_stuck(self.settings.in_flight, timeout * 2, now),
+                )
+            };
+            if let Some(waiting) = silent {
+                warn!(group = %self.settings.group, process = self.number, pid = self.pid,
+                    "`{}` has given no answer for {SILENCE:?} with {waiting} in flight; it must write one line such as {{\"delivery\":\"…\",\"outcome\":\"done\"}} for each message, and flush it",
+                    self.settings.shown());
+            }
+            if stuck {
+                return format!(
+                    "it answered none of its {} messages within twice the timeout ({timeout:?})",
+                    self.settings.in_flight
+                );
+            }
+        }
+    }
+
+    /// The child's own end, once its last answers are read.
+    async fn wait(&self, child: &mut Child) -> String {
+        let how = match child.wait().await {
+            Ok(status) => status.to_string(),
+            Err(error) => format!("its end cannot be seen: {error}"),
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.answers_end.notified()).await;
+        how
+    }
+}
+
+/// Resolves when the worker stops: until when a child may finish; `None` if the worker is gone without a word.
+async fn stop_deadline(stopping: &mut watch::Receiver<Option<Instant>>) -> Option<Instant> {
+    *stopping.wait_for(Option::is_some).await.ok()?
+}

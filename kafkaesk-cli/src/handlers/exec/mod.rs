@@ -1,0 +1,173 @@
+//! The `exec` handler: a message's line goes to a long-running child process, its answer line comes back.
+//!
+//! ```text
+//! handle → queue → one of `processes` children → pending → answer
+//!          bounded  at most `in-flight` each      by delivery id
+//! ```
+//! A child that dies is started again with backoff; what it had in flight is retried by the worker.
+
+mod child;
+mod group;
+mod pending;
+mod supervise;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex, mpsc, oneshot, watch},
+    task::JoinHandle,
+    time::Instant,
+};
+
+use super::Answer;
+pub(crate) use group::kill_all;
+
+/// How long one message may take when the configuration says nothing.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most processes of one subscription.
+pub(crate) const MAX_PROCESSES: usize = 256;
+/// The most messages in flight in one process.
+pub(crate) const MAX_IN_FLIGHT: usize = 1024;
+
+/// What the configuration says of an `exec` handler.
+#[derive(Clone, Debug)]
+pub(crate) struct ExecSettings {
+    /// The program and its arguments.
+    pub(crate) command: Vec<String>,
+    /// How many children.
+    pub(crate) processes: usize,
+    /// How many unanswered messages one child may have.
+    pub(crate) in_flight: usize,
+    /// From writing the line to its answer.
+    pub(crate) timeout: Duration,
+    /// The working directory: the configuration file's folder.
+    pub(crate) directory: PathBuf,
+    /// The group, for logs.
+    pub(crate) group: String,
+}
+
+impl ExecSettings {
+    /// The command as text, for logs.
+    pub(crate) fn shown(&self) -> String {
+        self.command.join(" ")
+    }
+}
+
+/// One message on its way into a child.
+#[derive(Debug)]
+struct Job {
+    delivery: String,
+    line: Vec<u8>,
+    /// Told when the line is in the child's hands.
+    started: oneshot::Sender<()>,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// Hands messages to child processes.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    settings: Arc<ExecSettings>,
+    jobs: mpsc::Sender<Job>,
+    stop: watch::Sender<Option<Instant>>,
+    children: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    next: AtomicU64,
+    run: u64,
+}
+
+impl Exec {
+    /// Starts the children.
+    ///
+    /// # Errors
+    /// The program cannot be started at all (not found, not executable).
+    pub(crate) fn start(settings: ExecSettings) -> anyhow::Result<Self> {
+        let settings = Arc::new(settings);
+        // One waits for a child to have room; every other waits in its caller.
+        let (jobs, queue) = mpsc::channel(1);
+        let queue = Arc::new(Mutex::new(queue));
+        let (stop, stopping) = watch::channel(None);
+        let mut children = Vec::new();
+        for number in 1..=settings.processes {
+            let first = child::spawn(&settings)?;
+            children.push(tokio::spawn(supervise::supervise(
+                settings.clone(),
+                number,
+                first,
+                queue.clone(),
+                stopping.clone(),
+            )));
+        }
+        Ok(Self {
+            settings,
+            jobs,
+            stop,
+            children: std::sync::Mutex::new(children),
+            next: AtomicU64::new(1),
+            run: std::time::SystemTime::UNIX_EPOCH
+                .elapsed()
+                .map(|d| d.as_micros() as u64)
+                .unwrap_or_default(),
+        })
+    }
+
+    /// A delivery id: unique for each attempt, in this process and across restarts.
+    pub(crate) fn delivery(&self) -> String {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{:x}-{next}", self.run)
+    }
+
+    /// Hands over one line and waits for its answer. Dropping it gives up the answer: a late one is reported.
+    pub(crate) async fn handle(&self, delivery: String, line: Vec<u8>) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let (started, has_started) = oneshot::channel();
+        let job = Job {
+            delivery,
+            line,
+            started,
+            reply,
+        };
+        let gone = || Answer::Retry {
+            after: None,
+            reason: format!(
+                "`{}` is gone; the message is retried",
+                self.settings.shown()
+            ),
+        };
+        if self.jobs.send(job).await.is_err() || has_started.await.is_err() {
+            return gone();
+        }
+        match tokio::time::timeout(self.settings.timeout, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => gone(),
+            Err(_) => Answer::Retry {
+                after: None,
+                reason: format!(
+                    "`{}` gave no answer within {:?}",
+                    self.settings.shown(),
+                    self.settings.timeout
+                ),
+            },
+        }
+    }
+
+    /// Ends the children: end of input now, SIGTERM at the deadline, SIGKILL two seconds later.
+    pub(crate) async fn shutdown(&self, deadline: Instant) {
+        self.stop.send_replace(Some(deadline));
+        let children = match self.children.lock() {
+            Ok(mut children) => std::mem::take(&mut *children),
+            Err(_) => return,
+        };
+        for child in children {
+            let _ = child.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

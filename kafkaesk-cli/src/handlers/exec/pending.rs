@@ -1,0 +1,110 @@
+//! What one child has in flight: deliveries go in when their line is written, answers take them out. Pure but for
+//! the clock it is given.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::Instant,
+};
+
+use super::Answer;
+
+/// What an answer met.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Met {
+    /// Its message, which now has it.
+    Message,
+    /// A message that waits no more (it timed out or its partition went away).
+    Late,
+    /// No delivery of this child.
+    Unknown,
+}
+
+#[derive(Debug)]
+struct Entry {
+    reply: oneshot::Sender<Answer>,
+    written: Instant,
+    /// One of the child's `in-flight` places; free again with the entry.
+    _place: OwnedSemaphorePermit,
+}
+
+/// Deliveries that a child has not answered.
+#[derive(Debug)]
+pub(super) struct Pending {
+    entries: HashMap<String, Entry>,
+    /// When the child last answered anything, or was last given something while it had nothing.
+    heard: Instant,
+    warned: bool,
+}
+
+impl Pending {
+    /// Of a child started now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            entries: HashMap::new(),
+            heard: now,
+            warned: false,
+        }
+    }
+
+    /// A line was written.
+    pub(super) fn insert(
+        &mut self,
+        delivery: String,
+        reply: oneshot::Sender<Answer>,
+        place: OwnedSemaphorePermit,
+        now: Instant,
+    ) {
+        if self.entries.is_empty() {
+            self.heard = now;
+        }
+        let entry = Entry {
+            reply,
+            written: now,
+            _place: place,
+        };
+        self.entries.insert(delivery, entry);
+    }
+
+    /// An answer came.
+    pub(super) fn answer(&mut self, delivery: &str, answer: Answer, now: Instant) -> Met {
+        self.heard = now;
+        self.warned = false;
+        match self.entries.remove(delivery) {
+            None => Met::Unknown,
+            Some(entry) => match entry.reply.send(answer) {
+                Ok(()) => Met::Message,
+                Err(_) => Met::Late,
+            },
+        }
+    }
+
+    /// How many deliveries wait, if the child has been silent for `silence`; once for each silence.
+    pub(super) fn silent(&mut self, silence: Duration, now: Instant) -> Option<usize> {
+        if self.entries.is_empty() || self.warned || now.duration_since(self.heard) < silence {
+            return None;
+        }
+        self.warned = true;
+        Some(self.entries.len())
+    }
+
+    /// Whether every one of `places` places is taken by a delivery older than `age`: such a child helps nobody.
+    pub(super) fn is_stuck(&self, places: usize, age: Duration, now: Instant) -> bool {
+        self.entries.len() >= places
+            && self
+                .entries
+                .values()
+                .all(|entry| now.duration_since(entry.written) >= age)
+    }
+
+    /// The child is gone: everything in flight is answered with this.
+    pub(super) fn end(&mut self, answer: &Answer) -> usize {
+        let entries = std::mem::take(&mut self.entries);
+        entries
+            .into_values()
+            .map(|entry| entry.reply.send(answer.clone()))
+            .filter(Result::is_ok)
+            .count()
+    }
+}

@@ -1,0 +1,53 @@
+//! Keeps one child running: a dead one is started again, with a backoff that is capped and forgotten once a child
+//! has answered. Never gives up: the messages wait in the worker, uncommitted.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{process::Child, sync::watch, time::Instant};
+use tracing::{error, info};
+
+use super::{ExecSettings, child};
+
+/// The first wait before a restart.
+const FIRST: Duration = Duration::from_millis(100);
+/// The longest.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Runs children, one after the other, until the worker stops.
+pub(super) async fn supervise(
+    settings: Arc<ExecSettings>,
+    number: usize,
+    first: Child,
+    queue: child::Queue,
+    mut stopping: watch::Receiver<Option<Instant>>,
+) {
+    let mut next = Some(first);
+    let mut backoff = FIRST;
+    loop {
+        let started = match next.take() {
+            Some(child) => Ok(child),
+            None => child::spawn(&settings),
+        };
+        let how = match started {
+            Ok(process) => {
+                let ended = child::run(&settings, number, process, &queue, stopping.clone()).await;
+                if ended.stopped {
+                    info!(group = %settings.group, process = number, "`{}` ended: {}", settings.shown(), ended.how);
+                    return;
+                }
+                if ended.worked {
+                    backoff = FIRST;
+                }
+                ended.how
+            }
+            Err(error) => format!("{error:#}"),
+        };
+        error!(group = %settings.group, process = number,
+            "`{}` ended: {how}; it is started again in {backoff:?}", settings.shown());
+        tokio::select! {
+            _ = stopping.wait_for(Option::is_some) => return,
+            () = tokio::time::sleep(backoff) => {}
+        }
+        backoff = (backoff * 2).min(LONGEST);
+    }
+}

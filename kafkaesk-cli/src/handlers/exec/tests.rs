@@ -1,0 +1,165 @@
+//! The exec handler against real child processes (python3, standard library only). No Kafka.
+
+use super::*;
+
+fn settings(script: &str) -> ExecSettings {
+    ExecSettings {
+        command: vec!["python3".into(), "-c".into(), script.into()],
+        processes: 1,
+        in_flight: 1,
+        timeout: Duration::from_secs(20),
+        directory: ".".into(),
+        group: "test".into(),
+    }
+}
+
+async fn ask(exec: &Exec, extra: &str) -> Answer {
+    let delivery = exec.delivery();
+    let line = format!(r#"{{"delivery":"{delivery}"{extra}}}"#);
+    exec.handle(delivery, line.into_bytes()).await
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(5)
+}
+
+const ECHO: &str = r#"
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    print(json.dumps({"delivery": message["delivery"], "outcome": message.get("want", "done"), "reason": "asked"}))
+"#;
+
+#[tokio::test]
+async fn a_plain_print_is_an_answer() {
+    let exec = Exec::start(settings(ECHO)).unwrap();
+    assert_eq!(ask(&exec, "").await, Answer::Done);
+    assert_eq!(
+        ask(&exec, r#","want":"reject""#).await,
+        Answer::Reject("asked".into())
+    );
+    exec.shutdown(soon()).await;
+}
+
+#[tokio::test]
+async fn noise_unknown_and_late_answers_are_ignored() {
+    let script = r#"
+import json, sys
+for line in sys.stdin:
+    delivery = json.loads(line)["delivery"]
+    print("hello, I am noise")
+    print(json.dumps({"delivery": "nobody", "outcome": "reject"}))
+    print(json.dumps({"outcome": "reject"}))
+    print(json.dumps({"delivery": delivery, "outcome": "done"}))
+    print(json.dumps({"delivery": delivery, "outcome": "reject"}))
+"#;
+    let exec = Exec::start(settings(script)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(ask(&exec, "").await, Answer::Done);
+    }
+    exec.shutdown(soon()).await;
+}
+
+#[tokio::test]
+async fn a_child_that_dies_is_started_again_and_what_it_had_is_retried() {
+    let script = r#"
+import json, sys
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("die"):
+        sys.exit(3)
+    print(json.dumps({"delivery": message["delivery"], "outcome": "done"}))
+"#;
+    let exec = Exec::start(settings(script)).unwrap();
+    let Answer::Retry { reason, .. } = ask(&exec, r#","die":1"#).await else {
+        panic!("a message that its child died with is retried")
+    };
+    assert!(reason.contains("exit status: 3"), "{reason}");
+    assert_eq!(ask(&exec, "").await, Answer::Done);
+    exec.shutdown(soon()).await;
+}
+
+#[tokio::test]
+async fn no_answer_in_time_is_a_retry_and_a_stuck_child_is_replaced() {
+    let script = r#"
+import json, sys, time
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("hang"):
+        time.sleep(1000)
+    print(json.dumps({"delivery": message["delivery"], "outcome": "done"}))
+"#;
+    let exec = Exec::start(ExecSettings {
+        timeout: Duration::from_secs(2),
+        ..settings(script)
+    })
+    .unwrap();
+    let Answer::Retry { reason, .. } = ask(&exec, r#","hang":1"#).await else {
+        panic!("an overdue message is retried")
+    };
+    assert!(reason.contains("no answer within 2s"), "{reason}");
+    assert_eq!(ask(&exec, "").await, Answer::Done);
+    exec.shutdown(soon()).await;
+}
+
+#[tokio::test]
+async fn a_child_that_ignores_the_end_of_its_input_is_ended_at_the_deadline() {
+    let script = r#"
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True: time.sleep(1)
+"#;
+    let exec = Exec::start(settings(script)).unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let begun = Instant::now();
+    exec.shutdown(Instant::now() + Duration::from_secs(1)).await;
+    let took = begun.elapsed();
+    assert!(
+        took >= Duration::from_secs(3),
+        "SIGKILL came after {took:?}"
+    );
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[tokio::test]
+async fn in_flight_messages_share_one_child_and_answers_may_come_in_any_order() {
+    let script = r#"
+import json, sys
+waiting = []
+for line in sys.stdin:
+    waiting.append(json.loads(line)["delivery"])
+    if len(waiting) == 4:
+        for delivery in reversed(waiting):
+            print(json.dumps({"delivery": delivery, "outcome": "done"}))
+        waiting = []
+"#;
+    let exec = Exec::start(ExecSettings {
+        in_flight: 4,
+        ..settings(script)
+    })
+    .unwrap();
+    let answers = tokio::join!(
+        ask(&exec, ""),
+        ask(&exec, ""),
+        ask(&exec, ""),
+        ask(&exec, "")
+    );
+    assert_eq!(
+        answers,
+        (Answer::Done, Answer::Done, Answer::Done, Answer::Done)
+    );
+    exec.shutdown(soon()).await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_an_error_at_start() {
+    let error = Exec::start(ExecSettings {
+        command: vec!["no-such-program-here".into(), "x.py".into()],
+        ..settings("")
+    })
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the exec handler of group test cannot start `no-such-program-here x.py` in ."
+    );
+}

@@ -1,0 +1,185 @@
+//! A message as HTTP headers (decisions.md 4): record in, headers out. A producer's header never becomes another
+//! header than `kafkaesk-header-…`, so that none can be forged.
+
+use anyhow::Context as _;
+use kafkaesk_core::{Record, headers};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+/// How many bytes all headers of one request may have together: what common servers take by default. A message
+/// beyond it is rejected.
+pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Before the name of a record's header.
+const RECORD_HEADER: &str = "kafkaesk-header-";
+
+/// Header names keep RFC 9110's harmless token characters.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// Values keep everything visible but the escape character itself.
+const VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
+
+/// The configuration's own headers, checked.
+///
+/// # Errors
+/// Names the header that HTTP does not allow.
+pub(crate) fn own_headers(pairs: &[(String, String)]) -> anyhow::Result<HeaderMap> {
+    let mut map = HeaderMap::new();
+    map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in pairs {
+        let key: HeaderName = name
+            .parse()
+            .with_context(|| format!("header {name:?} of the http handler has no valid name"))?;
+        anyhow::ensure!(
+            !key.as_str().starts_with(headers::RESERVED_PREFIX),
+            "header {name:?} of the http handler is reserved: names that begin with `kafkaesk-` are the message's"
+        );
+        let mut value: HeaderValue = value
+            .parse()
+            .with_context(|| format!("header {name:?} of the http handler has no valid value"))?;
+        value.set_sensitive(true);
+        map.insert(key, value);
+    }
+    Ok(map)
+}
+
+/// The headers of one message.
+///
+/// # Errors
+/// Why this message can never be posted: its headers exceed [`MAX_HEADER_BYTES`].
+pub(crate) fn headers(
+    record: &Record,
+    schema: &str,
+    group: &str,
+    attempt: u32,
+) -> Result<HeaderMap, String> {
+    let mut map = HeaderMap::new();
+    let mut bytes = 0;
+    let mut add = |name: &str, value: &str| -> Result<(), String> {
+        bytes += name.len() + value.len() + 4;
+        if bytes > MAX_HEADER_BYTES {
+            return Err(format!(
+                "the key and headers are larger than {MAX_HEADER_BYTES} bytes as HTTP headers"
+            ));
+        }
+        match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            (Ok(name), Ok(value)) => {
+                map.append(name, value);
+                Ok(())
+            }
+            _ => Err(format!("header {name:?} cannot be sent as an HTTP header")),
+        }
+    };
+    add("kafkaesk-stream", record.stream())?;
+    add("kafkaesk-schema", &encode_value(schema.as_bytes()))?;
+    add("kafkaesk-partition", &record.partition().to_string())?;
+    add("kafkaesk-offset", &record.offset.to_string())?;
+    add("kafkaesk-group", &encode_value(group.as_bytes()))?;
+    add("kafkaesk-attempt", &attempt.to_string())?;
+    if let Some(key) = &record.key {
+        add("kafkaesk-key", &percent_encode(key, NAME).to_string())?;
+    }
+    if let Some(timestamp) = record.timestamp {
+        add("kafkaesk-timestamp", &timestamp.to_string())?;
+    }
+    for (name, value) in record.headers.iter() {
+        let Some(value) = value else { continue };
+        match name {
+            headers::ID => add(headers::ID, &encode_value(value))?,
+            // As they are, when they can be.
+            headers::TRACEPARENT | headers::TRACESTATE
+                if value.iter().all(|b| matches!(b, 0x20..=0x7e)) =>
+            {
+                add(name, &String::from_utf8_lossy(value))?;
+            }
+            _ => add(
+                &format!("{RECORD_HEADER}{}", percent_encode(name.as_bytes(), NAME)),
+                &encode_value(value),
+            )?,
+        }
+    }
+    Ok(map)
+}
+
+fn encode_value(bytes: &[u8]) -> String {
+    percent_encode(bytes, VALUE).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use kafkaesk_core::{Headers, Offset, Source, TopicPrefix};
+
+    use super::*;
+
+    fn record(headers: &[(&str, Option<&[u8]>)], key: &[u8]) -> Record {
+        let stream = kafkaesk_core::StreamId::new("orders.placed").unwrap();
+        let topic = TopicPrefix::new("shop.").unwrap().topic(&stream).unwrap();
+        let mut list = Headers::new();
+        for (name, value) in headers {
+            list.push(*name, value.map(Bytes::copy_from_slice));
+        }
+        Record {
+            source: Arc::new(Source {
+                topic,
+                stream,
+                partition: 3,
+            }),
+            offset: Offset(7),
+            timestamp: Some(1_795_514_400_123),
+            key: Some(Bytes::copy_from_slice(key)),
+            headers: list,
+            value: None,
+        }
+    }
+
+    #[test]
+    fn a_producer_cannot_forge_a_header() {
+        let record = record(
+            &[
+                ("authorization", Some(b"Bearer x")),
+                ("Kafkaesk-Group", Some(b"other")),
+                ("a: b\r\nx", Some(b"1\r\ny: 2")),
+                ("traceparent", Some(b"00-ab-cd-01")),
+                ("kafkaesk-id", Some(b"e 1")),
+            ],
+            b"user 7/\xff",
+        );
+        let map = headers(&record, "Order:1", "billing", 2).unwrap();
+        let get = |name: &str| map.get(name).map(|v| v.to_str().unwrap());
+        assert_eq!(get("authorization"), None);
+        assert_eq!(get("kafkaesk-header-authorization"), Some("Bearer%20x"));
+        assert_eq!(get("kafkaesk-group"), Some("billing"));
+        assert_eq!(get("kafkaesk-header-kafkaesk-group"), Some("other"));
+        assert_eq!(
+            get("kafkaesk-header-a%3a%20b%0d%0ax"),
+            Some("1%0D%0Ay:%202")
+        );
+        assert_eq!(get("traceparent"), Some("00-ab-cd-01"));
+        assert_eq!(get("kafkaesk-id"), Some("e%201"));
+        assert_eq!(get("kafkaesk-key"), Some("user%207%2F%FF"));
+        assert_eq!(get("kafkaesk-stream"), Some("orders.placed"));
+        assert_eq!(get("kafkaesk-partition"), Some("3"));
+        assert_eq!(get("kafkaesk-offset"), Some("7"));
+        assert_eq!(get("kafkaesk-attempt"), Some("2"));
+        assert_eq!(get("kafkaesk-schema"), Some("Order:1"));
+    }
+
+    #[test]
+    fn headers_beyond_the_bound_say_so() {
+        let large = record(&[("big", Some(&[b'x'; MAX_HEADER_BYTES]))], b"k");
+        let error = headers(&large, "Order:1", "g", 1).unwrap_err();
+        assert!(error.contains("16384 bytes"), "{error}");
+    }
+
+    #[test]
+    fn the_configurations_headers_cannot_take_the_messages_names() {
+        let error = own_headers(&[("Kafkaesk-Key".into(), "x".into())]).unwrap_err();
+        assert!(error.to_string().contains("reserved"), "{error}");
+        assert!(own_headers(&[("a b".into(), "x".into())]).is_err());
+    }
+}

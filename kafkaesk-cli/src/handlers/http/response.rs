@@ -1,0 +1,177 @@
+//! An HTTP answer as an [`Answer`] (decisions.md 3): status, `Retry-After` and a bounded body in, the outcome out.
+
+use std::time::Duration;
+
+use reqwest::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+
+use super::{
+    super::answer::{self, Answer, MAX_DELAY, MEDIA_TYPE, bounded},
+    MAX_BODY,
+};
+
+/// Reads an answer whole, so that its connection can be used again.
+pub(crate) async fn answer(mut response: Response, address: &str) -> Answer {
+    let status = response.status();
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(retry_after);
+    let ours = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(is_ours);
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() < MAX_BODY => {
+                body.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY - body.len())]);
+            }
+            Ok(_) => break,
+            Err(error) => return broken(&error, address),
+        }
+    }
+    decide(status, retry_after, ours, &body, address)
+}
+
+/// Nothing, or no whole answer, came back.
+pub(crate) fn broken(error: &reqwest::Error, address: &str) -> Answer {
+    let what = if error.is_timeout() {
+        "gave no answer in time".to_owned()
+    } else if error.is_connect() {
+        format!("cannot be reached: {}", root(error))
+    } else {
+        format!("broke off: {}", root(error))
+    };
+    Answer::Retry {
+        after: None,
+        reason: format!("{address} {what}"),
+    }
+}
+
+fn root(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+fn decide(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    ours: bool,
+    body: &[u8],
+    address: &str,
+) -> Answer {
+    let said = || {
+        let text = bounded(&String::from_utf8_lossy(body));
+        if text.is_empty() {
+            format!("{address} answered {status}")
+        } else {
+            format!("{address} answered {status}: {text}")
+        }
+    };
+    match status.as_u16() {
+        200..=299 if ours => match answer::parse(body) {
+            Ok((_, answer)) => answer,
+            Err(why) => Answer::Hold(format!(
+                "{address} answered {status} with {MEDIA_TYPE}, but {why}"
+            )),
+        },
+        200..=299 => Answer::Done,
+        400 | 410 | 413 | 415 | 422 => Answer::Reject(said()),
+        408 | 409 | 425 | 429 | 500..=599 => Answer::Retry {
+            after: retry_after,
+            reason: said(),
+        },
+        _ => Answer::Hold(format!(
+            "endpoint wrong: {}; the message is kept until the endpoint in kafkaesk.toml takes it",
+            said()
+        )),
+    }
+}
+
+fn is_ours(content_type: &str) -> bool {
+    content_type
+        .split(';')
+        .next()
+        .is_some_and(|media| media.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+}
+
+/// `Retry-After` in seconds, bounded. Its other form, a date, needs the server's clock to agree with ours: the
+/// worker's own backoff serves instead.
+fn retry_after(value: &str) -> Option<Duration> {
+    let seconds: u64 = value.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_DELAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by(status: u16) -> Answer {
+        decide(
+            StatusCode::from_u16(status).unwrap(),
+            Some(Duration::from_secs(3)),
+            false,
+            b"because",
+            "http://x/",
+        )
+    }
+
+    #[test]
+    fn the_status_decides() {
+        for status in [200, 201, 202, 204, 299] {
+            assert_eq!(by(status), Answer::Done, "{status}");
+        }
+        for status in [400, 410, 413, 415, 422] {
+            let Answer::Reject(reason) = by(status) else {
+                panic!("{status}")
+            };
+            assert!(reason.ends_with(": because"), "{reason}");
+        }
+        for status in [408, 409, 425, 429, 500, 502, 503, 504, 599] {
+            let Answer::Retry { after, .. } = by(status) else {
+                panic!("{status}")
+            };
+            assert_eq!(after, Some(Duration::from_secs(3)), "{status}");
+        }
+        for status in [301, 302, 307, 308, 401, 403, 404, 405, 406, 418, 431, 451] {
+            let Answer::Hold(reason) = by(status) else {
+                panic!("{status}")
+            };
+            assert!(reason.starts_with("endpoint wrong"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn our_media_type_carries_the_answer_object() {
+        let ok = StatusCode::OK;
+        let rejected = decide(
+            ok,
+            None,
+            true,
+            br#"{"outcome":"reject","reason":"no"}"#,
+            "x",
+        );
+        assert_eq!(rejected, Answer::Reject("no".into()));
+        // A body that nobody can read must not count as handled.
+        assert!(matches!(decide(ok, None, true, b"?", "x"), Answer::Hold(_)));
+        assert!(is_ours(
+            "application/vnd.kafkaesk.answer+json; charset=utf-8"
+        ));
+        assert!(!is_ours("application/json"));
+    }
+
+    #[test]
+    fn retry_after_is_bounded() {
+        assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("999999999"), Some(MAX_DELAY));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! Handlers made from configuration: a message goes in, an [`Answer`] comes out. Each folder is one kind.
+
+pub(crate) mod adapter;
+pub(crate) mod answer;
+pub(crate) mod exec;
+pub(crate) mod http;
+pub(crate) mod stdout;
+
+pub(crate) use adapter::Configured;
+pub(crate) use answer::Answer;

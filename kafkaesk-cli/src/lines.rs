@@ -1,0 +1,184 @@
+//! Lines of a file or of standard input: bytes go in, numbered lines come out, one at a time. Never holds more than
+//! one line, and no line of more than [`MAX_LINE_BYTES`].
+
+use std::{fmt, io, path::PathBuf};
+
+use bytes::Bytes;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
+
+/// The longest line that is read, in bytes: far above what a broker takes for one message by default (1 MiB).
+pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Where lines come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Standard input, written `-`.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+}
+
+impl Input {
+    /// Reads the argument: `-` is standard input.
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "-" => Self::Stdin,
+            path => Self::File(path.into()),
+        }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdin => f.write_str("-"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// One numbered line, without its end.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// From 1.
+    pub(crate) number: u64,
+    /// The bytes, or why they are not taken.
+    pub(crate) bytes: Result<Bytes, TooLong>,
+}
+
+/// A line beyond [`MAX_LINE_BYTES`]; it was read over, the next one can follow.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooLong;
+
+impl fmt::Display for TooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the line is longer than {MAX_LINE_BYTES} bytes; one line is one message, and no broker takes one of that size"
+        )
+    }
+}
+
+/// Reads lines.
+pub(crate) struct Lines {
+    reader: Box<dyn AsyncBufRead + Send + Unpin>,
+    number: u64,
+    /// What was read of the current line; kept here, so that `next` can be cancelled.
+    partial: Partial,
+}
+
+#[derive(Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    begun: bool,
+    too_long: bool,
+}
+
+impl Lines {
+    /// Opens the input.
+    ///
+    /// # Errors
+    /// As opening the file fails.
+    pub(crate) async fn open(input: &Input) -> io::Result<Self> {
+        Ok(match input {
+            Input::Stdin => Self::over(BufReader::with_capacity(64 * 1024, tokio::io::stdin())),
+            Input::File(path) => Self::over(BufReader::with_capacity(
+                64 * 1024,
+                tokio::fs::File::open(path).await?,
+            )),
+        })
+    }
+
+    /// Over any reader.
+    pub(crate) fn over(reader: impl AsyncBufRead + Send + Unpin + 'static) -> Self {
+        Self {
+            reader: Box::new(reader),
+            number: 0,
+            partial: Partial::default(),
+        }
+    }
+
+    /// The next line; `None` at the end. Cancel safe.
+    ///
+    /// # Errors
+    /// As reading fails.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
+        loop {
+            let chunk = self.reader.fill_buf().await?;
+            let line = &mut self.partial;
+            if chunk.is_empty() {
+                if !line.begun {
+                    return Ok(None);
+                }
+                break;
+            }
+            line.begun = true;
+            let end = chunk.iter().position(|b| *b == b'\n');
+            let part = &chunk[..end.unwrap_or(chunk.len())];
+            if line.bytes.len() + part.len() > MAX_LINE_BYTES {
+                line.too_long = true;
+                line.bytes = Vec::new();
+            }
+            if !line.too_long {
+                line.bytes.extend_from_slice(part);
+            }
+            let used = end.map_or(chunk.len(), |end| end + 1);
+            self.reader.consume(used);
+            if end.is_some() {
+                break;
+            }
+        }
+        let mut line = std::mem::take(&mut self.partial);
+        if line.bytes.last() == Some(&b'\r') {
+            line.bytes.pop();
+        }
+        self.number += 1;
+        Ok(Some(Line {
+            number: self.number,
+            bytes: if line.too_long {
+                Err(TooLong)
+            } else {
+                Ok(line.bytes.into())
+            },
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn all(input: Vec<u8>) -> Vec<(u64, Result<Bytes, TooLong>)> {
+        let mut lines = Lines::over(BufReader::with_capacity(7, std::io::Cursor::new(input)));
+        let mut read = Vec::new();
+        while let Some(line) = lines.next().await.unwrap() {
+            read.push((line.number, line.bytes));
+        }
+        read
+    }
+
+    #[tokio::test]
+    async fn the_last_line_needs_no_end_and_crlf_is_an_end() {
+        let lines = all(b"one\r\n\nthree is longer than the buffer".to_vec()).await;
+        let texts: Vec<_> = lines
+            .iter()
+            .map(|(n, b)| (*n, std::str::from_utf8(b.as_ref().unwrap()).unwrap()))
+            .collect();
+        assert_eq!(
+            texts,
+            [(1, "one"), (2, ""), (3, "three is longer than the buffer")]
+        );
+        assert!(all(Vec::new()).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_line_beyond_the_bound_is_an_error_and_the_next_one_follows() {
+        let mut input = vec![b'x'; MAX_LINE_BYTES + 1];
+        input.extend_from_slice(b"\nnext\n");
+        let lines = all(input).await;
+        assert_eq!(lines[0], (1, Err(TooLong)));
+        assert_eq!(lines[1], (2, Ok(Bytes::from_static(b"next"))));
+        let at_the_bound = all(vec![b'x'; MAX_LINE_BYTES]).await;
+        assert!(at_the_bound[0].1.is_ok());
+    }
+}

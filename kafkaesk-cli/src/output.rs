@@ -1,0 +1,88 @@
+//! Standard output: finished lines go in, whole lines come out, flushed. One writer for the whole process, so that
+//! lines never mix. Never decides what a command says.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+
+/// How a command prints its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON value a line, for programs.
+    Json,
+}
+
+/// Writes one line to standard output and flushes it.
+///
+/// # Errors
+/// As writing fails; [`is_closed`] tells a reader that went away.
+#[allow(clippy::print_stdout)]
+pub(crate) fn line(text: impl AsRef<[u8]>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_ref())?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// Writes a JSON value as one line.
+///
+/// # Errors
+/// As writing fails.
+pub(crate) fn json(value: &impl serde::Serialize) -> io::Result<()> {
+    line(serde_json::to_vec(value)?)
+}
+
+/// Writes a note for people to standard error; a closed standard error is ignored, there is nobody left to tell.
+pub(crate) fn note(text: impl AsRef<str>) {
+    let mut err = io::stderr().lock();
+    let _ = err
+        .write_all(text.as_ref().as_bytes())
+        .and_then(|()| err.write_all(b"\n"));
+}
+
+/// Whether the reader of our output went away (`| head`).
+pub(crate) fn is_closed(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+/// Lines up columns with two spaces between them; the last column is not padded.
+pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns)
+        .map(|c| {
+            rows.iter()
+                .filter_map(|row| row.get(c))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or_default()
+        })
+        .collect();
+    rows.iter()
+        .map(|row| {
+            let mut text = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                text.push_str(cell);
+                let pad = width - cell.chars().count() + 2;
+                text.extend(std::iter::repeat_n(' ', pad));
+            }
+            text.trim_end().to_owned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_lines_end_without_spaces() {
+        let rows = [
+            vec!["a".to_owned(), "bcd".into()],
+            vec!["long".to_owned(), "x".into()],
+        ];
+        assert_eq!(table(&rows), ["a     bcd", "long  x"]);
+    }
+}

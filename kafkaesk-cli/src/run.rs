@@ -1,0 +1,135 @@
+//! The library's entry: an application in, its whole command line run, an exit status out.
+
+use std::{ffi::OsString, process::ExitCode};
+
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use kafkaesk_worker::App;
+
+use crate::{
+    Command, Options,
+    arguments::Line,
+    commands::{completions, config, dev, publish, schema, streams, tail, worker},
+    context::Context,
+    errors::{self, Usage},
+    exit::Exit,
+    logging, output,
+};
+
+/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `config`, `dev`,
+/// `completions`. Reads the process's arguments.
+///
+/// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to
+/// standard error. A second Ctrl-C or SIGTERM during `worker`, `dev` or `tail` ends the process at once.
+///
+/// ```no_run
+/// use kafkaesk_worker::prelude::*;
+///
+/// #[derive(Event, Serialize, Deserialize, JsonSchema)]
+/// #[event(name = "Content", version = 1, retention = "24h")]
+/// struct Content { foo: String }
+///
+/// #[subscribe("content.*", group = "printer")]
+/// async fn get_messages(data: Content) {
+///     println!("{}", data.foo);
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> ExitCode {
+///     kafkaesk_cli::run(App::new().subscribe(get_messages)).await
+/// }
+/// ```
+pub async fn run(app: App) -> ExitCode {
+    run_arguments(app, std::env::args_os()).await
+}
+
+/// As [`run`], with these arguments; the first is the program's name.
+pub async fn run_arguments<I, A>(app: App, arguments: I) -> ExitCode
+where
+    I: IntoIterator<Item = A>,
+    A: Into<OsString> + Clone,
+{
+    match Line::try_parse_from(arguments) {
+        Ok(line) => execute(app, line.options, line.command).await,
+        Err(error) => usage(&error).into(),
+    }
+}
+
+/// Runs one command of a program with arguments of its own, which flattens [`Options`] and [`Command`] into them.
+///
+/// ```no_run
+/// use clap::{Parser, Subcommand};
+/// use kafkaesk_worker::prelude::*;
+///
+/// #[derive(Parser)]
+/// struct Arguments {
+///     #[command(flatten)]
+///     options: kafkaesk_cli::Options,
+///     #[command(subcommand)]
+///     command: MyCommand,
+/// }
+///
+/// #[derive(Subcommand)]
+/// enum MyCommand {
+///     /// Something of this program's own
+///     Greet,
+///     #[command(flatten)]
+///     Kafkaesk(kafkaesk_cli::Command),
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> ExitCode {
+/// let arguments = Arguments::parse();
+/// match arguments.command {
+///     MyCommand::Greet => ExitCode::SUCCESS,
+///     MyCommand::Kafkaesk(command) => {
+///         kafkaesk_cli::execute(App::new(), arguments.options, command).await
+///     }
+/// }
+/// # }
+/// ```
+pub async fn execute(app: App, options: Options, command: Command) -> ExitCode {
+    let default_level = match command {
+        Command::Worker(_) | Command::Dev(_) => "info",
+        _ => "warn",
+    };
+    logging::start(options.log_format.unwrap_or_default(), default_level);
+    let context = Context::new(app, options);
+    match dispatch(context, command).await {
+        Ok(exit) => exit.into(),
+        Err(error) => failed(&error).into(),
+    }
+}
+
+async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Worker(arguments) => worker::run(context, &arguments).await,
+        Command::Schema(arguments) => schema::run(&context, &arguments).await,
+        Command::Publish(arguments) => publish::run(&context, &arguments).await,
+        Command::Tail(arguments) => tail::run(&context, &arguments).await,
+        Command::Streams(arguments) => streams::run(&context, &arguments).await,
+        Command::Config(arguments) => config::run(&context, &arguments),
+        Command::Dev(arguments) => dev::run(context, &arguments).await,
+        Command::Completions(arguments) => completions::run(&arguments, Line::command()),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Exit {
+    if errors::is_closed_output(error) {
+        return Exit::Done;
+    }
+    output::note(errors::describe(error));
+    match error.downcast_ref::<Usage>() {
+        Some(_) => Exit::Usage,
+        None => Exit::Failed,
+    }
+}
+
+/// clap's own words, with our exit status: its 2 would read as "done in part".
+fn usage(error: &clap::Error) -> Exit {
+    // A closed standard output ends `--help | head` quietly.
+    let _ = error.print();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
+        _ => Exit::Usage,
+    }
+}
