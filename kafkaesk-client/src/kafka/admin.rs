@@ -63,7 +63,7 @@ pub(super) fn create_by_asking(
     shared: &Arc<Shared>,
     topic: &TopicName,
 ) -> Result<(), ClientError> {
-    let mut config = client_config(settings, Role::Admin, &BTreeMap::new());
+    let mut config = client_config(settings, Role::Admin);
     config.set("allow.auto.create.topics", "true");
     let action = format!("creating topic {topic}");
     let doing = Doing::topic(&action, "Create", topic.as_str());
@@ -134,7 +134,7 @@ fn options(settings: &Settings) -> AdminOptions {
 }
 
 fn client(settings: &Settings, shared: &Arc<Shared>) -> Result<AdminClient<Context>, ClientError> {
-    let admin: AdminClient<Context> = client_config(settings, Role::Admin, &BTreeMap::new())
+    let admin: AdminClient<Context> = client_config(settings, Role::Admin)
         .create_with_context(Context(shared.clone()))
         .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
     if let Some(tokens) = &shared.tokens {

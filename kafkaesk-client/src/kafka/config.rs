@@ -1,10 +1,10 @@
 //! Settings in, librdkafka's configuration of one client out. Knows our defaults by role; reads no files.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use crate::{ClientError, Settings};
+use crate::{ClientError, Settings, settings::Role as PropertyRole};
 
 /// What a librdkafka client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,132 +68,112 @@ const CONSUMER: &[(&str, &str)] = &[
 ];
 
 /// What no setting may change, since acknowledgement rests on it.
-const CONSUMER_FIXED: &[(&str, &str)] = &[
+const CONSUMER_FORCED: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
 ];
 
-/// The configuration of one client. `refine` beats the connection's settings (a subscription's own).
-pub(super) fn client_config(
-    settings: &Settings,
-    role: Role,
-    refine: &BTreeMap<String, String>,
-) -> ClientConfig {
+/// The configuration of one client.
+pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
+    let servers = settings.kafka_servers.join(",");
+    let mut forced = vec![("bootstrap.servers", servers.as_str())];
+    let mut properties = if role.produces() {
+        if role == Role::LogWriter {
+            forced.extend(PRODUCER);
+            forced.push(("linger.ms", "0"));
+        }
+        settings
+            .kafka_settings
+            .for_producer(&[COMMON, PRODUCER].concat(), &forced)
+    } else {
+        forced.extend(CONSUMER_FORCED);
+        settings
+            .kafka_settings
+            .for_consumer(&[COMMON, CONSUMER].concat(), &forced)
+    };
+    let mut set = |name: &str, value: String| {
+        properties.insert(name.to_owned(), value);
+    };
+    match role {
+        Role::Producer => producer_bounds(settings, &mut set),
+        Role::LogWriter => set(
+            "message.timeout.ms",
+            millis(settings.connect_timeout).to_string(),
+        ),
+        Role::Reader => set("enable.partition.eof", "true".into()),
+        Role::Lookup | Role::Member => set("enable.partition.eof", "false".into()),
+        Role::Admin => {}
+    }
+    if matches!(role, Role::LogWriter | Role::Admin) {
+        properties.remove("transactional.id");
+    }
+    if matches!(role, Role::Lookup | Role::Reader) {
+        properties.remove("group.id");
+        properties.remove("group.instance.id");
+    }
+    if properties
+        .get("group.protocol")
+        .is_some_and(|protocol| protocol == "consumer")
+    {
+        // KIP-848 leaves the assignor and the timeouts to the broker and refuses to be told.
+        for name in [
+            "partition.assignment.strategy",
+            "session.timeout.ms",
+            "heartbeat.interval.ms",
+            "group.protocol.type",
+        ] {
+            properties.remove(name);
+        }
+    }
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
-    set_all(&mut config, COMMON);
-    set_all(
-        &mut config,
-        if role.produces() { PRODUCER } else { CONSUMER },
-    );
-    config.set("bootstrap.servers", settings.kafka_servers.join(","));
-    let user = user_settings(settings, role, refine);
-    if user
-        .get("security.protocol")
-        .is_some_and(|protocol| protocol.to_ascii_lowercase().ends_with("ssl"))
-    {
-        // The vendored OpenSSL's own folder does not exist on the machine that runs it.
-        config.set("ssl.ca.location", "probe");
-    }
-    if user.contains_key("ssl.ca.pem") {
-        config.remove("ssl.ca.location");
-    }
-    for (name, value) in &user {
+    for (name, value) in properties {
         config.set(name, value);
-    }
-    match role {
-        Role::Producer => producer_bounds(&mut config, settings, &user),
-        Role::LogWriter => {
-            set_all(&mut config, PRODUCER);
-            config.remove("transactional.id");
-            config.set("linger.ms", "0");
-            config.set(
-                "message.timeout.ms",
-                millis(settings.connect_timeout).to_string(),
-            );
-        }
-        Role::Admin => {
-            config.remove("transactional.id");
-        }
-        Role::Lookup | Role::Reader => {
-            set_all(&mut config, CONSUMER_FIXED);
-            config.remove("group.id");
-            config.remove("group.instance.id");
-            config.set(
-                "enable.partition.eof",
-                if role == Role::Reader {
-                    "true"
-                } else {
-                    "false"
-                },
-            );
-        }
-        Role::Member => {
-            set_all(&mut config, CONSUMER_FIXED);
-            config.set("enable.partition.eof", "false");
-            if user
-                .get("group.protocol")
-                .is_some_and(|protocol| protocol == "consumer")
-            {
-                // KIP-848 leaves the assignor to the broker and refuses to be told.
-                config.remove("partition.assignment.strategy");
-            }
-        }
     }
     config
 }
 
 /// How many KiB of records may wait in the producer, at most.
 pub(super) fn producer_kbytes(settings: &Settings) -> usize {
-    user_settings(settings, Role::Producer, &BTreeMap::new())
-        .get("queue.buffering.max.kbytes")
+    settings
+        .kafka_settings
+        .get(PropertyRole::Producer, "queue.buffering.max.kbytes")
         .and_then(|text| text.parse().ok())
         .unwrap_or(64 * 1024)
 }
 
 /// Our own bound is the one that is met (see `producer.rs`), so librdkafka's stands a little above it.
-fn producer_bounds(
-    config: &mut ClientConfig,
-    settings: &Settings,
-    user: &BTreeMap<String, String>,
-) {
+fn producer_bounds(settings: &Settings, set: &mut impl FnMut(&str, String)) {
+    let given = |name| {
+        settings
+            .kafka_settings
+            .get(PropertyRole::Producer, name)
+            .is_some()
+    };
     let kbytes = producer_kbytes(settings);
-    config.set(
+    set(
         "queue.buffering.max.kbytes",
         (kbytes + kbytes / 4 + 1024).to_string(),
     );
-    if !user.contains_key("queue.buffering.max.messages") {
-        config.set("queue.buffering.max.messages", "0");
+    if !given("queue.buffering.max.messages") {
+        set("queue.buffering.max.messages", "0".into());
     }
-    if !user.contains_key("message.timeout.ms") && !user.contains_key("delivery.timeout.ms") {
-        config.set(
+    if !given("message.timeout.ms") {
+        set(
             "message.timeout.ms",
             millis(settings.delivery_timeout).to_string(),
         );
     }
 }
 
-/// The user's properties for a role, the closer one winning.
-pub(super) fn user_settings(
-    settings: &Settings,
-    role: Role,
-    refine: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let of_role = if role.produces() {
-        &settings.kafka_settings.producer
-    } else {
-        &settings.kafka_settings.consumer
-    };
-    let mut user = settings.kafka_settings.common.clone();
-    user.extend(of_role.clone());
-    user.extend(refine.clone());
-    user
-}
-
-/// Refuses what librdkafka refuses, before any client is made.
+/// Refuses what would break delivery and what librdkafka refuses, before any client is made.
 pub(super) fn check(settings: &Settings) -> Result<(), ClientError> {
-    for role in [Role::Producer, Role::Reader] {
-        client_config(settings, role, &BTreeMap::new())
+    settings
+        .kafka_settings
+        .check()
+        .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+    for role in [Role::Producer, Role::Member] {
+        client_config(settings, role)
             .create_native_config()
             .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
     }
@@ -202,10 +182,4 @@ pub(super) fn check(settings: &Settings) -> Result<(), ClientError> {
 
 pub(super) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(i32::MAX as u64)
-}
-
-fn set_all(config: &mut ClientConfig, pairs: &[(&str, &str)]) {
-    for (name, value) in pairs {
-        config.set(*name, *value);
-    }
 }

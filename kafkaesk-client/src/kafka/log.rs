@@ -77,7 +77,7 @@ fn read_from(
 ) -> Result<Vec<LogRecord>, ClientError> {
     let action = format!("reading {topic}[{partition}]");
     let doing = Doing::topic(&action, "Read", topic.as_str());
-    let mut config = client_config(settings, Role::Reader, &Default::default());
+    let mut config = client_config(settings, Role::Reader);
     // Whatever the settings say: an aborted record is no record.
     config.set("isolation.level", "read_committed");
     config.set("fetch.wait.max.ms", "10");
@@ -169,13 +169,12 @@ pub(super) fn append(
 ) -> Result<(), ClientError> {
     let action = format!("appending to {topic}");
     let doing = Doing::topic(&action, "Write", topic.as_str());
-    let writer: BaseProducer<Deliveries> =
-        client_config(settings, Role::LogWriter, &Default::default())
-            .create_with_context(Deliveries::new(
-                Context(shared.clone()),
-                Arc::new(Semaphore::new(0)),
-            ))
-            .map_err(|e| client_error(e, doing))?;
+    let writer: BaseProducer<Deliveries> = client_config(settings, Role::LogWriter)
+        .create_with_context(Deliveries::new(
+            Context(shared.clone()),
+            Arc::new(Semaphore::new(0)),
+        ))
+        .map_err(|e| client_error(e, doing))?;
     let (answer, mut answered) = oneshot::channel();
     writer
         .send(

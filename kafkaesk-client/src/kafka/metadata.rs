@@ -43,10 +43,9 @@ pub(super) struct Lookup {
 
 impl Lookup {
     pub(super) fn new(settings: &Settings, shared: Arc<Shared>) -> Result<Self, ClientError> {
-        let consumer: BaseConsumer<Context> =
-            client_config(settings, Role::Lookup, &Default::default())
-                .create_with_context(Context(shared.clone()))
-                .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+        let consumer: BaseConsumer<Context> = client_config(settings, Role::Lookup)
+            .create_with_context(Context(shared.clone()))
+            .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
         let consumer = Arc::new(consumer);
         let stop = Arc::new(AtomicBool::new(false));
         let (events, stopped) = (consumer.clone(), stop.clone());

@@ -5,6 +5,7 @@
 
 mod admin;
 mod config;
+mod consume;
 mod context;
 mod delivery;
 mod errors;
@@ -26,6 +27,7 @@ use kafkaesk_schema::LogRecord;
 use rdkafka::producer::Producer as _;
 
 use self::{
+    consume::Consumers,
     context::{Shared, lock},
     metadata::Lookup,
     oauth::TokenSource,
@@ -50,6 +52,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, Clie
         lookup,
         producer: OnceLock::new(),
         starting: Mutex::new(()),
+        consumers: Consumers::default(),
     }))
 }
 
@@ -63,6 +66,7 @@ struct KafkaBroker {
     producer: OnceLock<Producer>,
     /// Held while the producer is made, so that there is one.
     starting: Mutex<()>,
+    consumers: Consumers,
 }
 
 impl KafkaBroker {
@@ -215,8 +219,12 @@ impl Broker for KafkaBroker {
         })
     }
 
-    fn consume(&self, _spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>> {
-        Box::pin(async { Err(ClientError::Closed) })
+    fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>> {
+        Box::pin(async move {
+            self.consumers
+                .start(&self.settings, &self.shared, &self.lookup, spec)
+                .await
+        })
     }
 }
 

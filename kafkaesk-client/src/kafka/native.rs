@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use kafkaesk_core::Headers;
 use rdkafka::{
-    bindings as sys,
+    TopicPartitionList, bindings as sys,
     client::{Client, ClientContext, OAuthToken},
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{IsError, RDKafkaErrorCode},
@@ -67,6 +67,49 @@ impl Drop for Queue {
     fn drop(&mut self) {
         // SAFETY: the pointer came from `rd_kafka_queue_new`, and this is its only owner.
         unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// Sends a commit without waiting; its answer comes out of `answers` (see [`commit_answer`]).
+///
+/// rdkafka's own asynchronous commit tells nobody how it ended.
+pub(super) fn commit<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    offsets: &TopicPartitionList,
+    answers: &Queue,
+) -> Result<(), RDKafkaErrorCode> {
+    // SAFETY: client, list and queue are valid for the call; the list is copied. No callback, so no opaque.
+    let error = unsafe {
+        sys::rd_kafka_commit_queue(
+            consumer.client().native_ptr(),
+            offsets.ptr(),
+            answers.0.as_ptr(),
+            None,
+            std::ptr::null_mut(),
+        )
+    };
+    if error.is_error() {
+        Err(error.into())
+    } else {
+        Ok(())
+    }
+}
+
+/// The next commit's answer, if there is one.
+pub(super) fn commit_answer(answers: &Queue) -> Option<Result<(), RDKafkaErrorCode>> {
+    // SAFETY: the queue is ours. An event is ours too, read here and given back.
+    unsafe {
+        let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), 0);
+        if event.is_null() {
+            return None;
+        }
+        let error = sys::rd_kafka_event_error(event);
+        sys::rd_kafka_event_destroy(event);
+        Some(if error.is_error() {
+            Err(error.into())
+        } else {
+            Ok(())
+        })
     }
 }
 
@@ -134,6 +177,9 @@ pub(super) struct Batch {
     messages: Vec<*mut sys::rd_kafka_message_t>,
     limit: usize,
 }
+
+// SAFETY: the messages are owned by the batch alone, and librdkafka binds them to no thread.
+unsafe impl Send for Batch {}
 
 impl Batch {
     pub(super) fn new(limit: usize) -> Self {

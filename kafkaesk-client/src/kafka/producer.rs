@@ -49,10 +49,9 @@ impl Producer {
     pub(super) fn new(settings: &Settings, shared: Arc<Shared>) -> Result<Self, ClientError> {
         let units = (producer_kbytes(settings) * 1024 / UNIT).max(1);
         let room = Arc::new(Semaphore::new(units));
-        let producer: BaseProducer<Deliveries> =
-            client_config(settings, Role::Producer, &Default::default())
-                .create_with_context(Deliveries::new(Context(shared), room.clone()))
-                .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+        let producer: BaseProducer<Deliveries> = client_config(settings, Role::Producer)
+            .create_with_context(Deliveries::new(Context(shared), room.clone()))
+            .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
         let (polled, stopped) = (producer.clone(), stop.clone());
@@ -77,6 +76,10 @@ impl Producer {
     }
 
     /// Queues a record without waiting.
+    #[allow(
+        clippy::result_large_err,
+        reason = "a full queue gives the record back, unboxed on the hot path"
+    )]
     pub(super) fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
         let units = self.units_of(size_of(&record));
         let Ok(permit) = self.room.try_acquire_many(units) else {

@@ -5,5 +5,7 @@ mod support;
 
 mod catalog;
 mod connect;
+mod consume;
 mod dev;
 mod publish;
+mod read;

@@ -1,16 +1,17 @@
 //! What the tests share: event types, a connection of their own, questions to Kafka past our own code.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use kafkaesk_client::{
     Connection, Settings,
-    core::{SchemaId, StreamId},
+    consumer::{Commits, Consumer, ConsumerEvent, ConsumerSpec, Start},
+    core::{Pattern, Record, SchemaId, StreamId},
     schema::{Document, DocumentError, Event},
     testing::TestKafka,
 };
 use rdkafka::{
     ClientConfig,
-    consumer::{BaseConsumer, Consumer},
+    consumer::{BaseConsumer, Consumer as _},
 };
 use serde::{Deserialize, Serialize};
 
@@ -87,4 +88,98 @@ pub(crate) fn topics(kafka: &TestKafka) -> Vec<String> {
         .map(|topic| topic.name().to_owned())
         .filter(|name| name.starts_with(kafka.prefix()))
         .collect()
+}
+
+pub(crate) fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
+    ConsumerSpec {
+        group: group.map(str::to_owned),
+        pattern: Pattern::new(pattern).unwrap(),
+        start,
+        drain: Duration::from_secs(5),
+        kafka_settings: BTreeMap::new(),
+    }
+}
+
+/// The next event; a test that waits for longer than this has failed.
+pub(crate) async fn next(consumer: &mut Consumer) -> ConsumerEvent {
+    tokio::time::timeout(Duration::from_secs(20), consumer.next())
+        .await
+        .expect("no event for 20 s")
+        .expect("the stream ended")
+}
+
+/// The `foo` of so many `Content` records.
+pub(crate) async fn read_contents(consumer: &mut Consumer, count: usize) -> Vec<(Record, String)> {
+    let mut read = Vec::new();
+    while read.len() < count {
+        match next(consumer).await {
+            ConsumerEvent::Records(records) => {
+                for record in records {
+                    let foo = foo_of(&record);
+                    read.push((record, foo));
+                }
+            }
+            ConsumerEvent::Failed(error) => panic!("{error}"),
+            _ => {}
+        }
+    }
+    read
+}
+
+pub(crate) fn foo_of(record: &Record) -> String {
+    let value: serde_json::Value = serde_json::from_slice(record.value()).unwrap();
+    value["data"]["foo"].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn commits(records: &[(Record, String)]) -> Commits {
+    records
+        .iter()
+        .map(|(record, _)| (record.source.clone(), record.offset.next()))
+        .collect()
+}
+
+/// What a group has committed, over all partitions of a topic.
+pub(crate) async fn committed(kafka: &TestKafka, group: &str, topic: &str, partitions: i32) -> i64 {
+    let (servers, group, topic) = (
+        kafka.servers().to_owned(),
+        group.to_owned(),
+        topic.to_owned(),
+    );
+    tokio::task::spawn_blocking(move || {
+        let asking: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", servers)
+            .set("group.id", group)
+            .create()
+            .unwrap();
+        let mut list = rdkafka::TopicPartitionList::new();
+        for partition in 0..partitions {
+            list.add_partition(&topic, partition);
+        }
+        asking
+            .committed_offsets(list, Duration::from_secs(10))
+            .unwrap()
+            .elements()
+            .iter()
+            .filter_map(|element| element.offset().to_raw().filter(|offset| *offset > 0))
+            .sum()
+    })
+    .await
+    .unwrap()
+}
+
+/// The groups that the cluster knows of.
+pub(crate) async fn groups(kafka: &TestKafka) -> Vec<String> {
+    let servers = kafka.servers().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let asking: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", servers)
+            .create()
+            .unwrap();
+        let list = asking
+            .fetch_group_list(None, Duration::from_secs(10))
+            .unwrap();
+        list.groups().iter().map(|g| g.name().to_owned()).collect()
+    })
+    .await
+    .unwrap()
 }

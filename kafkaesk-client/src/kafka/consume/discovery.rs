@@ -1,0 +1,119 @@
+//! All-topics metadata every `discovery_interval`, once for all consumers of a connection (decisions.md 17).
+
+use std::{
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, Thread},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::super::{blocking, context::lock, metadata::Lookup};
+use crate::{ClientError, broker::Cluster};
+
+/// Starts the looking with the first consumer, ends it with the last.
+#[derive(Debug, Default)]
+pub(in super::super) struct Discovery(Mutex<Weak<Running>>);
+
+/// A view of the cluster that renews itself as long as it is held.
+#[derive(Debug)]
+pub(super) struct Watching {
+    clusters: watch::Receiver<Arc<Cluster>>,
+    _running: Arc<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    clusters: watch::Sender<Arc<Cluster>>,
+    stop: Arc<AtomicBool>,
+    /// To be woken for its end.
+    thread: Thread,
+}
+
+impl Discovery {
+    /// A fresh view.
+    pub(super) async fn watch(
+        &self,
+        lookup: &Arc<Lookup>,
+        every: Duration,
+    ) -> Result<Watching, ClientError> {
+        let asking = lookup.clone();
+        let cluster = blocking("looking for topics", move || asking.cluster()).await?;
+        let mut slot = lock(&self.0);
+        let running = match slot.upgrade() {
+            Some(running) => {
+                running.clusters.send_replace(Arc::new(cluster));
+                running
+            }
+            None => {
+                let running = Running::start(lookup.clone(), every, cluster)?;
+                *slot = Arc::downgrade(&running);
+                running
+            }
+        };
+        Ok(Watching {
+            clusters: running.clusters.subscribe(),
+            _running: running,
+        })
+    }
+}
+
+impl Watching {
+    /// What is known now.
+    pub(super) fn current(&mut self) -> Arc<Cluster> {
+        self.clusters.borrow_and_update().clone()
+    }
+
+    /// What is known now, if somebody looked since the last call.
+    pub(super) fn news(&mut self) -> Option<Arc<Cluster>> {
+        match self.clusters.has_changed() {
+            Ok(true) => Some(self.current()),
+            _ => None,
+        }
+    }
+}
+
+impl Running {
+    fn start(
+        lookup: Arc<Lookup>,
+        every: Duration,
+        first: Cluster,
+    ) -> Result<Arc<Self>, ClientError> {
+        let clusters = watch::Sender::new(Arc::new(first));
+        let stop = Arc::new(AtomicBool::new(false));
+        let (publish, stopped) = (clusters.clone(), stop.clone());
+        let thread = thread::Builder::new()
+            .name("kafkaesk-discovery".into())
+            .spawn(move || {
+                loop {
+                    thread::park_timeout(every);
+                    if stopped.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    match lookup.cluster() {
+                        Ok(cluster) => {
+                            publish.send_replace(Arc::new(cluster));
+                        }
+                        // The brokers are gone for now; consumers go on with what they know.
+                        Err(error) => tracing::debug!(%error, "looking for topics failed"),
+                    }
+                }
+            })
+            .map_err(|e| super::super::errors::other("starting a thread", Box::new(e)))?;
+        Ok(Arc::new(Self {
+            clusters,
+            stop,
+            thread: thread.thread().clone(),
+        }))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.unpark();
+    }
+}

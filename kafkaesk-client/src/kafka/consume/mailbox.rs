@@ -1,0 +1,103 @@
+//! What a consumer's user asks of its thread: commits, pauses, the end. Bounded by the number of partitions, since a
+//! later word about one replaces the earlier.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use kafkaesk_core::{NextOffset, Source};
+use tokio::sync::oneshot;
+
+use super::super::context::lock;
+use crate::{
+    ClientError,
+    broker::BoxFuture,
+    consumer::{Commits, ConsumerControl},
+};
+
+/// How long a close waits for its thread, at most; the thread bounds each of its own steps.
+const CLOSE: Duration = Duration::from_secs(20);
+
+/// One word for each source, by the identity of its `Arc`, which is that of its assignment.
+type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
+
+/// Between a consumer's user and its thread.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    commits: Mutex<BySource<NextOffset>>,
+    pauses: Mutex<BySource<bool>>,
+    close: Mutex<Option<Close>>,
+}
+
+/// The wish to end.
+#[derive(Debug)]
+pub(super) struct Close {
+    pub(super) commits: Commits,
+    pub(super) done: oneshot::Sender<Result<(), ClientError>>,
+}
+
+pub(super) fn identity(source: &Arc<Source>) -> usize {
+    Arc::as_ptr(source) as usize
+}
+
+impl Mailbox {
+    pub(super) fn take_commits(&self) -> Commits {
+        mem::take(&mut *lock(&self.commits)).into_values().collect()
+    }
+
+    /// Sources and whether they shall be paused.
+    pub(super) fn take_pauses(&self) -> Vec<(Arc<Source>, bool)> {
+        mem::take(&mut *lock(&self.pauses)).into_values().collect()
+    }
+
+    pub(super) fn take_close(&self) -> Option<Close> {
+        lock(&self.close).take()
+    }
+
+    fn set_paused(&self, sources: &[Arc<Source>], paused: bool) {
+        let mut pauses = lock(&self.pauses);
+        for source in sources {
+            pauses.insert(identity(source), (source.clone(), paused));
+        }
+    }
+}
+
+impl ConsumerControl for Mailbox {
+    fn commit(&self, commits: Commits) {
+        let mut waiting = lock(&self.commits);
+        for (source, next) in commits {
+            waiting.insert(identity(&source), (source, next));
+        }
+    }
+
+    fn pause(&self, sources: &[Arc<Source>]) {
+        self.set_paused(sources, true);
+    }
+
+    fn resume(&self, sources: &[Arc<Source>]) {
+        self.set_paused(sources, false);
+    }
+
+    fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
+        let (done, answer) = oneshot::channel();
+        let refused = lock(&self.close).replace(Close { commits, done });
+        drop(refused);
+        Box::pin(async move {
+            match tokio::time::timeout(CLOSE, answer).await {
+                Ok(Ok(result)) => result,
+                // The thread ended before, or another close took over.
+                Ok(Err(_)) => Ok(()),
+                Err(_) => Err(ClientError::Kafka {
+                    action: "closing the consumer".into(),
+                    source: format!(
+                        "the brokers did not answer within {CLOSE:?}; what was not committed comes again"
+                    )
+                    .into(),
+                }),
+            }
+        })
+    }
+}

@@ -1,0 +1,452 @@
+//! A group's member: its thread subscribes by name to what matches, polls, pops batches, commits.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use tokio::sync::mpsc::Sender;
+
+use super::{
+    Setup,
+    mailbox::Close,
+    matching,
+    outbox::Outbox,
+    rebalance::{Membership, State, list},
+    records::{Sources, cut},
+    start,
+};
+use crate::{
+    ClientError,
+    consumer::{BATCH_RECORDS, Commits, ConsumerEvent},
+    kafka::{
+        config::{Role, client_config},
+        context::{Context, lock},
+        errors::{Doing, client_error, code_error, code_of},
+        log::is_passing,
+        native::{self, Batch, Message, Queue},
+    },
+};
+
+/// How long an idle thread waits for records before it looks at everything else.
+const IDLE_MS: i32 = 20;
+/// How long it waits for events while the reader has no room.
+const FULL: Duration = Duration::from_millis(2);
+/// How long the last commit is waited for, at most.
+const LAST_COMMIT: Duration = Duration::from_secs(8);
+/// librdkafka's default, in milliseconds.
+const MAX_POLL: u64 = 300_000;
+
+/// The thread's state. The order of the fields is the order of their end: messages before the client.
+struct Member {
+    batch: Batch,
+    /// Where the coordinator's answers to commits come.
+    answers: Queue,
+    /// Commits that it has not answered.
+    unanswered: usize,
+    /// How the last one ended.
+    last_commit: Result<(), RDKafkaErrorCode>,
+    consumer: BaseConsumer<Membership>,
+    setup: Setup,
+    /// What is subscribed to.
+    topics: BTreeSet<String>,
+    /// Topics that were gone at the last look; a second look decides.
+    missing: BTreeSet<String>,
+    /// Denied topics that were told of.
+    told: BTreeSet<String>,
+    told_waiting: bool,
+}
+
+/// Creates the client, settles where a new group starts, and lets the thread go.
+pub(super) fn start(
+    mut setup: Setup,
+    group: String,
+    sender: Sender<ConsumerEvent>,
+) -> Result<(), ClientError> {
+    let mut config = client_config(&setup.settings, Role::Member);
+    config.set("group.id", &group);
+    let max_poll = config
+        .get("max.poll.interval.ms")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(MAX_POLL);
+    let membership = Membership {
+        context: Context(setup.shared.clone()),
+        group: group.clone(),
+        prefix: setup.settings.topic_prefix.clone(),
+        drain: setup.spec.drain.min(Duration::from_millis(max_poll / 3)),
+        mailbox: setup.mailbox.clone(),
+        queue: Mutex::default(),
+        state: Mutex::new(State {
+            sources: Sources::default(),
+            outbox: Outbox::new(sender),
+            closing: false,
+        }),
+    };
+    let consumer: BaseConsumer<Membership> = config
+        .create_with_context(membership)
+        .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+    let new_queue = || {
+        Queue::new(&consumer)
+            .ok_or_else(|| crate::kafka::errors::other("starting a consumer", "no queue".into()))
+    };
+    let (queue, answers) = (new_queue()?, new_queue()?);
+    *lock(&consumer.context().queue) = Some(queue);
+    let found = matching(
+        &setup.discovery.current(),
+        &setup.settings.topic_prefix,
+        &setup.spec.pattern,
+    );
+    start::settle(&consumer, &setup, &group, &found)?;
+    let mut member = Member {
+        batch: Batch::new(BATCH_RECORDS),
+        answers,
+        unanswered: 0,
+        last_commit: Ok(()),
+        consumer,
+        setup,
+        topics: BTreeSet::new(),
+        missing: BTreeSet::new(),
+        told: BTreeSet::new(),
+        told_waiting: false,
+    };
+    thread::Builder::new()
+        .name("kafkaesk-consumer".into())
+        .spawn(move || {
+            member.subscribe(&found);
+            member.run();
+        })
+        .map_err(|e| crate::kafka::errors::other("starting a thread", Box::new(e)))?;
+    Ok(())
+}
+
+impl Member {
+    fn run(mut self) {
+        loop {
+            if let Some(close) = self.setup.mailbox.take_close() {
+                return self.close(close);
+            }
+            if lock(&self.consumer.context().state).outbox.is_closed() {
+                return self.end();
+            }
+            self.look();
+            self.serve_mailbox();
+            let room = lock(&self.consumer.context().state).outbox.flush();
+            let patience = if room { Duration::ZERO } else { FULL };
+            if let Some(error) = self.poll(patience) {
+                return self.fail(error);
+            }
+            if !lock(&self.consumer.context().state).outbox.flush() {
+                continue;
+            }
+            if let Some(error) = self.pop() {
+                return self.fail(error);
+            }
+        }
+    }
+
+    /// Serves librdkafka's events: rebalances, commits, errors.
+    fn poll(&mut self, patience: Duration) -> Option<ClientError> {
+        // A record comes out here only of a partition whose queue could not be forwarded.
+        let mut records = Vec::new();
+        let mut failed = None;
+        match self.consumer.poll(patience)? {
+            Ok(message) => {
+                let mut state = lock(&self.consumer.context().state);
+                cut(
+                    std::iter::once(Message::of(&message)),
+                    |topic, partition| state.sources.get(topic, partition).cloned(),
+                    |_| {},
+                    |_, run| records.push(run),
+                );
+                for run in records {
+                    state.outbox.push(ConsumerEvent::Records(run));
+                }
+            }
+            Err(error) => failed = Some(error),
+        }
+        self.judge(failed?)
+    }
+
+    /// Pops a batch and hands it over; waits a little when there is none.
+    fn pop(&mut self) -> Option<ClientError> {
+        let queue = lock(&self.consumer.context().queue);
+        let queue = queue.as_ref()?;
+        if self.batch.fill(queue, 0, BATCH_RECORDS) == 0 && self.batch.fill(queue, IDLE_MS, 1) == 0
+        {
+            return None;
+        }
+        let mut state = lock(&self.consumer.context().state);
+        let State {
+            sources, outbox, ..
+        } = &mut *state;
+        let mut failures = Vec::new();
+        cut(
+            self.batch.iter(),
+            |topic, partition| sources.get(topic, partition).cloned(),
+            |message| {
+                if let Some(code) = message.error() {
+                    failures.push((code, message.topic().to_owned()));
+                }
+            },
+            |_, records| outbox.push(ConsumerEvent::Records(records)),
+        );
+        outbox.flush();
+        drop(state);
+        self.batch.clear();
+        failures.into_iter().find_map(|(code, topic)| {
+            denied(&self.setup, &mut self.told, &self.consumer, code, &topic)
+        })
+    }
+
+    /// What an error means: `Some` ends the stream.
+    fn judge(&mut self, error: KafkaError) -> Option<ClientError> {
+        let group = &self.consumer.context().group;
+        let action = format!("consuming as group {group}");
+        let doing = Doing {
+            group: Some(group),
+            ..Doing::cluster(&action)
+        };
+        match (&error, code_of(&error)) {
+            (KafkaError::MessageConsumptionFatal(_), _) => Some(client_error(error, doing)),
+            (
+                _,
+                Some(
+                    RDKafkaErrorCode::GroupAuthorizationFailed
+                    | RDKafkaErrorCode::InconsistentGroupProtocol
+                    | RDKafkaErrorCode::FencedInstanceId
+                    | RDKafkaErrorCode::UnsupportedVersion
+                    | RDKafkaErrorCode::InvalidSessionTimeout,
+                ),
+            ) => Some(client_error(error, doing)),
+            (_, Some(RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+                // librdkafka names the topic in words only.
+                let reason = self.setup.shared.reason().unwrap_or_default();
+                let topic = self
+                    .topics
+                    .iter()
+                    .filter(|topic| reason.contains(topic.as_str()))
+                    .max_by_key(|topic| topic.len())
+                    .cloned()
+                    .unwrap_or_default();
+                denied(
+                    &self.setup,
+                    &mut self.told,
+                    &self.consumer,
+                    RDKafkaErrorCode::TopicAuthorizationFailed,
+                    &topic,
+                )
+            }
+            (_, Some(RDKafkaErrorCode::PollExceeded)) => {
+                tracing::warn!(
+                    group,
+                    "the consumer was away for longer than max.poll.interval.ms and left the group; it joins again"
+                );
+                None
+            }
+            (_, code) => {
+                if !code.is_some_and(is_passing) {
+                    tracing::debug!(group, %error, "consuming");
+                }
+                None
+            }
+        }
+    }
+
+    /// Subscribes anew when what matches has changed.
+    fn look(&mut self) {
+        if let Some(cluster) = self.setup.discovery.news() {
+            let found = matching(
+                &cluster,
+                &self.setup.settings.topic_prefix,
+                &self.setup.spec.pattern,
+            );
+            self.subscribe(&found);
+        }
+    }
+
+    fn subscribe(&mut self, found: &HashMap<String, u32>) {
+        if found.is_empty() && !self.told_waiting {
+            self.told_waiting = true;
+            let warning = format!(
+                "no stream matches {:?} yet (topic prefix {:?}); waiting for one",
+                self.setup.spec.pattern.as_str(),
+                self.setup.settings.topic_prefix.as_str(),
+            );
+            lock(&self.consumer.context().state)
+                .outbox
+                .push(ConsumerEvent::Warning(warning));
+        }
+        let mut topics: BTreeSet<String> = found.keys().cloned().collect();
+        // One look may be a broker's that knows less; two are a deletion.
+        let absent: BTreeSet<String> = self.topics.difference(&topics).cloned().collect();
+        for topic in absent.difference(&self.missing) {
+            topics.insert(topic.clone());
+        }
+        self.missing = absent;
+        if topics == self.topics {
+            return;
+        }
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            self.consumer.unsubscribe();
+        } else if let Err(error) = self.consumer.subscribe(&names) {
+            tracing::warn!(%error, "subscribing failed; it is tried again at the next look");
+            return;
+        }
+        tracing::debug!(group = self.consumer.context().group, topics = ?names, "subscribed");
+        self.topics = topics;
+    }
+
+    fn serve_mailbox(&mut self) {
+        self.hear_answers();
+        let commits = self.setup.mailbox.take_commits();
+        if !commits.is_empty() {
+            self.commit(commits);
+        }
+        for (source, paused) in self.setup.mailbox.take_pauses() {
+            if !lock(&self.consumer.context().state).sources.holds(&source) {
+                continue;
+            }
+            let mut partition = TopicPartitionList::new();
+            partition.add_partition(source.topic.as_str(), source.partition);
+            let done = if paused {
+                self.consumer.pause(&partition)
+            } else {
+                self.consumer.resume(&partition)
+            };
+            if let Err(error) = done {
+                tracing::warn!(%source, %error, paused, "pausing or resuming failed");
+            }
+        }
+    }
+
+    /// Commits what is still ours, without waiting: Kafka would take another's place from whoever has it now.
+    fn commit(&mut self, mut commits: Commits) {
+        let state = lock(&self.consumer.context().state);
+        commits.retain(|(source, _)| state.sources.holds(source));
+        drop(state);
+        if commits.is_empty() {
+            return;
+        }
+        match native::commit(&self.consumer, &list(&commits), &self.answers) {
+            Ok(()) => self.unanswered += 1,
+            Err(error) => self.committed(Err(error)),
+        }
+    }
+
+    fn hear_answers(&mut self) {
+        while self.unanswered > 0 {
+            let Some(answer) = native::commit_answer(&self.answers) else {
+                return;
+            };
+            self.unanswered -= 1;
+            self.committed(answer);
+        }
+    }
+
+    fn committed(&mut self, answer: Result<(), RDKafkaErrorCode>) {
+        if let Err(error) = &answer {
+            let group = &self.consumer.context().group;
+            tracing::warn!(group, %error, "a commit was refused; the next one may succeed, or its records come again");
+        }
+        self.last_commit = answer;
+    }
+
+    /// The last commit, then out of the group.
+    fn close(mut self, close: Close) {
+        lock(&self.consumer.context().state).closing = true;
+        let mut commits = self.setup.mailbox.take_commits();
+        commits.extend(close.commits);
+        self.last_commit = Ok(());
+        self.commit(commits);
+        let deadline = Instant::now() + LAST_COMMIT;
+        while self.unanswered > 0 && Instant::now() < deadline {
+            let _ = self.consumer.poll(Duration::from_millis(5));
+            self.hear_answers();
+        }
+        let action = format!("the last commit of group {}", self.consumer.context().group);
+        let result = match self.last_commit {
+            Ok(()) if self.unanswered > 0 => Err(crate::kafka::errors::other(
+                &action,
+                format!("no answer within {LAST_COMMIT:?}; its records come again").into(),
+            )),
+            Ok(()) => Ok(()),
+            Err(code) => Err(code_error(code, Doing::cluster(&action))),
+        };
+        self.end();
+        let _ = close.done.send(result);
+    }
+
+    /// Tells why, and ends when the reader has heard it.
+    fn fail(self, error: ClientError) {
+        lock(&self.consumer.context().state).closing = true;
+        lock(&self.consumer.context().state)
+            .outbox
+            .push(ConsumerEvent::Failed(error));
+        let mut close = None;
+        loop {
+            if lock(&self.consumer.context().state).outbox.flush() {
+                break;
+            }
+            close = self.setup.mailbox.take_close();
+            if close.is_some() {
+                break;
+            }
+            let _ = self.consumer.poll(FULL);
+        }
+        self.end();
+        if let Some(close) = close {
+            let _ = close.done.send(Ok(()));
+        }
+    }
+
+    /// Leaves the group. Messages and queue go before the client.
+    fn end(self) {
+        let Self {
+            batch,
+            answers,
+            consumer,
+            setup,
+            ..
+        } = self;
+        lock(&consumer.context().state).closing = true;
+        drop(batch);
+        drop(answers);
+        let queue = lock(&consumer.context().queue).take();
+        drop(queue);
+        drop(consumer);
+        drop(setup);
+    }
+}
+
+/// A denied topic ends a subscription to that very stream; among others it is told of once.
+fn denied(
+    setup: &Setup,
+    told: &mut BTreeSet<String>,
+    consumer: &BaseConsumer<Membership>,
+    code: RDKafkaErrorCode,
+    topic: &str,
+) -> Option<ClientError> {
+    if is_passing(code) {
+        return None;
+    }
+    let action = format!("reading {topic}");
+    let error = code_error(code, Doing::topic(&action, "Read", topic));
+    let exact = !setup.spec.pattern.as_str().contains(['*', '?', '[']);
+    if exact && matches!(error, ClientError::Unauthorized { .. }) {
+        return Some(error);
+    }
+    if told.insert(topic.to_owned()) {
+        lock(&consumer.context().state)
+            .outbox
+            .push(ConsumerEvent::Warning(error.to_string()));
+    }
+    None
+}

@@ -1,0 +1,153 @@
+//! Consuming from Kafka: one thread for each consumer turns what librdkafka says into one ordered stream of events.
+//!
+//! `discovery` looks for topics; `member` is the thread of a group's member and `rebalance` its callbacks; `reader` is
+//! the thread without a group; `start` settles where a new group begins; `records` turns batches into events, `outbox`
+//! and `mailbox` are the two ways between the thread and its user.
+
+mod discovery;
+mod mailbox;
+mod member;
+mod outbox;
+mod reader;
+mod rebalance;
+mod records;
+mod start;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use kafkaesk_core::{Pattern, TopicPrefix};
+use tokio::sync::mpsc;
+
+pub(super) use self::discovery::Discovery;
+use self::mailbox::Mailbox;
+use super::{
+    blocking,
+    context::{Shared, lock},
+    metadata::Lookup,
+};
+use crate::{
+    ClientError, Settings,
+    broker::Cluster,
+    consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
+    settings::{KafkaSettings, Role, group_instance_id},
+};
+
+/// What all consumers of a connection share.
+#[derive(Debug, Default)]
+pub(super) struct Consumers {
+    discovery: Discovery,
+    /// The numbers in use behind each `group.instance.id`.
+    instances: Arc<Mutex<BTreeMap<String, BTreeSet<usize>>>>,
+}
+
+/// What a consumer's thread needs to know.
+struct Setup {
+    settings: Settings,
+    shared: Arc<Shared>,
+    lookup: Arc<Lookup>,
+    spec: ConsumerSpec,
+    discovery: discovery::Watching,
+    mailbox: Arc<Mailbox>,
+    /// Given back when the thread ends.
+    _instance: Option<Instance>,
+}
+
+impl Consumers {
+    /// Starts a consumer; resolves when its thread runs. Nothing need match yet.
+    pub(super) async fn start(
+        &self,
+        settings: &Settings,
+        shared: &Arc<Shared>,
+        lookup: &Arc<Lookup>,
+        spec: ConsumerSpec,
+    ) -> Result<Consumer, ClientError> {
+        let mut settings = settings.clone();
+        settings.kafka_settings = settings.kafka_settings.refined_by(&KafkaSettings {
+            common: spec.kafka_settings.clone(),
+            ..KafkaSettings::default()
+        });
+        settings
+            .kafka_settings
+            .check()
+            .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+        let instance = self.instance(&mut settings, &spec);
+        let discovery = self
+            .discovery
+            .watch(lookup, settings.discovery_interval)
+            .await?;
+        let (sender, events) = mpsc::channel(EVENT_BOUND);
+        let mailbox = Arc::new(Mailbox::default());
+        let setup = Setup {
+            settings,
+            shared: shared.clone(),
+            lookup: lookup.clone(),
+            spec,
+            discovery,
+            mailbox: mailbox.clone(),
+            _instance: instance,
+        };
+        blocking("starting a consumer", move || {
+            match setup.spec.group.clone() {
+                Some(group) => member::start(setup, group, sender),
+                None => reader::start(setup, sender),
+            }
+        })
+        .await?;
+        Ok(Consumer::new(events, mailbox))
+    }
+
+    /// A static member's own id: shared by two members, it would throw out the first.
+    fn instance(&self, settings: &mut Settings, spec: &ConsumerSpec) -> Option<Instance> {
+        let group = spec.group.as_ref()?;
+        let base = settings
+            .kafka_settings
+            .get(Role::Consumer, "group.instance.id")?
+            .to_owned();
+        let mut all = lock(&self.instances);
+        let used = all.entry(group.clone()).or_default();
+        let number = (0..).find(|n| !used.contains(n)).unwrap_or(0);
+        used.insert(number);
+        settings.kafka_settings.consumer.insert(
+            "group.instance.id".into(),
+            group_instance_id(&base, group, number),
+        );
+        Some(Instance {
+            all: self.instances.clone(),
+            group: group.clone(),
+            number,
+        })
+    }
+}
+
+/// A number in use; free again when dropped.
+#[derive(Debug)]
+struct Instance {
+    all: Arc<Mutex<BTreeMap<String, BTreeSet<usize>>>>,
+    group: String,
+    number: usize,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(used) = lock(&self.all).get_mut(&self.group) {
+            used.remove(&self.number);
+        }
+    }
+}
+
+/// The topics that a pattern means, with their partitions. Reserved topics and other prefixes never match.
+fn matching(cluster: &Cluster, prefix: &TopicPrefix, pattern: &Pattern) -> HashMap<String, u32> {
+    cluster
+        .topics
+        .values()
+        .filter(|topic| {
+            prefix
+                .stream_of(&topic.name)
+                .is_some_and(|stream| pattern.matches(stream.as_str()))
+        })
+        .map(|topic| (topic.name.clone(), topic.partitions))
+        .collect()
+}

@@ -1,0 +1,82 @@
+//! Events on their way to the reader: in order, into a bounded channel, without ever blocking for longer than asked.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use kafkaesk_core::Source;
+use tokio::sync::mpsc::{Sender, error::TrySendError};
+
+use super::mailbox::identity;
+use crate::consumer::ConsumerEvent;
+
+/// How long a full channel is left alone before it is looked at again.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// What waits for room. Holds one batch and its rebalance, at most: nothing is popped while something waits here.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    waiting: VecDeque<ConsumerEvent>,
+    sender: Sender<ConsumerEvent>,
+}
+
+impl Outbox {
+    pub(super) fn new(sender: Sender<ConsumerEvent>) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            sender,
+        }
+    }
+
+    pub(super) fn push(&mut self, event: ConsumerEvent) {
+        self.waiting.push_back(event);
+    }
+
+    /// Hands over what there is room for; whether all went.
+    pub(super) fn flush(&mut self) -> bool {
+        while let Some(event) = self.waiting.pop_front() {
+            match self.sender.try_send(event) {
+                Ok(()) => {}
+                Err(TrySendError::Full(event)) => {
+                    self.waiting.push_front(event);
+                    return false;
+                }
+                Err(TrySendError::Closed(_)) => {
+                    self.waiting.clear();
+                }
+            }
+        }
+        true
+    }
+
+    /// The same, waiting for room until then.
+    pub(super) fn flush_until(&mut self, deadline: Instant) -> bool {
+        while !self.flush() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            thread::sleep(LOOK);
+        }
+        true
+    }
+
+    /// Forgets records of partitions that go: whoever gets them next reads them.
+    pub(super) fn forget(&mut self, sources: &[Arc<Source>]) {
+        self.waiting.retain(|event| match event {
+            ConsumerEvent::Records(records) => records.first().is_none_or(|record| {
+                !sources
+                    .iter()
+                    .any(|source| identity(source) == identity(&record.source))
+            }),
+            _ => true,
+        });
+    }
+
+    /// Whether the reader is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}

@@ -1,0 +1,216 @@
+//! The rebalance callbacks as entries of the event stream. They run on the consumer's own thread, inside its poll, so
+//! no record of a partition can follow its `Revoked`.
+
+use std::{
+    sync::{Arc, Mutex},
+    task::{Poll, Wake, Waker},
+    thread::{self, Thread},
+    time::{Duration, Instant},
+};
+
+use kafkaesk_core::{Source, TopicName, TopicPrefix};
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    error::KafkaError,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    super::{
+        context::{Context, lock},
+        native::Queue,
+    },
+    mailbox::Mailbox,
+    outbox::Outbox,
+    records::Sources,
+};
+use crate::consumer::{Commits, ConsumerEvent, RevokeAck};
+
+/// A group member's context.
+pub(super) struct Membership {
+    pub(super) context: Context,
+    pub(super) group: String,
+    pub(super) prefix: TopicPrefix,
+    /// How long a revoke waits for its acknowledgement, at most.
+    pub(super) drain: Duration,
+    pub(super) mailbox: Arc<Mailbox>,
+    /// Where assigned partitions' records go. Taken out before the client ends.
+    pub(super) queue: Mutex<Option<Queue>>,
+    pub(super) state: Mutex<State>,
+}
+
+/// What the thread and its callbacks share; never locked by another thread.
+pub(super) struct State {
+    pub(super) sources: Sources,
+    pub(super) outbox: Outbox,
+    /// The user drained already: rebalances are nobody's business any more.
+    pub(super) closing: bool,
+}
+
+impl ClientContext for Membership {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        self.context.log(level, fac, message);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.context.generate_oauth_token(config)
+    }
+}
+
+impl ConsumerContext for Membership {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => self.assign(consumer, partitions),
+            Rebalance::Revoke(partitions) => self.revoke(consumer, partitions),
+            Rebalance::Error(error) => {
+                let warning = format!("group {}: rebalancing failed: {error}", self.group);
+                lock(&self.state)
+                    .outbox
+                    .push(ConsumerEvent::Warning(warning));
+            }
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(partitions) = rebalance {
+            if partitions.count() > 0 {
+                // A pause belongs to an assignment; librdkafka keeps it with the partition.
+                let _ = consumer.resume(partitions);
+            }
+        }
+    }
+}
+
+impl Membership {
+    fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
+        let mut assigned = Vec::new();
+        let mut state = lock(&self.state);
+        for element in partitions.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            let (Ok(name), Some(stream)) = (TopicName::new(topic), self.prefix.stream_of(topic))
+            else {
+                continue;
+            };
+            let forwarded = lock(&self.queue)
+                .as_ref()
+                .is_some_and(|queue| queue.forward(consumer, topic, partition));
+            if !forwarded {
+                tracing::error!(topic, partition, "the partition's queue cannot be had");
+            }
+            let source = Arc::new(Source {
+                topic: name,
+                stream,
+                partition,
+            });
+            state.sources.insert(source.clone());
+            assigned.push(source);
+        }
+        if !assigned.is_empty() && !state.closing {
+            state.outbox.push(ConsumerEvent::Assigned(assigned));
+            state.outbox.flush();
+        }
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
+        let deadline = Instant::now() + self.drain;
+        let mut state = lock(&self.state);
+        let gone: Vec<Arc<Source>> = partitions
+            .elements()
+            .iter()
+            .filter_map(|element| state.sources.remove(element.topic(), element.partition()))
+            .collect();
+        if gone.is_empty() || state.closing {
+            return;
+        }
+        state.outbox.forget(&gone);
+        if consumer.assignment_lost() {
+            state.outbox.push(ConsumerEvent::Lost(gone));
+            state.outbox.flush();
+            return;
+        }
+        let (ack, acknowledged) = RevokeAck::new();
+        state.outbox.push(ConsumerEvent::Revoked(gone.clone(), ack));
+        let mut commits = Commits::new();
+        if state.outbox.flush_until(deadline) {
+            commits = wait(acknowledged, deadline).unwrap_or_else(|| {
+                tracing::warn!(
+                    group = self.group,
+                    waited = ?self.drain,
+                    "a revoke was not acknowledged in time; what is in flight comes again"
+                );
+                Commits::new()
+            });
+        }
+        drop(state);
+        // What was asked for before belongs to it; the acknowledgement is the later word.
+        let asked = self.mailbox.take_commits();
+        let (mut last, others): (Commits, Commits) = asked
+            .into_iter()
+            .partition(|(source, _)| gone.iter().any(|g| Arc::ptr_eq(g, source)));
+        if !others.is_empty() {
+            crate::consumer::ConsumerControl::commit(&*self.mailbox, others);
+        }
+        last.extend(
+            commits
+                .into_iter()
+                .filter(|(source, _)| gone.iter().any(|g| Arc::ptr_eq(g, source))),
+        );
+        if last.is_empty() {
+            return;
+        }
+        // The commit's own answer is what counts: a group that went on without us refuses it.
+        if let Err(error) = consumer.commit(&list(&last), CommitMode::Sync) {
+            tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records come again");
+        }
+    }
+}
+
+/// As librdkafka takes it; the later word about a partition wins.
+pub(super) fn list(commits: &Commits) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(commits.len());
+    for (source, next) in commits {
+        let offset = Offset::Offset(next.0);
+        let topic = source.topic.as_str();
+        match list.find_partition(topic, source.partition) {
+            Some(mut element) => drop(element.set_offset(offset)),
+            None => drop(list.add_partition_offset(topic, source.partition, offset)),
+        }
+    }
+    list
+}
+
+/// Blocks this thread for an answer until then; `None` without one. Dropped unanswered, it is an empty answer.
+fn wait(mut answer: oneshot::Receiver<Commits>, deadline: Instant) -> Option<Commits> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(answered) = std::pin::Pin::new(&mut answer).poll(&mut context) {
+            return Some(answered.unwrap_or_default());
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        thread::park_timeout(left);
+    }
+}

@@ -1,0 +1,129 @@
+//! Where a new group begins: written as its offsets before it joins, so that every member and every later start agree.
+//!
+//! Partitions that appear later have no offset and begin at their earliest (decisions.md 7).
+
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
+    error::RDKafkaErrorCode,
+};
+
+use super::Setup;
+use crate::{
+    ClientError,
+    consumer::Start,
+    kafka::errors::{Doing, client_error, code_of},
+};
+
+/// Writes a new group's first offsets, unless it starts at the earliest or has offsets already.
+pub(super) fn settle<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    setup: &Setup,
+    group: &str,
+    found: &HashMap<String, u32>,
+) -> Result<(), ClientError> {
+    if setup.spec.start == Start::Earliest || found.is_empty() {
+        return Ok(());
+    }
+    let timeout = setup.settings.connect_timeout;
+    let action = format!("settling where group {group} starts");
+    let doing = Doing {
+        group: Some(group),
+        ..Doing::cluster(&action)
+    };
+    let committed = consumer
+        .committed_offsets(partitions(found, Offset::Invalid)?, timeout)
+        .map_err(|e| client_error(e, doing))?;
+    if committed
+        .elements()
+        .iter()
+        .any(|element| element.offset() != Offset::Invalid)
+    {
+        return Ok(());
+    }
+    let starts =
+        offsets(consumer, setup.spec.start, found, timeout).map_err(|e| client_error(e, doing))?;
+    if starts.count() == 0 {
+        return Ok(());
+    }
+    match consumer.commit(&starts, CommitMode::Sync) {
+        Ok(()) => Ok(()),
+        // The group has members: whoever came first has settled it.
+        Err(error)
+            if matches!(
+                code_of(&error),
+                Some(
+                    RDKafkaErrorCode::UnknownMemberId
+                        | RDKafkaErrorCode::IllegalGeneration
+                        | RDKafkaErrorCode::RebalanceInProgress
+                )
+            ) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(client_error(error, doing)),
+    }
+}
+
+/// Each partition's offset at that start. One that is empty starts at its end.
+pub(super) fn offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    start: Start,
+    found: &HashMap<String, u32>,
+    timeout: Duration,
+) -> rdkafka::error::KafkaResult<TopicPartitionList> {
+    if found.is_empty() {
+        return Ok(TopicPartitionList::new());
+    }
+    let ends = consumer.offsets_for_times(fill(found, Offset::End)?, timeout)?;
+    let Start::Back(back) = start else {
+        return Ok(ends);
+    };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let since = i64::try_from(now.saturating_sub(back).as_millis()).unwrap_or(0);
+    let mut found = consumer.offsets_for_times(fill(found, Offset::Offset(since))?, timeout)?;
+    let end_of: HashMap<(String, i32), Offset> = ends.to_topic_map();
+    let mut starts = TopicPartitionList::with_capacity(found.count());
+    for element in found.elements() {
+        let key = (element.topic().to_owned(), element.partition());
+        let offset = match element.offset() {
+            Offset::Offset(offset) => Offset::Offset(offset),
+            // Nothing is that young.
+            _ => end_of.get(&key).copied().unwrap_or(Offset::Beginning),
+        };
+        starts.add_partition_offset(&key.0, key.1, offset)?;
+    }
+    found = starts;
+    Ok(found)
+}
+
+fn partitions(
+    found: &HashMap<String, u32>,
+    offset: Offset,
+) -> Result<TopicPartitionList, ClientError> {
+    fill(found, offset).map_err(|e| client_error(e, Doing::cluster("naming partitions")))
+}
+
+fn fill(
+    found: &HashMap<String, u32>,
+    offset: Offset,
+) -> rdkafka::error::KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::new();
+    for (topic, partitions) in found {
+        for partition in 0..*partitions as i32 {
+            if offset == Offset::Invalid {
+                list.add_partition(topic, partition);
+            } else {
+                list.add_partition_offset(topic, partition, offset)?;
+            }
+        }
+    }
+    Ok(list)
+}

@@ -1,0 +1,329 @@
+//! Groups on a real broker: what is assigned, revoked, committed and found.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use kafkaesk_client::{
+    ClientError, Connection,
+    consumer::{Commits, Consumer, ConsumerEvent, Start},
+    testing,
+};
+
+use crate::support::{commits, committed, connect, content, foo_of, next, read_contents, spec};
+
+async fn publish(connection: &Connection, stream: &str, from: usize, to: usize) {
+    let publisher = connection.publisher();
+    let mut deliveries = Vec::new();
+    for n in from..to {
+        deliveries.push(
+            publisher
+                .publish(stream, &content(n.to_string()))
+                .key(format!("key-{}", n % 20))
+                .header("n", n.to_string())
+                .enqueue()
+                .await
+                .unwrap(),
+        );
+    }
+    for delivery in deliveries {
+        delivery.await.unwrap();
+    }
+}
+
+async fn member(connection: &Connection, group: &str, pattern: &str, start: Start) -> Consumer {
+    connection
+        .broker()
+        .consume(spec(Some(group), pattern, start))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_record_arrives_as_it_was_published() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.one", 0, 3).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut consumer = member(&connection, &group, "content.*", Start::Earliest).await;
+    let read = read_contents(&mut consumer, 3).await;
+    let (record, foo) = read.iter().find(|(_, foo)| foo == "1").unwrap();
+    assert_eq!(record.key.as_deref(), Some(&b"key-1"[..]));
+    assert_eq!(record.headers.get_str("n"), Some("1"));
+    assert_eq!(
+        record.value(),
+        br#"{"schema":"Content:1","data":{"foo":"1"}}"#
+    );
+    assert_eq!(record.stream(), "content.one");
+    assert!(record.timestamp.unwrap() > 1_600_000_000_000);
+    assert_eq!(foo, "1");
+    consumer.control().close(commits(&read)).await.unwrap();
+    assert!(matches!(
+        consumer.next().await,
+        None | Some(ConsumerEvent::Assigned(_))
+    ));
+    let topic = format!("{}content.one", kafka.prefix());
+    assert_eq!(committed(&kafka, &group, &topic, 7).await, 3);
+}
+
+#[tokio::test]
+async fn what_was_not_committed_comes_again_and_what_was_does_not() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.again", 0, 40).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut first = member(&connection, &group, "content.again", Start::Earliest).await;
+    let read = read_contents(&mut first, 40).await;
+    drop(first);
+    let mut second = member(&connection, &group, "content.again", Start::Earliest).await;
+    let again = read_contents(&mut second, 40).await;
+    assert_eq!(read.len(), again.len());
+    second.control().commit(commits(&again));
+    second.control().close(Vec::new()).await.unwrap();
+    publish(&connection, "content.again", 40, 45).await;
+    let mut third = member(&connection, &group, "content.again", Start::Earliest).await;
+    let new: BTreeSet<String> = read_contents(&mut third, 5)
+        .await
+        .into_iter()
+        .map(|(_, foo)| foo)
+        .collect();
+    let expected: BTreeSet<String> = (40..45).map(|n| n.to_string()).collect();
+    assert_eq!(new, expected);
+}
+
+#[tokio::test]
+async fn a_topic_created_later_is_found_within_five_seconds() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut consumer = member(&connection, &group, "late.*", Start::Latest).await;
+    let ConsumerEvent::Warning(text) = next(&mut consumer).await else {
+        panic!("no warning that nothing matches")
+    };
+    assert!(text.contains("late.*"), "{text}");
+    publish(&connection, "late.first", 0, 1).await;
+    read_contents(&mut consumer, 1).await;
+    // The group is up now: what counts is how long the next topic takes.
+    let created = Instant::now();
+    publish(&connection, "late.second", 1, 2).await;
+    let read = read_contents(&mut consumer, 1).await;
+    assert_eq!(
+        read[0].1, "1",
+        "latest must not lose the first of a new stream"
+    );
+    let took = created.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    consumer.control().close(Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn latest_starts_at_the_end_and_holds_for_the_group_not_for_one_start() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.l", 0, 20).await;
+    let group = format!("{}g", kafka.prefix());
+    let consumer = member(&connection, &group, "content.l", Start::Latest).await;
+    consumer.control().close(Vec::new()).await.unwrap();
+    // Published while nobody was there, after the group's first start.
+    publish(&connection, "content.l", 20, 25).await;
+    let mut again = member(&connection, &group, "content.l", Start::Latest).await;
+    let read = read_contents(&mut again, 5).await;
+    assert!(
+        read.iter()
+            .all(|(_, foo)| foo.parse::<u32>().unwrap() >= 20)
+    );
+    again.control().close(Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_group_can_start_a_while_back() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.b", 0, 5).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    publish(&connection, "content.b", 5, 10).await;
+    let group = format!("{}g", kafka.prefix());
+    let back = Start::Back(Duration::from_secs(3));
+    let mut consumer = member(&connection, &group, "content.b", back).await;
+    let read = read_contents(&mut consumer, 5).await;
+    assert!(read.iter().all(|(_, foo)| foo.parse::<u32>().unwrap() >= 5));
+    consumer.control().close(Vec::new()).await.unwrap();
+}
+
+/// Handles like a worker: counts each record, keeps what it has done since the last commit, answers a revoke with it.
+async fn handle_until(
+    mut consumer: Consumer,
+    mut stop: tokio::sync::watch::Receiver<bool>,
+) -> (Vec<String>, usize) {
+    let mut handled = Vec::new();
+    let mut stale = 0;
+    let mut ours: BTreeSet<(String, i32)> = BTreeSet::new();
+    let mut done: BTreeMap<(String, i32), (_, _)> = BTreeMap::new();
+    loop {
+        let event = tokio::select! {
+            event = consumer.next() => event,
+            _ = stop.changed() => None,
+        };
+        match event {
+            Some(ConsumerEvent::Assigned(sources)) => {
+                ours.extend(sources.iter().map(|s| (s.topic.to_string(), s.partition)));
+            }
+            Some(ConsumerEvent::Records(records)) => {
+                for record in records {
+                    let key = (record.topic().to_owned(), record.partition());
+                    stale += usize::from(!ours.contains(&key));
+                    handled.push(foo_of(&record));
+                    done.insert(key, (record.source.clone(), record.offset.next()));
+                }
+            }
+            Some(ConsumerEvent::Revoked(sources, ack)) => {
+                let mut commits = Commits::new();
+                for source in sources {
+                    let key = (source.topic.to_string(), source.partition);
+                    ours.remove(&key);
+                    commits.extend(done.remove(&key));
+                }
+                ack.release(commits);
+            }
+            Some(ConsumerEvent::Failed(error)) => panic!("{error}"),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let commits = done.into_values().collect();
+    consumer.control().close(commits).await.unwrap();
+    (handled, stale)
+}
+
+async fn joining_and_leaving(settings: &[(&str, &str)]) {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let group = format!("{}g", kafka.prefix());
+    publish(&connection, "content.flow", 0, 500).await;
+    let mut wanted = spec(Some(&group), "content.flow", Start::Earliest);
+    for (name, value) in settings {
+        wanted
+            .kafka_settings
+            .insert((*name).to_owned(), (*value).to_owned());
+    }
+    let mut members = Vec::new();
+    let start = || async {
+        let consumer = connection.broker().consume(wanted.clone()).await.unwrap();
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        (stop, tokio::spawn(handle_until(consumer, stopped)))
+    };
+    members.push(start().await);
+    publish(&connection, "content.flow", 500, 1000).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    members.push(start().await);
+    for n in 2..12 {
+        publish(&connection, "content.flow", n * 500, (n + 1) * 500).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let (stop, first) = members.remove(0);
+    stop.send(true).unwrap();
+    let (mut handled, stale) = first.await.unwrap();
+    assert_eq!(stale, 0, "records of a partition that was not ours");
+    publish(&connection, "content.flow", 6000, 7000).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let (stop, second) = members.remove(0);
+    stop.send(true).unwrap();
+    let (more, stale) = second.await.unwrap();
+    assert_eq!(stale, 0, "records of a partition that was not ours");
+    assert!(!more.is_empty());
+    handled.extend(more);
+    let distinct: BTreeSet<&String> = handled.iter().collect();
+    assert_eq!(distinct.len(), 7000, "lost some");
+    assert_eq!(
+        handled.len(),
+        7000,
+        "every revoke was drained, so nothing comes twice"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_joining_and_leaving_lose_nothing_and_repeat_nothing() {
+    joining_and_leaving(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eager_members_joining_and_leaving_lose_nothing_and_repeat_nothing() {
+    joining_and_leaving(&[("partition.assignment.strategy", "roundrobin")]).await;
+}
+
+#[tokio::test]
+async fn a_paused_partition_is_silent_until_it_is_resumed_and_loses_nothing() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.pause", 0, 20).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut consumer = member(&connection, &group, "content.pause", Start::Earliest).await;
+    let read = read_contents(&mut consumer, 20).await;
+    let sources: Vec<_> = read.iter().map(|(r, _)| r.source.clone()).collect();
+    consumer.control().pause(&sources);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    publish(&connection, "content.pause", 20, 40).await;
+    let silent = tokio::time::timeout(Duration::from_secs(2), consumer.next()).await;
+    assert!(silent.is_err(), "{silent:?}");
+    consumer.control().resume(&sources);
+    let more = read_contents(&mut consumer, 20).await;
+    let distinct: BTreeSet<String> = more.into_iter().map(|(_, foo)| foo).collect();
+    assert_eq!(distinct, (20..40).map(|n| n.to_string()).collect());
+    consumer.control().close(Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_reader_stops_the_fetching_but_not_the_group() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.slow", 0, 20_000).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut wanted = spec(Some(&group), "content.slow", Start::Earliest);
+    wanted
+        .kafka_settings
+        .insert("session.timeout.ms".into(), "6000".into());
+    wanted
+        .kafka_settings
+        .insert("max.poll.interval.ms".into(), "6000".into());
+    let mut consumer = connection.broker().consume(wanted).await.unwrap();
+    // Longer than both: had the thread stopped polling, the partitions would be lost.
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let mut count = 0;
+    while count < 20_000 {
+        match next(&mut consumer).await {
+            ConsumerEvent::Records(records) => count += records.len(),
+            ConsumerEvent::Assigned(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(count, 20_000);
+    consumer.control().close(Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_group_with_other_assignors_is_an_error_that_names_both_remedies() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.mixed", 0, 1).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut python = spec(Some(&group), "content.mixed", Start::Earliest);
+    python
+        .kafka_settings
+        .insert("partition.assignment.strategy".into(), "roundrobin".into());
+    let mut python = connection.broker().consume(python).await.unwrap();
+    read_contents(&mut python, 1).await;
+    let mut consumer = member(&connection, &group, "content.mixed", Start::Earliest).await;
+    let ConsumerEvent::Failed(error) = next(&mut consumer).await else {
+        panic!("joined")
+    };
+    assert!(
+        matches!(error, ClientError::GroupProtocol { .. }),
+        "{error}"
+    );
+    assert!(
+        consumer.next().await.is_none(),
+        "the stream goes on after its end"
+    );
+    python.control().close(Vec::new()).await.unwrap();
+}
