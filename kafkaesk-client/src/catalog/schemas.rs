@@ -24,14 +24,14 @@ impl Catalog {
             return Ok(found);
         }
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
-        if let Some((when, remedy)) = lock(&self.absent).get(id) {
-            if when.elapsed() < AGAIN {
-                return Err(ClientError::UnknownSchema {
-                    id: id.clone(),
-                    topic,
-                    remedy: remedy.clone(),
-                });
-            }
+        if let Some((when, remedy)) = lock(&self.absent).get(id)
+            && when.elapsed() < AGAIN
+        {
+            return Err(ClientError::UnknownSchema {
+                id: id.clone(),
+                topic,
+                remedy: remedy.clone(),
+            });
         }
         let log = self.log(id.name()).await?;
         self.stored(id, &log, topic)

@@ -154,10 +154,10 @@ impl Drop for Producer {
     /// Waits for what was queued, five seconds at most; whoever cannot wait here calls `flush` before.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        if self.producer.in_flight_count() > 0 {
-            if let Some(thread) = self.thread.take() {
-                let _ = thread.join();
-            }
+        if self.producer.in_flight_count() > 0
+            && let Some(thread) = self.thread.take()
+        {
+            let _ = thread.join();
         }
     }
 }

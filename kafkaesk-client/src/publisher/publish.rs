@@ -87,10 +87,10 @@ impl Publish {
     /// Carries a consumed record's trace on (`traceparent`, `tracestate`), unless this has one already.
     pub fn trace_from(mut self, headers: &Headers) -> Self {
         for name in [TRACEPARENT, TRACESTATE] {
-            if self.request.headers.get(name).is_none() {
-                if let Some(value) = headers.get(name) {
-                    self.request.headers.push(name, Some(value.clone()));
-                }
+            if self.request.headers.get(name).is_none()
+                && let Some(value) = headers.get(name)
+            {
+                self.request.headers.push(name, Some(value.clone()));
             }
         }
         self

@@ -256,7 +256,7 @@ async fn registering_stores_absent_versions_and_takes_present_ones_as_the_law() 
     let schema = EventSchema::of::<Content>().unwrap();
     connection
         .catalog()
-        .register(&[schema.clone()])
+        .register(std::slice::from_ref(&schema))
         .await
         .unwrap();
     assert!(topics(&kafka).contains(&format!("{}content.declared", kafka.prefix())));

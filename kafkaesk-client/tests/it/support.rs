@@ -49,8 +49,8 @@ impl Event for Order {
     }
 }
 
-pub(crate) fn content(foo: impl Into<String>) -> Content {
-    Content { foo: foo.into() }
+pub(crate) fn content(text: impl Into<String>) -> Content {
+    Content { foo: text.into() }
 }
 
 pub(crate) async fn connect(kafka: &TestKafka) -> Connection {
@@ -115,8 +115,8 @@ pub(crate) async fn read_contents(consumer: &mut Consumer, count: usize) -> Vec<
         match next(consumer).await {
             ConsumerEvent::Records(records) => {
                 for record in records {
-                    let foo = foo_of(&record);
-                    read.push((record, foo));
+                    let text = foo_of(&record);
+                    read.push((record, text));
                 }
             }
             ConsumerEvent::Failed(error) => panic!("{error}"),

@@ -86,11 +86,11 @@ impl ConsumerContext for Membership {
     }
 
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(partitions) = rebalance {
-            if partitions.count() > 0 {
-                // A pause belongs to an assignment; librdkafka keeps it with the partition.
-                let _ = consumer.resume(partitions);
-            }
+        if let Rebalance::Assign(partitions) = rebalance
+            && partitions.count() > 0
+        {
+            // A pause belongs to an assignment; librdkafka keeps it with the partition.
+            let _ = consumer.resume(partitions);
         }
     }
 }
