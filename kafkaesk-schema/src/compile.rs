@@ -10,9 +10,14 @@ use crate::{Document, DocumentError, draft, references, represent::Borrowed};
 /// Bound on one compiled regular expression, in bytes.
 const PATTERN_SIZE: usize = 1 << 20;
 
-pub(crate) fn compile(
-    document: &Document,
-) -> Result<jsonschema::Validator<Borrowed>, DocumentError> {
+/// A document compiled.
+pub(crate) struct Compiled {
+    pub(crate) validator: jsonschema::Validator<Borrowed>,
+    /// How many schemas apply to one value, each by way of the one before it, at most.
+    pub(crate) steps: usize,
+}
+
+pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
     let value: Value =
         serde_json::from_slice(document.bytes()).map_err(|error| DocumentError::Invalid {
             pointer: String::new(),
@@ -20,8 +25,8 @@ pub(crate) fn compile(
         })?;
     let draft = draft::of(&value)?;
     against_meta_schema(&value, draft)?;
-    references::check(&value, draft)?;
-    jsonschema::options_for::<Borrowed>()
+    let steps = references::check(&value, draft)?;
+    let validator = jsonschema::options_for::<Borrowed>()
         .with_draft(draft)
         .offline()
         .should_validate_formats(false)
@@ -34,7 +39,8 @@ pub(crate) fn compile(
                 .dfa_size_limit(PATTERN_SIZE),
         )
         .build(&value)
-        .map_err(|error| refused(&error, error.schema_path().as_str()))
+        .map_err(|error| refused(&error, error.schema_path().as_str()))?;
+    Ok(Compiled { validator, steps })
 }
 
 fn against_meta_schema(value: &Value, draft: Draft) -> Result<(), DocumentError> {

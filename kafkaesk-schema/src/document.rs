@@ -66,6 +66,16 @@ pub enum DocumentError {
         /// What stands there.
         reference: String,
     },
+    /// A schema that applies itself to one value without end, or over too many steps.
+    #[error(
+        "{}: {reason}; the schema would never finish with one value", at_pointer(.pointer)
+    )]
+    Endless {
+        /// JSON pointer of a schema on the way.
+        pointer: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// A regular expression that the linear-time engine does not take.
     #[error(
         "{pointer}: the regular expression {pattern:?} is not usable: {message}; matching takes linear time, so look-around and back-references are not supported"

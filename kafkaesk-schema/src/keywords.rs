@@ -59,6 +59,22 @@ impl Holds {
     }
 }
 
+/// Whether the schemas under a keyword apply to the same value as the schema that it stands in.
+pub(crate) fn is_in_place(keyword: &str) -> bool {
+    matches!(
+        keyword,
+        "allOf"
+            | "anyOf"
+            | "dependencies"
+            | "dependentSchemas"
+            | "else"
+            | "if"
+            | "not"
+            | "oneOf"
+            | "then"
+    )
+}
+
 fn keyword(key: &str) -> Holds {
     match key {
         "additionalItems"

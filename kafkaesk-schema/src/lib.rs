@@ -1,7 +1,6 @@
-//! JSON Schema documents for kafkaesk: derive, validate, compare, identify; and the schema log as a pure replay.
+//! JSON Schema documents: derive, validate, compare, identify; and the schema log as a pure replay. Never knows Kafka.
 //!
-//! Useful alone: nothing here knows Kafka.
-
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 extern crate self as kafkaesk_schema;
@@ -19,6 +18,8 @@ mod keywords;
 pub mod log;
 mod references;
 mod represent;
+mod stack;
+mod steps;
 pub mod validate;
 mod violation;
 

@@ -1,95 +1,126 @@
-//! A document's references: a schema in, the first that leads out of it or nowhere out.
+//! A document's schemas and references: the first that leads out of it, or nowhere, is refused.
 //!
 //! jsonschema would find them too, but without the JSON pointer. Fetches nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jsonschema::{Draft, Registry, Uri, uri};
 use serde_json::{Map, Value};
 
-use crate::{DocumentError, draft::of_uri, json::push_segment, keywords::Holds};
+use crate::{DocumentError, draft::of_uri, json::push_segment, keywords::Holds, steps};
 
-/// Refuses unknown dialects in embedded schemas, and references that do not end inside the document.
-pub(crate) fn check(document: &Value, draft: Draft) -> Result<(), DocumentError> {
-    let refused = |pointer: &str, message: String| DocumentError::Invalid {
-        pointer: pointer.to_owned(),
-        message,
-    };
-    let base = root_base(document, draft)?;
-    let mut found = Found::default();
-    found.resources.insert(base.as_str().to_owned());
-    found.walk(document, Holds::Schema, draft, &base, &mut String::new())?;
-    for reference in &found.references {
-        let inside = uri::resolve_against(&reference.base.borrow(), &reference.text).is_ok_and(
-            |mut target| {
-                target.set_fragment(None);
-                found.resources.contains(target.as_str())
-            },
-        );
-        if !inside {
-            return Err(reference.refused());
-        }
+/// Every schema of a document, with where its references lead.
+#[derive(Default)]
+pub(crate) struct Schemas<'d> {
+    pub(crate) all: Vec<Schema<'d>>,
+    /// By the address in the borrowed document, so that two ways to one schema meet.
+    by_address: HashMap<usize, usize>,
+    /// The URIs, without fragments, that the document itself defines.
+    resources: HashSet<String>,
+}
+
+/// One schema object.
+pub(crate) struct Schema<'d> {
+    /// Where it stands, or for one that only a reference reaches, what that reference says.
+    pub(crate) pointer: String,
+    pub(crate) members: &'d Map<String, Value>,
+    /// Until draft 7 a `$ref` replaces the schema that it stands in.
+    pub(crate) replaced: bool,
+    pub(crate) references: Vec<Reference<'d>>,
+    base: Uri<String>,
+}
+
+/// One `$ref`, `$dynamicRef` or `$recursiveRef`.
+pub(crate) struct Reference<'d> {
+    keyword: &'static str,
+    text: &'d str,
+    /// The schema that it leads to; `None` for one that is a boolean.
+    pub(crate) target: Option<usize>,
+}
+
+impl Reference<'_> {
+    /// Whether it always leads to its target, and not perhaps to another by where it was reached from.
+    pub(crate) fn is_static(&self) -> bool {
+        self.keyword == "$ref"
     }
+}
+
+fn address(value: &Value) -> usize {
+    std::ptr::from_ref(value) as usize
+}
+
+/// Refuses unknown dialects in embedded schemas, references that do not end inside the document, and
+/// schemas that would be applied to one value without end.
+pub(crate) fn check(document: &Value, draft: Draft) -> Result<usize, DocumentError> {
+    let base = root_base(document, draft)?;
+    let mut schemas = Schemas::default();
+    schemas.resources.insert(base.as_str().to_owned());
+    schemas.walk(document, Holds::Schema, draft, &base, &mut String::new())?;
+    schemas.all_inside(0)?;
     let registry = Registry::new()
         .draft(draft)
         .add(base.as_str(), draft.create_resource_ref(document))
         .and_then(|builder| builder.prepare())
-        .map_err(|error| refused("", error.to_string()))?;
-    for reference in &found.references {
-        registry
-            .resolver(reference.base.clone())
-            .lookup(&reference.text)
-            .map_err(|_| reference.refused())?;
+        .map_err(|error| invalid("", error.to_string()))?;
+    let mut next = 0;
+    while next < schemas.all.len() {
+        schemas.follow(next, &registry)?;
+        next += 1;
     }
-    Ok(())
+    steps::longest(&schemas)
 }
 
-fn root_base(document: &Value, draft: Draft) -> Result<Uri<String>, DocumentError> {
-    let keyword = draft.id_keyword();
-    let id = match document.as_object() {
-        Some(object) if !is_replaced(object, draft) => object.get(keyword).and_then(Value::as_str),
-        _ => None,
-    };
-    let mut base =
-        uri::from_str(id.unwrap_or_default()).map_err(|error| DocumentError::Invalid {
-            pointer: format!("/{keyword}"),
-            message: error.to_string(),
-        })?;
-    base.set_fragment(None);
-    Ok(base)
-}
-
-/// Until draft 7 a `$ref` replaces the schema that it stands in, its `$id` included.
-fn is_replaced(schema: &Map<String, Value>, draft: Draft) -> bool {
-    draft <= Draft::Draft7 && schema.contains_key("$ref")
-}
-
-struct Reference {
-    pointer: String,
-    base: Uri<String>,
-    text: String,
-}
-
-impl Reference {
-    fn refused(&self) -> DocumentError {
-        DocumentError::Reference {
-            pointer: self.pointer.clone(),
-            reference: self.text.clone(),
+impl<'d> Schemas<'d> {
+    /// Refuses references to other documents, of all schemas from `first` on.
+    fn all_inside(&self, first: usize) -> Result<(), DocumentError> {
+        for schema in &self.all[first..] {
+            for reference in &schema.references {
+                let inside = uri::resolve_against(&schema.base.borrow(), reference.text).is_ok_and(
+                    |mut target| {
+                        target.set_fragment(None);
+                        self.resources.contains(target.as_str())
+                    },
+                );
+                if !inside {
+                    return Err(schema.refused(reference));
+                }
+            }
         }
+        Ok(())
     }
-}
 
-#[derive(Default)]
-struct Found {
-    /// The URIs, without fragments, that the document itself defines.
-    resources: HashSet<String>,
-    references: Vec<Reference>,
-}
+    /// Follows the references of one schema. What they reach where no schema was expected is
+    /// walked too, and stands behind the others.
+    fn follow(&mut self, at: usize, registry: &'d Registry<'_>) -> Result<(), DocumentError> {
+        for number in 0..self.all[at].references.len() {
+            let schema = &self.all[at];
+            let reference = &schema.references[number];
+            let resolved = registry
+                .resolver(schema.base.clone())
+                .lookup(reference.text)
+                .map_err(|_| schema.refused(reference))?;
+            let (contents, resolver, draft) = resolved.into_inner();
+            if contents.is_object() && self.number_of(contents).is_none() {
+                let fragment = reference.text.split_once('#').map_or("", |(_, name)| name);
+                let first = self.all.len();
+                let mut pointer = fragment.to_owned();
+                self.walk(
+                    contents,
+                    Holds::Schema,
+                    draft,
+                    &resolver.base_uri(),
+                    &mut pointer,
+                )?;
+                self.all_inside(first)?;
+            }
+            self.all[at].references[number].target = self.number_of(contents);
+        }
+        Ok(())
+    }
 
-impl Found {
     fn walk(
         &mut self,
-        value: &Value,
+        value: &'d Value,
         holds: Holds,
         draft: Draft,
         base: &Uri<String>,
@@ -107,7 +138,10 @@ impl Found {
             Value::Object(object) => {
                 let mut own = (draft, base.clone());
                 if holds.is_schema() {
-                    own = self.schema(object, draft, base, pointer)?;
+                    if self.by_address.contains_key(&address(value)) {
+                        return Ok(());
+                    }
+                    own = self.schema(value, object, draft, base, pointer)?;
                 }
                 for (key, member) in object {
                     let inside = holds.in_member(key);
@@ -127,39 +161,83 @@ impl Found {
     /// Notes what one schema defines and refers to; its own draft and base URI.
     fn schema(
         &mut self,
-        schema: &Map<String, Value>,
+        value: &'d Value,
+        members: &'d Map<String, Value>,
         draft: Draft,
         base: &Uri<String>,
         pointer: &str,
     ) -> Result<(Draft, Uri<String>), DocumentError> {
-        let draft = match schema.get("$schema") {
+        let draft = match members.get("$schema") {
             Some(dialect) => of_uri(dialect, pointer)?,
             None => draft,
         };
+        let replaced = is_replaced(members, draft);
         let mut base = base.clone();
         let keyword = draft.id_keyword();
-        if let Some(id) = schema.get(keyword).and_then(Value::as_str)
-            && !is_replaced(schema, draft)
+        if let Some(id) = members.get(keyword).and_then(Value::as_str)
+            && !replaced
         {
-            base = uri::resolve_against(&base.borrow(), id).map_err(|error| {
-                DocumentError::Invalid {
-                    pointer: format!("{pointer}/{keyword}"),
-                    message: error.to_string(),
-                }
-            })?;
+            base = uri::resolve_against(&base.borrow(), id)
+                .map_err(|error| invalid(&format!("{pointer}/{keyword}"), error.to_string()))?;
             // Until draft 7 an `$id` may end in `#` or name an anchor; neither is part of a base.
             base.set_fragment(None);
             self.resources.insert(base.as_str().to_owned());
         }
-        for keyword in ["$ref", "$dynamicRef", "$recursiveRef"] {
-            if let Some(text) = schema.get(keyword).and_then(Value::as_str) {
-                self.references.push(Reference {
-                    pointer: format!("{pointer}/{keyword}"),
-                    base: base.clone(),
-                    text: text.to_owned(),
-                });
-            }
-        }
+        let references = ["$ref", "$dynamicRef", "$recursiveRef"]
+            .into_iter()
+            .filter_map(|keyword| {
+                Some(Reference {
+                    keyword,
+                    text: members.get(keyword)?.as_str()?,
+                    target: None,
+                })
+            })
+            .collect();
+        self.by_address.insert(address(value), self.all.len());
+        self.all.push(Schema {
+            pointer: pointer.to_owned(),
+            members,
+            replaced,
+            references,
+            base: base.clone(),
+        });
         Ok((draft, base))
     }
+
+    /// The number of the schema that a value is; `None` for a boolean, and for what is no schema.
+    pub(crate) fn number_of(&self, value: &Value) -> Option<usize> {
+        self.by_address.get(&address(value)).copied()
+    }
+}
+
+impl Schema<'_> {
+    fn refused(&self, reference: &Reference<'_>) -> DocumentError {
+        DocumentError::Reference {
+            pointer: format!("{}/{}", self.pointer, reference.keyword),
+            reference: reference.text.to_owned(),
+        }
+    }
+}
+
+fn invalid(pointer: &str, message: String) -> DocumentError {
+    DocumentError::Invalid {
+        pointer: pointer.to_owned(),
+        message,
+    }
+}
+
+fn root_base(document: &Value, draft: Draft) -> Result<Uri<String>, DocumentError> {
+    let keyword = draft.id_keyword();
+    let id = match document.as_object() {
+        Some(object) if !is_replaced(object, draft) => object.get(keyword).and_then(Value::as_str),
+        _ => None,
+    };
+    let mut base = uri::from_str(id.unwrap_or_default())
+        .map_err(|error| invalid(&format!("/{keyword}"), error.to_string()))?;
+    base.set_fragment(None);
+    Ok(base)
+}
+
+fn is_replaced(schema: &Map<String, Value>, draft: Draft) -> bool {
+    draft <= Draft::Draft7 && schema.contains_key("$ref")
 }

@@ -1,8 +1,11 @@
 //! Validation: a document compiled once; data bytes in, every violation out.
 
 use crate::{
-    Document, DocumentError, InvalidData, Violation, compile::compile, json::parse,
-    represent::Borrowed, violation::MAX_VIOLATIONS,
+    Document, DocumentError, InvalidData, Violation,
+    compile::{Compiled, compile},
+    json::{Node, parse_measured},
+    stack,
+    violation::MAX_VIOLATIONS,
 };
 
 /// How deep data may nest: the envelope around it is the first of the contract's 127 levels.
@@ -10,7 +13,7 @@ pub const MAX_DATA_LEVELS: usize = 126;
 
 /// A compiled schema. Cheap to share (`Arc` it), safe to use from many threads.
 pub struct Validator {
-    compiled: jsonschema::Validator<Borrowed>,
+    compiled: Compiled,
 }
 
 impl std::fmt::Debug for Validator {
@@ -27,7 +30,7 @@ impl Validator {
     /// [`DocumentError`] with the JSON pointer of what is wrong.
     pub fn new(document: &Document) -> Result<Self, DocumentError> {
         Ok(Self {
-            compiled: compile(document)?,
+            compiled: stack::run(usize::MAX, || compile(document))?,
         })
     }
 
@@ -37,15 +40,20 @@ impl Validator {
     /// # Errors
     /// [`InvalidData`] lists the violations, at most [`MAX_VIOLATIONS`].
     pub fn validate(&self, data: &[u8]) -> Result<(), InvalidData> {
-        let node = parse(data, MAX_DATA_LEVELS)?;
-        if self.compiled.is_valid(&node) {
+        let (node, levels) = parse_measured(data, MAX_DATA_LEVELS)?;
+        let steps = (levels + 1) * (self.compiled.steps + 1);
+        stack::run(steps, || self.check(&node))
+    }
+
+    fn check(&self, node: &Node<'_>) -> Result<(), InvalidData> {
+        let validator = &self.compiled.validator;
+        if validator.is_valid(node) {
             return Ok(());
         }
-        let violations: Vec<Violation> = self
-            .compiled
-            .iter_errors(&node)
+        let violations: Vec<Violation> = validator
+            .iter_errors(node)
             .take(MAX_VIOLATIONS)
-            .map(|error| Violation::new(&error, &node))
+            .map(|error| Violation::new(&error, node))
             .collect();
         Err(InvalidData::Violations(violations))
     }

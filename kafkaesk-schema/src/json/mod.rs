@@ -5,12 +5,13 @@
 
 mod number;
 mod parse;
+mod string;
 mod text;
 
 use std::borrow::Cow;
 
 pub(crate) use number::Number;
-pub(crate) use parse::{Malformed, parse};
+pub(crate) use parse::{Malformed, parse, parse_measured};
 pub(crate) use text::{brief, write_string};
 
 /// One JSON value.

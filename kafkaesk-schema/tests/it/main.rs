@@ -7,5 +7,6 @@ mod derive;
 mod github;
 mod log;
 mod properties;
+mod refusals;
 mod validator;
 mod vectors;

@@ -1,0 +1,114 @@
+//! How many schemas apply to one and the same value, one by way of the other: bounded here, since each takes stack.
+//!
+//! Going into the data is bounded by the data's own nesting; going on in place is bounded only by
+//! the schema, and a `$ref` that leads back to itself in place has no end at all.
+
+use crate::{
+    DocumentError,
+    keywords::is_in_place,
+    references::{Schema, Schemas},
+};
+use serde_json::Value;
+
+/// At most so many schemas may apply to one value, each by way of the one before it.
+pub(crate) const MAX_STEPS: usize = 200;
+
+/// The longest way in place, in steps. Refuses a circle, and a way of more than [`MAX_STEPS`].
+pub(crate) fn longest(schemas: &Schemas<'_>) -> Result<usize, DocumentError> {
+    let mut ways = Ways {
+        schemas,
+        states: vec![State::Unknown; schemas.all.len()],
+    };
+    let mut longest = 0;
+    for number in 0..schemas.all.len() {
+        longest = longest.max(ways.from(number, 0)?);
+    }
+    Ok(longest)
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Unknown,
+    /// On the way that is being followed.
+    Open,
+    Known(usize),
+}
+
+struct Ways<'s, 'd> {
+    schemas: &'s Schemas<'d>,
+    states: Vec<State>,
+}
+
+impl Ways<'_, '_> {
+    fn from(&mut self, number: usize, depth: usize) -> Result<usize, DocumentError> {
+        let schema = &self.schemas.all[number];
+        match self.states[number] {
+            State::Known(steps) => return Ok(steps),
+            State::Open => return Err(endless(schema, "it leads back to itself".to_owned())),
+            State::Unknown if depth > MAX_STEPS => return Err(too_long(schema)),
+            State::Unknown => {}
+        }
+        self.states[number] = State::Open;
+        let mut longest = 0;
+        for next in self.next(schema) {
+            longest = longest.max(1 + self.from(next, depth + 1)?);
+        }
+        // Where a reference leads by how it was reached, no circle is certain: see below.
+        for reference in schema.references.iter().filter(|it| !it.is_static()) {
+            if let Some(target) = reference.target
+                && !matches!(self.states[target], State::Open)
+            {
+                longest = longest.max(1 + self.from(target, depth + 1)?);
+            }
+        }
+        if longest > MAX_STEPS {
+            return Err(too_long(schema));
+        }
+        self.states[number] = State::Known(longest);
+        Ok(longest)
+    }
+
+    /// The schemas that certainly apply to the same value next.
+    fn next(&self, schema: &Schema<'_>) -> Vec<usize> {
+        let mut next: Vec<usize> = schema
+            .references
+            .iter()
+            .filter(|reference| reference.is_static())
+            .filter_map(|reference| reference.target)
+            .collect();
+        if schema.replaced {
+            return next;
+        }
+        for (keyword, value) in schema.members {
+            if !is_in_place(keyword) {
+                continue;
+            }
+            let inside: Vec<&Value> = match value {
+                Value::Array(items) => items.iter().collect(),
+                Value::Object(members) if keyword.starts_with("depend") => {
+                    members.values().collect()
+                }
+                schema => vec![schema],
+            };
+            next.extend(
+                inside
+                    .into_iter()
+                    .filter_map(|value| self.schemas.number_of(value)),
+            );
+        }
+        next
+    }
+}
+
+fn too_long(schema: &Schema<'_>) -> DocumentError {
+    let reason =
+        format!("more than {MAX_STEPS} schemas apply to one value, each by the one before");
+    endless(schema, reason)
+}
+
+fn endless(schema: &Schema<'_>, reason: String) -> DocumentError {
+    DocumentError::Endless {
+        pointer: schema.pointer.clone(),
+        reason,
+    }
+}

@@ -1,0 +1,228 @@
+//! What is refused when a document is compiled, each with its JSON pointer; and what nearly looks so.
+
+use kafkaesk_schema::{Document, DocumentError, Validator, validate::MAX_DATA_LEVELS};
+
+use crate::validator::compiled;
+
+fn refused(schema: &str) -> DocumentError {
+    Validator::new(&Document::parse(schema.to_owned()).unwrap()).unwrap_err()
+}
+
+#[test]
+fn references_stay_inside_the_document() {
+    for (schema, pointer) in [
+        (
+            r##"{"properties": {"a": {"$ref": "#/$defs/missing"}}}"##,
+            "/properties/a/$ref",
+        ),
+        (
+            r##"{"allOf": [{}, {"$ref": "#nowhere"}]}"##,
+            "/allOf/1/$ref",
+        ),
+        (
+            r#"{"items": {"$ref": "https://example.com/other.json"}}"#,
+            "/items/$ref",
+        ),
+        (r#"{"items": {"$ref": "other.json"}}"#, "/items/$ref"),
+        (
+            r#"{"$ref": "http://json-schema.org/draft-07/schema#"}"#,
+            "/$ref",
+        ),
+        (
+            r##"{"properties": {"a/b": {"$dynamicRef": "#none"}}}"##,
+            "/properties/a~1b/$dynamicRef",
+        ),
+        (
+            r##"{"$defs": {"a": {"$id": "a.json", "$ref": "#/$defs/b"}, "b": {}}}"##,
+            "/$defs/a/$ref",
+        ),
+    ] {
+        match refused(schema) {
+            DocumentError::Reference { pointer: found, .. } => {
+                assert_eq!(found, pointer, "{schema}")
+            }
+            other => panic!("{schema}: {other}"),
+        }
+    }
+    for schema in [
+        r##"{"$ref": "#/$defs/a", "$defs": {"a": {"$anchor": "x"}, "b": {"$ref": "#x"}}}"##,
+        r##"{"$id": "https://example.com/root.json", "$ref": "item.json", "$defs": {"i": {"$id": "item.json"}}}"##,
+        r##"{"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"$id": "#a"}}, "$ref": "#a"}"##,
+        r##"{"$schema": "http://json-schema.org/draft-04/schema#", "id": "http://example.com/r#", "properties": {"a": {"$ref": "#"}}}"##,
+        r##"{"const": {"$ref": "nowhere.json"}, "properties": {"$ref": {"type": "string"}}}"##,
+        r##"{"properties": {"a": {"$ref": "#/properties/b/items"}, "b": {"items": {}}}}"##,
+    ] {
+        compiled(schema);
+    }
+}
+
+#[test]
+fn a_schema_that_breaks_its_meta_schema_is_refused_with_the_pointer() {
+    for (schema, wanted) in [
+        (
+            r#"{"properties": {"id": {"type": "strin"}}}"#,
+            "/properties/id/type",
+        ),
+        (r#"{"minLength": -1}"#, "/minLength"),
+        (
+            r#"{"$schema": "http://json-schema.org/draft-04/schema#", "required": []}"#,
+            "/required",
+        ),
+        (
+            r#"{"$schema": "http://json-schema.org/draft-07/schema#", "allOf": {}}"#,
+            "/allOf",
+        ),
+    ] {
+        match refused(schema) {
+            DocumentError::Invalid { pointer, .. } => assert_eq!(pointer, wanted, "{schema}"),
+            other => panic!("{schema}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn an_unknown_dialect_is_refused_with_the_pointer() {
+    for (schema, wanted) in [
+        (r#"{"$schema": "https://example.com/mine"}"#, "/$schema"),
+        (
+            r#"{"$schema": "http://json-schema.org/draft-03/schema#"}"#,
+            "/$schema",
+        ),
+        (r#"{"$schema": 7}"#, "/$schema"),
+        (
+            r#"{"$defs": {"a": {"$id": "a", "$schema": "urn:mine"}}}"#,
+            "/$defs/a/$schema",
+        ),
+    ] {
+        match refused(schema) {
+            DocumentError::UnknownDialect { pointer, .. } => {
+                assert_eq!(pointer, wanted, "{schema}")
+            }
+            other => panic!("{schema}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn a_pattern_beyond_linear_time_is_refused_with_the_pointer() {
+    for (schema, wanted) in [
+        (
+            r#"{"properties": {"a": {"pattern": "(?=x)y"}}}"#,
+            "/properties/a/pattern",
+        ),
+        (
+            r#"{"properties": {"a": {"pattern": "(a)\\1"}}}"#,
+            "/properties/a/pattern",
+        ),
+        (
+            r#"{"properties": {"a": {"pattern": "("}}}"#,
+            "/properties/a/pattern",
+        ),
+        (
+            r#"{"patternProperties": {"(?!x)y": {}}}"#,
+            "/patternProperties/(?!x)y",
+        ),
+        (
+            r#"{"pattern": "(((a{1,100}){1,100}){1,100}){1,100}"}"#,
+            "/pattern",
+        ),
+    ] {
+        for dialect in [
+            "",
+            r#""$schema": "http://json-schema.org/draft-07/schema#","#,
+        ] {
+            let schema = schema.replacen('{', &format!("{{{dialect}"), 1);
+            match refused(&schema) {
+                DocumentError::Pattern { pointer, .. } => assert_eq!(pointer, wanted, "{schema}"),
+                other => panic!("{schema}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// `count` schemas in `$defs`, each by `link` on to the next.
+fn chain(count: usize, link: impl Fn(String) -> String) -> String {
+    let mut links: Vec<String> = (0..count)
+        .map(|at| format!(r#""d{at}": {}"#, link(format!("#/$defs/d{}", at + 1))))
+        .collect();
+    links.push(format!(r#""d{count}": {{"type": "string"}}"#));
+    format!(
+        r##"{{"$ref": "#/$defs/d0", "$defs": {{{}}}}}"##,
+        links.join(",")
+    )
+}
+
+#[test]
+fn a_schema_that_never_finishes_with_a_value_is_refused() {
+    for (schema, pointer) in [
+        (r##"{"$ref": "#"}"##.to_owned(), "at the root"),
+        (
+            r##"{"properties": {"a": {"anyOf": [{"type": "null"}, {"$ref": "#/properties/a"}]}}}"##
+                .to_owned(),
+            "/properties/a",
+        ),
+        (
+            chain(300, |next| format!(r#"{{"$ref": "{next}"}}"#)),
+            "/$defs/d",
+        ),
+        (
+            chain(150, |next| {
+                format!(r#"{{"allOf": [{{"$ref": "{next}"}}]}}"#)
+            }),
+            "/$defs/d",
+        ),
+    ] {
+        match refused(&schema) {
+            error @ DocumentError::Endless { .. } => {
+                assert!(error.to_string().starts_with(pointer), "{error}");
+            }
+            other => panic!("{schema}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn the_deepest_data_under_the_longest_chain_overflows_no_stack() {
+    // Each level of the data takes 198 steps; the stack is that of a tokio worker.
+    let mut schema = chain(65, |next| {
+        format!(
+            r#"{{"anyOf": [false, {{"oneOf": [{{"$ref": "{next}"}}, false]}}], "unevaluatedProperties": false}}"#
+        )
+    });
+    schema = schema.replace(
+        r#"{"type": "string"}"#,
+        r##"{"type": ["array", "null"], "items": {"$ref": "#"}}"##,
+    );
+    let nested = |inner: &str| "[".repeat(MAX_DATA_LEVELS) + inner + &"]".repeat(MAX_DATA_LEVELS);
+    let worker = move || {
+        let validator = compiled(&schema);
+        validator.validate(nested("null").as_bytes()).unwrap();
+        assert!(validator.validate(nested("1").as_bytes()).is_err());
+    };
+    std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(worker)
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+#[test]
+fn a_long_chain_through_the_data_compiles() {
+    let schema = chain(3000, |next| format!(r#"{{"items": {{"$ref": "{next}"}}}}"#));
+    let validator = compiled(&schema);
+    validator.validate(b"[[[]]]").unwrap();
+}
+
+#[test]
+fn a_reference_into_an_unusual_place_is_followed_from_there() {
+    compiled(
+        r##"{"$ref": "#/components/a", "components": {"a": {"$ref": "#/components/b"}, "b": true}}"##,
+    );
+    match refused(
+        r##"{"$ref": "#/components/a", "components": {"a": {"items": {"$ref": "#/components/none"}}}}"##,
+    ) {
+        DocumentError::Reference { pointer, .. } => assert_eq!(pointer, "/components/a/items/$ref"),
+        other => panic!("{other}"),
+    }
+}
