@@ -4,6 +4,7 @@
 mod support;
 
 mod catalog;
+mod conformance;
 mod connect;
 mod consume;
 mod dev;

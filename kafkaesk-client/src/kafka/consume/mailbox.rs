@@ -29,7 +29,27 @@ type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
 pub(super) struct Mailbox {
     commits: Mutex<BySource<NextOffset>>,
     pauses: Mutex<BySource<bool>>,
-    close: Mutex<Option<Close>>,
+    door: Mutex<Door>,
+}
+
+/// The way out.
+#[derive(Debug, Default)]
+struct Door {
+    asked: Option<Close>,
+    /// Nobody is there to ask any more.
+    ended: bool,
+}
+
+/// The thread's end of a mailbox; its drop answers every close from then on.
+#[derive(Debug)]
+pub(super) struct Ended(pub(super) Arc<Mailbox>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let mut door = lock(&self.0.door);
+        door.ended = true;
+        door.asked = None;
+    }
 }
 
 /// The wish to end.
@@ -54,7 +74,7 @@ impl Mailbox {
     }
 
     pub(super) fn take_close(&self) -> Option<Close> {
-        lock(&self.close).take()
+        lock(&self.door).asked.take()
     }
 
     fn set_paused(&self, sources: &[Arc<Source>], paused: bool) {
@@ -83,8 +103,11 @@ impl ConsumerControl for Mailbox {
 
     fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
         let (done, answer) = oneshot::channel();
-        let refused = lock(&self.close).replace(Close { commits, done });
-        drop(refused);
+        let mut door = lock(&self.door);
+        if !door.ended {
+            door.asked = Some(Close { commits, done });
+        }
+        drop(door);
         Box::pin(async move {
             match tokio::time::timeout(CLOSE, answer).await {
                 Ok(Ok(result)) => result,

@@ -22,7 +22,7 @@ use kafkaesk_core::{Pattern, TopicPrefix};
 use tokio::sync::mpsc;
 
 pub(super) use self::discovery::Discovery;
-use self::mailbox::Mailbox;
+use self::mailbox::{Ended, Mailbox};
 use super::{
     blocking,
     context::{Shared, lock},
@@ -51,6 +51,8 @@ struct Setup {
     spec: ConsumerSpec,
     discovery: discovery::Watching,
     mailbox: Arc<Mailbox>,
+    /// Tells the mailbox when the thread ends.
+    _ended: Ended,
     /// Given back when the thread ends.
     _instance: Option<Instance>,
 }
@@ -87,6 +89,7 @@ impl Consumers {
             spec,
             discovery,
             mailbox: mailbox.clone(),
+            _ended: Ended(mailbox.clone()),
             _instance: instance,
         };
         blocking("starting a consumer", move || {

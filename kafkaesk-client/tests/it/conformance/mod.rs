@@ -1,0 +1,46 @@
+//! One set of laws for every broker behind the seam: in memory (on a paused clock) and on a real Apache Kafka.
+
+mod fixture;
+mod groups;
+mod readers;
+mod records;
+
+/// Each law becomes two tests, one for each broker.
+macro_rules! laws {
+    ($($module:ident::$law:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test(start_paused = true)]
+            async fn $law() {
+                super::$module::$law(super::fixture::Fixture::memory()).await;
+            })*
+        }
+        mod kafka {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $law() {
+                super::$module::$law(super::fixture::Fixture::kafka().await).await;
+            })*
+        }
+    };
+}
+
+laws! {
+    records::a_topic_is_created_once_and_seen_at_once,
+    records::an_absent_topic_is_refused_and_not_created,
+    records::a_partition_that_is_not_there_is_refused,
+    records::a_name_that_differs_only_in_dots_is_refused,
+    records::what_was_sent_is_what_is_read,
+    records::a_key_lands_where_the_contract_says,
+    records::a_log_reads_back_in_order,
+    records::the_last_value_is_a_partitions_newest,
+    groups::a_group_goes_on_behind_its_commit,
+    groups::what_was_not_committed_comes_again,
+    groups::a_pattern_takes_up_later_topics_and_nothing_of_another_prefix,
+    groups::members_joining_and_leaving_lose_and_repeat_nothing,
+    groups::latest_skips_what_was_there_and_reads_later_topics_whole,
+    groups::latest_means_the_groups_first_start,
+    groups::a_duration_back_starts_there,
+    groups::a_consumer_may_be_closed_twice,
+    groups::a_paused_partition_rests_until_it_is_resumed,
+    readers::a_reader_tells_each_end_once_and_reads_on,
+    readers::a_reader_leaves_nothing_behind,
+}

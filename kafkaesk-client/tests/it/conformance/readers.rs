@@ -1,0 +1,54 @@
+//! Laws of readers without a group.
+
+use std::collections::BTreeMap;
+
+use kafkaesk_client::consumer::Start;
+
+use super::fixture::{Fixture, Seen, value};
+
+pub(super) async fn a_reader_tells_each_end_once_and_reads_on(law: Fixture) {
+    let topic = law.create("a", 3).await;
+    law.fill(&topic, 0, 0..4).await;
+    law.fill(&topic, 1, [10]).await;
+    let mut tap = law.consume(None, "a", Start::Earliest).await;
+    assert_eq!(tap.assigned().await.len(), 3);
+    let mut ends: BTreeMap<i32, usize> = BTreeMap::new();
+    let mut read: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    while ends.len() < 3 {
+        match tap.next().await.unwrap() {
+            Seen::Records(records) => {
+                for record in records {
+                    let partition = record.partition();
+                    assert!(!ends.contains_key(&partition), "a record behind its end");
+                    read.entry(partition).or_default().push(value(&record));
+                }
+            }
+            Seen::End(source) => *ends.entry(source.partition).or_default() += 1,
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    assert_eq!(ends, BTreeMap::from([(0, 1), (1, 1), (2, 1)]));
+    assert_eq!(read, BTreeMap::from([(0, vec![0, 1, 2, 3]), (1, vec![10])]));
+    law.fill(&topic, 2, [20]).await;
+    match tap.next().await.unwrap() {
+        Seen::Records(records) => assert_eq!(value(&records[0]), 20),
+        other => panic!("unexpected {other:?}"),
+    }
+    tap.close().await;
+}
+
+pub(super) async fn a_reader_leaves_nothing_behind(law: Fixture) {
+    let topic = law.create("a", 1).await;
+    law.fill(&topic, 0, 0..2).await;
+    for _ in 0..2 {
+        let mut tap = law.consume(None, "a", Start::Earliest).await;
+        assert_eq!(tap.records(2).await.len(), 2);
+        tap.close().await;
+    }
+    let mut late = law.consume(None, "a", Start::Latest).await;
+    late.assigned().await;
+    assert!(matches!(late.next().await, Some(Seen::End(_))));
+    law.fill(&topic, 0, [2]).await;
+    assert_eq!(value(&late.records(1).await[0]), 2);
+    late.close().await;
+}
