@@ -212,6 +212,33 @@ impl Broker {
         }
     }
 
+    /// Lets it run until this process ends, however it ends: for one broker that all tests of a binary share.
+    ///
+    /// # Errors
+    /// `sh`, which waits for that end, cannot be started; the broker then ends here.
+    pub fn until_exit(self) -> Result<()> {
+        let end = match &self.how {
+            How::Docker { name } => format!("docker rm -f -v {name}"),
+            How::Jars { child, dir } => {
+                format!("kill -9 {}; rm -rf '{}'", child.id(), dir.display())
+            }
+        };
+        let mut waiting = Command::new("sh");
+        waiting
+            .args(["-c", &format!("read _; {end}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        // Out of the terminal's group: Ctrl-C must not end it before its work.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut waiting, 0);
+        let child = waiting.spawn().context("cannot start sh")?;
+        // Its end of the pipe is closed by the end of this process.
+        std::mem::forget(child);
+        self.leave_running();
+        Ok(())
+    }
+
     /// Runs a class of Kafka's own command line tools beside the broker; returns what it prints.
     ///
     /// # Errors

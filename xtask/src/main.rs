@@ -4,6 +4,8 @@
 
 mod bench;
 mod cargo;
+mod entry;
+mod examples;
 mod local;
 mod steps;
 mod test;

@@ -9,7 +9,10 @@ use anyhow::{Result, bail};
 #[derive(Debug, Default)]
 pub(crate) struct Steps {
     done: Vec<Step>,
+    /// What comes after a failed step is not begun.
     stop_at_failure: bool,
+    /// Only these, if any are named.
+    only: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -20,17 +23,21 @@ struct Step {
 }
 
 impl Steps {
-    /// `stop_at_failure`: what comes after a failed step is not begun.
-    pub(crate) fn new(stop_at_failure: bool) -> Self {
+    /// Nothing done yet.
+    pub(crate) fn new(stop_at_failure: bool, only: &[String]) -> Self {
         Self {
             done: Vec::new(),
             stop_at_failure,
+            only: only.to_vec(),
         }
     }
 
     /// Runs one.
     pub(crate) fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) {
         if self.stop_at_failure && self.failed() > 0 {
+            return;
+        }
+        if !self.only.is_empty() && !self.only.iter().any(|only| only == name) {
             return;
         }
         println!("\n== {name}");

@@ -1,20 +1,13 @@
 //! `cargo xtask test`: every check and every test, fast first, on one Kafka that it finds or starts. No step that needs
 //! Kafka passes without one.
 
-use std::{
-    process::{self, Command},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
-use xtask::{
-    command::run as run_command,
-    kafka::{Kafka, docker},
-    machine, paths,
-};
+use xtask::{command::run as run_command, kafka::Kafka, machine, paths};
 
-use crate::{cargo::cargo, steps::Steps, tidy};
+use crate::{cargo::cargo, entry, examples, steps::Steps, tidy};
 
 /// How many tests of one binary run at once: more would only queue behind one broker on a small machine.
 const TEST_THREADS: &str = "4";
@@ -27,11 +20,14 @@ pub(crate) struct TestArgs {
     /// Stop at the first step that fails
     #[arg(long)]
     fail_fast: bool,
+    /// Only this step, by the name that a run prints; may be repeated
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
 }
 
 pub(crate) fn run(args: &TestArgs) -> Result<()> {
     machine::build_tools()?;
-    let mut steps = Steps::new(args.fail_fast);
+    let mut steps = Steps::new(args.fail_fast, &args.only);
     if args.quick {
         checks(&mut steps);
         steps.step("tests without Kafka", || {
@@ -51,8 +47,9 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     println!("Kafka: {}", kafka.describe());
     checks(&mut steps);
     steps.step("contract", contract);
-    let run = Run::new(&kafka);
-    steps.step("tests", || run.tests());
+    steps.step("tests", || tests(&kafka));
+    steps.step("examples", || examples::run(&kafka));
+    steps.step("entry crates", entry::check);
     steps.finish()
 }
 
@@ -90,39 +87,12 @@ fn contract() -> Result<()> {
     run_command(Command::new("python3").arg(check))
 }
 
-/// What the tests of one run share.
-struct Run<'a> {
-    kafka: &'a Kafka,
-    /// On each container that a test starts, so that this run can remove its own.
-    name: String,
-}
-
-impl<'a> Run<'a> {
-    fn new(kafka: &'a Kafka) -> Self {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Self {
-            kafka,
-            name: format!("{}-{}", process::id(), now.as_secs()),
-        }
+/// Unit, doc, compile-fail and integration tests of every crate: one command, so that one build serves all.
+fn tests(kafka: &Kafka) -> Result<()> {
+    let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    test.env("RUST_TEST_THREADS", TEST_THREADS);
+    if let Some(servers) = kafka.servers() {
+        test.env("KAFKAESK_TEST_SERVERS", servers);
     }
-
-    fn tests(&self) -> Result<()> {
-        let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
-        test.env("RUST_TEST_THREADS", TEST_THREADS)
-            .env(docker::RUN_VARIABLE, &self.name);
-        if let Some(servers) = self.kafka.servers() {
-            test.env("KAFKAESK_TEST_SERVERS", servers);
-        }
-        run_command(&mut test)
-    }
-}
-
-impl Drop for Run<'_> {
-    fn drop(&mut self) {
-        if matches!(self.kafka, Kafka::Docker) {
-            docker::remove_run(&self.name);
-        }
-    }
+    run_command(&mut test)
 }

@@ -33,7 +33,7 @@ pub(super) struct Pending {
 /// A producer's context.
 #[derive(Debug)]
 pub(super) struct Deliveries {
-    context: Context,
+    pub(super) context: Context,
     /// Room in the queue, in units; released here and nowhere else.
     pub(super) room: Arc<Semaphore>,
 }
@@ -98,6 +98,10 @@ impl ProducerContext for Deliveries {
     }
 }
 
+fn denied_producer_id(reason: &str) -> bool {
+    reason.contains("PID") && reason.contains("authorization failed")
+}
+
 /// Why a record was not written, and whether that is certain.
 pub(super) fn failure(
     error: &KafkaError,
@@ -135,6 +139,17 @@ pub(super) fn failure(
             Some(reason) => format!("`delivery-timeout` is over; last error: {reason}"),
             None => "`delivery-timeout` is over".to_owned(),
         },
+        // Whoever may write to no topic gets no producer id either: a fatal error, which purges the queue.
+        RDKafkaErrorCode::Fatal
+        | RDKafkaErrorCode::PurgeQueue
+        | RDKafkaErrorCode::PurgeInflight
+            if reason.as_deref().is_some_and(denied_producer_id) =>
+        {
+            return code_error(
+                RDKafkaErrorCode::TopicAuthorizationFailed,
+                Doing::topic("publishing", "Write", topic.as_str()),
+            );
+        }
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {
             "the publisher was closed before the brokers answered".to_owned()
         }

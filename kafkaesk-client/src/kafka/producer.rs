@@ -128,7 +128,7 @@ impl Producer {
             record.value.len(),
             record.partition.unwrap_or(-1),
             false,
-            None,
+            self.producer.context().context.0.reason(),
         )
     }
 

@@ -1,0 +1,113 @@
+//! The least privilege table of the contract: what each operation needs is enough, and what is missing is named with the
+//! resource and the operation.
+
+use kafkaesk_client::{ClientError, Connection, Publisher, Settings};
+use kafkaesk_schema::Document;
+
+use crate::service::{Order, STREAM, consume_until, prepared};
+
+async fn publisher(settings: &Settings) -> Publisher {
+    Connection::open(settings)
+        .await
+        .expect("logs in")
+        .publisher()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_to_a_bound_stream_needs_no_create() {
+    let broker = prepared().await;
+    let publisher = publisher(&broker.user("publisher")).await;
+    publisher
+        .publish(STREAM, &Order { id: 1 })
+        .await
+        .expect("Write on the stream and Read on the logs are enough");
+    let error = publisher
+        .publish("orders.new", &Order { id: 2 })
+        .await
+        .expect_err("it has no Create");
+    let ClientError::Unauthorized { resource, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(
+        resource.contains("sec.orders.new") || resource == "cluster",
+        "{error}"
+    );
+    assert!(error.to_string().contains("Create"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_does_not_validate_reads_neither_log() {
+    let broker = prepared().await;
+    publisher(&broker.administrator())
+        .await
+        .publish(STREAM, &Order { id: 3 })
+        .await
+        .expect("published");
+    // Its rights (rights.rs) name the stream and the group alone.
+    consume_until(broker.user("consumer"), "billing", 3)
+        .await
+        .expect("Read on the stream and the group are enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_write_names_the_topic_and_the_operation() {
+    let broker = prepared().await;
+    let error = publisher(&broker.user("onlooker"))
+        .await
+        .publish(STREAM, &Order { id: 4 })
+        .await
+        .expect_err("it has no Write");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("not allowed: Write on topic sec.orders.placed;"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_group_right_names_the_group() {
+    let broker = prepared().await;
+    let error = consume_until(broker.user("onlooker"), "not-mine", 0)
+        .await
+        .expect_err("it has no right on the group");
+    let text = error.to_string();
+    assert!(
+        text.contains("not allowed: Read on group not-mine;"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_right_the_first_missing_one_is_named() {
+    let broker = prepared().await;
+    let error = publisher(&broker.user("nobody"))
+        .await
+        .publish(STREAM, &Order { id: 5 })
+        .await
+        .expect_err("it has no right at all");
+    assert!(
+        matches!(&error, ClientError::Unauthorized { resource, .. } if resource.contains("sec.")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_goes_on_where_describe_configs_is_denied() {
+    let broker = prepared().await;
+    let connection = Connection::open(&broker.user("pusher"))
+        .await
+        .expect("logs in");
+    let id = "Pushed:1".parse().expect("an id");
+    let document = Document::parse(r#"{"type":"object"}"#).expect("a schema");
+    connection
+        .catalog()
+        .push(&id, &document)
+        .await
+        .expect("Create, Write and Read on the log are enough");
+    // Once more: what is there is read, its settings are not.
+    connection
+        .catalog()
+        .push(&id, &document)
+        .await
+        .expect("the same document is a no-op");
+}

@@ -1,0 +1,56 @@
+//! Who may do what: the least that each operation needs, as contract/README.md lists it. Nobody here has more.
+
+/// One grant.
+pub(crate) struct Right {
+    pub(crate) user: &'static str,
+    /// Kafka's names of the operations.
+    pub(crate) operations: &'static [&'static str],
+    /// `--topic` or `--group`.
+    pub(crate) kind: &'static str,
+    pub(crate) resources: &'static [&'static str],
+}
+
+/// Everyone who has a password. Nobody is one of them, and has no right at all.
+pub(crate) const USERS: &[&str] = &["publisher", "consumer", "pusher", "onlooker", "nobody"];
+
+const STREAM: &[&str] = &["sec.orders.placed"];
+const LOGS: &[&str] = &["sec.__schema__Order", "sec.__streams__"];
+
+pub(crate) const RIGHTS: &[Right] = &[
+    // Publishes to a stream that exists and is bound: no Create, no DescribeConfigs.
+    topics("publisher", &["Write", "Describe"], STREAM),
+    topics("publisher", &["Read", "Describe"], LOGS),
+    // Consumes without validation: neither log.
+    topics("consumer", &["Read", "Describe"], STREAM),
+    Right {
+        user: "consumer",
+        operations: &["Read"],
+        kind: "--group",
+        resources: &["billing"],
+    },
+    // Pushes a schema: no DescribeConfigs.
+    topics(
+        "pusher",
+        &["Create", "Read", "Write", "Describe"],
+        &["sec.__schema__Pushed"],
+    ),
+    // Sees and reads, but may not write to the stream, and has no group.
+    topics("onlooker", &["Read", "Describe"], STREAM),
+    topics("onlooker", &["Read", "Describe"], LOGS),
+    // The subject of the token endpoint's tokens.
+    topics("service", &["Write", "Describe"], STREAM),
+    topics("service", &["Read", "Describe"], LOGS),
+];
+
+const fn topics(
+    user: &'static str,
+    operations: &'static [&'static str],
+    resources: &'static [&'static str],
+) -> Right {
+    Right {
+        user,
+        operations,
+        kind: "--topic",
+        resources,
+    }
+}

@@ -1,0 +1,233 @@
+//! Every example, run as its reader would run it, against the Kafka of this run. Ends each process that it starts.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use xtask::{
+    broker::{Broker, BrokerSpec, free_port},
+    command,
+    kafka::Kafka,
+    paths,
+};
+
+use crate::cargo::cargo;
+
+/// How long an example may take to say what it should.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Programs over the stream `content.edited.Resource` that `publisher` fills, and what each prints of it.
+const FOLLOWERS: [(&str, &str); 4] = [
+    ("first", "bar"),
+    ("versions", "bar by nobody"),
+    ("raw_json", "bar"),
+    ("state", "1"),
+];
+
+/// Builds and runs them.
+///
+/// # Errors
+/// One does not do what it shows.
+pub(crate) fn run(kafka: &Kafka) -> Result<()> {
+    // With the tests' targets, so that it is their build and not another one.
+    command::run(&mut cargo(&[
+        "build",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+    ]))?;
+    let (servers, _broker) = match kafka.servers() {
+        Some(servers) => (servers.to_owned(), None),
+        None => {
+            let port = free_port()?;
+            let spec = BrokerSpec::plain(&format!("kafkaesk-examples-{port}"), port)?;
+            (format!("127.0.0.1:{port}"), Some(Broker::start(&spec)?))
+        }
+    };
+    let examples = Examples {
+        servers,
+        prefix: format!("examples-{}-{}.", std::process::id(), free_port()?),
+    };
+    examples.rust()?;
+    examples.polyglot()?;
+    examples.dev()
+}
+
+struct Examples {
+    servers: String,
+    prefix: String,
+}
+
+impl Examples {
+    fn rust(&self) -> Result<()> {
+        println!("publisher");
+        let receipt = command::output(&mut self.program("publisher"))?;
+        if !receipt.contains("content.edited.Resource[") {
+            bail!("publisher printed no receipt: {receipt}");
+        }
+        for (name, says) in FOLLOWERS {
+            println!("{name}");
+            let mut worker = Running::start(self.program(name).arg("worker"))?;
+            worker.wait_for(says)?;
+            worker.end()?;
+        }
+        println!("worker");
+        let mut worker = Running::start(&mut self.program("worker"))?;
+        let mut publish = self.cli(&["publish", "orders.placed", "--schema", "Order:1"]);
+        publish.args(["--data", r#"{"id":7}"#]);
+        // The worker registers Order; until then the publish is refused, which is what it should be.
+        retry(|| command::output(&mut publish).map(drop))?;
+        worker.wait_for("bill 7, attempt 1")?;
+        worker.end_with("INT")
+    }
+
+    fn polyglot(&self) -> Result<()> {
+        println!("polyglot");
+        let folder = paths::root().join("examples/polyglot");
+        let mut handler = Running::start(
+            Command::new("python3")
+                .arg(folder.join("handlers/billing.py"))
+                .env("PYTHONUNBUFFERED", "1"),
+        )?;
+        command::output(self.cli(&["schema", "push"]).current_dir(&folder))?;
+        let mut publish = self.cli(&["publish", "orders.placed", "--schema", "Order:1"]);
+        command::output(publish.args(["--data", r#"{"id":9}"#]).current_dir(&folder))?;
+        let mut worker = Running::start(self.cli(&["worker"]).current_dir(&folder))?;
+        handler.wait_for("bill 9")?;
+        worker.wait_for("audit orders.placed 9")?;
+        worker.end()
+    }
+
+    fn dev(&self) -> Result<()> {
+        println!("orders, by dev");
+        let address = format!("127.0.0.1:{}", free_port()?);
+        let folder = paths::root().join("examples/orders");
+        let mut dev = Running::start(
+            Command::new(binary("kafkaesk-cli"))
+                .args(["dev", "--kafka-servers", &address])
+                .arg(&folder),
+        )?;
+        dev.wait_for("dev broker ready")?;
+        let mut publish = Command::new(binary("kafkaesk-cli"));
+        publish
+            .args(["publish", "orders.placed", "--schema", "Order:1"])
+            .args(["--kafka-servers", &address, "--data", r#"{"id":11}"#]);
+        retry(|| command::output(&mut publish).map(drop))?;
+        dev.wait_for(r#""data":{"id":11}"#)?;
+        dev.end()
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(binary(name));
+        command
+            .env("KAFKAESK_KAFKA_SERVERS", &self.servers)
+            .env("KAFKAESK_TOPIC_PREFIX", &self.prefix)
+            .env("KAFKAESK_GROUP_PREFIX", &self.prefix);
+        command
+    }
+
+    fn cli(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program("kafkaesk-cli");
+        command.args(arguments);
+        command
+    }
+}
+
+fn binary(name: &str) -> PathBuf {
+    paths::target().join("debug").join(name)
+}
+
+/// Tries until it works or [`LIMIT`] is over.
+fn retry(mut work: impl FnMut() -> Result<()>) -> Result<()> {
+    let end = Instant::now() + LIMIT;
+    loop {
+        match work() {
+            Err(_) if Instant::now() < end => thread::sleep(Duration::from_millis(500)),
+            verdict => return verdict,
+        }
+    }
+}
+
+/// A process whose lines are watched. Killed when dropped.
+struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    seen: String,
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let (sender, lines) = channel();
+        forward(child.stdout.take(), sender.clone());
+        forward(child.stderr.take(), sender);
+        Ok(Self {
+            child,
+            lines,
+            seen: String::new(),
+        })
+    }
+
+    /// Until a line holds this text, on either output.
+    fn wait_for(&mut self, text: &str) -> Result<()> {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                bail!("it did not say {text:?}; it said:\n{}", self.seen);
+            };
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+            if line.contains(text) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks it to end, which it must do cleanly.
+    fn end(&mut self) -> Result<()> {
+        self.end_with("TERM")
+    }
+
+    fn end_with(&mut self, signal: &str) -> Result<()> {
+        let id = self.child.id().to_string();
+        command::output(Command::new("kill").args([format!("-{signal}"), id]))?;
+        let end = Instant::now() + LIMIT;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("it ended with {status}; it said:\n{}", self.seen),
+                None if Instant::now() > end => bail!("it did not end when asked to"),
+                None => thread::sleep(Duration::from_millis(50)),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn forward(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
+    let Some(from) = from else { return };
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if to.send(line).is_err() {
+                break;
+            }
+        }
+    });
+}
