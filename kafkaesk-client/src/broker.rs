@@ -125,6 +125,9 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>>;
 
+    /// A record will soon be sent: what takes long before the first one may begin now. Never waits.
+    fn prepare(&self) {}
+
     /// Queues a record without waiting. The answer resolves when the brokers have it.
     ///
     /// # Errors

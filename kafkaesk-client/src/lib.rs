@@ -11,8 +11,6 @@ pub mod consumer;
 #[cfg(feature = "dev-broker")]
 pub mod dev;
 pub mod error;
-#[cfg(feature = "dev-broker")]
-mod ffi;
 mod kafka;
 pub mod memory;
 pub mod publisher;

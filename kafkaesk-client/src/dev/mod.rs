@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use rdkafka::{ClientConfig, producer::BaseProducer, producer::Producer as _};
 
 use self::forward::Forwarder;
-use crate::{ClientError, ffi};
+use crate::{ClientError, kafka::set_mock_rebalance_delay};
 
 /// How long a group's first join waits for further members: long enough for those of one process.
 const FIRST_JOIN_MILLISECONDS: i32 = 50;
@@ -41,7 +41,7 @@ impl DevBroker {
             .set("client.id", "kafkaesk-dev-broker")
             .create()
             .map_err(failed)?;
-        if !ffi::set_mock_rebalance_delay(owner.client(), FIRST_JOIN_MILLISECONDS) {
+        if !set_mock_rebalance_delay(owner.client(), FIRST_JOIN_MILLISECONDS) {
             return Err(failed("librdkafka made no mock cluster".to_owned()));
         }
         let bootstrap = owner

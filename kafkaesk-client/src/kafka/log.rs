@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kafkaesk_core::TopicName;
 use kafkaesk_schema::LogRecord;
 use rdkafka::{
-    consumer::BaseConsumer,
+    consumer::{BaseConsumer, Consumer as _},
     error::RDKafkaErrorCode,
     producer::{BaseProducer, BaseRecord},
 };
@@ -83,6 +83,10 @@ fn read_from(
     config.set("fetch.wait.max.ms", "10");
     let consumer: BaseConsumer<Context> = config
         .create_with_context(Context(shared.clone()))
+        .map_err(|e| client_error(e, doing))?;
+    // A partition whose leader is not known yet waits 500 ms before librdkafka asks again.
+    consumer
+        .fetch_metadata(Some(topic.as_str()), settings.connect_timeout)
         .map_err(|e| client_error(e, doing))?;
     let queue = Queue::new(&consumer).ok_or_else(|| other(&action, "no queue".into()))?;
     let reading = Reading::start(&consumer, &queue, topic.as_str(), partition, offset)

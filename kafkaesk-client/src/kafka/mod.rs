@@ -15,6 +15,9 @@ mod native;
 mod oauth;
 mod producer;
 
+#[cfg(feature = "dev-broker")]
+pub(crate) use native::set_mock_rebalance_delay;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
@@ -187,6 +190,11 @@ impl Broker for KafkaBroker {
             })
             .await
         })
+    }
+
+    fn prepare(&self) {
+        // An idempotent producer asks for its id 500 ms after it found no broker yet. An error comes again with the send.
+        let _ = self.producer();
     }
 
     fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {

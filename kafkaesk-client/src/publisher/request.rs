@@ -174,6 +174,7 @@ impl Request {
             return Err(ClientError::Closed);
         };
         let connection = self.connection.clone();
+        connection.broker().prepare();
         let catalog = connection.catalog();
         let stored = catalog.stored_of(&entry).await?;
         let stream = match &self.target {

@@ -1,17 +1,25 @@
 //! The dev broker as other processes see it: plain clients at a fixed address.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use kafkaesk_client::dev::DevBroker;
+use kafkaesk_client::{
+    Settings,
+    consumer::{ConsumerEvent, ConsumerSpec, Start},
+    core::Pattern,
+    dev::DevBroker,
+};
 use rdkafka::{
     ClientConfig, Message,
     consumer::{BaseConsumer, CommitMode, Consumer},
     producer::{BaseProducer, BaseRecord, Producer},
 };
+
+use crate::support::{content, open};
 
 /// Tells the child process of [`other_process_publishes`] where to publish.
 const ADDRESS: &str = "KAFKAESK_TEST_DEV_ADDRESS";
@@ -144,4 +152,48 @@ fn a_taken_address_says_by_what_and_offers_another() {
         error.contains("another program is there already"),
         "{error}"
     );
+}
+
+async fn next_value(consumer: &mut kafkaesk_client::consumer::Consumer) -> String {
+    loop {
+        match consumer.next().await {
+            Some(ConsumerEvent::Records(records)) => {
+                return String::from_utf8(records[0].value().to_vec()).unwrap();
+            }
+            Some(ConsumerEvent::Failed(error)) => panic!("{error}"),
+            Some(_) => {}
+            None => panic!("the stream ended"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waiting_group_sees_the_first_event_of_a_new_stream_soon() {
+    let broker = DevBroker::start("127.0.0.1:0").unwrap();
+    let settings = Settings::new(&broker.address().to_string());
+    let worker = open(&settings).await;
+    let mut consumer = worker
+        .broker()
+        .consume(ConsumerSpec {
+            group: Some("g".into()),
+            pattern: Pattern::new("content.*").unwrap(),
+            start: Start::Earliest,
+            drain: Duration::from_secs(1),
+            kafka_settings: BTreeMap::new(),
+        })
+        .await
+        .unwrap();
+
+    // Schema, binding, topic and record, all by a process that comes anew.
+    for stream in ["content.a", "content.b"] {
+        let started = Instant::now();
+        let publisher = open(&settings).await.publisher();
+        publisher.publish(stream, &content("bar")).await.unwrap();
+        assert!(next_value(&mut consumer).await.contains("bar"));
+        assert!(started.elapsed() < Duration::from_secs(3));
+    }
+    let catalog = worker.catalog();
+    assert_eq!(catalog.schema_names().await.unwrap().len(), 1);
+    assert_eq!(catalog.bindings().await.unwrap().streams.len(), 2);
+    consumer.control().close(Vec::new()).await.unwrap();
 }

@@ -16,6 +16,7 @@ mod start;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use kafkaesk_core::{Pattern, TopicPrefix};
@@ -34,6 +35,14 @@ use crate::{
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
     settings::{KafkaSettings, Role, group_instance_id},
 };
+
+/// How often patterns look for new topics on the dev broker, at least.
+const DEV_DISCOVERY: Duration = Duration::from_millis(200);
+/// What consumers have on the dev broker, where the settings do not say otherwise.
+const DEV_CONSUMER: [(&str, &str); 2] = [
+    ("session.timeout.ms", "1300"),
+    ("heartbeat.interval.ms", "100"),
+];
 
 /// What all consumers of a connection share.
 #[derive(Debug, Default)]
@@ -75,6 +84,10 @@ impl Consumers {
             .kafka_settings
             .check()
             .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+        let asking = lookup.clone();
+        if blocking("asking for metadata", move || Ok(asking.is_dev())).await? {
+            be_quick(&mut settings);
+        }
         let instance = self.instance(&mut settings, &spec);
         let discovery = self
             .discovery
@@ -122,6 +135,18 @@ impl Consumers {
             group: group.clone(),
             number,
         })
+    }
+}
+
+/// On the dev broker somebody watches, and the mock cluster holds a group's rejoin up for the session's timeout less
+/// one second.
+fn be_quick(settings: &mut Settings) {
+    settings.discovery_interval = settings.discovery_interval.min(DEV_DISCOVERY);
+    for (name, value) in DEV_CONSUMER {
+        if settings.kafka_settings.get(Role::Consumer, name).is_none() {
+            let consumer = &mut settings.kafka_settings.consumer;
+            consumer.insert(name.into(), value.into());
+        }
     }
 }
 
