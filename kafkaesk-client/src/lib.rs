@@ -1,6 +1,8 @@
 //! Publish and read Apache Kafka under the kafkaesk contract.
 //!
 //! The one crate that names rdkafka, and nothing of it in its public types.
+#![cfg_attr(feature = "macros", doc = "")]
+#![cfg_attr(feature = "macros", doc = include_str!("../README.md"))]
 
 extern crate self as kafkaesk_client;
 
@@ -22,5 +24,5 @@ pub use connection::Connection;
 pub use error::ClientError;
 pub use kafkaesk_core as core;
 pub use kafkaesk_schema as schema;
-pub use publisher::{Delivery, Publisher, Receipt};
+pub use publisher::{Delivery, Publish, Publisher, Receipt};
 pub use settings::Settings;

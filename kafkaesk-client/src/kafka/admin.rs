@@ -31,7 +31,7 @@ pub(super) async fn create_topic(
     shared: &Arc<Shared>,
     spec: &TopicSpec,
 ) -> Result<bool, ClientError> {
-    let admin = client(settings, shared)?;
+    let admin = client(settings, shared).await?;
     let mut topic = NewTopic::new(
         spec.topic.as_str(),
         i32::try_from(spec.partitions).unwrap_or(i32::MAX),
@@ -102,7 +102,7 @@ pub(super) async fn topic_config(
     shared: &Arc<Shared>,
     topic: &TopicName,
 ) -> Result<Option<BTreeMap<String, String>>, ClientError> {
-    let admin = client(settings, shared)?;
+    let admin = client(settings, shared).await?;
     let asked = [ResourceSpecifier::Topic(topic.as_str())];
     let answers = match admin.describe_configs(&asked, &options(settings)).await {
         Ok(answers) => answers,
@@ -133,14 +133,24 @@ fn options(settings: &Settings) -> AdminOptions {
         .operation_timeout(Some(settings.connect_timeout))
 }
 
-fn client(settings: &Settings, shared: &Arc<Shared>) -> Result<AdminClient<Context>, ClientError> {
+async fn client(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+) -> Result<AdminClient<Context>, ClientError> {
     let admin: AdminClient<Context> = client_config(settings, Role::Admin)
         .create_with_context(Context(shared.clone()))
         .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
-    if let Some(tokens) = &shared.tokens {
-        // Nobody polls this handle's events, so it cannot ask for a token itself.
-        tokens
-            .fetch()
+    if shared.tokens.is_none() {
+        return Ok(admin);
+    }
+    // Nobody polls this handle's events, so it cannot ask for a token itself.
+    let tokens = shared.clone();
+    let token = super::blocking("fetching a token", move || {
+        Ok(tokens.tokens.as_ref().map(super::oauth::TokenSource::fetch))
+    })
+    .await?;
+    if let Some(token) = token {
+        token
             .and_then(|token| super::native::set_token(admin.inner(), &token))
             .map_err(|reason| ClientError::Authentication {
                 servers: settings.kafka_servers.join(","),

@@ -52,6 +52,12 @@ impl Shared {
         lock(&self.refused).clone()
     }
 
+    /// A broker answered: what was said before is history.
+    pub(super) fn answered(&self) {
+        *lock(&self.reason) = None;
+        *lock(&self.refused) = None;
+    }
+
     fn note(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
         match code {
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {

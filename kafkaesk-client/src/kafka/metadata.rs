@@ -146,7 +146,10 @@ impl Lookup {
                 .consumer
                 .fetch_metadata(topic, left.min(SLICE).max(Duration::from_millis(10)))
             {
-                Ok(metadata) => return Ok(metadata),
+                Ok(metadata) => {
+                    self.shared.answered();
+                    return Ok(metadata);
+                }
                 Err(error) => {
                     if let Some(reason) = self.shared.refused() {
                         return Err(ClientError::Authentication {
