@@ -21,12 +21,13 @@ use crate::cargo::cargo;
 
 /// How long an example may take to say what it should.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Programs over the stream `content.edited.Resource` that `publisher` fills, and what each prints of it.
-const FOLLOWERS: [(&str, &str); 4] = [
-    ("first", "bar"),
-    ("versions", "bar by nobody"),
-    ("raw_json", "bar"),
-    ("state", "1"),
+/// What each prints of the content that `publisher` publishes.
+const OF_CONTENT: [(&str, &str); 2] = [("first", "bar"), ("versions", "bar by nobody")];
+/// What each prints of the order that is published for `worker`.
+const OF_ORDERS: [(&str, &str); 3] = [
+    ("raw_json", r#"Order:1 {"id":7}"#),
+    ("raw_json", " bytes"),
+    ("state", "1 so far"),
 ];
 
 /// Builds and runs them.
@@ -54,7 +55,7 @@ pub(crate) fn run(kafka: &Kafka) -> Result<()> {
         prefix: format!("examples-{}-{}.", std::process::id(), free_port()?),
     };
     examples.rust()?;
-    examples.polyglot()?;
+    examples.own_prefix("polyglot").polyglot()?;
     examples.dev()
 }
 
@@ -64,26 +65,47 @@ struct Examples {
 }
 
 impl Examples {
+    /// The same Kafka, other topics.
+    fn own_prefix(&self, name: &str) -> Self {
+        Self {
+            servers: self.servers.clone(),
+            prefix: format!("{}{name}.", self.prefix),
+        }
+    }
+
     fn rust(&self) -> Result<()> {
         println!("publisher");
         let receipt = command::output(&mut self.program("publisher"))?;
         if !receipt.contains("content.edited.Resource[") {
             bail!("publisher printed no receipt: {receipt}");
         }
-        for (name, says) in FOLLOWERS {
+        self.follow(&OF_CONTENT)?;
+        println!("worker");
+        let orders = paths::root().join("examples/orders");
+        command::output(self.cli(&["schema", "push"]).current_dir(&orders))?;
+        let mut publish = self.cli(&["publish", "orders.placed", "--schema", "Order:1"]);
+        command::output(publish.args(["--data", r#"{"id":7}"#]))?;
+        let mut worker = Running::start(&mut self.program("worker"))?;
+        worker.wait_for("bill 7, attempt 1")?;
+        worker.end_with("INT")?;
+        self.follow(&OF_ORDERS)
+    }
+
+    /// Programs with the command line inside, as workers.
+    fn follow(&self, programs: &[(&str, &str)]) -> Result<()> {
+        for (name, says) in programs {
             println!("{name}");
-            let mut worker = Running::start(self.program(name).arg("worker"))?;
+            // Each run is a new group's: two of one program read the same messages.
+            let mut program = self.program(name);
+            program.env(
+                "KAFKAESK_GROUP_PREFIX",
+                format!("{}{}.", self.prefix, free_port()?),
+            );
+            let mut worker = Running::start(program.arg("worker"))?;
             worker.wait_for(says)?;
             worker.end()?;
         }
-        println!("worker");
-        let mut worker = Running::start(&mut self.program("worker"))?;
-        let mut publish = self.cli(&["publish", "orders.placed", "--schema", "Order:1"]);
-        publish.args(["--data", r#"{"id":7}"#]);
-        // The worker registers Order; until then the publish is refused, which is what it should be.
-        retry(|| command::output(&mut publish).map(drop))?;
-        worker.wait_for("bill 7, attempt 1")?;
-        worker.end_with("INT")
+        Ok(())
     }
 
     fn polyglot(&self) -> Result<()> {
