@@ -143,21 +143,13 @@ async fn client(
     if shared.tokens.is_none() {
         return Ok(admin);
     }
-    // Nobody polls this handle's events, so it cannot ask for a token itself.
-    let tokens = shared.clone();
-    let token = super::blocking("fetching a token", move || {
-        Ok(tokens.tokens.as_ref().map(super::oauth::TokenSource::fetch))
+    // Nobody polls this handle's events, so it could not even ask for a token.
+    let (shared, settings) = (shared.clone(), settings.clone());
+    super::blocking("fetching a token", move || {
+        shared.log_in(admin.inner(), &settings)?;
+        Ok(admin)
     })
-    .await?;
-    if let Some(token) = token {
-        token
-            .and_then(|token| super::native::set_token(admin.inner(), &token))
-            .map_err(|reason| ClientError::Authentication {
-                servers: settings.kafka_servers.join(","),
-                reason,
-            })?;
-    }
-    Ok(admin)
+    .await
 }
 
 /// A producer that sends nothing.

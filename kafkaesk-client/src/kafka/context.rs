@@ -8,13 +8,14 @@ use std::{
 
 use rdkafka::{
     ClientContext, Statistics,
-    client::OAuthToken,
+    client::{Client, OAuthToken},
     config::RDKafkaLogLevel,
     consumer::ConsumerContext,
     error::{KafkaError, RDKafkaErrorCode},
 };
 
 use super::oauth::TokenSource;
+use crate::{ClientError, Settings};
 
 /// The same line is written again only after this long.
 const REPEAT: Duration = Duration::from_secs(30);
@@ -56,6 +57,25 @@ impl Shared {
     pub(super) fn answered(&self) {
         *lock(&self.reason) = None;
         *lock(&self.refused) = None;
+    }
+
+    /// Gives a client its token now, where one is needed: a client that is asked something before its events are
+    /// polled would wait for it in vain. Blocks as long as fetching a token may.
+    pub(super) fn log_in<C: ClientContext>(
+        &self,
+        client: &Client<C>,
+        settings: &Settings,
+    ) -> Result<(), ClientError> {
+        let Some(tokens) = &self.tokens else {
+            return Ok(());
+        };
+        tokens
+            .fetch()
+            .and_then(|token| super::native::set_token(client, &token))
+            .map_err(|reason| ClientError::Authentication {
+                servers: settings.kafka_servers.join(","),
+                reason,
+            })
     }
 
     fn note(&self, code: Option<RDKafkaErrorCode>, reason: &str) {

@@ -84,6 +84,7 @@ fn read_from(
     let consumer: BaseConsumer<Context> = config
         .create_with_context(Context(shared.clone()))
         .map_err(|e| client_error(e, doing))?;
+    shared.log_in(consumer.client(), settings)?;
     // A partition whose leader is not known yet waits 500 ms before librdkafka asks again.
     consumer
         .fetch_metadata(Some(topic.as_str()), settings.connect_timeout)

@@ -92,6 +92,7 @@ pub(super) fn start(
     let consumer: BaseConsumer<Membership> = config
         .create_with_context(membership)
         .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+    setup.shared.log_in(consumer.client(), &setup.settings)?;
     let new_queue = || {
         Queue::new(&consumer)
             .ok_or_else(|| crate::kafka::errors::other("starting a consumer", "no queue".into()))

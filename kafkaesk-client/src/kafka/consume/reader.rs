@@ -59,6 +59,7 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
     let consumer: BaseConsumer<Context> = client_config(&setup.settings, Role::Reader)
         .create_with_context(Context(setup.shared.clone()))
         .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+    setup.shared.log_in(consumer.client(), &setup.settings)?;
     let queue = Queue::new(&consumer)
         .ok_or_else(|| crate::kafka::errors::other("starting a reader", "no queue".into()))?;
     let found = matching(
