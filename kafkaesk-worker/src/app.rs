@@ -213,10 +213,7 @@ impl App {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
         self.check()?;
-        let mut subscriptions = self.router.subscriptions;
-        if let Some(only) = &self.only {
-            subscriptions.retain(|s| s.group.as_ref().is_some_and(|group| only.contains(group)));
-        }
+        let subscriptions: Vec<_> = self.chosen().cloned().collect();
         if subscriptions.is_empty() {
             return Err(AppError::NothingToRun);
         }
@@ -248,6 +245,14 @@ impl App {
             hook().await;
         }
         ran
+    }
+
+    /// The subscriptions that [`Self::only`] leaves.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = &Subscription> {
+        self.router.subscriptions.iter().filter(|s| {
+            let only = self.only.as_ref();
+            only.is_none_or(|only| s.group.as_ref().is_some_and(|group| only.contains(group)))
+        })
     }
 
     pub(crate) fn observed(mut self, observer: Arc<dyn Observer>) -> Self {

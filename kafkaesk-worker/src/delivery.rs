@@ -62,6 +62,10 @@ impl Delivery {
         &self.context.connection
     }
 
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
     /// What `App::state` was given.
     pub(crate) fn states(&self) -> &States {
         &self.context.states
@@ -82,6 +86,11 @@ impl Delivery {
     pub fn data(&self) -> Result<&[u8], Rejection> {
         let parts = self.parts()?;
         Ok(&self.record.value()[parts.data.clone()])
+    }
+
+    /// The schema id, proven by reading the whole envelope.
+    pub(crate) fn proven_schema(&self) -> Result<&Arc<Known>, Rejection> {
+        Ok(&self.parts()?.schema)
     }
 
     /// The schema id, without reading the data if the handler decodes it anyway.

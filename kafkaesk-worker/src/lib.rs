@@ -6,19 +6,28 @@ extern crate self as kafkaesk_worker;
 
 mod app;
 mod app_error;
+mod attempt;
 mod context;
 mod delivery;
+mod drain;
 mod error;
 pub mod extract;
+mod flow;
 mod handler;
+mod instance;
+mod judge;
 mod outcome;
+mod pace;
+mod partitions;
 pub mod prelude;
 mod report;
 pub mod retry;
 mod router;
+mod schedule;
 mod state;
 mod subscription;
 pub mod testing;
+mod tracker;
 mod watch;
 mod worker;
 

@@ -1,7 +1,5 @@
 //! What a run leaves to say: how it ended and what it left unfinished.
 
-use kafkaesk_core::Record;
-
 /// How a run ended that was asked to end.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -24,15 +22,4 @@ pub struct Unfinished {
     pub partition: i32,
     /// The offset.
     pub offset: i64,
-}
-
-impl Unfinished {
-    pub(crate) fn new(group: &str, record: &Record) -> Self {
-        Self {
-            group: group.to_owned(),
-            topic: record.topic().to_owned(),
-            partition: record.partition(),
-            offset: record.offset.0,
-        }
-    }
 }

@@ -1,16 +1,31 @@
 //! The worker: subscriptions in, one instance for each started, ended and reported on. Reads no record itself.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, pin::pin, sync::Arc};
 
-use kafkaesk_client::Connection;
+use kafkaesk_client::{
+    Connection,
+    consumer::{ConsumerSpec, Start},
+};
+use tokio::{sync::watch, task::JoinSet};
+use tracing::{info, warn};
 
-use crate::{AppError, RunReport, Subscription, state::States, watch::Observer};
+use crate::{
+    AppError, RunReport, Subscription,
+    context::{Context, KnownSchemas},
+    instance::Instance,
+    state::States,
+    subscription,
+    watch::Observer,
+};
 
 /// Runs subscriptions over one connection.
 pub(crate) struct Worker {
     connection: Connection,
     states: Arc<States>,
     observer: Option<Arc<dyn Observer>>,
+    /// True once everything shall end.
+    shutdown: watch::Sender<bool>,
+    instances: JoinSet<Result<RunReport, AppError>>,
 }
 
 impl Worker {
@@ -23,16 +38,112 @@ impl Worker {
             connection,
             states,
             observer,
+            shutdown: watch::Sender::new(false),
+            instances: JoinSet::new(),
         }
     }
 
+    /// Runs until `shutdown` resolves or an instance fails; then ends all of them.
     pub(crate) async fn run(
-        self,
-        _subscriptions: Vec<Subscription>,
+        mut self,
+        subscriptions: Vec<Subscription>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
-        let _ = (&self.connection, &self.states, &self.observer);
-        shutdown.await;
-        Ok(RunReport::default())
+        let mut shutdown = pin!(shutdown);
+        let mut failure = None;
+        for subscription in &subscriptions {
+            tokio::select! {
+                () = &mut shutdown => {
+                    self.shutdown.send_replace(true);
+                    break;
+                }
+                started = self.start(subscription) => if let Err(error) = started {
+                    failure = Some(error);
+                    break;
+                }
+            }
+        }
+        let mut report = RunReport::default();
+        loop {
+            if failure.is_some() {
+                self.shutdown.send_replace(true);
+            }
+            let ending = *self.shutdown.borrow();
+            tokio::select! {
+                () = &mut shutdown, if !ending => { self.shutdown.send_replace(true); }
+                ended = self.instances.join_next() => match ended {
+                    None => break,
+                    Some(Ok(Ok(part))) => {
+                        report.handled += part.handled;
+                        report.unfinished.extend(part.unfinished);
+                    }
+                    Some(Ok(Err(error))) => { failure.get_or_insert(error); }
+                    Some(Err(error)) => {
+                        failure.get_or_insert(AppError::Internal {
+                            group: "(of the worker)".to_owned(),
+                            message: error.to_string(),
+                        });
+                    }
+                }
+            }
+        }
+        // What handlers published without waiting for its receipt.
+        let patience = self.connection.settings().shutdown_timeout;
+        if let Err(error) = self.connection.broker().flush(patience).await {
+            warn!(%error, "not everything that handlers published is known to be written");
+        }
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(report),
+        }
+    }
+
+    /// Starts an instance of a subscription; also while others run.
+    async fn start(&mut self, subscription: &Subscription) -> Result<(), AppError> {
+        let pattern = subscription::check(subscription)?;
+        let settings = self.connection.settings();
+        let group = format!(
+            "{}{}",
+            settings.group_prefix,
+            subscription.group_name().unwrap_or_default()
+        );
+        let options = subscription.options.clone();
+        let drain = settings.shutdown_timeout;
+        let consumer = self
+            .connection
+            .broker()
+            .consume(ConsumerSpec {
+                group: Some(group.clone()),
+                pattern,
+                start: options.start,
+                drain,
+                kafka_settings: options.kafka_settings.clone(),
+            })
+            .await?;
+        info!(
+            group,
+            pattern = subscription.pattern,
+            "subscribed; a new group reads {}",
+            match options.start {
+                Start::Earliest => "from the earliest record that there is".to_owned(),
+                Start::Latest => "what comes after its first start".to_owned(),
+                Start::Back(back) => format!("from {back:?} back"),
+            }
+        );
+        let context = Arc::new(Context {
+            group,
+            pattern: subscription.pattern.clone(),
+            options,
+            handler: subscription.handler.clone(),
+            decodes: subscription.needs().decodes,
+            states: self.states.clone(),
+            connection: self.connection.clone(),
+            known: KnownSchemas::default(),
+            observer: self.observer.clone(),
+        });
+        let instance = Instance::new(context, consumer, drain);
+        self.instances
+            .spawn(instance.run(self.shutdown.subscribe()));
+        Ok(())
     }
 }

@@ -12,18 +12,29 @@ impl MemoryBroker {
     /// All records of a stream's topic, oldest first as they were appended. Empty for an absent topic, and for
     /// topics that carry no stream behind this prefix (read those by `Broker::read_log`).
     pub fn records(&self, topic: &str) -> Vec<Record> {
+        self.records_where(|name| name == topic)
+    }
+
+    /// All records of all streams behind this prefix, oldest first as they were appended.
+    pub fn all_records(&self) -> Vec<Record> {
+        self.records_where(|_| true)
+    }
+
+    fn records_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<Record> {
         let state = self.shared.state();
-        let Some(found) = state.store.topics.get(topic) else {
-            return Vec::new();
-        };
         let mut records = Vec::new();
-        for (log, partition) in found.partitions.iter().zip(0..) {
-            let Some(source) = fetch::source(&self.prefix, &(topic.to_owned(), partition)) else {
-                return Vec::new();
-            };
-            let source = Arc::new(source);
-            for (stored, offset) in log.iter().zip(0..) {
-                records.push((stored.sequence, fetch::record(&source, offset, stored)));
+        for (name, topic) in &state.store.topics {
+            if !wanted(name) {
+                continue;
+            }
+            for (log, partition) in topic.partitions.iter().zip(0..) {
+                let Some(source) = fetch::source(&self.prefix, &(name.clone(), partition)) else {
+                    continue;
+                };
+                let source = Arc::new(source);
+                for (stored, offset) in log.iter().zip(0..) {
+                    records.push((stored.sequence, fetch::record(&source, offset, stored)));
+                }
             }
         }
         records.sort_by_key(|(sequence, _)| *sequence);

@@ -2,22 +2,65 @@
 
 use std::ops::Deref;
 
+use kafkaesk_client::{
+    publisher::{IntoJson, Publish},
+    schema::Event,
+};
+use kafkaesk_core::{
+    Headers,
+    headers::{TRACEPARENT, TRACESTATE},
+};
+
 use crate::{Delivery, FromDelivery, Rejection};
 
-/// Publishes from a handler. Derefs to the client's publisher.
+/// Publishes from a handler. What it publishes carries the trace (`traceparent`, `tracestate`) of the record that is
+/// being handled. Derefs to the client's publisher, whose own methods carry nothing.
 #[derive(Clone, Debug)]
-pub struct Publisher(pub kafkaesk_client::Publisher);
+pub struct Publisher {
+    inner: kafkaesk_client::Publisher,
+    /// The consumed record's trace headers.
+    trace: Headers,
+}
+
+impl Publisher {
+    /// Publishes an event; see [`kafkaesk_client::Publisher::publish`].
+    pub fn publish<T: Event>(&self, stream: &str, event: &T) -> Publish {
+        self.inner.publish(stream, event).trace_from(&self.trace)
+    }
+
+    /// Publishes raw JSON; see [`kafkaesk_client::Publisher::publish_json`].
+    pub fn publish_json(
+        &self,
+        stream: &str,
+        schema: impl AsRef<str>,
+        data: impl IntoJson,
+    ) -> Publish {
+        self.inner
+            .publish_json(stream, schema, data)
+            .trace_from(&self.trace)
+    }
+}
 
 impl Deref for Publisher {
     type Target = kafkaesk_client::Publisher;
 
     fn deref(&self) -> &kafkaesk_client::Publisher {
-        &self.0
+        &self.inner
     }
 }
 
 impl FromDelivery for Publisher {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
-        Ok(Self(delivery.connection().publisher()))
+        let headers = &delivery.record().headers;
+        let mut trace = Headers::new();
+        for name in [TRACEPARENT, TRACESTATE] {
+            if let Some(value) = headers.get(name) {
+                trace.push(name, Some(value.clone()));
+            }
+        }
+        Ok(Self {
+            inner: delivery.connection().publisher(),
+            trace,
+        })
     }
 }

@@ -7,17 +7,31 @@ use crate::{Delivery, FromDelivery, Rejection, handler::Needs, outcome::Outcome}
 /// Application state by its type, shared by all handlers. Derefs to it.
 ///
 /// An application that lacks a handler's state does not start.
-pub struct State<T>(pub Arc<T>);
+pub struct State<T> {
+    // A name of its own, so that `state.0` is the value's own field.
+    shared: Arc<T>,
+}
+
+impl<T> State<T> {
+    /// State as a handler gets it, to call the handler in a test.
+    pub fn new(value: T) -> Self {
+        Self {
+            shared: Arc::new(value),
+        }
+    }
+}
 
 impl<T> Clone for State<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self {
+            shared: self.shared.clone(),
+        }
     }
 }
 
 impl<T: std::fmt::Debug> std::fmt::Debug for State<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        self.shared.fmt(f)
     }
 }
 
@@ -25,7 +39,7 @@ impl<T> Deref for State<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.shared
     }
 }
 
@@ -35,7 +49,7 @@ impl<T: Send + Sync + 'static> FromDelivery for State<T> {
         delivery
             .states()
             .get()
-            .map(Self)
+            .map(|shared| Self { shared })
             .ok_or(Rejection::Outcome(Outcome::Retry { after: None }))
     }
 

@@ -1,5 +1,9 @@
-//! `TestApp`: an application over an in-memory broker, for its own tests.
+//! `TestApp`: an application over an in-memory broker, for its own tests. `results` collects what handlers answered,
+//! `handled` is what a test asks of them.
 
-/// An application under test.
-#[derive(Debug)]
-pub struct TestApp {}
+mod handled;
+mod results;
+mod test_app;
+
+pub use handled::{Handled, HandledMessage, Published, TestError};
+pub use test_app::TestApp;

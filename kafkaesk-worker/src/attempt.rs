@@ -1,0 +1,183 @@
+//! One attempt at one delivery: check against the stored schema (if asked), extract, call; a panic is an ending like
+//! any other. In place as far as it goes, or as a task.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context as PollContext, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use kafkaesk_client::{
+    ClientError,
+    broker::BoxFuture,
+    catalog::StoredSchema,
+    schema::{InvalidData, Validator},
+};
+
+use crate::{
+    HandlerError, Rejection,
+    context::{Context, Known},
+    delivery::Delivery,
+    outcome::{Ending, Handling},
+};
+
+/// How far an attempt got without waiting.
+pub(crate) enum InPlace {
+    /// To its end.
+    Ended(Ending),
+    /// The rest must run as a task.
+    Pending(BoxFuture<'static, Ending>),
+    /// Not started: something has to be fetched first.
+    NotStarted,
+}
+
+/// Attempts as much as goes without waiting. Polling once with a waker that does nothing loses no wake-up, since a
+/// task polls again when it starts.
+pub(crate) fn in_place(context: &Context, delivery: &Delivery) -> InPlace {
+    if context.options.validate {
+        match checked(delivery) {
+            Checked::Fits => {}
+            Checked::Not(ending) => return InPlace::Ended(ending),
+            Checked::Unknown(_) => return InPlace::NotStarted,
+        }
+    }
+    match call(context, delivery) {
+        Handling::Ended(ending) => InPlace::Ended(ending),
+        Handling::Running(mut future) => {
+            let mut cx = PollContext::from_waker(Waker::noop());
+            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
+            match polled {
+                Ok(Poll::Ready(ending)) => InPlace::Ended(ending),
+                Ok(Poll::Pending) => InPlace::Pending(future),
+                Err(panic) => InPlace::Ended(Ending::Failed(HandlerError::panicked(&*panic))),
+            }
+        }
+    }
+}
+
+/// Attempts to the end; also gives how long the thread was held before the first wait.
+pub(crate) async fn as_task(context: Arc<Context>, delivery: &Delivery) -> (Ending, Duration) {
+    if context.options.validate {
+        let ending = match checked(delivery) {
+            Checked::Fits => None,
+            Checked::Not(ending) => Some(ending),
+            Checked::Unknown(known) => match fetch(&context, &known).await {
+                Ok(stored) => {
+                    let _ = known.stored.set(stored);
+                    match checked(delivery) {
+                        Checked::Not(ending) => Some(ending),
+                        Checked::Fits | Checked::Unknown(_) => None,
+                    }
+                }
+                Err(ending) => Some(ending),
+            },
+        };
+        if let Some(ending) = ending {
+            return (ending, Duration::ZERO);
+        }
+    }
+    let started = Instant::now();
+    match call(&context, delivery) {
+        Handling::Ended(ending) => (ending, started.elapsed()),
+        Handling::Running(future) => {
+            let mut future = AssertUnwindSafe(future).catch_unwind();
+            let mut held = None;
+            let ended = std::future::poll_fn(|cx| {
+                let polled = future.poll_unpin(cx);
+                held.get_or_insert_with(|| started.elapsed());
+                polled
+            })
+            .await;
+            (caught(ended), held.unwrap_or_default())
+        }
+    }
+}
+
+/// The rest of an attempt that began in place.
+pub(crate) async fn rest(future: BoxFuture<'static, Ending>) -> Ending {
+    caught(AssertUnwindSafe(future).catch_unwind().await)
+}
+
+fn caught(ended: Result<Ending, Box<dyn std::any::Any + Send>>) -> Ending {
+    ended.unwrap_or_else(|panic| Ending::Failed(HandlerError::panicked(&*panic)))
+}
+
+fn call(context: &Context, delivery: &Delivery) -> Handling {
+    catch_unwind(AssertUnwindSafe(|| context.handler.handle(delivery)))
+        .unwrap_or_else(|panic| Handling::Ended(Ending::Failed(HandlerError::panicked(&*panic))))
+}
+
+/// What the stored schema says of a delivery.
+enum Checked {
+    Fits,
+    Not(Ending),
+    /// Its schema was not fetched yet.
+    Unknown(Arc<Known>),
+}
+
+fn checked(delivery: &Delivery) -> Checked {
+    let mismatch = |rejection: Rejection| Checked::Not(rejection.into());
+    let known = match delivery.proven_schema() {
+        Ok(known) => known,
+        Err(rejection) => return mismatch(rejection),
+    };
+    let Some(stored) = known.stored.get() else {
+        return Checked::Unknown(known.clone());
+    };
+    let data = match delivery.data() {
+        Ok(data) => data,
+        Err(rejection) => return mismatch(rejection),
+    };
+    match stored.validator.validate(data) {
+        Ok(()) => Checked::Fits,
+        Err(invalid) => mismatch(Rejection::Mismatch(told(&known.text, &invalid))),
+    }
+}
+
+/// The first few violations; a log line is no place for all of them.
+fn told(schema: &str, invalid: &InvalidData) -> String {
+    let InvalidData::Violations(violations) = invalid else {
+        return format!("{schema}: {invalid}");
+    };
+    let shown = violations.iter().take(3);
+    let told: Vec<_> = shown
+        .map(|v| format!("{}: {} (rule {})", v.pointer, v.message, v.rule))
+        .collect();
+    format!(
+        "{schema}: {} rule(s) broken: {}",
+        violations.len(),
+        told.join("; ")
+    )
+}
+
+/// A version's document from the catalog. A withdrawn one still judges: publishers refuse it, consumers go on.
+async fn fetch(context: &Context, known: &Known) -> Result<Arc<StoredSchema>, Ending> {
+    let catalog = context.connection.catalog();
+    match catalog.schema(&known.id).await {
+        Ok(stored) => Ok(stored),
+        Err(ClientError::WithdrawnSchema { .. }) => {
+            let log = catalog.log(known.id.name()).await;
+            let log = log.map_err(|e| Ending::Failed(e.into()))?;
+            let Some(version) = log.versions.get(&known.version) else {
+                return Err(Ending::Mismatch(format!(
+                    "schema {} is not stored",
+                    known.text
+                )));
+            };
+            let document = version.document.clone();
+            let validator =
+                Validator::new(&document).map_err(|e| Ending::Mismatch(e.to_string()))?;
+            Ok(Arc::new(StoredSchema {
+                id: known.id.clone(),
+                document,
+                validator,
+            }))
+        }
+        Err(e @ (ClientError::UnknownSchema { .. } | ClientError::Document { .. })) => {
+            Err(Ending::Mismatch(e.to_string()))
+        }
+        Err(e) => Err(Ending::Failed(e.into())),
+    }
+}

@@ -1,0 +1,59 @@
+//! Giving partitions up: a revoke in, its acknowledgement with the last commits out, once nothing runs there any
+//! more or the deadline has come.
+
+use std::sync::Arc;
+
+use kafkaesk_client::consumer::RevokeAck;
+use kafkaesk_core::Source;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::{instance::Instance, partitions::Generation};
+
+/// Partitions that are being given up.
+#[derive(Debug)]
+pub(crate) struct Draining {
+    generations: Vec<Generation>,
+    ack: RevokeAck,
+    deadline: Instant,
+}
+
+/// Starts nothing of these partitions any more and waits for what runs.
+pub(crate) fn begin(instance: &mut Instance, sources: &[Arc<Source>], ack: RevokeAck) {
+    let generations = instance.forget(sources);
+    instance.draining.push(Draining {
+        generations,
+        ack,
+        // Before the consumer's own patience ends: what is finished by then is still committed.
+        deadline: Instant::now() + instance.drain.mul_f64(0.9),
+    });
+    release_drained(instance, Instant::now());
+}
+
+/// Acknowledges what is drained or out of time.
+pub(crate) fn release_drained(instance: &mut Instance, now: Instant) {
+    let mut at = 0;
+    while at < instance.draining.len() {
+        let draining = &instance.draining[at];
+        let running = instance.partitions.any_running(&draining.generations);
+        if running && now < draining.deadline {
+            at += 1;
+            continue;
+        }
+        if running {
+            warn!(
+                group = instance.context.group,
+                "handlers did not finish before the revoke's deadline; their messages come again elsewhere"
+            );
+        }
+        let draining = instance.draining.swap_remove(at);
+        let commits = instance.partitions.commits(Some(&draining.generations));
+        draining.ack.release(commits);
+        instance.partitions.remove(&draining.generations);
+    }
+}
+
+/// When the first of them is out of time.
+pub(crate) fn next_deadline(draining: &[Draining]) -> Option<Instant> {
+    draining.iter().map(|draining| draining.deadline).min()
+}

@@ -1,0 +1,113 @@
+//! The partitions that an instance has: assignments and finished records in, what to commit out.
+
+use std::{collections::HashMap, sync::Arc};
+
+use kafkaesk_client::consumer::Commits;
+use kafkaesk_core::{NextOffset, Offset, Source};
+
+use crate::tracker::{Ticket, Tracker};
+
+/// Which assignment of which partition; never used twice by one instance.
+pub(crate) type Generation = u64;
+
+/// One assigned partition.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) source: Arc<Source>,
+    pub(crate) tracker: Tracker,
+    /// How many of its handlers run as tasks.
+    pub(crate) running: usize,
+    /// Fetching is stopped.
+    pub(crate) paused: bool,
+    /// Being given up: nothing is started any more.
+    pub(crate) revoking: bool,
+    /// What was committed last.
+    committed: Option<NextOffset>,
+}
+
+/// All assigned partitions of an instance.
+#[derive(Debug, Default)]
+pub(crate) struct Partitions {
+    assigned: HashMap<Generation, Partition>,
+    by_source: HashMap<Arc<Source>, Generation>,
+    last: Generation,
+}
+
+impl Partitions {
+    pub(crate) fn assign(&mut self, source: Arc<Source>) -> Generation {
+        self.last += 1;
+        let partition = Partition {
+            source: source.clone(),
+            tracker: Tracker::new(self.last),
+            running: 0,
+            paused: false,
+            revoking: false,
+            committed: None,
+        };
+        if let Some(former) = self.by_source.insert(source, self.last) {
+            self.assigned.remove(&former);
+        }
+        self.assigned.insert(self.last, partition);
+        self.last
+    }
+
+    pub(crate) fn generation(&self, source: &Arc<Source>) -> Option<Generation> {
+        self.by_source.get(source).copied()
+    }
+
+    pub(crate) fn get_mut(&mut self, generation: Generation) -> Option<&mut Partition> {
+        self.assigned.get_mut(&generation)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Generation, &mut Partition)> {
+        self.assigned.iter_mut().map(|(g, p)| (*g, p))
+    }
+
+    /// Whether one of these has a handler running as a task.
+    pub(crate) fn any_running(&self, generations: &[Generation]) -> bool {
+        let running = |g: &Generation| self.assigned.get(g).is_some_and(|p| p.running > 0);
+        generations.iter().any(running)
+    }
+
+    /// A record is finished: by its ticket if it has one, at once otherwise. Of a former assignment: nothing happens.
+    pub(crate) fn finish(
+        &mut self,
+        generation: Generation,
+        ticket: Option<Ticket>,
+        offset: Offset,
+    ) {
+        let Some(partition) = self.assigned.get_mut(&generation) else {
+            return;
+        };
+        match ticket {
+            Some(ticket) => partition.tracker.done(ticket),
+            None => partition.tracker.pass(offset),
+        }
+    }
+
+    /// What can be committed and was not yet, of these or of all; taken as committed from now on.
+    pub(crate) fn commits(&mut self, of: Option<&[Generation]>) -> Commits {
+        let mut commits = Commits::new();
+        for (generation, partition) in &mut self.assigned {
+            if of.is_some_and(|of| !of.contains(generation)) {
+                continue;
+            }
+            let watermark = partition.tracker.watermark();
+            if let Some(next) = watermark.filter(|next| partition.committed != Some(*next)) {
+                partition.committed = Some(next);
+                commits.push((partition.source.clone(), next));
+            }
+        }
+        commits
+    }
+
+    pub(crate) fn remove(&mut self, generations: &[Generation]) {
+        for generation in generations {
+            if let Some(partition) = self.assigned.remove(generation) {
+                if self.by_source.get(&partition.source) == Some(generation) {
+                    self.by_source.remove(&partition.source);
+                }
+            }
+        }
+    }
+}

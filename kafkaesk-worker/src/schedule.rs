@@ -1,0 +1,238 @@
+//! Lanes: records in, which one may be handled now out. Runs nothing and knows no clock.
+//!
+//! A lane handles one record at a time, in order; lanes are served in turns, so a busy one holds up nobody else.
+//! A record that is handled at once in an idle lane never enters here.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+};
+
+use tokio::time::Instant;
+
+use crate::{delivery::Delivery, partitions::Generation, tracker::Ticket};
+
+/// A lane with this many records waiting has enough: its partition is paused …
+pub(crate) const DEEP: usize = 2048;
+/// … until so few are left.
+pub(crate) const SHALLOW: usize = 512;
+
+/// One lane of one assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LaneId {
+    pub(crate) generation: Generation,
+    pub(crate) lane: Lane,
+}
+
+/// What shares a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Lane {
+    /// One key, by its hash; keys that share a hash share a lane.
+    Key(u64),
+    /// The whole partition.
+    Partition,
+    /// One record alone, by its offset.
+    Alone(i64),
+}
+
+/// A record that waits.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) delivery: Delivery,
+    pub(crate) ticket: Ticket,
+}
+
+impl Item {
+    /// What it holds in memory, about.
+    fn bytes(&self) -> usize {
+        let record = self.delivery.record();
+        record.value().len() + record.key.as_ref().map_or(0, |key| key.len()) + 256
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Doing {
+    /// In the queue of ready lanes.
+    Ready,
+    /// A record of it is being handled.
+    Running,
+    /// Its first record is tried again then.
+    Waiting(Instant),
+}
+
+#[derive(Debug)]
+struct Queue {
+    doing: Doing,
+    items: VecDeque<Item>,
+    deep: bool,
+}
+
+/// What one assignment has waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+    /// Lanes that reached [`DEEP`] and are not down to [`SHALLOW`].
+    pub(crate) deep: usize,
+}
+
+/// All lanes of an instance that are not idle.
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    lanes: HashMap<LaneId, Queue>,
+    ready: VecDeque<LaneId>,
+    due: BinaryHeap<Reverse<(Instant, LaneId)>>,
+    loads: HashMap<Generation, Load>,
+}
+
+impl Schedule {
+    /// Whether a record of this lane may be handled at once.
+    pub(crate) fn is_idle(&self, lane: LaneId) -> bool {
+        !self.lanes.contains_key(&lane)
+    }
+
+    /// Whether no lane at all is busy.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lanes.is_empty()
+    }
+
+    /// Whether some lane has a record to handle now.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// A record waits behind its lane's others.
+    pub(crate) fn wait(&mut self, lane: LaneId, item: Item) {
+        self.count(lane.generation, &item, true);
+        let queue = self.lanes.entry(lane).or_insert_with(|| {
+            self.ready.push_back(lane);
+            Queue {
+                doing: Doing::Ready,
+                items: VecDeque::new(),
+                deep: false,
+            }
+        });
+        queue.items.push_back(item);
+        if queue.items.len() >= DEEP && !queue.deep {
+            queue.deep = true;
+            self.loads.entry(lane.generation).or_default().deep += 1;
+        }
+    }
+
+    /// A record of an idle lane is being handled without having waited.
+    pub(crate) fn occupy(&mut self, lane: LaneId) {
+        let queue = self.lanes.entry(lane).or_insert_with(|| Queue {
+            doing: Doing::Running,
+            items: VecDeque::new(),
+            deep: false,
+        });
+        queue.doing = Doing::Running;
+    }
+
+    /// The next record to handle, from the lane whose turn it is; that lane is busy until [`Self::release`] or
+    /// [`Self::back_off`].
+    pub(crate) fn take(&mut self) -> Option<(LaneId, Item)> {
+        while let Some(lane) = self.ready.pop_front() {
+            let Some(queue) = self.lanes.get_mut(&lane) else {
+                continue;
+            };
+            if queue.doing != Doing::Ready {
+                continue;
+            }
+            let Some(item) = queue.items.pop_front() else {
+                self.lanes.remove(&lane);
+                continue;
+            };
+            queue.doing = Doing::Running;
+            let shallow = queue.deep && queue.items.len() <= SHALLOW;
+            queue.deep &= !shallow;
+            self.count(lane.generation, &item, false);
+            if shallow {
+                self.loads.entry(lane.generation).or_default().deep -= 1;
+            }
+            return Some((lane, item));
+        }
+        None
+    }
+
+    /// A lane's record is over: its next one is ready, or the lane is idle.
+    pub(crate) fn release(&mut self, lane: LaneId) {
+        let Some(queue) = self.lanes.get_mut(&lane) else {
+            return;
+        };
+        if queue.items.is_empty() {
+            self.lanes.remove(&lane);
+        } else {
+            queue.doing = Doing::Ready;
+            self.ready.push_back(lane);
+        }
+    }
+
+    /// A lane's record is to be tried again then; the lane waits with it.
+    pub(crate) fn back_off(&mut self, lane: LaneId, item: Item, until: Instant) {
+        self.count(lane.generation, &item, true);
+        self.occupy(lane);
+        if let Some(queue) = self.lanes.get_mut(&lane) {
+            queue.items.push_front(item);
+            queue.doing = Doing::Waiting(until);
+            self.due.push(Reverse((until, lane)));
+        }
+    }
+
+    /// When the next lane's wait is over.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((until, _))| *until)
+    }
+
+    /// Lanes whose wait is over are ready.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        while let Some(Reverse((until, lane))) = self.due.peek().copied() {
+            if until > now {
+                return;
+            }
+            self.due.pop();
+            if let Some(queue) = self.lanes.get_mut(&lane) {
+                if queue.doing == Doing::Waiting(until) {
+                    queue.doing = Doing::Ready;
+                    self.ready.push_back(lane);
+                }
+            }
+        }
+    }
+
+    /// Drops everything of an assignment that waits, backoffs included. What is being handled keeps its lane until
+    /// it is released.
+    pub(crate) fn forget(&mut self, generation: Generation) {
+        self.lanes.retain(|lane, queue| {
+            if lane.generation != generation {
+                return true;
+            }
+            queue.items.clear();
+            queue.deep = false;
+            queue.doing == Doing::Running
+        });
+        self.due
+            .retain(|Reverse((_, lane))| lane.generation != generation);
+        self.loads.remove(&generation);
+    }
+
+    /// What an assignment has waiting.
+    pub(crate) fn load(&self, generation: Generation) -> Load {
+        self.loads.get(&generation).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, generation: Generation, item: &Item, in_: bool) {
+        let load = self.loads.entry(generation).or_default();
+        if in_ {
+            load.records += 1;
+            load.bytes += item.bytes();
+        } else {
+            load.records -= 1;
+            load.bytes -= item.bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

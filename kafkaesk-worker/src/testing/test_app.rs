@@ -1,0 +1,349 @@
+//! An application that runs over an in-memory broker until its test is over.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kafkaesk_client::{
+    Connection, Publisher, Receipt, Settings,
+    catalog::StreamSpec,
+    memory::MemoryBroker,
+    publisher::{IntoJson, Publish},
+    schema::Event,
+};
+use kafkaesk_core::{Headers, Pattern, Record, StreamId};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    handled::{Handled, HandledMessage, Published, TestError},
+    results::{Ended, Place, Results},
+};
+use crate::{App, AppError, RunReport, subscription};
+
+/// How long the application may take to become quiet.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An application under test: the same publisher, subscriptions, lanes and validation as on Kafka, in memory.
+///
+/// Retries do not wait, and a message is tried three times at most. A handler's own sleeping takes its time; use
+/// `#[tokio::test(start_paused = true)]` to have tokio's clock jump over it. The application ends with this value.
+///
+/// ```
+/// use kafkaesk_worker::prelude::*;
+///
+/// #[derive(Event, Serialize, Deserialize, JsonSchema)]
+/// #[event(name = "Content", version = 1)]
+/// struct Content {
+///     foo: String,
+/// }
+///
+/// #[subscribe("content.*", group = "index")]
+/// async fn index(data: Content, publisher: Publisher) -> Result<(), HandlerError> {
+///     publisher.publish("indexed", &data).await?;
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let app = TestApp::start(App::new().subscribe(index)).await;
+/// app.publish("content.edited", &Content { foo: "bar".into() }).await.unwrap();
+/// let handled = app.settle().await;
+/// assert_eq!(handled.outcomes(), [Outcome::Done]);
+/// assert_eq!(app.published("indexed")[0].event::<Content>().foo, "bar");
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TestApp {
+    connection: Connection,
+    publisher: Publisher,
+    broker: Arc<MemoryBroker>,
+    results: Arc<Results>,
+    /// Group and pattern of each subscription, in the order of registration.
+    subscriptions: Vec<(String, Pattern)>,
+    shutdown: watch::Sender<bool>,
+    running: Mutex<Option<JoinHandle<Result<RunReport, AppError>>>>,
+    /// How many records of the broker were told by an earlier `settle`.
+    told: Mutex<usize>,
+}
+
+impl TestApp {
+    /// Starts an application with default settings.
+    ///
+    /// # Panics
+    /// When the application cannot start.
+    pub async fn start(app: App) -> Self {
+        Self::start_with(app, Settings::default()).await
+    }
+
+    /// Starts an application with these settings (prefixes, `auto-register`, …; servers are not contacted).
+    ///
+    /// # Panics
+    /// When the application cannot start.
+    pub async fn start_with(app: App, settings: Settings) -> Self {
+        let broker = Arc::new(MemoryBroker::with_prefix(settings.topic_prefix.clone()));
+        let connection = Connection::with_broker(settings, broker.clone());
+        let subscriptions = match prepare(&app, &connection).await {
+            Ok(subscriptions) => subscriptions,
+            Err(error) => panic!("the application cannot start: {error}"),
+        };
+        let results = Arc::new(Results::default());
+        let shutdown = watch::Sender::new(false);
+        let mut ended = shutdown.subscribe();
+        let run = app
+            .observed(results.clone())
+            .run_on(connection.clone(), async move {
+                // Without a sender the test is over as well.
+                let _ = ended.wait_for(|ended| *ended).await;
+            });
+        let app = Self {
+            publisher: connection.publisher(),
+            connection,
+            broker,
+            results,
+            subscriptions,
+            shutdown,
+            running: Mutex::new(Some(tokio::spawn(run))),
+            told: Mutex::new(0),
+        };
+        app.started().await
+    }
+
+    /// Waits until every group has its member.
+    async fn started(self) -> Self {
+        loop {
+            let changed = self.broker.changed();
+            let groups = self.broker.groups();
+            if self.subscriptions.iter().all(|(g, _)| groups.contains(g)) {
+                return self;
+            }
+            if let Some(error) = self.ended().await {
+                panic!("the application cannot start: {error}");
+            }
+            let _ = tokio::time::timeout(Duration::from_millis(10), changed).await;
+        }
+    }
+
+    /// Publishes an event, as [`Publisher::publish`] does: it is checked, and its stream is created.
+    pub fn publish<T: Event>(&self, stream: &str, event: &T) -> Publish {
+        self.publisher.publish(stream, event)
+    }
+
+    /// Publishes raw JSON, as [`Publisher::publish_json`] does.
+    pub fn publish_json(
+        &self,
+        stream: &str,
+        schema: impl AsRef<str>,
+        data: impl IntoJson,
+    ) -> Publish {
+        self.publisher.publish_json(stream, schema, data)
+    }
+
+    /// Writes a record's value as it is, unchecked: how would the application take what is no event?
+    ///
+    /// # Panics
+    /// When the stream's name is none.
+    pub async fn publish_raw(&self, stream: &str, value: impl Into<Bytes>) -> Receipt {
+        match self.write_raw(stream, value.into()).await {
+            Ok(receipt) => receipt,
+            Err(error) => panic!("stream {stream:?}: {error}"),
+        }
+    }
+
+    async fn write_raw(
+        &self,
+        stream: &str,
+        value: Bytes,
+    ) -> Result<Receipt, kafkaesk_client::ClientError> {
+        let stream = StreamId::new(stream)?;
+        let outcome = self
+            .connection
+            .catalog()
+            .ensure_stream(&StreamSpec::new(stream))
+            .await?;
+        self.broker
+            .append_raw(&outcome.topic, None, Some(value), Headers::new())
+    }
+
+    /// Waits until everything published so far is handled, what handlers publish included, and says how it ended
+    /// since the last call.
+    ///
+    /// # Panics
+    /// With the handler's own error when it failed three times; when the application ended with an error; when a
+    /// handler takes more than a minute.
+    pub async fn settle(&self) -> Handled {
+        match self.try_settle().await {
+            Ok(handled) => handled,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The same, as a result.
+    ///
+    /// # Errors
+    /// [`TestError`].
+    pub async fn try_settle(&self) -> Result<Handled, TestError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (ended, published) = (self.results.changed.notified(), self.broker.changed());
+            let mut ended = std::pin::pin!(ended);
+            // From here on no end is missed.
+            ended.as_mut().enable();
+            let count = self.broker.all_records().len();
+            let expected = self.expected();
+            let open = expected
+                .iter()
+                .find(|(subscription, record)| self.result(subscription, record).is_none());
+            let Some((subscription, record)) = open else {
+                let handled = self.told_of(&expected)?;
+                *lock(&self.told) = count;
+                return Ok(handled);
+            };
+            if let Some(error) = self.ended().await {
+                return Err(TestError::Ended(error));
+            }
+            tokio::select! {
+                () = ended => {}
+                () = published => {}
+                // The application's own end tells nobody.
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+                () = sleep_until(deadline) => return Err(TestError::Stuck {
+                    group: subscription.0.clone(),
+                    topic: record.topic().to_owned(),
+                    partition: record.partition(),
+                    offset: record.offset.0,
+                    waited: PATIENCE,
+                }),
+            }
+        }
+    }
+
+    fn told_of(&self, expected: &[(&(String, Pattern), Record)]) -> Result<Handled, TestError> {
+        let mut handled = Handled::default();
+        for (subscription, record) in expected {
+            let Some(ended) = self.result(subscription, record) else {
+                continue;
+            };
+            let group = subscription.0.clone();
+            if let Some(error) = ended.failed {
+                return Err(TestError::Handler {
+                    group,
+                    topic: record.topic().to_owned(),
+                    partition: record.partition(),
+                    offset: record.offset.0,
+                    attempts: ended.attempts,
+                    error,
+                });
+            }
+            handled.messages.push(HandledMessage {
+                group,
+                record: record.clone(),
+                outcome: ended.outcome,
+                attempts: ended.attempts,
+            });
+        }
+        Ok(handled)
+    }
+
+    /// The records of a stream so far, oldest first.
+    pub fn published(&self, stream: &str) -> Vec<Published> {
+        let records = self.broker.all_records().into_iter();
+        records
+            .filter(|record| record.stream() == stream)
+            .map(Published)
+            .collect()
+    }
+
+    /// The connection that the application runs on.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The broker, to look at offsets and groups.
+    pub fn broker(&self) -> &MemoryBroker {
+        &self.broker
+    }
+
+    /// Shuts the application down as a worker does: drained, committed, its hooks run.
+    ///
+    /// # Errors
+    /// As [`App::run`].
+    pub async fn stop(self) -> Result<RunReport, AppError> {
+        self.shutdown.send_replace(true);
+        let running = lock(&self.running).take();
+        match running {
+            Some(running) => joined(running).await,
+            None => Ok(RunReport::default()),
+        }
+    }
+
+    /// The application's error, once, if it has ended with one.
+    async fn ended(&self) -> Option<AppError> {
+        let running = {
+            let mut running = lock(&self.running);
+            if !running.as_ref().is_some_and(JoinHandle::is_finished) {
+                return None;
+            }
+            running.take()
+        };
+        joined(running?).await.err()
+    }
+
+    /// Where a record ended for a subscription; `None` while it has not.
+    fn result(&self, (group, pattern): &(String, Pattern), record: &Record) -> Option<Ended> {
+        let place: Place = (
+            group.clone(),
+            pattern.as_str().to_owned(),
+            record.topic().to_owned(),
+            record.partition(),
+            record.offset.0,
+        );
+        self.results.of(&place)
+    }
+
+    /// Every record since the last `settle` with every subscription that it is for.
+    fn expected(&self) -> Vec<(&(String, Pattern), Record)> {
+        let told = *lock(&self.told);
+        let mut expected = Vec::new();
+        for record in self.broker.all_records().into_iter().skip(told) {
+            for subscription in &self.subscriptions {
+                if subscription.1.matches(record.stream()) {
+                    expected.push((subscription, record.clone()));
+                }
+            }
+        }
+        expected
+    }
+}
+
+/// Checks the application and stores its schemas; group (with its prefix) and pattern of each subscription.
+async fn prepare(app: &App, connection: &Connection) -> Result<Vec<(String, Pattern)>, AppError> {
+    app.check()?;
+    connection.catalog().register(&app.schemas()?).await?;
+    let prefix = &connection.settings().group_prefix;
+    app.chosen()
+        .map(|s| {
+            let group = format!("{prefix}{}", s.group_name().unwrap_or_default());
+            Ok((group, subscription::check(s)?))
+        })
+        .collect()
+}
+
+async fn joined(running: JoinHandle<Result<RunReport, AppError>>) -> Result<RunReport, AppError> {
+    match running.await {
+        Ok(ended) => ended,
+        Err(error) => Err(AppError::Internal {
+            group: "(of the application)".to_owned(),
+            message: error.to_string(),
+        }),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,113 @@
+//! The tracker's laws.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn next(offset: i64) -> Option<NextOffset> {
+    Some(NextOffset(offset))
+}
+
+#[test]
+fn nothing_may_be_committed_before_something_is_finished() {
+    let mut tracker = Tracker::new(1);
+    tracker.push(Offset(5));
+    assert_eq!(tracker.watermark(), None);
+}
+
+#[test]
+fn the_watermark_stops_before_the_first_unfinished_record() {
+    let mut tracker = Tracker::new(1);
+    let tickets: Vec<_> = (0..4).map(|o| tracker.push(Offset(o))).collect();
+    tracker.done(tickets[1]);
+    tracker.done(tickets[3]);
+    assert_eq!(tracker.watermark(), None);
+    tracker.done(tickets[0]);
+    assert_eq!(tracker.watermark(), next(2));
+    tracker.done(tickets[2]);
+    assert_eq!(tracker.watermark(), next(4));
+    assert_eq!(tracker.window(), 0);
+}
+
+#[test]
+fn gaps_between_offsets_do_not_hold_the_watermark() {
+    let mut tracker = Tracker::new(1);
+    let first = tracker.push(Offset(10));
+    let second = tracker.push(Offset(1000));
+    tracker.done(second);
+    tracker.done(first);
+    assert_eq!(tracker.watermark(), next(1001));
+}
+
+#[test]
+fn a_ticket_of_another_generation_changes_nothing() {
+    let mut old = Tracker::new(1);
+    let late = old.push(Offset(0));
+    let mut new = Tracker::new(2);
+    new.push(Offset(0));
+    new.done(late);
+    assert_eq!(new.watermark(), None);
+}
+
+#[test]
+fn finishing_twice_counts_once() {
+    let mut tracker = Tracker::new(1);
+    let first = tracker.push(Offset(0));
+    tracker.push(Offset(1));
+    tracker.done(first);
+    tracker.done(first);
+    assert_eq!(tracker.watermark(), next(1));
+    assert_eq!(tracker.window(), 1);
+}
+
+/// Finishes in any order, some at once; a model keeps every record and looks at all of them.
+#[derive(Clone, Debug)]
+enum Step {
+    Push { gap: i64 },
+    Pass { gap: i64 },
+    Done { which: usize },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        (0..5_i64).prop_map(|gap| Step::Push { gap }),
+        (0..5_i64).prop_map(|gap| Step::Pass { gap }),
+        any::<usize>().prop_map(|which| Step::Done { which }),
+    ];
+    proptest::collection::vec(step, 0..200)
+}
+
+proptest! {
+    #[test]
+    fn the_tracker_agrees_with_a_naive_model(steps in steps()) {
+        let mut tracker = Tracker::new(3);
+        let mut model: Vec<(i64, bool)> = Vec::new();
+        let mut open: Vec<(Ticket, usize)> = Vec::new();
+        let mut offset = 0;
+        for step in steps {
+            match step {
+                Step::Push { gap } => {
+                    offset += 1 + gap;
+                    open.push((tracker.push(Offset(offset)), model.len()));
+                    model.push((offset, false));
+                }
+                Step::Pass { gap } => {
+                    offset += 1 + gap;
+                    tracker.pass(Offset(offset));
+                    model.push((offset, true));
+                }
+                Step::Done { which } if !open.is_empty() => {
+                    let (ticket, index) = open.remove(which % open.len());
+                    tracker.done(ticket);
+                    model[index].1 = true;
+                }
+                Step::Done { .. } => {}
+            }
+            let finished = model.iter().take_while(|(_, done)| *done);
+            let expected = finished.last().map(|(offset, _)| NextOffset(offset + 1));
+            prop_assert_eq!(tracker.watermark(), expected);
+            let window = model.iter().skip_while(|(_, done)| *done).count();
+            prop_assert_eq!(tracker.window(), window);
+        }
+    }
+}
