@@ -104,7 +104,9 @@ impl Pattern {
     /// # Ok::<(), kafkaesk_core::PatternError>(())
     /// ```
     pub fn matches(&self, stream: &str) -> bool {
-        !stream.starts_with("__") && !is_reserved_topic(stream) && self.glob.matches(stream)
+        let stream_like =
+            !stream.is_empty() && !stream.starts_with("__") && !is_reserved_topic(stream);
+        stream_like && self.glob.matches(stream)
     }
 
     /// The one stream that a pattern without wildcards names.
