@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt};
 use super::{
     PropertyError, Role, canonical_property, check_property,
     property::properties,
+    property_warning,
     redact::{REDACTED, without_user_info},
 };
 
@@ -88,6 +89,41 @@ impl KafkaSettings {
             }
         }
         Ok(())
+    }
+
+    /// What is allowed but should be reconsidered: properties that change the contract, deprecated ones, and
+    /// credentials that no security protocol would send. Name and warning.
+    pub fn warnings(&self) -> Vec<(String, String)> {
+        let mut warnings = Vec::new();
+        let all = self
+            .common
+            .iter()
+            .chain(&self.consumer)
+            .chain(&self.producer);
+        for (name, value) in all {
+            let Ok(property) = check_property(name) else {
+                continue;
+            };
+            if let Some(warning) = property_warning(property, value) {
+                warnings.push((name.clone(), warning.to_owned()));
+            }
+            if property.deprecated {
+                warnings.push((name.clone(), "it is deprecated by librdkafka".to_owned()));
+            }
+            if property.canonical == "sasl.mechanisms" && !self.uses_sasl() {
+                let warning =
+                    "it has no effect without `security.protocol` sasl_ssl or sasl_plaintext";
+                warnings.push((name.clone(), warning.to_owned()));
+            }
+        }
+        warnings
+    }
+
+    fn uses_sasl(&self) -> bool {
+        [Role::Consumer, Role::Producer].iter().any(|role| {
+            self.get(*role, "security.protocol")
+                .is_some_and(|protocol| protocol.to_ascii_lowercase().starts_with("sasl"))
+        })
     }
 
     /// One property's value for a client of that role, whatever alias it was set under.

@@ -15,6 +15,8 @@ const EXTENSIONS: &str = "sasl.oauthbearer.extensions";
 const METHOD: &str = "sasl.oauthbearer.method";
 const GRANT: &str = "sasl.oauthbearer.grant.type";
 const METADATA: &str = "sasl.oauthbearer.metadata.authentication.type";
+/// librdkafka's own unsecured tokens, for tests.
+const UNSECURED: &str = "enable.sasl.oauthbearer.unsecure.jwt";
 const ASSERTION: &str = "sasl.oauthbearer.assertion.";
 /// Where a client's own certificate store for the token endpoint may be set.
 const CA_LOCATION: &str = "https.ca.location";
@@ -78,11 +80,7 @@ impl KafkaSettings {
             return Ok(None);
         }
         if get(URL).is_none() && get(METHOD) != Some("oidc") {
-            let unsecured = matches!(
-                get("enable.sasl.oauthbearer.unsecure.jwt"),
-                Some("true" | "t" | "1")
-            );
-            return if unsecured {
+            return if is_unsecured(get(UNSECURED)) {
                 Ok(None)
             } else {
                 Err(OidcError::NoSource)
@@ -125,12 +123,16 @@ pub(super) fn take_out(properties: &mut BTreeMap<String, String>) {
     let oauthbearer = properties
         .get("sasl.mechanisms")
         .is_some_and(|mechanism| is_oauthbearer(mechanism));
-    let unsecured = properties.contains_key("enable.sasl.oauthbearer.unsecure.jwt");
-    if !oauthbearer || !unsecured {
+    let unsecured = is_unsecured(properties.get(UNSECURED).map(String::as_str));
+    if !oauthbearer || !unsecured || properties.contains_key(URL) {
         properties.retain(|name, _| {
             !name.starts_with("sasl.oauthbearer.") && !name.starts_with("https.ca.")
         });
     }
+}
+
+fn is_unsecured(value: Option<&str>) -> bool {
+    matches!(value, Some("true" | "t" | "1"))
 }
 
 fn is_oauthbearer(mechanism: &str) -> bool {

@@ -36,7 +36,7 @@ pub struct SchemaDeclaration {
     pub version: Option<u32>,
     /// To be created ahead and bound to this schema.
     pub streams: Vec<StreamId>,
-    /// For topics of this schema.
+    /// For the topics of its streams.
     pub retention: Option<Duration>,
     /// Where it is declared.
     pub origin: Origin,

@@ -76,7 +76,7 @@ fn of_property(context: &Arc<Context>, scope: Scope, winner: &Winner) -> Effecti
         _ => format!("{KAFKA_SETTINGS}.{}.{name}", scope.name()),
     };
     let source = source(value, &field);
-    let shown = if value.is_reference() {
+    let shown = if value.is_reference() || value.reference.is_some() {
         REDACTED.to_owned()
     } else {
         field
@@ -97,8 +97,8 @@ fn source(value: &Value, field: &Field) -> String {
         .ok()
         .and_then(|f| f.value.reference);
     match led {
-        Some(reference) if value.is_reference() => format!("{} ({reference})", value.origin),
-        _ => value.origin.to_string(),
+        Some(reference) => format!("{} ({reference})", value.origin),
+        None => value.origin.to_string(),
     }
 }
 

@@ -68,7 +68,12 @@ pub(super) fn insert(
     setting: Setting,
 ) -> Result<(), SettingsError> {
     let origin = setting.value.origin.clone();
-    let field = Field::new(context, setting.name.clone(), setting.value).resolved()?;
+    let field = Field::new(
+        context,
+        format!("kafka-settings.{}", setting.name),
+        setting.value,
+    )
+    .resolved()?;
     let secret = field.value.reference.is_some();
     let text = field.scalar_text()?;
     crate::settings::kafka_settings::check_for(scope.role(), &setting.name, &text).map_err(
@@ -94,6 +99,7 @@ pub(super) fn insert(
 pub(super) fn flatten(field: Field) -> Result<Flat, SettingsError> {
     let field = field.resolved()?;
     let origin = field.value.origin.clone();
+    let reference = field.value.reference.clone();
     let table = match field.value.data {
         Data::Table(table) => table,
         // From a variable, a flag or a reference: JSON.
@@ -101,17 +107,21 @@ pub(super) fn flatten(field: Field) -> Result<Flat, SettingsError> {
         _ => return Err(field.expected("a table of librdkafka properties")),
     };
     let mut flat = Flat::new();
-    for (name, value) in table {
+    for (name, mut value) in table {
         let scope = match name.as_str() {
             "consumer" => Scope::Consumer,
             "producer" => Scope::Producer,
             _ => {
+                value.inherit(reference.as_ref());
                 add(&mut flat, Scope::Common, name, value)?;
                 continue;
             }
         };
         match value.data {
-            Data::Table(table) => add_all(&mut flat, scope, "", table)?,
+            Data::Table(table) => {
+                let table = inherited(table, reference.as_ref());
+                add_all(&mut flat, scope, "", table)?;
+            }
             _ => {
                 let key = format!("{}.{name}", field.key);
                 return Err(Field::new(&field.context, key, value)
@@ -134,6 +144,7 @@ fn add(flat: &mut Flat, scope: Scope, name: String, value: Value) -> Result<(), 
         let Data::Table(table) = value.data else {
             return Ok(());
         };
+        let table = inherited(table, value.reference.as_ref());
         return add_all(flat, scope, &format!("{name}."), table);
     }
     let origin = value.origin.clone();
@@ -154,6 +165,14 @@ fn add(flat: &mut Flat, scope: Scope, name: String, value: Value) -> Result<(), 
         return Err(twice(setting, &other));
     }
     Ok(())
+}
+
+/// What came out of a file or variable as a whole is as secret as its parts.
+fn inherited(mut table: Table, reference: Option<&String>) -> Table {
+    for value in table.values_mut() {
+        value.inherit(reference);
+    }
+    table
 }
 
 fn twice(setting: Setting, other: &Setting) -> SettingsError {

@@ -165,7 +165,11 @@ impl Loader {
         let named = |path: &Path| context.directory.join(path);
         let (path, named_by) = if let Some(path) = &self.config {
             (named(path), "flag --config".to_owned())
-        } else if let Some(path) = context.variables.get(environment::CONFIG) {
+        } else if let Some(path) = context
+            .variables
+            .get(environment::CONFIG)
+            .filter(|path| !path.is_empty())
+        {
             (
                 named(Path::new(path)),
                 format!("environment {}", environment::CONFIG),

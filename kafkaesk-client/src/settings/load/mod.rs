@@ -8,6 +8,7 @@ mod effective;
 mod environment;
 mod error;
 mod find;
+mod glob;
 mod json_text;
 mod kafka;
 mod keys;

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration}
 use kafkaesk_core::TopicPrefix;
 
 use super::{
-    SettingsError,
+    Origin, SettingsError,
     context::{Context, Field},
     declarations::{MAX_PARTITIONS, MAX_REPLICATION},
     kafka::{self, Scope},
     keys::KAFKA_SETTINGS,
     layers::{Path, Winner},
 };
-use crate::settings::{Settings, check_property, property_warning};
+use crate::settings::Settings;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -99,28 +99,24 @@ impl Resolver<'_> {
         settings: &mut Settings,
         warnings: &mut Vec<String>,
     ) -> Result<(), SettingsError> {
-        let mut mechanism = None;
+        let mut origins = BTreeMap::new();
         for (scope, winner) in self.properties() {
             let setting = winner.setting.clone();
-            let origin = setting.value.origin.clone();
-            let name = setting.name.clone();
+            origins.insert(setting.name.clone(), setting.value.origin.clone());
             kafka::insert(&mut settings.kafka_settings, self.context, scope, setting)?;
-            if let Ok(property) = check_property(&name) {
-                if let Some(warning) = property_warning(property) {
-                    warnings.push(format!("{origin}: `{name}`: {warning}"));
-                }
-                if property.deprecated {
-                    warnings.push(format!("{origin}: `{name}` is deprecated by librdkafka"));
-                }
-                if property.canonical == "sasl.mechanisms" {
-                    mechanism = Some(origin);
-                }
+        }
+        for (name, warning) in settings.kafka_settings.warnings() {
+            if let Some(origin) = origins.get(&name) {
+                warnings.push(format!("{origin}: `{name}`: {warning}"));
             }
         }
-        if let (Some(origin), Err(problem)) = (mechanism, settings.kafka_settings.oidc()) {
-            return Err(SettingsError::Oidc { origin, problem });
-        }
-        Ok(())
+        settings.kafka_settings.oidc().map(drop).map_err(|problem| {
+            let origin = ["sasl.mechanism", "sasl.mechanisms"]
+                .iter()
+                .find_map(|name| origins.get(*name).cloned())
+                .unwrap_or(Origin::Default);
+            SettingsError::Oidc { origin, problem }
+        })
     }
 
     /// Every property that counts, with its scope.

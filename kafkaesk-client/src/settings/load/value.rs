@@ -92,6 +92,13 @@ impl Value {
         }
     }
 
+    /// Takes over what the table around it was read from.
+    pub(super) fn inherit(&mut self, reference: Option<&String>) {
+        if self.reference.is_none() {
+            self.reference = reference.cloned();
+        }
+    }
+
     /// Whether this table is `{ file = … }` or `{ env = …, default = … }`.
     pub(super) fn is_reference(&self) -> bool {
         let Data::Table(table) = &self.data else {

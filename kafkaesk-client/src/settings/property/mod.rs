@@ -89,9 +89,10 @@ pub fn check_property(name: &str) -> Result<&'static Property, PropertyError> {
     })
 }
 
-/// Why setting this property changes what the contract promises, if it does. It is allowed, with this warning.
-pub fn property_warning(property: &Property) -> Option<&'static str> {
-    refused::warning(property.canonical)
+/// Why setting this property to this value changes what the contract promises, if it does. It is allowed, with this
+/// warning.
+pub fn property_warning(property: &Property, value: &str) -> Option<&'static str> {
+    refused::warning(property.canonical, value)
 }
 
 /// The one name under which aliases meet: `sasl.mechanism` and `sasl.mechanisms` are the same property. A name that

@@ -87,26 +87,31 @@ const ORDER_OF_COMMIT: &str =
 const SERVERS: &str = "the brokers have a setting of their own";
 const TIMEOUT: &str = "how long a publish may take has a setting of its own";
 
-/// Canonical name, and what setting it gives up.
-const WARNED: &[(&str, &str)] = &[
+/// Canonical name, the contract's own values, and what another value gives up.
+const WARNED: &[(&str, &[&str], &str)] = &[
     (
         "partitioner",
+        &["murmur2_random"],
         "the contract's `murmur2_random` sends a key to the partition that every other language's client uses; another partitioner breaks the order of a key between them",
     ),
     (
         "compression.codec",
+        &["none"],
         "the contract publishes uncompressed, since clients of other languages need extra packages to read some codecs",
     ),
     (
         "request.required.acks",
+        &["all", "-1"],
         "the contract waits for all replicas; with less, an acknowledged event can be lost",
     ),
     (
         "enable.idempotence",
+        &["true", "t", "1"],
         "the contract publishes idempotently; without it, a retry can write an event twice or out of order",
     ),
     (
         "isolation.level",
+        &["read_committed"],
         "the contract reads committed records; otherwise events of aborted transactions arrive too",
     ),
 ];
@@ -129,9 +134,11 @@ pub(super) fn refusal(name: &str) -> Option<(&'static str, &'static str)> {
     ))
 }
 
-pub(super) fn warning(canonical: &str) -> Option<&'static str> {
+pub(super) fn warning(canonical: &str, value: &str) -> Option<&'static str> {
     WARNED
         .iter()
-        .find(|(name, _)| *name == canonical)
-        .map(|(_, warning)| *warning)
+        .find(|(name, own, _)| {
+            *name == canonical && !own.iter().any(|own| own.eq_ignore_ascii_case(value))
+        })
+        .map(|(.., warning)| *warning)
 }
