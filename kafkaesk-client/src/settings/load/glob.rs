@@ -63,7 +63,7 @@ fn matching(folder: &Path, step: &str) -> io::Result<Vec<PathBuf>> {
         let Some(name) = name.to_str() else {
             continue;
         };
-        if fnmatch(name, step) && (step.starts_with('.') || !name.starts_with('.')) {
+        if fnmatch(step, name) && (step.starts_with('.') || !name.starts_with('.')) {
             paths.push(entry.path());
         }
     }

@@ -142,3 +142,9 @@ pub(super) fn warning(canonical: &str, value: &str) -> Option<&'static str> {
         })
         .map(|(.., warning)| *warning)
 }
+
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    let refused = REFUSED.iter().map(|(name, ..)| *name);
+    refused.chain(WARNED.iter().map(|(name, ..)| *name))
+}
