@@ -20,7 +20,6 @@ mod errors;
 mod exit;
 mod handlers;
 mod input;
-mod line_shim;
 mod lines;
 mod logging;
 mod output;

@@ -2,14 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use crate::line_shim as line;
 use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::{
     Connection,
     consumer::{ConsumerEvent, ConsumerSpec, Start},
 };
-use kafkaesk_core::{Pattern, Record, Source, span::parse_span};
+use kafkaesk_core::{Pattern, Record, Source, line, span::parse_span, timestamp};
 use tracing::warn;
 
 use crate::{
@@ -130,7 +129,11 @@ fn key(source: &Arc<Source>) -> (String, i32) {
 
 fn print(record: &Record, format: OutputFormat) -> std::io::Result<()> {
     match format {
-        OutputFormat::Json => output::line(line::write(record, None)),
+        OutputFormat::Json => {
+            let mut text = Vec::new();
+            line::write(&mut text, record, None);
+            output::line(text)
+        }
         OutputFormat::Text => output::line(text(record)),
     }
 }
@@ -138,11 +141,11 @@ fn print(record: &Record, format: OutputFormat) -> std::io::Result<()> {
 /// `shop.orders.placed[3]@0  2026-11-24T10:00:00.123Z  Order:1  user-7  {"id":1}`.
 fn text(record: &Record) -> Vec<u8> {
     let mut text = format!("{}@{}", record.source, record.offset);
-    if let Some(timestamp) = record.timestamp {
+    if let Some(time) = record.timestamp.and_then(timestamp::format) {
         text.push_str("  ");
-        text.push_str(&line::format_timestamp(timestamp));
+        text.push_str(&time);
     }
-    let envelope = kafkaesk_core::Envelope::read(record.value());
+    let envelope = kafkaesk_core::Envelope::of(record.value.as_deref());
     if let Ok(envelope) = &envelope {
         text.push_str("  ");
         text.push_str(&envelope.schema);

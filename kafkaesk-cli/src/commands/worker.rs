@@ -43,7 +43,7 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
         .into());
     }
     // What is wrong with the subscriptions is said before a broker is waited for.
-    let app = check(&declared, app)?;
+    let app = check(&declared, app, &arguments.groups)?;
     let connection = context.connect().await?;
     run_declared(app, connection, &declared, &arguments.groups).await
 }
@@ -52,7 +52,11 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
 ///
 /// # Errors
 /// What is wrong with the subscriptions.
-pub(crate) fn check(declared: &[SubscriptionSettings], own: App) -> anyhow::Result<App> {
+pub(crate) fn check(
+    declared: &[SubscriptionSettings],
+    own: App,
+    groups: &[String],
+) -> anyhow::Result<App> {
     struct Nothing;
     impl Handle for Nothing {
         fn handle(&self, _: &Delivery) -> Handling {
@@ -65,6 +69,11 @@ pub(crate) fn check(declared: &[SubscriptionSettings], own: App) -> anyhow::Resu
         .map(|settings| settings.subscription(Nothing))
         .chain(own_subscriptions)
         .fold(App::new(), App::subscribe);
+    let all = if groups.is_empty() {
+        all
+    } else {
+        all.only(groups.iter().cloned())
+    };
     all.check()?;
     Ok(own)
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::line_shim as line;
+use kafkaesk_core::line;
 use kafkaesk_worker::{
     Classify, Delivery, Ending, Handle, HandlerError, Handling, IntoEnding, Outcome,
 };
@@ -124,12 +124,14 @@ async fn post(http: &Http, delivery: &Delivery) -> Ending {
 
 /// The JSON line of a delivery; a record that is no envelope is shown as such, with its value and the error.
 fn write_line(delivery: &Delivery, id: Option<&str>) -> Vec<u8> {
-    let attempt = line::Attempt {
+    let mut line = Vec::with_capacity(delivery.record().value().len() + 256);
+    let on_top = id.map(|id| line::Delivery {
         group: delivery.group(),
         attempt: delivery.attempt(),
         delivery: id,
-    };
-    line::write(delivery.record(), Some(&attempt))
+    });
+    line::write(&mut line, delivery.record(), on_top);
+    line
 }
 
 fn ending(answer: Answer) -> Ending {

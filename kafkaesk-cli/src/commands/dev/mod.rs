@@ -46,7 +46,7 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     let app = context.app;
     // Everything that needs no broker is checked before one is started.
     let (sources, streams) = schema::sources(&configuration, app.schemas()?)?;
-    let app = worker::check(&configuration.subscriptions, app)?;
+    let app = worker::check(&configuration.subscriptions, app, &[])?;
 
     let isolated = isolate::isolate(&configuration.settings);
     let broker = DevBroker::start(&isolated.address)?;

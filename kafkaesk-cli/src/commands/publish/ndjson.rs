@@ -6,9 +6,9 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use crate::line_shim as line;
 use anyhow::{Context as _, bail};
 use kafkaesk_client::{ClientError, Delivery, Publisher, Receipt};
+use kafkaesk_core::line::{self, Timestamps};
 use serde_json::json;
 
 use super::{PublishArguments, refusal::Refusal};
@@ -152,24 +152,27 @@ impl Run<'_> {
         };
         self.progress
             .advance(bytes.len() as u64 + 1, self.published, self.refused);
-        let parsed = match line::parse(&bytes) {
-            Ok(parsed) => parsed,
+        let timestamps = if self.arguments.keep_timestamps {
+            Timestamps::Keep
+        } else {
+            Timestamps::Ignore
+        };
+        let event = match line::Line::read(&bytes, timestamps) {
+            Ok(event) => event,
             Err(error) => return Sent::Refused(Refusal::Line(error.to_string())),
         };
         let mut publish = self
             .publisher
-            .publish_json(&parsed.stream, &parsed.schema, parsed.data);
-        if let Some(key) = &parsed.key {
+            .publish_json(event.stream.as_str(), event.schema.to_string(), event.data)
+            .headers(&event.headers);
+        if let Some(key) = &event.key {
             publish = publish.key(key);
         }
-        publish = publish.headers(&parsed.headers);
-        if let Some(id) = &parsed.id {
+        if let Some(id) = &event.id {
             publish = publish.id(id);
         }
-        if self.arguments.keep_timestamps {
-            if let Some(timestamp) = parsed.timestamp {
-                publish = publish.timestamp(timestamp);
-            }
+        if let Some(timestamp) = event.timestamp {
+            publish = publish.timestamp(timestamp);
         }
         match publish.enqueue().await {
             Ok(delivery) => Sent::Delivery(delivery),

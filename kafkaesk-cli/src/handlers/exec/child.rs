@@ -257,14 +257,10 @@ impl Running<'_> {
 
     /// Takes one line of the child; `true` if it was an answer.
     fn take(&self, line: &[u8]) -> bool {
-        let (delivery, answer) = match answer::parse(line) {
-            Ok((Some(delivery), answer)) => (delivery, answer),
-            Ok((None, _)) => {
-                self.no_answer("it has no member `delivery`", line);
-                return false;
-            }
+        let (delivery, answer) = match answer::read_line(line) {
+            Ok(answered) => answered,
             Err(why) => {
-                self.no_answer(&why, line);
+                self.no_answer(&why.to_string(), line);
                 return false;
             }
         };

@@ -27,7 +27,10 @@ const ECHO: &str = r#"
 import json, sys
 for line in sys.stdin:
     message = json.loads(line)
-    print(json.dumps({"delivery": message["delivery"], "outcome": message.get("want", "done"), "reason": "asked"}))
+    answer = {"delivery": message["delivery"], "outcome": message.get("want", "done")}
+    if answer["outcome"] == "reject":
+        answer["reason"] = "asked"
+    print(json.dumps(answer))
 "#;
 
 #[tokio::test]

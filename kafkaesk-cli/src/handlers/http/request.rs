@@ -2,8 +2,7 @@
 //! header than `kafkaesk-header-…`, so that none can be forged.
 
 use anyhow::Context as _;
-use kafkaesk_core::{Record, headers};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
+use kafkaesk_core::{Record, headers, percent, timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 /// How many bytes all headers of one request may have together: what common servers take by default. A message
@@ -11,15 +10,6 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Before the name of a record's header.
 const RECORD_HEADER: &str = "kafkaesk-header-";
-
-/// Header names keep RFC 9110's harmless token characters.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-/// Values keep everything visible but the escape character itself.
-const VALUE: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// The configuration's own headers, checked.
 ///
@@ -73,21 +63,21 @@ pub(crate) fn headers(
         }
     };
     add("kafkaesk-stream", record.stream())?;
-    add("kafkaesk-schema", &encode_value(schema.as_bytes()))?;
+    add("kafkaesk-schema", schema)?;
     add("kafkaesk-partition", &record.partition().to_string())?;
     add("kafkaesk-offset", &record.offset.to_string())?;
-    add("kafkaesk-group", &encode_value(group.as_bytes()))?;
+    add("kafkaesk-group", &percent::encode(group.as_bytes()))?;
     add("kafkaesk-attempt", &attempt.to_string())?;
     if let Some(key) = &record.key {
-        add("kafkaesk-key", &percent_encode(key, NAME).to_string())?;
+        add("kafkaesk-key", &percent::encode(key))?;
     }
-    if let Some(timestamp) = record.timestamp {
-        add("kafkaesk-timestamp", &timestamp.to_string())?;
+    if let Some(time) = record.timestamp.and_then(timestamp::format) {
+        add("kafkaesk-timestamp", &time)?;
     }
     for (name, value) in record.headers.iter() {
         let Some(value) = value else { continue };
         match name {
-            headers::ID => add(headers::ID, &encode_value(value))?,
+            headers::ID => add(headers::ID, &percent::encode(value))?,
             // As they are, when they can be.
             headers::TRACEPARENT | headers::TRACESTATE
                 if value.iter().all(|b| matches!(b, 0x20..=0x7e)) =>
@@ -95,16 +85,12 @@ pub(crate) fn headers(
                 add(name, &String::from_utf8_lossy(value))?;
             }
             _ => add(
-                &format!("{RECORD_HEADER}{}", percent_encode(name.as_bytes(), NAME)),
-                &encode_value(value),
+                &format!("{RECORD_HEADER}{}", percent::encode(name.as_bytes())),
+                &percent::encode(value),
             )?,
         }
     }
     Ok(map)
-}
-
-fn encode_value(bytes: &[u8]) -> String {
-    percent_encode(bytes, VALUE).to_string()
 }
 
 #[cfg(test)]
@@ -157,7 +143,7 @@ mod tests {
         assert_eq!(get("kafkaesk-header-kafkaesk-group"), Some("other"));
         assert_eq!(
             get("kafkaesk-header-a%3a%20b%0d%0ax"),
-            Some("1%0D%0Ay:%202")
+            Some("1%0D%0Ay%3A%202")
         );
         assert_eq!(get("traceparent"), Some("00-ab-cd-01"));
         assert_eq!(get("kafkaesk-id"), Some("e%201"));

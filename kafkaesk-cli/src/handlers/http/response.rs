@@ -77,8 +77,8 @@ fn decide(
         }
     };
     match status.as_u16() {
-        200..=299 if ours => match answer::parse(body) {
-            Ok((_, answer)) => answer,
+        200..=299 if ours => match answer::read_body(body) {
+            Ok(answer) => answer,
             Err(why) => Answer::Hold(format!(
                 "{address} answered {status} with {MEDIA_TYPE}, but {why}"
             )),
