@@ -48,6 +48,27 @@ pub(crate) fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
+/// Whether nobody reads our standard output any more: a command that waits for something to print asks, since only
+/// writing would find out otherwise.
+#[cfg(unix)]
+pub(crate) fn reader_is_gone() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut watched, Some(&now)).is_ok_and(|found| found > 0)
+        && watched[0].revents().intersects(PollFlags::ERR)
+}
+
+/// Nobody knows here; writing will find out.
+#[cfg(not(unix))]
+pub(crate) fn reader_is_gone() -> bool {
+    false
+}
+
 /// Lines up columns with two spaces between them; the last column is not padded.
 pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();

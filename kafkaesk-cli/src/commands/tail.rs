@@ -1,6 +1,6 @@
 //! `tail PATTERN`: records go in, lines come out. Joins no group, commits nothing, creates nothing.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -16,6 +16,9 @@ use crate::{
     exit::Exit,
     output::{self, OutputFormat},
 };
+
+/// How often a quiet tail looks whether anybody still reads it.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Arguments of `tail`.
 #[derive(Args, Clone, Debug)]
@@ -63,17 +66,24 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
             group: None,
             pattern,
             start: arguments.from,
-            drain: std::time::Duration::ZERO,
+            drain: Duration::ZERO,
             kafka_settings: Default::default(),
         })
         .await?;
     let mut left = arguments.max.unwrap_or(u64::MAX);
     let shutdown = crate::signals::shutdown().context("listening to signals")?;
     tokio::pin!(shutdown);
+    let mut look = tokio::time::interval(LOOK);
     while left > 0 {
         let event = tokio::select! {
             biased;
             () = &mut shutdown => break,
+            _ = look.tick() => {
+                if output::reader_is_gone() {
+                    break;
+                }
+                continue;
+            }
             event = consumer.next() => event,
         };
         match event {

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use kafkaesk_client::settings::{Section, SettingsError};
+use kafkaesk_client::settings::Section;
 
 use crate::handlers::{
     exec::{self, ExecSettings},
@@ -27,7 +27,7 @@ pub(crate) enum HandlerSettings {
 
 impl HandlerSettings {
     /// Reads the table `handler` of a subscription.
-    pub(super) fn read(subscription: &mut Section, group: &str) -> Result<Self, SettingsError> {
+    pub(super) fn read(subscription: &mut Section, group: &str) -> anyhow::Result<Self> {
         let mut section = subscription
             .table("handler")?
             .ok_or_else(|| subscription.missing("handler"))?;
@@ -37,17 +37,19 @@ impl HandlerSettings {
                 0 => "it has none".to_owned(),
                 _ => format!("it has {}", given.join(" and ")),
             };
-            return Err(subscription.error(
-                "handler",
-                format!("a handler has exactly one of http, exec, stdout; {found}"),
-            ));
+            return Err(subscription
+                .error(
+                    "handler",
+                    format!("a handler has exactly one of http, exec, stdout; {found}"),
+                )
+                .into());
         };
         let handler = match kind {
             "http" => Self::Http(http(&mut section)?),
             "exec" => Self::Exec(exec(&mut section, group)?),
             _ => {
                 if section.boolean("stdout")? != Some(true) {
-                    return Err(section.error("stdout", "write `stdout = true`"));
+                    return Err(section.error("stdout", "write `stdout = true`").into());
                 }
                 Self::Stdout
             }
@@ -78,19 +80,21 @@ impl HandlerSettings {
     }
 }
 
-fn http(section: &mut Section) -> Result<HttpSettings, SettingsError> {
+fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
     let text = section.required_text("http")?;
     let url: reqwest::Url = text
         .parse()
         .map_err(|e| section.error("http", format!("this is no URL: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(section.error(
-            "http",
-            format!(
-                "the URL begins with {}:, it must be http: or https:",
-                url.scheme()
-            ),
-        ));
+        return Err(section
+            .error(
+                "http",
+                format!(
+                    "the URL begins with {}:, it must be http: or https:",
+                    url.scheme()
+                ),
+            )
+            .into());
     }
     Ok(HttpSettings {
         url,
@@ -106,13 +110,15 @@ fn http(section: &mut Section) -> Result<HttpSettings, SettingsError> {
     })
 }
 
-fn exec(section: &mut Section, group: &str) -> Result<ExecSettings, SettingsError> {
+fn exec(section: &mut Section, group: &str) -> anyhow::Result<ExecSettings> {
     let command = section.texts("exec")?.unwrap_or_default();
     if command.first().is_none_or(String::is_empty) {
-        return Err(section.error(
-            "exec",
-            "it names no program; write it as a list such as [\"python3\", \"audit.py\"]",
-        ));
+        return Err(section
+            .error(
+                "exec",
+                "it names no program; write it as a list such as [\"python3\", \"audit.py\"]",
+            )
+            .into());
     }
     let processes = section.integer("processes", 1..=exec::MAX_PROCESSES as i64)?;
     let in_flight = section.integer("in-flight", 1..=exec::MAX_IN_FLIGHT as i64)?;

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kafkaesk_client::{
-    consumer::Start,
-    settings::{Section, SettingsError},
-};
+use kafkaesk_client::{consumer::Start, settings::Section};
 use kafkaesk_core::{Pattern, span::parse_span};
 use kafkaesk_worker::{Handle, OnMismatch, OnReject, Ordering, Subscription};
 
@@ -35,12 +32,12 @@ pub(crate) struct SubscriptionSettings {
 
 impl SubscriptionSettings {
     /// Reads one table to its end.
-    pub(super) fn read(mut section: Section) -> Result<Self, SettingsError> {
+    pub(super) fn read(mut section: Section) -> anyhow::Result<Self> {
         let pattern = section.required_text("pattern")?;
         Pattern::new(&pattern).map_err(|e| section.error("pattern", e.to_string()))?;
         let group = section.required_text("group")?;
         if group.is_empty() {
-            return Err(section.error("group", "it is empty"));
+            return Err(section.error("group", "it is empty").into());
         }
         let start = match section.text("start")?.as_deref() {
             None => None,
@@ -79,10 +76,12 @@ impl SubscriptionSettings {
             .kafka_settings("kafka-settings")?
             .unwrap_or_default();
         if let Some(name) = kafka.producer.keys().next() {
-            return Err(section.error(
-                "kafka-settings",
-                format!("`{name}` is for producers; a subscription has none"),
-            ));
+            return Err(section
+                .error(
+                    "kafka-settings",
+                    format!("`{name}` is for producers; a subscription has none"),
+                )
+                .into());
         }
         let mut kafka_settings = kafka.common;
         kafka_settings.extend(kafka.consumer);
@@ -158,11 +157,7 @@ impl SubscriptionSettings {
     }
 }
 
-fn count(
-    section: &mut Section,
-    key: &'static str,
-    most: i64,
-) -> Result<Option<u32>, SettingsError> {
+fn count(section: &mut Section, key: &'static str, most: i64) -> anyhow::Result<Option<u32>> {
     let number = section.integer(key, 1..=most)?;
     Ok(number.and_then(|number| u32::try_from(number).ok()))
 }
