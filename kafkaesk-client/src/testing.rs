@@ -100,6 +100,10 @@ async fn start() -> String {
         .with_jvm_image()
         .with_tag(&tag)
         .with_env_var("KAFKA_NODE_ID", "1")
+        // One broker must be enough for transactions too, and a group's first member need not wait for others.
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
+        .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
+        .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
         .start()
         .await;
     let container = match started {

@@ -20,7 +20,7 @@ pub fn format(millis: i64) -> Option<String> {
 }
 
 /// Reads RFC 3339 with any offset; digits beyond milliseconds are cut. `None` for anything else, for a leap second,
-/// and for a time that [`format`] has no form for.
+/// and for a time that [`format()`] has no form for.
 pub fn parse(text: &str) -> Option<i64> {
     let (date, time) = (text.get(..10)?, text.get(11..)?);
     if !matches!(text.as_bytes()[10], b'T' | b't' | b' ') {

@@ -3,6 +3,8 @@
 //! Tokens in, tokens out: this file only dispatches, one file for each macro. Use them through
 //! `kafkaesk-schema`, `-client`, `-worker` or `-cli`, which re-export them.
 
+#![forbid(unsafe_code)]
+
 use proc_macro::TokenStream;
 
 mod arguments;

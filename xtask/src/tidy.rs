@@ -70,7 +70,8 @@ fn sources(root: &Path, glob: &str) -> Result<Vec<Source>> {
 
 fn first_lines(sources: &[Source], faults: &mut Vec<String>) {
     for source in sources {
-        if !source.text.starts_with("//!") {
+        // A crate's or module's long page is a file of its own.
+        if !source.text.starts_with("//!") && !source.text.starts_with("#![doc = include_str!(") {
             faults.push(format!(
                 "{}:1: the first line must be `//!`: what enters, what leaves, what it never does",
                 source.path
@@ -168,6 +169,15 @@ fn unsafe_code(sources: &[Source], faults: &mut Vec<String>) {
             "unsafe stands in {}; one module of kafkaesk-client may hold it",
             holders.join(", ")
         ));
+    }
+    for shipped in SHIPPED.iter().filter(|name| **name != "kafkaesk-client") {
+        let lib = format!("{shipped}/src/lib.rs");
+        let forbids = sources
+            .iter()
+            .any(|s| s.path == lib && s.text.contains("#![forbid(unsafe_code)]"));
+        if !forbids {
+            faults.push(format!("{lib}: `#![forbid(unsafe_code)]` is missing"));
+        }
     }
 }
 

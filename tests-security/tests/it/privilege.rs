@@ -44,7 +44,7 @@ async fn a_consumer_that_does_not_validate_reads_neither_log() {
         .await
         .expect("published");
     // Its rights (rights.rs) name the stream and the group alone.
-    consume_until(broker.user("consumer"), "billing", 3)
+    consume_until(broker.user("consumer"), "auditing", 3)
         .await
         .expect("Read on the stream and the group are enough");
 }

@@ -26,7 +26,7 @@ pub(crate) const RIGHTS: &[Right] = &[
         user: "consumer",
         operations: &["Read"],
         kind: "--group",
-        resources: &["billing"],
+        resources: &["billing", "auditing"],
     },
     // Pushes a schema: no DescribeConfigs.
     topics(
