@@ -95,10 +95,11 @@ impl Delivery {
 
     /// The schema id, without reading the data if the handler decodes it anyway.
     pub(crate) fn known_schema(&self) -> Result<Arc<Known>, Rejection> {
-        if self.context.decodes && self.parts.get().is_none() {
-            if let Some(known) = self.context.known.of(self.record.value()) {
-                return Ok(known);
-            }
+        if self.context.decodes
+            && self.parts.get().is_none()
+            && let Some(known) = self.context.known.of(self.record.value())
+        {
+            return Ok(known);
         }
         Ok(self.parts()?.schema.clone())
     }
@@ -110,18 +111,17 @@ impl Delivery {
     ) -> Result<T, Rejection> {
         if self.parts.get().is_none() {
             let value = self.record.value();
-            if let Some(known) = self.context.known.of(value) {
-                if let Some(data) = known.prefix.strip(value) {
-                    if let Ok(decoded) = decode(&known, data) {
-                        let start = known.prefix.as_bytes().len();
-                        let parts = Parts {
-                            data: start..start + data.len(),
-                            schema: known,
-                        };
-                        let _ = self.parts.set(Ok(parts));
-                        return Ok(decoded);
-                    }
-                }
+            if let Some(known) = self.context.known.of(value)
+                && let Some(data) = known.prefix.strip(value)
+                && let Ok(decoded) = decode(&known, data)
+            {
+                let start = known.prefix.as_bytes().len();
+                let parts = Parts {
+                    data: start..start + data.len(),
+                    schema: known,
+                };
+                let _ = self.parts.set(Ok(parts));
+                return Ok(decoded);
             }
         }
         let parts = self.parts()?;

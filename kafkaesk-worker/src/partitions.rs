@@ -103,10 +103,10 @@ impl Partitions {
 
     pub(crate) fn remove(&mut self, generations: &[Generation]) {
         for generation in generations {
-            if let Some(partition) = self.assigned.remove(generation) {
-                if self.by_source.get(&partition.source) == Some(generation) {
-                    self.by_source.remove(&partition.source);
-                }
+            if let Some(partition) = self.assigned.remove(generation)
+                && self.by_source.get(&partition.source) == Some(generation)
+            {
+                self.by_source.remove(&partition.source);
             }
         }
     }

@@ -191,11 +191,11 @@ impl Schedule {
                 return;
             }
             self.due.pop();
-            if let Some(queue) = self.lanes.get_mut(&lane) {
-                if queue.doing == Doing::Waiting(until) {
-                    queue.doing = Doing::Ready;
-                    self.ready.push_back(lane);
-                }
+            if let Some(queue) = self.lanes.get_mut(&lane)
+                && queue.doing == Doing::Waiting(until)
+            {
+                queue.doing = Doing::Ready;
+                self.ready.push_back(lane);
             }
         }
     }
