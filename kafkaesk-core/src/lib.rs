@@ -1,9 +1,5 @@
-//! The kafkaesk contract in types: no I/O, no async, no C code.
-//!
-//! What every other crate (and every other language, by `contract/`) agrees on:
-//! how streams, topics, schemas and groups are named, what a record's value looks
-//! like, which headers are ours, and the JSON line that tools exchange.
-
+//! The kafkaesk contract in types: text and bytes in, checked values out. No I/O, no async, no C code.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 pub mod answer;
