@@ -9,8 +9,8 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    pub(crate) fn new(foo: impl Into<String>) -> Self {
-        Self { foo: foo.into() }
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { foo: text.into() }
     }
 }
 

@@ -1,4 +1,6 @@
 //! Integration tests of the worker: one binary.
+// A handler takes up to eight arguments, and one test takes them all.
+#![allow(clippy::unwrap_used, clippy::too_many_arguments)]
 
 mod events;
 mod registration;

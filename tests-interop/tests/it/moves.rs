@@ -24,7 +24,7 @@ async fn publish(publisher: &Publisher, numbers: std::ops::Range<usize>) {
 fn number(message: &Value) -> usize {
     message["foo"]
         .as_str()
-        .and_then(|foo| foo.parse().ok())
+        .and_then(|text| text.parse().ok())
         .expect("a number")
 }
 

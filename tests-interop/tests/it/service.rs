@@ -25,9 +25,9 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    pub(crate) fn new(foo: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self {
-            foo: foo.into(),
+            foo: text.into(),
             note: None,
         }
     }
