@@ -127,3 +127,6 @@ fn trust(
         path.display()
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Input that is wrong before any Kafka is asked: each has its text and its exit status.
+
+use crate::support::Project;
+
+const SUBSCRIPTION: &str = "[[subscriptions]]\npattern = \"a.*\"\ngroup = \"g\"\n";
+
+/// What `worker` says of this configuration.
+#[track_caller]
+fn worker_says(toml: &str, said: &[&str]) {
+    let project = Project::new();
+    project.toml(toml);
+    project.run(&["worker"]).fails(1, said);
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_the_nearest_key() {
+    worker_says(
+        "\ntopic-prefx = \"x\"\n",
+        &["error: kafkaesk.toml:2: unknown key `topic-prefx`; did you mean `topic-prefix`?"],
+    );
+    worker_says(
+        &format!("{SUBSCRIPTION}handler = {{ stdout = true }}\npatern = \"x\"\n"),
+        &["kafkaesk.toml:5: unknown key `subscriptions[0].patern`; did you mean `pattern`?"],
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_shown_with_line_and_column() {
+    worker_says(
+        "topic-prefix = \n",
+        &["error: kafkaesk.toml:1:16: this is no TOML"],
+    );
+}
+
+#[test]
+fn unknown_and_dangerous_properties_are_refused_by_name() {
+    worker_says(
+        "[kafka-settings]\nfetch.min.byts = 1\n",
+        &[
+            "kafkaesk.toml:2: unknown librdkafka property `fetch.min.byts`; did you mean `fetch.min.bytes`?",
+        ],
+    );
+    worker_says(
+        "[kafka-settings]\nenable.auto.commit = true\n",
+        &["kafkaesk.toml:2: property `enable.auto.commit` cannot be set"],
+    );
+}
+
+#[test]
+fn settings_that_are_no_json_are_refused_with_their_flag() {
+    Project::new()
+        .run(&["streams", "list", "--kafka-settings", "{\"a\":"])
+        .fails(
+            1,
+            &["error: flag --kafka-settings: `kafka-settings` is no JSON object: EOF"],
+        );
+}
+
+#[test]
+fn a_handler_has_exactly_one_kind() {
+    let one = "kafkaesk.toml:4: `subscriptions[0].handler`: a handler has exactly one of http, exec, stdout; it has";
+    for (handler, said) in [
+        ("{ http = \"http://x/\", stdout = true }", "http and stdout"),
+        ("{ htp = \"http://x/\" }", "none"),
+    ] {
+        worker_says(
+            &format!("{SUBSCRIPTION}handler = {handler}\n"),
+            &[&format!("{one} {said}")],
+        );
+    }
+    for (handler, said) in [
+        ("{ http = \"ftp://x/\" }", "it must be http: or https:"),
+        ("{ http = \"x\" }", "this is no URL"),
+        ("{ exec = [] }", "it names no program"),
+        ("{ stdout = false }", "write `stdout = true`"),
+        ("{ stdout = true, timeout = \"3s\" }", "unknown key"),
+        ("{ exec = [\"x\"], processes = 0 }", "from 1 to 256"),
+    ] {
+        worker_says(
+            &format!("{SUBSCRIPTION}handler = {handler}\n"),
+            &["kafkaesk.toml:4: ", said],
+        );
+    }
+}
+
+#[test]
+fn patterns_groups_and_overlaps_are_checked_before_kafka_is_asked() {
+    worker_says(
+        "[[subscriptions]]\npattern = \"\"\ngroup = \"g\"\nhandler = { stdout = true }\n",
+        &["kafkaesk.toml:2: `subscriptions[0].pattern`: the pattern is empty"],
+    );
+    let first = format!("{SUBSCRIPTION}handler = {{ stdout = true }}\n");
+    worker_says(
+        &format!("{first}{}", first.replace("a.*", "*.b")),
+        &["error: subscriptions to \"a.*\" and \"*.b\" overlap in group \"g\""],
+    );
+    let project = Project::new();
+    project.toml(&first);
+    project.run(&["worker", "nobody"]).fails(
+        1,
+        &["no subscription has the group \"nobody\"; there are: g"],
+    );
+    project.toml("");
+    project
+        .run(&["worker"])
+        .fails(64, &["error: there is nothing to run"]);
+}
+
+#[test]
+fn usage_errors_exit_with_64_and_suggest() {
+    let project = Project::new();
+    project
+        .run(&["publsh"])
+        .fails(64, &["a similar subcommand exists: 'publish'"]);
+    project
+        .run(&["publish", "a", "--schema", "A:1"])
+        .fails(64, &["error: say what to publish: --data JSON"]);
+    project
+        .run(&[
+            "publish", "a", "--schema", "A:1", "--data", "1", "--header", "x",
+        ])
+        .fails(64, &["--header \"x\" has no `=`"]);
+    let help = project.run(&["--help"]).succeeds();
+    assert!(
+        help.contains("Exit statuses:") && help.contains("64"),
+        "{help}"
+    );
+}
+
+#[test]
+fn an_empty_input_is_an_error() {
+    let project = Project::new();
+    project.file("empty.ndjson", "\n\n");
+    project
+        .run(&["publish", "--ndjson", "-"])
+        .fails(1, &["error: standard input holds no line to publish"]);
+    project
+        .run(&["publish", "--ndjson", "empty.ndjson"])
+        .fails(1, &["error: empty.ndjson holds no line to publish"]);
+    project
+        .run(&["publish", "a", "--schema", "A:1", "-"])
+        .fails(1, &["error: standard input is empty; nothing was done"]);
+    project
+        .run(&["publish", "--ndjson", "none.ndjson"])
+        .fails(1, &["error: reading none.ndjson", "No such file"]);
+}
+
+#[test]
+fn documents_and_data_are_validated_without_kafka() {
+    let project = Project::new();
+    project.file("Order.1.json", crate::support::ORDER);
+    let fits = project
+        .run(&["schema", "validate", "Order.1.json", "--data", "{\"id\":1}"])
+        .succeeds();
+    assert_eq!(fits, "the data fits Order.1.json\n");
+    project
+        .run(&[
+            "schema",
+            "validate",
+            "Order.1.json",
+            "--data",
+            "{\"id\":\"x\"}",
+        ])
+        .fails(
+            1,
+            &[
+                "error: the data does not fit Order.1.json\n  /id: \"x\" is not of type \"integer\"   (rule /properties/id/type)",
+            ],
+        );
+    project.file("Bad.1.json", "{\"type\":\"strin\"}");
+    project
+        .run(&["schema", "validate", "Bad.1.json"])
+        .fails(1, &["Bad.1.json", "/type"]);
+    project.file("order.json", "{}");
+    project.run(&["schema", "push", "order.json"]).fails(
+        1,
+        &["order.json: the name has no version", "`Order.1.json`"],
+    );
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let project = Project::new();
+    project
+        .file("password", "s3cret\n")
+        .toml("topic-prefix = \"shop.\"\n[kafka-settings]\nsasl.password = { file = \"password\" }\nsasl.username = \"u\"\n");
+    let shown = project.run(&["config", "show"]).succeeds();
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert!(shown.contains("kafkaesk.toml:1"), "{shown}");
+    let json = project
+        .run(&["config", "show", "--output", "json", "--topic-prefix", "x."])
+        .succeeds();
+    assert!(
+        json.lines()
+            .any(|line| line
+                == r#"{"key":"topic-prefix","source":"flag --topic-prefix","value":"x."}"#),
+        "{json}"
+    );
+}
+
+#[test]
+fn completions_are_printed() {
+    let script = Project::new().run(&["completions", "bash"]).succeeds();
+    assert!(script.contains("kafkaesk-cli"), "{script}");
+}

@@ -1,0 +1,174 @@
+//! `dev`: a broker, the schemas and a worker in one process; published to from a second one. Needs no Kafka.
+
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    server::Server,
+    support::{ORDER, Project},
+};
+
+/// A loopback address that nobody uses now.
+fn free() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn project(handler: &str) -> Project {
+    let project = Project::new();
+    project.file("schemas/Order.1.json", ORDER).toml(&format!(
+        "kafka-servers = [\"kafka.example:9092\"]\nschemas = [\"schemas/*.json\"]\n[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"billing\"\nhandler = {handler}\n[profile.dev]\nkafka-servers = [\"{}\"]\n",
+        free()
+    ));
+    project
+}
+
+/// The arguments of the command that `dev` prints.
+fn printed(stdout: &[String]) -> Vec<String> {
+    let at = stdout
+        .iter()
+        .position(|l| l.starts_with("try, in"))
+        .unwrap();
+    let command = stdout[at + 1].replace(['\'', '"'], "");
+    let data = "{id:1}";
+    command
+        .split_whitespace()
+        .skip(1)
+        .map(|word| word.replace(data, "{\"id\":1}"))
+        .collect()
+}
+
+#[test]
+fn a_second_terminal_publishes_to_it_at_once() {
+    let project = project("{ stdout = true }");
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", |dev| {
+        dev.stdout().iter().any(|line| line.contains(" publish "))
+    });
+    let stdout = dev.stdout();
+    assert!(
+        stdout[0].starts_with("dev broker ready at 127.0.0.1:"),
+        "{stdout:?}"
+    );
+    assert_eq!(stdout[1], "pushed  Order:1");
+    assert_eq!(stdout[2], "worker  billing  orders.*  → stdout");
+    let arguments = printed(&stdout);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let receipt = project.run(&arguments).succeeds();
+    let published = Instant::now();
+    assert!(receipt.starts_with("orders.example["), "{receipt}");
+    dev.until("the message", |dev| {
+        dev.stdout()
+            .iter()
+            .any(|line| line.contains(r#""data":{"id":1}"#))
+    });
+    let took = published.elapsed();
+    assert!(took < Duration::from_secs(3), "seen after {took:?}");
+
+    let wrong: Vec<&str> = arguments
+        .iter()
+        .map(|word| match *word {
+            "{\"id\":1}" => "{\"id\":\"one\"}",
+            other => other,
+        })
+        .collect();
+    project.run(&wrong).fails(
+        1,
+        &["/id: \"one\" is not of type \"integer\"   (rule /properties/id/type)"],
+    );
+    dev.signal("TERM");
+    assert_eq!(dev.end().status, 0);
+}
+
+#[test]
+fn an_endpoint_that_does_not_listen_is_answered_for() {
+    let address = free();
+    let project = project(&format!("{{ http = \"http://{address}/orders\" }}"));
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", |dev| {
+        dev.stdout().iter().any(|line| line.contains(" publish "))
+    });
+    assert!(
+        dev.stderr()
+            .contains(&format!("note: nothing listens at http://{address}/orders")),
+        "{}",
+        dev.stderr()
+    );
+    let arguments = printed(&dev.stdout());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    project.run(&arguments).succeeds();
+    dev.until("the message", |dev| {
+        dev.stdout()
+            .iter()
+            .any(|line| line.contains(r#""data":{"id":1}"#))
+    });
+    assert!(
+        dev.stderr().contains("answered 204 for"),
+        "{}",
+        dev.stderr()
+    );
+    drop(dev);
+
+    let server = Server::start(|_| (204, "", ""));
+    let project = self::project(&format!("{{ http = \"{}\" }}", server.url));
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", |dev| {
+        dev.stdout().iter().any(|line| line.contains(" publish "))
+    });
+    let arguments = printed(&dev.stdout());
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    project.run(&arguments).succeeds();
+    dev.until("the request", |_| server.posted().len() == 1);
+    assert_eq!(server.posted()[0].body, br#"{"id":1}"#);
+}
+
+#[test]
+fn nothing_beyond_this_machine_is_contacted() {
+    let project = Project::new();
+    project
+        .file("schemas/Order.1.json", ORDER)
+        .toml(&format!("kafka-servers = [\"{}\"]\nschemas = [\"schemas/*.json\"]\n[[subscriptions]]\npattern = \"a.*\"\ngroup = \"g\"\nhandler = {{ http = \"http://192.0.2.1/orders\" }}\n[kafka-settings]\nsecurity.protocol = \"sasl_ssl\"\nsasl.mechanism = \"PLAIN\"\nsasl.username = \"u\"\nsasl.password = \"s3cret\"\n", free()));
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", |dev| {
+        dev.stdout().iter().any(|line| line.contains(" publish "))
+    });
+    let said = dev.stderr();
+    assert!(
+        said.contains("dev contacts nothing but this machine"),
+        "{said}"
+    );
+    assert!(
+        said.contains("sasl.* and ssl.* of kafka-settings are left out"),
+        "{said}"
+    );
+    assert!(!said.contains("s3cret"), "{said}");
+    let hint = dev.stdout().join("\n");
+    assert!(hint.contains("security.protocol"), "{hint}");
+}
+
+#[test]
+fn an_address_that_is_taken_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    Project::new()
+        .run(&["dev", "--kafka-servers", &address])
+        .fails(1, &["error: ", &address, "--kafka-servers"]);
+    Project::new()
+        .run(&["dev", "nowhere"])
+        .fails(1, &["error: nowhere has no kafkaesk.toml"]);
+}
+
+#[test]
+fn a_project_without_subscriptions_is_told_what_to_write() {
+    let project = Project::new();
+    project.toml("");
+    let mut dev = project.start(&["dev", "--kafka-servers", &free()]);
+    dev.until("the advice", |dev| {
+        let text = dev.stdout().join("\n");
+        text.contains("no subscriptions yet") && text.contains("handler = { stdout = true }")
+    });
+    dev.signal("TERM");
+    assert_eq!(dev.end().status, 0);
+}

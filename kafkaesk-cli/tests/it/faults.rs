@@ -1,0 +1,240 @@
+//! A worker under faults: killed, asked to end, its children dying, its endpoint refusing. Nothing is lost.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use kafkaesk_client::testing::{TestKafka, kafka};
+
+use crate::{
+    server::{Posted, Server},
+    support::{Project, until},
+};
+
+fn orders(count: usize) -> String {
+    (0..count)
+        .map(|id| {
+            format!(
+                "{{\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"key\":\"k{}\",\"data\":{{\"id\":{id}}}}}\n",
+                id % 20
+            )
+        })
+        .collect()
+}
+
+fn subscribe(project: &Project, kafka: &TestKafka, handler: &str) {
+    project.toml(&format!(
+        r#"
+[[subscriptions]]
+pattern = "orders.*"
+group = "{}g"
+handler = {handler}
+kafka-settings = {{ "session.timeout.ms" = 6000 }}
+"#,
+        kafka.prefix()
+    ));
+}
+
+fn ids<'a>(bodies: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<u64> {
+    bodies
+        .into_iter()
+        .map(|body| {
+            let data: serde_json::Value = serde_json::from_slice(body).unwrap();
+            data["id"].as_u64().unwrap()
+        })
+        .collect()
+}
+
+fn posted_ids(posted: &[Posted]) -> BTreeSet<u64> {
+    ids(posted.iter().map(|posted| posted.body.as_slice()))
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_mid_stream_loses_nothing_when_it_starts_again() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        (204, "", "")
+    });
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"{}\" }}", server.url),
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(2000))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("some messages", |_| server.posted().len() > 300);
+    worker.signal("KILL");
+    worker.end();
+    let before = posted_ids(&server.posted()).len();
+    assert!(before < 2000, "it was killed too late to prove anything");
+
+    let mut worker = project.start(&["worker"]);
+    worker.until("every message", |_| {
+        posted_ids(&server.posted()).len() == 2000
+    });
+    worker.signal("TERM");
+    let ended = worker.end();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_worker_that_is_asked_to_end_repeats_nothing() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_millis(3));
+        (204, "", "")
+    });
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"{}\" }}", server.url),
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(1000))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("some messages", |_| server.posted().len() > 100);
+    worker.signal("INT");
+    let ended = worker.end();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    let mut worker = project.start(&["worker"]);
+    worker.until("every message", |_| {
+        posted_ids(&server.posted()).len() == 1000
+    });
+    worker.signal("TERM");
+    assert_eq!(worker.end().status, 0);
+    assert_eq!(server.posted().len(), 1000);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    subscribe(
+        &project,
+        &kafka,
+        r#"{ exec = ["python3", "-c", "import time; time.sleep(1000)"] }"#,
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(1))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("the child", |worker| worker.stderr().contains("started"));
+    std::thread::sleep(Duration::from_secs(5));
+    worker.signal("TERM");
+    worker.until("the first signal", |worker| {
+        worker.stderr().contains("a second signal ends at once")
+    });
+    worker.signal("TERM");
+    assert_eq!(worker.end().status, 143);
+}
+
+#[tokio::test]
+async fn children_that_die_lose_nothing_and_answer_by_plain_print() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    project.file(
+        "handler.py",
+        r#"
+import json, sys
+for count, line in enumerate(sys.stdin):
+    message = json.loads(line)
+    if count == 7:
+        print("dying of old age", file=sys.stderr)
+        sys.exit(3)
+    with open("handled", "a") as handled:
+        handled.write(json.dumps(message["data"]) + "\n")
+    print("debugging left behind")
+    print(json.dumps({"delivery": message["delivery"], "outcome": "done"}))
+"#,
+    );
+    subscribe(
+        &project,
+        &kafka,
+        r#"{ exec = ["python3", "handler.py"], processes = 2 }"#,
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(40))
+        .succeeds();
+    let worker = project.start(&["worker"]);
+    let file = project.path().join("handled");
+    let handled = || std::fs::read_to_string(&file).unwrap_or_default();
+    until("every message", || {
+        ids(handled().lines().map(str::as_bytes)).len() == 40
+    });
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &[
+            "exit status: 3; it is started again in",
+            "stderr: dying of old age",
+            "a line on standard output is ignored",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_endpoint_spends_no_message_and_a_rejection_says_why() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let server = Server::start(move |posted| {
+        let id: serde_json::Value = serde_json::from_slice(&posted.body).unwrap();
+        match (id["id"].as_u64(), count.fetch_add(1, Ordering::SeqCst)) {
+            (Some(1), _) => (422, "", "unknown customer"),
+            (_, 0..4) => (404, "", "no such path"),
+            _ => (204, "", ""),
+        }
+    });
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"{}\" }}", server.url),
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(2))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("the end of both messages", |worker| {
+        let last =
+            server.posted().iter().rev().any(|posted| {
+                posted.body.ends_with(b"0}") && posted.header("kafkaesk-attempt") != "1"
+            });
+        last && worker.stderr().contains("unknown customer")
+    });
+    worker.until("the endpoint mended", |_| asked.load(Ordering::SeqCst) >= 5);
+    worker.signal("TERM");
+    worker.end().fails(
+        0,
+        &[
+            "endpoint wrong",
+            "answered 404 Not Found: no such path",
+            "answered 422 Unprocessable Entity: unknown customer",
+        ],
+    );
+    let again = server.posted().len();
+    let mut worker = project.start(&["worker"]);
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(1))
+        .succeeds();
+    worker.until("the next message", |_| server.posted().len() > again);
+    worker.signal("TERM");
+    worker.end();
+    assert_eq!(
+        server.posted().len(),
+        again + 1,
+        "rejected and handled messages are committed"
+    );
+}

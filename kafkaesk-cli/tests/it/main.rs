@@ -1,0 +1,13 @@
+//! The program itself, called as its users call it, against a real Apache Kafka. Those tests that need one fail
+//! without it.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod bad_kafka;
+mod dev;
+mod faults;
+mod github;
+mod library;
+mod publish;
+mod server;
+mod support;

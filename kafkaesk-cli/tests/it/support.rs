@@ -1,0 +1,258 @@
+//! What the tests share: a project folder, the program run to its end or in the background.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use kafkaesk_client::testing::TestKafka;
+use tempfile::TempDir;
+
+/// How long anything may take that is expected to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A project's folder, and the program with its flags.
+pub(crate) struct Project {
+    folder: TempDir,
+    flags: Vec<String>,
+}
+
+impl Project {
+    /// One that knows no Kafka.
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            flags: Vec::new(),
+        }
+    }
+
+    /// One on this Kafka, behind a prefix of its own.
+    pub(crate) fn on(kafka: &TestKafka) -> Self {
+        let mut project = Self::new();
+        project.flags = vec![
+            "--kafka-servers".into(),
+            kafka.servers().into(),
+            "--topic-prefix".into(),
+            kafka.prefix().into(),
+        ];
+        project
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> &Self {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// The configuration.
+    pub(crate) fn toml(&self, text: &str) -> &Self {
+        self.file("kafkaesk.toml", text)
+    }
+
+    /// The schema Order:1, pushed.
+    pub(crate) fn with_order(self) -> Self {
+        self.file("schemas/Order.1.json", ORDER);
+        self.run(&["schema", "push", "schemas"]).succeeds();
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kafkaesk-cli"));
+        command
+            .args(arguments)
+            .args(&self.flags)
+            .current_dir(self.folder.path())
+            .env_remove("PYTHONUNBUFFERED")
+            .env_remove("RUST_LOG");
+        for (name, _) in std::env::vars() {
+            if name.starts_with("KAFKAESK_") || name.starts_with("CARGO") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, "")
+    }
+
+    /// Runs to the end with this standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Ran {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let text = stdin.to_owned();
+        let writer = std::thread::spawn(move || {
+            // A program that stops early does not read it all.
+            let _ = input.write_all(text.as_bytes());
+        });
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        Ran::new(output)
+    }
+
+    /// Starts in the background.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Running {
+            stdout: collect(child.stdout.take().unwrap()),
+            stderr: collect(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+}
+
+/// `{"id": integer}`.
+pub(crate) const ORDER: &str =
+    r#"{"type":"object","properties":{"id":{"type":"integer"}},"required":["id"]}"#;
+
+/// A run that ended.
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    fn new(output: Output) -> Self {
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> String {
+        assert_eq!(self.status, 0, "{}{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Ended with this status, and said all of this on standard error, each line of it whole.
+    #[track_caller]
+    pub(crate) fn fails(&self, status: i32, said: &[&str]) {
+        assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
+        for text in said {
+            assert!(
+                self.stderr.contains(text),
+                "{text:?} is missing in:\n{}",
+                self.stderr
+            );
+        }
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        assert!(!self.stderr.contains("Error {"), "{}", self.stderr);
+    }
+}
+
+/// A program in the background; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Arc<Mutex<Vec<String>>>,
+    stderr: Arc<Mutex<Vec<String>>>,
+}
+
+fn collect(pipe: impl std::io::Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let into = lines.clone();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            into.lock().unwrap().push(line);
+        }
+    });
+    lines
+}
+
+impl Running {
+    pub(crate) fn stdout(&self) -> Vec<String> {
+        self.stdout.lock().unwrap().clone()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().join("\n")
+    }
+
+    /// Waits until this holds.
+    #[track_caller]
+    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let begun = Instant::now();
+        while !holds(self) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                begun.elapsed() < PATIENCE && ended.is_none(),
+                "{what} did not happen ({ended:?}):\n{}\n{}",
+                self.stdout().join("\n"),
+                self.stderr()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Sends a signal: `TERM`, `KILL`, `INT`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ran {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                // The last lines are on their way to the collectors.
+                std::thread::sleep(Duration::from_millis(200));
+                return Ran {
+                    status: status.code().unwrap_or(-1),
+                    stdout: self.stdout().join("\n"),
+                    stderr: self.stderr(),
+                };
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "it does not end:\n{}",
+                self.stderr()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until this holds.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
