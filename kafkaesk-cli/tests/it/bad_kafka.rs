@@ -48,7 +48,7 @@ async fn refused_events_name_the_rule_and_the_remedy() {
         1,
         &[
             "error: schema Order:2 is not in",
-            "there are",
+            "it holds version(s) 1",
             "schema push",
         ],
     );

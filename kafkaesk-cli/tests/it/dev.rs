@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     server::Server,
-    support::{ORDER, Project},
+    support::{ORDER, Project, Running},
 };
 
 /// A loopback address that nobody uses now.
@@ -25,19 +25,14 @@ fn project(handler: &str) -> Project {
     project
 }
 
-/// The arguments of the command that `dev` prints.
-fn printed(stdout: &[String]) -> Vec<String> {
+/// The command that `dev` prints for the second terminal.
+fn printed(dev: &Running) -> String {
+    let stdout = dev.stdout();
     let at = stdout
         .iter()
-        .position(|l| l.starts_with("try, in"))
+        .position(|line| line == "try, in another terminal:")
         .unwrap();
-    let command = stdout[at + 1].replace(['\'', '"'], "");
-    let data = "{id:1}";
-    command
-        .split_whitespace()
-        .skip(1)
-        .map(|word| word.replace(data, "{\"id\":1}"))
-        .collect()
+    stdout[at + 1].trim().to_owned()
 }
 
 #[test]
@@ -54,9 +49,8 @@ fn a_second_terminal_publishes_to_it_at_once() {
     );
     assert_eq!(stdout[1], "pushed  Order:1");
     assert_eq!(stdout[2], "worker  billing  orders.*  → stdout");
-    let arguments = printed(&stdout);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let receipt = project.run(&arguments).succeeds();
+    let command = printed(&dev);
+    let receipt = project.shell(&command).succeeds();
     let published = Instant::now();
     assert!(receipt.starts_with("orders.example["), "{receipt}");
     dev.until("the message", |dev| {
@@ -67,14 +61,8 @@ fn a_second_terminal_publishes_to_it_at_once() {
     let took = published.elapsed();
     assert!(took < Duration::from_secs(3), "seen after {took:?}");
 
-    let wrong: Vec<&str> = arguments
-        .iter()
-        .map(|word| match *word {
-            "{\"id\":1}" => "{\"id\":\"one\"}",
-            other => other,
-        })
-        .collect();
-    project.run(&wrong).fails(
+    let wrong = command.replace("{\"id\":1}", "{\"id\":\"one\"}");
+    project.shell(&wrong).fails(
         1,
         &["/id: \"one\" is not of type \"integer\"   (rule /properties/id/type)"],
     );
@@ -96,9 +84,8 @@ fn an_endpoint_that_does_not_listen_is_answered_for() {
         "{}",
         dev.stderr()
     );
-    let arguments = printed(&dev.stdout());
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    project.run(&arguments).succeeds();
+    let command = printed(&dev);
+    project.shell(&command).succeeds();
     dev.until("the message", |dev| {
         dev.stdout()
             .iter()
@@ -117,9 +104,8 @@ fn an_endpoint_that_does_not_listen_is_answered_for() {
     dev.until("the hint", |dev| {
         dev.stdout().iter().any(|line| line.contains(" publish "))
     });
-    let arguments = printed(&dev.stdout());
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    project.run(&arguments).succeeds();
+    let command = printed(&dev);
+    project.shell(&command).succeeds();
     dev.until("the request", |_| server.posted().len() == 1);
     assert_eq!(server.posted()[0].body, br#"{"id":1}"#);
 }

@@ -66,9 +66,14 @@ impl Project {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kafkaesk-cli"));
+        command.args(arguments).args(&self.flags);
+        self.surround(&mut command);
         command
-            .args(arguments)
-            .args(&self.flags)
+    }
+
+    /// In the project's folder, without what the tests' own environment would add.
+    fn surround(&self, command: &mut Command) {
+        command
             .current_dir(self.folder.path())
             .env_remove("PYTHONUNBUFFERED")
             .env_remove("RUST_LOG");
@@ -77,7 +82,14 @@ impl Project {
                 command.env_remove(name);
             }
         }
-        command
+    }
+
+    /// Runs a line of shell to its end.
+    pub(crate) fn shell(&self, line: &str) -> Ran {
+        let mut command = Command::new("bash");
+        command.args(["-c", line]);
+        self.surround(&mut command);
+        Ran::new(command.output().unwrap())
     }
 
     /// Runs to the end.
