@@ -56,6 +56,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)]
 enum Own {
     Greet,
     #[command(flatten)]
