@@ -26,13 +26,13 @@ const LOOK: Duration = Duration::from_millis(500);
 pub struct TailArguments {
     /// Which streams: a stream id or a pattern such as 'orders.*' (quote it from the shell)
     pub pattern: String,
-    /// Where to begin: earliest, latest, or a span back such as 2h
-    #[arg(long, value_name = "WHERE", default_value = "latest", value_parser = start)]
-    pub from: Start,
+    /// Where to begin: earliest, latest, or a span back such as 2h [default: latest; earliest with --until-end]
+    #[arg(long, value_name = "WHERE", value_parser = start)]
+    pub from: Option<Start>,
     /// Stop after this many messages
     #[arg(long, value_name = "N")]
     pub max: Option<u64>,
-    /// Stop at the end that each partition had at the start; beginning at the earliest unless --from is given
+    /// Stop at the end that each partition had at the start
     #[arg(long)]
     pub until_end: bool,
 }
@@ -65,7 +65,11 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
         .consume(ConsumerSpec {
             group: None,
             pattern,
-            start: arguments.from,
+            start: arguments.from.unwrap_or(if arguments.until_end {
+                Start::Earliest
+            } else {
+                Start::Latest
+            }),
             drain: Duration::ZERO,
             kafka_settings: Default::default(),
         })

@@ -119,6 +119,10 @@ pub(crate) async fn run_app(
     // The drain may have used it all: a child gets at least a second to end by itself.
     let deadline = (begun + timeout).max(Instant::now() + LEAST);
     futures_util::future::join_all(handlers.iter().map(|handler| handler.shutdown(deadline))).await;
+    // `worker | head` ends as quietly as any other command; what was not printed is not committed.
+    if ran.is_err() && handlers.iter().any(Configured::is_output_closed) {
+        return Ok(Exit::Done);
+    }
     for unfinished in ran?.unfinished {
         warn!(
             "group {}: {}[{}]@{} did not finish in time and comes again",

@@ -1,7 +1,6 @@
 //! The configuration: flags, environment and `kafkaesk.toml` in, everything that it declares out, typed and checked.
 //! Opens no connection.
 
-pub(crate) mod files;
 mod handler;
 pub(crate) mod schemas;
 mod subscription;

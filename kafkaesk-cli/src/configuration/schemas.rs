@@ -10,8 +10,6 @@ use kafkaesk_client::{catalog::StreamSpec, settings::SchemaDeclaration};
 use kafkaesk_core::{SchemaId, StreamId};
 use kafkaesk_schema::{Document, EventSchema, schema_id_of_file};
 
-use super::files;
-
 /// A schema to push, and where it came from.
 #[derive(Clone, Debug)]
 pub(crate) struct SchemaSource {
@@ -78,8 +76,8 @@ pub(crate) fn of_paths(
     let mut found = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let files = files::json_in(path)
-                .with_context(|| format!("reading the folder {}", path.display()))?;
+            let files =
+                json_in(path).with_context(|| format!("reading the folder {}", path.display()))?;
             ensure!(
                 !files.is_empty(),
                 "{} holds no schema file; their names end in `.json`, as in `Order.1.json`",
@@ -112,6 +110,16 @@ pub(crate) fn of_paths(
         .collect()
 }
 
+/// The schema files directly in a folder: everything that ends in `.json`, sorted.
+fn json_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    files.retain(|path| path.extension().is_some_and(|e| e == "json") && path.is_file());
+    files.sort();
+    Ok(files)
+}
+
 /// What the configuration declares.
 pub(crate) fn of_declarations(
     declarations: &[SchemaDeclaration],
@@ -119,14 +127,7 @@ pub(crate) fn of_declarations(
     let mut sources = Vec::new();
     for declaration in declarations {
         let place = || format!("{}: schemas {:?}", declaration.origin, declaration.written);
-        let files = files::expand(&declaration.files).with_context(place)?;
-        ensure!(
-            !files.is_empty(),
-            "{}: no file matches schemas {:?}",
-            declaration.origin,
-            declaration.written
-        );
-        for path in files {
+        for path in declaration.expand()? {
             let mut source = declared(declaration, &path).with_context(place)?;
             source.streams = declaration
                 .streams

@@ -8,7 +8,7 @@ use kafkaesk_worker::{
     Classify, Delivery, Ending, Handle, HandlerError, Handling, IntoEnding, Outcome,
 };
 use tokio::time::Instant;
-use tracing::{error, info};
+use tracing::{info, warn};
 
 use super::{Answer, exec::Exec, http::Http, stdout::Stdout};
 use crate::configuration::HandlerSettings;
@@ -57,6 +57,14 @@ impl Configured {
                 Some(http.settings().dev_note())
             }
             _ => None,
+        }
+    }
+
+    /// Whether it stopped the worker because nobody reads standard output any more.
+    pub(crate) fn is_output_closed(&self) -> bool {
+        match self {
+            Self::Stdout(stdout) | Self::DevHttp(_, stdout) => stdout.is_closed(),
+            _ => false,
         }
     }
 
@@ -140,7 +148,7 @@ fn ending(answer: Answer) -> Ending {
         Answer::Skip => Outcome::Skip.into_ending(),
         Answer::Reject(reason) => Outcome::reject(reason).into_ending(),
         Answer::Abort(reason) => {
-            error!("the handler asked to stop the worker: {reason}");
+            warn!("the handler stops the worker: {reason}");
             Outcome::Abort.into_ending()
         }
         Answer::Retry { after, reason } => Ending::Failed(retry(after, reason)),

@@ -1,7 +1,14 @@
 //! The `stdout` handler: lines go in, whole lines come out of standard output, flushed, one at a time. A line that
 //! could not be written is never counted as handled.
 
-use std::{io, thread};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,7 +22,11 @@ type Written = oneshot::Sender<io::Result<()>>;
 
 /// Writes lines from a thread of its own: a slow reader must not hold up anything but its lanes.
 #[derive(Clone, Debug)]
-pub(crate) struct Stdout(mpsc::Sender<(Vec<u8>, Written)>);
+pub(crate) struct Stdout {
+    lines: mpsc::Sender<(Vec<u8>, Written)>,
+    /// Set when the reader of standard output went away: the worker then ends quietly.
+    closed: Arc<AtomicBool>,
+}
 
 impl Stdout {
     /// Starts the writer.
@@ -35,18 +46,27 @@ impl Stdout {
                     let _ = written.send(write(&line));
                 }
             })?;
-        Ok(Self(lines))
+        Ok(Self {
+            lines,
+            closed: Arc::default(),
+        })
+    }
+
+    /// Whether the reader of standard output went away.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     /// Writes one line; answers when it is written.
     pub(crate) async fn handle(&self, line: Vec<u8>) -> Answer {
         let (written, wait) = oneshot::channel();
-        if self.0.send((line, written)).await.is_err() {
+        if self.lines.send((line, written)).await.is_err() {
             return Answer::Abort("the writer of standard output is gone".into());
         }
         match wait.await {
             Ok(Ok(())) => Answer::Done,
             Ok(Err(error)) if output::is_closed(&error) => {
+                self.closed.store(true, Ordering::Relaxed);
                 Answer::Abort("standard output was closed by its reader".into())
             }
             Ok(Err(error)) => Answer::Retry {
@@ -76,6 +96,7 @@ mod tests {
             stdout.handle(b"2".to_vec()).await,
             Answer::Abort(_)
         ));
+        assert!(stdout.is_closed());
         assert!(matches!(
             stdout.handle(b"3".to_vec()).await,
             Answer::Retry { .. }
