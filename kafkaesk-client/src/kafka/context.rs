@@ -29,6 +29,8 @@ pub(super) struct Shared {
     reason: Mutex<Option<String>>,
     /// The brokers refused the credentials, in their words.
     refused: Mutex<Option<String>>,
+    /// What ended the producer for good. Stays, whatever other clients hear later.
+    fatal: Mutex<Option<String>>,
     /// Lines written lately.
     lines: Mutex<HashMap<String, Instant>>,
     /// Fetches OAUTHBEARER tokens, if that is how we log in.
@@ -51,6 +53,11 @@ impl Shared {
     /// The brokers' word about our credentials, if they refused them.
     pub(super) fn refused(&self) -> Option<String> {
         lock(&self.refused).clone()
+    }
+
+    /// What ended the producer for good, if anything did.
+    pub(super) fn fatal(&self) -> Option<String> {
+        lock(&self.fatal).clone()
     }
 
     /// A broker answered: what was said before is history.
@@ -80,6 +87,7 @@ impl Shared {
 
     fn note(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
         match code {
+            Some(RDKafkaErrorCode::Fatal) => *lock(&self.fatal) = Some(reason.to_owned()),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 *lock(&self.refused) = Some(reason.to_owned());
             }

@@ -90,7 +90,7 @@ impl ProducerContext for Deliveries {
                 bytes,
                 message.partition(),
                 Message::of(message).possibly_persisted(),
-                self.context.0.reason(),
+                self.context.0.fatal().or_else(|| self.context.0.reason()),
             )),
         };
         // Nobody may be waiting any more: that unsends nothing.
@@ -153,6 +153,10 @@ pub(super) fn failure(
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {
             "the publisher was closed before the brokers answered".to_owned()
         }
+        RDKafkaErrorCode::Fatal => format!(
+            "the producer cannot go on, start the program again: {}",
+            reason.as_deref().unwrap_or("librdkafka does not say why")
+        ),
         code => code.to_string(),
     };
     if possibly_persisted {

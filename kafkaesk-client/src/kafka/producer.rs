@@ -122,13 +122,17 @@ impl Producer {
                 reason: "librdkafka's queue is full before ours; remove `queue.buffering.max.messages` from kafka-settings".into(),
             };
         }
+        // Asked, not remembered: a send can be refused before the polling thread has heard why.
+        let fatal = self.producer.client().fatal_error();
         failure(
             error,
             record.topic.clone(),
             record.value.len(),
             record.partition.unwrap_or(-1),
             false,
-            self.producer.context().context.0.reason(),
+            fatal
+                .map(|(code, reason)| format!("{code}: {reason}"))
+                .or_else(|| self.producer.context().context.0.reason()),
         )
     }
 
