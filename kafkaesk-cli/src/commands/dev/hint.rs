@@ -84,12 +84,20 @@ fn found_from_here() -> bool {
 
 /// How this program was called: through cargo, or by its path.
 fn program() -> String {
-    if let (Ok(package), Ok(_)) = (std::env::var("CARGO_PKG_NAME"), std::env::var("CARGO")) {
-        return format!("cargo run -p {package} --");
-    }
-    std::env::args()
+    let called = std::env::args()
         .next()
-        .map_or_else(|| "kafkaesk-cli".into(), |program| quoted(&program))
+        .unwrap_or_else(|| "kafkaesk-cli".into());
+    let (Ok(package), Ok(_)) = (std::env::var("CARGO_PKG_NAME"), std::env::var("CARGO")) else {
+        return quoted(&called);
+    };
+    let name = std::path::Path::new(&called)
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned());
+    match name {
+        // A package with several programs needs to be told which.
+        Some(name) if name != package => format!("cargo run -p {package} --bin {name} --"),
+        _ => format!("cargo run -p {package} --"),
+    }
 }
 
 /// For a POSIX shell.
