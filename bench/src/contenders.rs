@@ -1,0 +1,54 @@
+//! Who is measured: a name on the command line in, one run in this process out.
+
+mod consume_kafkaesk;
+mod consume_raw;
+mod publish_kafkaesk;
+mod publish_raw;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+/// One way to do one job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Contender {
+    /// kafkaesk-worker out of the box: typed handler, key lanes, tracked commits.
+    ConsumeKafkaesk,
+    /// rdkafka's BaseConsumer with its own defaults and a typed decode.
+    ConsumeRaw,
+    /// kafkaesk's publisher: each event validated against the stored schema.
+    PublishKafkaesk,
+    /// rdkafka's ThreadedProducer with serde_json, the same guarantees towards the broker.
+    PublishRaw,
+}
+
+/// Where and how much.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) servers: String,
+    pub(crate) prefix: String,
+    /// The stream to consume; a publisher makes its own.
+    pub(crate) stream: String,
+    pub(crate) count: u64,
+    /// Unique for each run: names its group and what it publishes to.
+    pub(crate) run: String,
+}
+
+impl Contender {
+    pub(crate) fn run(self, job: &Job) -> Result<()> {
+        match self {
+            Self::ConsumeKafkaesk => consume_kafkaesk::run(job),
+            Self::ConsumeRaw => consume_raw::run(job),
+            Self::PublishKafkaesk => publish_kafkaesk::run(job),
+            Self::PublishRaw => publish_raw::run(job),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ConsumeKafkaesk => "consume-kafkaesk",
+            Self::ConsumeRaw => "consume-raw",
+            Self::PublishKafkaesk => "publish-kafkaesk",
+            Self::PublishRaw => "publish-raw",
+        }
+    }
+}
