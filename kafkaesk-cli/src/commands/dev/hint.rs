@@ -10,12 +10,13 @@ use crate::configuration::{Configuration, SchemaSource};
 /// A publish that the dev broker takes; `None` where no schema is known.
 pub(super) fn command(
     configuration: &Configuration,
+    patterns: &[String],
     sources: &[SchemaSource],
     streams: &[StreamSpec],
     address: &str,
     hides_security: bool,
 ) -> Option<String> {
-    let (source, stream) = target(configuration, sources, streams)?;
+    let (source, stream) = target(patterns, sources, streams)?;
     let data = sample::sample(&source.document).unwrap_or_else(|| "…".into());
     let mut words = vec![
         program(),
@@ -46,7 +47,7 @@ pub(super) fn command(
 
 /// A schema and a stream that carries it.
 fn target<'a>(
-    configuration: &Configuration,
+    patterns: &[String],
     sources: &'a [SchemaSource],
     streams: &[StreamSpec],
 ) -> Option<(&'a SchemaSource, String)> {
@@ -60,10 +61,9 @@ fn target<'a>(
         }
     }
     let source = sources.first()?;
-    let stream = configuration
-        .subscriptions
-        .first()
-        .and_then(|subscription| stream_for(&subscription.pattern))
+    let stream = patterns
+        .iter()
+        .find_map(|pattern| stream_for(pattern))
         .unwrap_or_else(|| "example".into());
     Some((source, stream))
 }

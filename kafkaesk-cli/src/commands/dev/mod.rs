@@ -73,9 +73,16 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     for stream in &streams {
         connection.catalog().ensure_stream(stream).await?;
     }
+    let declared = configuration
+        .subscriptions
+        .iter()
+        .map(|s| s.pattern.clone());
+    let own = app.subscriptions().iter().map(|s| s.pattern().to_owned());
+    let patterns: Vec<String> = declared.chain(own).collect();
     let ended = work(app, connection, &configuration, || {
         hint::command(
             &configuration,
+            &patterns,
             &sources,
             &streams,
             &address,
