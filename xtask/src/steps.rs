@@ -64,6 +64,9 @@ impl Steps {
     /// # Errors
     /// A step failed: names each.
     pub(crate) fn finish(self) -> Result<()> {
+        if self.done.is_empty() {
+            bail!("no step has that name; a run without --only prints every name");
+        }
         println!("\n== summary");
         for step in &self.done {
             let verdict = if step.error.is_some() { "FAILED" } else { "ok" };
@@ -91,5 +94,34 @@ impl Steps {
 
     fn failed(&self) -> usize {
         self.done.iter().filter(|step| step.error.is_some()).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_fails_the_run_and_is_named() {
+        let mut steps = Steps::new(false, &[]);
+        steps.step("good", || Ok(()));
+        steps.step("bad", || bail!("because"));
+        let error = steps.finish().expect_err("one failed").to_string();
+        assert_eq!(error, "bad: because");
+    }
+
+    #[test]
+    fn nothing_is_begun_after_a_failure_when_asked_so() {
+        let mut steps = Steps::new(true, &[]);
+        steps.step("bad", || bail!("because"));
+        steps.step("later", || panic!("begun"));
+        assert_eq!(steps.done.len(), 1);
+    }
+
+    #[test]
+    fn a_run_of_no_step_is_no_success() {
+        let mut steps = Steps::new(false, &["nosuch".to_owned()]);
+        steps.step("good", || Ok(()));
+        assert!(steps.finish().is_err());
     }
 }
