@@ -151,6 +151,8 @@ impl Broker {
                 .arg(stage.join("."))
                 .arg(format!("{}:{CONFIG}/", spec.name)),
         )?;
+        // The container has its own copy now.
+        fs::remove_dir_all(&stage)?;
         command::output(Command::new("docker").args(["start", &spec.name]))?;
         broker.wait()?;
         Ok(broker)
