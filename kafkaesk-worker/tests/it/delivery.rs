@@ -18,9 +18,12 @@ use crate::events::Content;
 /// Nothing here takes longer on a machine that is not broken.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A key and its event's text.
+type Seen = (Option<String>, String);
+
 /// What handlers saw, in the order in which they began.
 #[derive(Clone, Default)]
-struct Ledger(Arc<Mutex<Vec<(Option<String>, String)>>>);
+struct Ledger(Arc<Mutex<Vec<Seen>>>);
 
 impl Ledger {
     fn note(&self, record: &Record, event: &Content) {
@@ -31,7 +34,7 @@ impl Ledger {
         self.0.lock().unwrap().push((key, event.foo.clone()));
     }
 
-    fn all(&self) -> Vec<(Option<String>, String)> {
+    fn all(&self) -> Vec<Seen> {
         self.0.lock().unwrap().clone()
     }
 
