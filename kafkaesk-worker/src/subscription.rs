@@ -273,7 +273,7 @@ impl fmt::Debug for Subscription {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a subscription",
     label = "not a subscription",
-    note = "put `#[subscribe(\"pattern\")]` on the async fn, or wrap it: `subscription(\"pattern\", {Self})`"
+    note = "put `#[subscribe(\"pattern\")]` on the async fn, or wrap it: `subscription(\"pattern\", function)`"
 )]
 pub trait IntoSubscription {
     /// The subscription that it stands for.

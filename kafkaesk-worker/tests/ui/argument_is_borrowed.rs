@@ -1,0 +1,6 @@
+use kafkaesk_worker::prelude::*;
+
+#[subscribe("content.*")]
+async fn handle(_data: &Json) {}
+
+fn main() {}

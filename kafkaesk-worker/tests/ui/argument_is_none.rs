@@ -1,0 +1,8 @@
+use kafkaesk_worker::prelude::*;
+
+struct Database;
+
+#[subscribe("content.*")]
+async fn handle(_data: Json, _database: Database) {}
+
+fn main() {}

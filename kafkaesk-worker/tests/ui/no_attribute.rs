@@ -1,0 +1,7 @@
+use kafkaesk_worker::prelude::*;
+
+async fn handle(_data: Json) {}
+
+fn main() {
+    App::new().subscribe(handle);
+}

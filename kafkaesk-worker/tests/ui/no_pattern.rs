@@ -1,0 +1,6 @@
+use kafkaesk_worker::prelude::*;
+
+#[subscribe(group = "printer")]
+async fn handle(_data: Json) {}
+
+fn main() {}
