@@ -90,6 +90,8 @@ where
 pub async fn execute(app: App, options: Options, command: Command) -> ExitCode {
     let default_level = match command {
         Command::Worker(_) | Command::Dev(_) => "info",
+        // A stream that a misspelt name created is not to go unseen.
+        Command::Publish(_) => "warn,kafkaesk_client::catalog=info",
         _ => "warn",
     };
     logging::start(options.log_format.unwrap_or_default(), default_level);

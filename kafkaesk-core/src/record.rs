@@ -56,6 +56,26 @@ impl Record {
         self.source.partition
     }
 
+    /// Its offset in the partition.
+    pub fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// The key's bytes; `None` for a null key.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.key.as_deref()
+    }
+
+    /// The headers in their order.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// Milliseconds since the Unix epoch, if the broker has one.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.timestamp
+    }
+
     /// The value's bytes, empty for a null value.
     pub fn value(&self) -> &[u8] {
         self.value.as_deref().unwrap_or_default()

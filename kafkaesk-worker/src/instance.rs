@@ -36,6 +36,9 @@ pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 /// How many waiting records are handled in place before events, commits and other tasks get their turn.
 const TURN: usize = 512;
 
+/// How long a start goes without an assignment before that is said.
+const HINT: Duration = Duration::from_secs(5);
+
 /// A consumer with its lanes.
 pub(crate) struct Instance {
     pub(crate) context: Arc<Context>,
@@ -53,6 +56,8 @@ pub(crate) struct Instance {
     /// How long handlers may go on after a revoke or the end.
     pub(crate) drain: Duration,
     report: RunReport,
+    /// When to say that no partition came.
+    hint_at: Option<Instant>,
     /// Set when it must end by itself.
     stop: Option<AppError>,
 }
@@ -91,6 +96,7 @@ impl Instance {
             draining: Vec::new(),
             drain,
             report: RunReport::default(),
+            hint_at: None,
             stop: None,
         }
     }
@@ -102,6 +108,7 @@ impl Instance {
     ) -> Result<RunReport, AppError> {
         let mut commit_at = Instant::now() + COMMIT_INTERVAL;
         let mut peek_at = Instant::now();
+        self.hint_at = Some(Instant::now() + HINT);
         while self.stop.is_none() && !*shutdown.borrow() {
             let now = Instant::now();
             self.schedule.wake(now);
@@ -109,6 +116,13 @@ impl Instance {
             self.flow
                 .regulate(&mut self.partitions, &self.schedule, &*self.control);
             drain::release_drained(&mut self, now);
+            if self.hint_at.is_some_and(|at| now >= at) {
+                self.hint_at = None;
+                info!(
+                    group = self.context.group,
+                    "no partition assigned yet: the group waits for a member that went without leaving (session.timeout.ms, 45 s by default), or its other members have them all"
+                );
+            }
             if now >= commit_at {
                 commit_at = now + COMMIT_INTERVAL;
                 self.commit();
@@ -118,6 +132,7 @@ impl Instance {
             let mut wake_at = commit_at;
             for at in [
                 self.schedule.next_due(),
+                self.hint_at,
                 drain::next_deadline(&self.draining),
                 (!reading).then_some(peek_at),
             ] {
@@ -150,7 +165,10 @@ impl Instance {
                 // A batch in place may have taken its time: let tasks and timers have theirs.
                 tokio::task::yield_now().await;
             }
-            Some(event) => self.change(event),
+            Some(event) => {
+                self.hint_at = None;
+                self.change(event);
+            }
             None => self.fail(kafkaesk_client::ClientError::Closed),
         }
     }

@@ -99,17 +99,23 @@ fn outcome_of(ending: Ending, delivery: &Delivery) -> (Outcome, Option<String>) 
             (outcome, Some(error.chain()))
         }
         Ending::Mismatch(message) => {
-            let outcome = match delivery.context().options.on_mismatch {
-                OnMismatch::Hold => Outcome::Retry { after: None },
-                OnMismatch::Reject => Outcome::Reject {
-                    reason: message.clone(),
-                },
-                OnMismatch::Skip => Outcome::Skip,
+            let (outcome, what) = match delivery.context().options.on_mismatch {
+                OnMismatch::Hold => (
+                    Outcome::Retry { after: None },
+                    "held by on-mismatch = \"hold\"; \"reject\" or \"skip\" would pass it over",
+                ),
+                OnMismatch::Reject => (
+                    Outcome::Reject {
+                        reason: message.clone(),
+                    },
+                    "rejected by on-mismatch = \"reject\"",
+                ),
+                OnMismatch::Skip => (Outcome::Skip, "passed over by on-mismatch = \"skip\""),
             };
             (
                 outcome,
                 Some(format!(
-                    "the message does not fit the handler: {message} (on-mismatch decides)"
+                    "the message does not fit the handler: {message} ({what})"
                 )),
             )
         }
@@ -142,7 +148,7 @@ fn log_retried(delivery: &Delivery, wait: Duration, error: Option<&str>) {
             offset = record.offset.0,
             %key,
             attempt = delivery.attempt(),
-            again_in = ?wait,
+            again_in = ?Duration::from_millis(wait.as_millis() as u64),
             error,
             "not handled; it is tried again"
         ),

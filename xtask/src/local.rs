@@ -64,7 +64,9 @@ fn up(port: u16) -> Result<()> {
 }
 
 fn hint(servers: &str) -> Result<()> {
-    println!("Kafka is up at {servers}. For the tests:\n  export KAFKAESK_TEST_SERVERS={servers}");
+    println!(
+        "Kafka is up at {servers}. \n  export KAFKAESK_TEST_SERVERS={servers}    # for the tests\n  export KAFKAESK_KAFKA_SERVERS={servers}   # for kafkaesk-cli and the examples"
+    );
     Ok(())
 }
 

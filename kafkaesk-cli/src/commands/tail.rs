@@ -57,7 +57,11 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
         None
     };
     if waiting.as_ref().is_some_and(BTreeSet::is_empty) {
-        output::note(format!("no stream matches {:?}", arguments.pattern));
+        output::note(format!(
+            "no stream matches {:?} (topic prefix {:?})",
+            arguments.pattern,
+            connection.settings().topic_prefix.as_str()
+        ));
         return Ok(Exit::Done);
     }
     let mut consumer = connection

@@ -8,7 +8,7 @@ use clap::Args;
 use kafkaesk_client::Connection;
 use kafkaesk_worker::{App, Delivery, Handle, Handling};
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::info;
 
 use crate::{
     configuration::SubscriptionSettings,
@@ -123,11 +123,11 @@ pub(crate) async fn run_app(
     if ran.is_err() && handlers.iter().any(Configured::is_output_closed) {
         return Ok(Exit::Done);
     }
-    for unfinished in ran?.unfinished {
-        warn!(
-            "group {}: {}[{}]@{} did not finish in time and comes again",
-            unfinished.group, unfinished.topic, unfinished.partition, unfinished.offset
-        );
-    }
+    let report = ran?;
+    info!(
+        handled = report.handled,
+        cut_off = report.unfinished.len(),
+        "ended; what was not finished comes again at the next start"
+    );
     Ok(Exit::Done)
 }

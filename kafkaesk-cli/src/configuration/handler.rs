@@ -34,7 +34,7 @@ impl HandlerSettings {
         let given: Vec<&str> = KINDS.into_iter().filter(|kind| section.has(kind)).collect();
         let [kind] = given[..] else {
             let found = match given.len() {
-                0 => "it has none".to_owned(),
+                0 => "it has none of these keys".to_owned(),
                 _ => format!("it has {}", given.join(" and ")),
             };
             return Err(subscription

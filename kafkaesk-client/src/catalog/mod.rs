@@ -79,6 +79,8 @@ pub struct StreamOutcome {
     pub topic: TopicName,
     /// How many partitions it has.
     pub partitions: u32,
+    /// The retention that it has, if one was asked for and may be seen; none as well if it is kept for ever.
+    pub retention: Option<Duration>,
     /// The topic is new.
     pub created: bool,
     /// The binding is new.

@@ -256,7 +256,7 @@ fn compile(id: &SchemaId, document: &Document) -> Result<Validator, ClientError>
 
 fn remedy(id: &SchemaId, log: &SchemaLog) -> String {
     let push = format!(
-        "push it with `kafkaesk-cli schema push {}.{}.json`",
+        "push it with `kafkaesk-cli schema push FILE` (a file named {}.{}.json), or with the `schema push` of the application that owns it",
         id.name(),
         id.version()
     );

@@ -28,6 +28,14 @@ impl Catalog {
         if let Some(topic) = topic {
             // Somebody may have been faster.
             outcome.created = self.broker.create_topic(&topic).await?;
+            if outcome.created {
+                tracing::info!(
+                    topic = topic.topic.as_str(),
+                    partitions = topic.partitions,
+                    schema = spec.schema.as_ref().map(SchemaName::as_str),
+                    "created"
+                );
+            }
         }
         if let (true, Some(schema)) = (outcome.bound, &spec.schema) {
             self.bind(&spec.stream, schema).await?;
@@ -49,6 +57,7 @@ impl Catalog {
         let mut outcome = StreamOutcome {
             topic: topic.clone(),
             partitions: spec.partitions.unwrap_or(self.settings.partitions),
+            retention: spec.retention,
             created: false,
             bound,
             warnings: Vec::new(),
@@ -61,6 +70,10 @@ impl Catalog {
         };
         outcome.partitions = existing.partitions;
         let config = self.declared_config(spec, &topic).await?;
+        if let (Some(_), Some(config)) = (spec.retention, &config) {
+            let millis = config.get("retention.ms").and_then(|has| has.parse().ok());
+            outcome.retention = millis.map(Duration::from_millis);
+        }
         outcome.warnings = differences(spec, existing, config.as_ref());
         if let (true, Some(schema)) = (bound, &spec.schema) {
             outcome

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,6 +34,10 @@ pub(super) struct Shared {
     refused: Mutex<Option<String>>,
     /// What ended the producer for good. Stays, whatever other clients hear later.
     fatal: Mutex<Option<String>>,
+    /// Some broker answered before: losing them is news, not the start's own error.
+    connected: AtomicBool,
+    /// No broker answers, and that was said.
+    down: AtomicBool,
     /// Lines written lately.
     lines: Mutex<HashMap<String, Instant>>,
     /// Fetches OAUTHBEARER tokens, if that is how we log in.
@@ -62,6 +69,10 @@ impl Shared {
 
     /// A broker answered: what was said before is history.
     pub(super) fn answered(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+        if self.down.swap(false, Ordering::Relaxed) {
+            tracing::warn!("the brokers answer again");
+        }
         *lock(&self.reason) = None;
         *lock(&self.refused) = None;
     }
@@ -96,6 +107,14 @@ impl Shared {
                 lock(&self.reason).get_or_insert_with(|| reason.to_owned());
             }
             _ => *lock(&self.reason) = Some(reason.to_owned()),
+        }
+    }
+
+    /// Says once that no broker answers.
+    fn lost(&self) {
+        if self.connected.load(Ordering::Relaxed) && !self.down.swap(true, Ordering::Relaxed) {
+            let reason = self.reason().unwrap_or_default();
+            tracing::warn!(reason, "no broker answers; trying on");
         }
     }
 
@@ -135,6 +154,9 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.0.note(error.rdkafka_error_code(), reason);
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.0.lost();
+        }
         if self.0.is_news(reason) {
             tracing::debug!(target: "kafkaesk_client::librdkafka", %error, "{reason}");
         }

@@ -105,7 +105,7 @@ async fn raw_json_is_published_by_schema_id_and_registers_nothing() {
     let text = error.to_string();
     assert!(matches!(error, ClientError::UnknownSchema { .. }), "{text}");
     assert!(
-        text.contains("kafkaesk-cli schema push Content.1.json"),
+        text.contains("kafkaesk-cli schema push FILE"),
         "{text}"
     );
     assert!(topics(&kafka).is_empty(), "asking created a topic");

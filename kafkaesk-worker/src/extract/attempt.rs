@@ -16,6 +16,12 @@ impl Deref for Attempt {
     }
 }
 
+impl std::fmt::Display for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl FromDelivery for Attempt {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
         Ok(Self(delivery.attempt()))

@@ -3,6 +3,7 @@
 use std::ops::Deref;
 
 use kafkaesk_client::{
+    ClientError, Settings,
     publisher::{IntoJson, Publish},
     schema::Event,
 };
@@ -23,6 +24,17 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// Connects a publisher of its own, outside of any handler; see [`kafkaesk_client::Publisher::connect`].
+    ///
+    /// # Errors
+    /// As the client's.
+    pub async fn connect(settings: &Settings) -> Result<Self, ClientError> {
+        Ok(Self {
+            inner: kafkaesk_client::Publisher::connect(settings).await?,
+            trace: Headers::new(),
+        })
+    }
+
     /// Publishes an event; see [`kafkaesk_client::Publisher::publish`].
     pub fn publish<T: Event>(&self, stream: &str, event: &T) -> Publish {
         self.inner.publish(stream, event).trace_from(&self.trace)

@@ -1,5 +1,7 @@
 //! `schema push`: sources in, a plan, then the writes. Nothing is written while anything in the plan is refused.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use kafkaesk_client::{
     ClientError, Connection,
@@ -136,6 +138,26 @@ impl Plan {
             }
         }
         for spec in streams {
+            // A binding is for good: it must not be to a name that is only misspelt.
+            if let Some(schema) = &spec.schema
+                && !plan
+                    .schemas
+                    .iter()
+                    .any(|(source, ..)| source.id.name() == schema)
+                && catalog.log(schema).await?.versions.is_empty()
+            {
+                let declared: BTreeSet<&str> = plan
+                    .schemas
+                    .iter()
+                    .map(|(source, ..)| source.id.name().as_str())
+                    .collect();
+                refused.push(format!(
+                    "stream {}: schema {schema} is neither declared nor stored, and a binding is for good; declared are: {}",
+                    spec.stream,
+                    Vec::from_iter(declared).join(", ")
+                ));
+                continue;
+            }
             match catalog.plan_stream(&spec).await {
                 Ok(outcome) => plan.streams.push((spec, outcome)),
                 Err(
@@ -264,7 +286,7 @@ fn print_stream(
                 "{action:<7} {}  {} partitions",
                 outcome.topic, outcome.partitions
             );
-            if let Some(retention) = spec.retention {
+            if let Some(retention) = outcome.retention {
                 text.push_str(&format!(", retention {}", format_span(retention)));
             }
             if let Some(schema) = schema {
@@ -274,7 +296,7 @@ fn print_stream(
         }
         OutputFormat::Json => output::json(&json!({
             "action": action, "stream": spec.stream.as_str(), "topic": outcome.topic.as_str(),
-            "partitions": outcome.partitions, "retention": spec.retention.map(format_span),
+            "partitions": outcome.partitions, "retention": outcome.retention.map(format_span),
             "schema": schema, "warnings": outcome.warnings,
         })),
     }

@@ -156,7 +156,7 @@ pub(super) async fn run(
         reason: format!("`{}` (pid {pid}) ended: {how}", settings.shown()),
     });
     if retried > 0 {
-        warn!(group = %settings.group, process = number, pid, "{retried} messages were in flight and are retried");
+        warn!(group = %settings.group, process = number, pid, "messages in flight are retried: {retried}");
     }
     Ended {
         how,
