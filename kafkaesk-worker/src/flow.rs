@@ -1,8 +1,9 @@
 //! Backpressure: what waits in, when to read and which partitions to pause out. Pure.
 //!
 //! Bounds, for one instance: [`FULL`] records wait before reading slows down to one event every [`PEEK`] (reading
-//! never stops, so that a revoke is seen soon however full it is); at [`PACKED`] all partitions are paused, and what
-//! is still on its way is at most the event stream's bound. A partition is paused alone when one of its lanes has
+//! never stops, so that a revoke is seen soon however full it is); at [`PACKED`] every partition that has its share
+//! waiting is paused, and what is still on its way is at most the event stream's bound. A partition with less than
+//! its share goes on: what waits behind records that keep failing may never get less, and must not hold up others. A partition is paused alone when one of its lanes has
 //! enough to do, or when one unfinished record holds up [`WINDOW`] later ones: the others go on.
 
 use std::{sync::Arc, time::Duration};
@@ -62,12 +63,21 @@ impl Flow {
         };
         self.full = !self.packed && (records >= FULL || bytes >= FULL_BYTES);
 
+        let share = partitions.len().max(1);
         self.paused = false;
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         for (generation, partition) in partitions.iter_mut() {
             let window = partition.tracker.window();
             let held = window >= WINDOW || (partition.paused && window > WINDOW / 2);
-            let wanted = self.packed || held || schedule.load(generation).deep > 0;
+            let load = schedule.load(generation);
+            // Half a share brings a paused one back, so that it does not pause and resume with each record.
+            let part = if partition.paused {
+                share * 4
+            } else {
+                share * 2
+            };
+            let greedy = load.records > PACKED / part || load.bytes > PACKED_BYTES / part;
+            let wanted = held || load.deep > 0 || (self.packed && greedy);
             if wanted != partition.paused && !partition.revoking {
                 partition.paused = wanted;
                 let list: &mut Vec<Arc<Source>> = if wanted { &mut pause } else { &mut resume };

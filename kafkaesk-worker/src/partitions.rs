@@ -59,6 +59,11 @@ impl Partitions {
         self.assigned.get_mut(&generation)
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.assigned.len()
+    }
+
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Generation, &mut Partition)> {
         self.assigned.iter_mut().map(|(g, p)| (*g, p))
     }

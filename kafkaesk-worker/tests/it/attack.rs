@@ -1,0 +1,299 @@
+//! Laws that an attack found broken.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use kafkaesk_client::{Connection, testing::TestKafka};
+use kafkaesk_worker::{AppError, RunReport, prelude::*, subscription};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+
+use crate::events::Content;
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<RunReport, AppError>>,
+}
+
+async fn start(kafka: &TestKafka, patience: Duration, app: App) -> Running {
+    let mut settings = kafka.settings();
+    settings.shutdown_timeout = patience;
+    let connection = Connection::open(&settings).await.unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(app.run_on(connection, async {
+        let _ = stopped.await;
+    }));
+    Running { stop, task }
+}
+
+type Seen = Arc<Mutex<Vec<String>>>;
+
+fn app(kafka: &TestKafka, seen: &Seen) -> App {
+    let seen = seen.clone();
+    let handler = move |event: Content| {
+        let seen = seen.clone();
+        async move {
+            let name: String = event.foo.chars().take_while(|c| *c != ' ').collect();
+            seen.lock().unwrap().push(name.clone());
+            if name.starts_with("bad") {
+                return Err(HandlerError::msg("it never works"));
+            }
+            if name.starts_with("stuck") {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    };
+    App::new().subscribe(subscription("content.*", handler).group(format!("{}g", kafka.prefix())))
+}
+
+async fn until(what: &str, patience: u64, mut done: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !done() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(patience),
+            "no {what} within {patience} s"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    begun.elapsed()
+}
+
+fn rss() -> usize {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = text.lines().find(|l| l.starts_with("VmRSS")).unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<usize>()
+        .unwrap()
+        / 1024
+}
+
+/// ARCHITECTURE: "a message that keeps failing holds its lane, loudly, and nothing else".
+#[tokio::test(flavor = "multi_thread")]
+async fn one_failing_key_with_a_large_backlog_holds_up_no_other_stream() {
+    let kafka = kafkaesk_client::testing::kafka().await;
+    let connection = Connection::open(&kafka.settings()).await.unwrap();
+    let publisher = connection.publisher();
+    let text = "x".repeat(100_000);
+    let mut last = None;
+    for number in 0..600 {
+        let event = Content::new(format!("bad{number} {text}"));
+        last = Some(
+            publisher
+                .publish("content.a", &event)
+                .key("bad")
+                .enqueue()
+                .await
+                .unwrap(),
+        );
+    }
+    last.unwrap().await.unwrap();
+    publisher
+        .publish("content.b", &Content::new("good0"))
+        .key("g")
+        .await
+        .unwrap();
+    let seen = Seen::default();
+    let running = start(&kafka, Duration::from_secs(3), app(&kafka, &seen)).await;
+    until("bad0", 20, || {
+        seen.lock().unwrap().iter().any(|n| n == "bad0")
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    publisher
+        .publish("content.b", &Content::new("good1"))
+        .key("g")
+        .await
+        .unwrap();
+    let took = until("good1", 25, || {
+        seen.lock().unwrap().iter().any(|n| n == "good1")
+    })
+    .await;
+    println!("good1 after {took:?}");
+    let _ = running.stop.send(());
+    running.task.await.unwrap().unwrap();
+}
+
+/// The same with many small records: eight failing keys, each with 2,500 records behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn some_failing_keys_with_small_backlogs_hold_up_no_other_stream() {
+    let kafka = kafkaesk_client::testing::kafka().await;
+    let connection = Connection::open(&kafka.settings()).await.unwrap();
+    let publisher = connection.publisher();
+    let mut last = None;
+    for number in 0..20_000 {
+        let event = Content::new(format!("bad{number}"));
+        let key = format!("bad{}", number % 8);
+        last = Some(
+            publisher
+                .publish("content.a", &event)
+                .key(key)
+                .enqueue()
+                .await
+                .unwrap(),
+        );
+    }
+    last.unwrap().await.unwrap();
+    publisher
+        .publish("content.b", &Content::new("good0"))
+        .key("g")
+        .await
+        .unwrap();
+    let seen = Seen::default();
+    let running = start(&kafka, Duration::from_secs(3), app(&kafka, &seen)).await;
+    until("bad0", 20, || {
+        seen.lock().unwrap().iter().any(|n| n == "bad0")
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    publisher
+        .publish("content.b", &Content::new("good1"))
+        .key("g")
+        .await
+        .unwrap();
+    let took = until("good1", 25, || {
+        seen.lock().unwrap().iter().any(|n| n == "good1")
+    })
+    .await;
+    println!("good1 after {took:?}");
+    let _ = running.stop.send(());
+    running.task.await.unwrap().unwrap();
+}
+
+/// ARCHITECTURE, Bounds: "records waiting in lanes: 4,096 or 8 MiB".
+#[tokio::test(flavor = "multi_thread")]
+async fn small_records_that_wait_do_not_keep_their_large_neighbours() {
+    let kafka = kafkaesk_client::testing::kafka().await;
+    {
+        let mut settings = kafka.settings();
+        settings.partitions = 1;
+        let connection = Connection::open(&settings).await.unwrap();
+        let publisher = connection.publisher();
+        let text = "x".repeat(20_000);
+        let mut last = None;
+        for number in 0..1500 {
+            for key in 0..12 {
+                let event = Content::new(format!("good{number} {text}"));
+                let _ = publisher
+                    .publish("content.a", &event)
+                    .key(format!("k{key}"))
+                    .enqueue()
+                    .await
+                    .unwrap();
+            }
+            let event = Content::new(format!("bad{number}"));
+            last = Some(
+                publisher
+                    .publish("content.a", &event)
+                    .key("bad")
+                    .enqueue()
+                    .await
+                    .unwrap(),
+            );
+        }
+        last.unwrap().await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = rss();
+    let seen = Seen::default();
+    let running = start(&kafka, Duration::from_secs(3), app(&kafka, &seen)).await;
+    let mut most = 0;
+    until("good1499", 60, || {
+        most = most.max(rss());
+        seen.lock().unwrap().iter().any(|n| n == "good1499")
+    })
+    .await;
+    let _ = running.stop.send(());
+    running.task.await.unwrap().unwrap();
+    println!("RSS {before} MiB before, {most} MiB at most");
+    assert!(
+        most < before + 130,
+        "RSS {before} MiB before, {most} MiB at most"
+    );
+}
+
+/// A revoke that comes while the end waits for a handler: the end keeps its deadline, what is done is committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoke_during_the_last_drain_neither_prolongs_it_nor_loses_commits() {
+    let kafka = kafkaesk_client::testing::kafka().await;
+    let connection = Connection::open(&kafka.settings()).await.unwrap();
+    let publisher = connection.publisher();
+    for number in 0..70 {
+        let event = Content::new(format!("good{number}"));
+        publisher
+            .publish("content.a", &event)
+            .key(format!("k{number}"))
+            .partition(number % 7)
+            .await
+            .unwrap();
+    }
+    let seen = Seen::default();
+    let patience = Duration::from_secs(10);
+    let first = start(&kafka, patience, app(&kafka, &seen)).await;
+    until("70", 20, || seen.lock().unwrap().len() == 70).await;
+    tokio::time::sleep(Duration::from_secs(6)).await; // its periodic commit is over
+    for number in 70..140 {
+        let event = Content::new(format!("good{number}"));
+        let _ = publisher
+            .publish("content.a", &event)
+            .key(format!("k{number}"))
+            .partition(number % 7)
+            .enqueue()
+            .await
+            .unwrap();
+    }
+    for partition in 0..7 {
+        let event = Content::new(format!("stuck{partition}"));
+        publisher
+            .publish("content.a", &event)
+            .key("stuck")
+            .partition(partition)
+            .await
+            .unwrap();
+    }
+    until("all stuck", 20, || {
+        seen.lock()
+            .unwrap()
+            .iter()
+            .filter(|n| n.starts_with("stuck"))
+            .count()
+            == 7
+    })
+    .await;
+    let asked = Instant::now();
+    first.stop.send(()).unwrap();
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let other = Seen::default();
+    let second = start(&kafka, Duration::from_secs(2), app(&kafka, &other)).await;
+    let ended = first.task.await.unwrap();
+    let took = asked.elapsed();
+    println!("the end took {took:?}: {ended:?}");
+    until("stuck on the second", 40, || {
+        other
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|n| n.starts_with("stuck"))
+            .collect::<BTreeSet<_>>()
+            .len()
+            == 7
+    })
+    .await;
+    let repeated = other
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|n| n.starts_with("good"))
+        .count();
+    println!("repeated {repeated}");
+    let _ = second.stop.send(());
+    let _ = second.task.await.unwrap();
+    assert!(
+        took < patience + Duration::from_secs(4) && repeated == 0,
+        "{took:?}, {repeated} repeated"
+    );
+}
