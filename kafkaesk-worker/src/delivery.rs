@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use bytes::Bytes;
 use kafkaesk_client::schema::Events;
 use kafkaesk_client::{Connection, core::Envelope};
 use kafkaesk_core::Record;
@@ -40,6 +41,18 @@ impl Delivery {
             context,
             parts: OnceLock::new(),
         }
+    }
+
+    /// Takes the record out of the buffer that it shares with all of its batch, since it is to wait.
+    pub(crate) fn keep(&mut self) {
+        let (key, value) = (&self.record.key, &self.record.value);
+        let length = key.as_ref().map_or(0, Bytes::len);
+        let mut own = Vec::with_capacity(length + value.as_ref().map_or(0, Bytes::len));
+        own.extend_from_slice(key.as_deref().unwrap_or_default());
+        own.extend_from_slice(value.as_deref().unwrap_or_default());
+        let own = Bytes::from(own);
+        self.record.key = key.as_ref().map(|_| own.slice(..length));
+        self.record.value = value.as_ref().map(|_| own.slice(length..));
     }
 
     /// The record as it was read.

@@ -269,7 +269,8 @@ impl Instance {
         }
         if let Some(partition) = self.partitions.get_mut(generation) {
             let ticket = partition.tracker.push(record.offset);
-            let delivery = Delivery::new(record, self.context.clone());
+            let mut delivery = Delivery::new(record, self.context.clone());
+            delivery.keep();
             self.schedule.wait(lane, Item { delivery, ticket });
         }
     }
@@ -414,6 +415,9 @@ impl Instance {
                     return self.schedule.release(lane);
                 }
                 let ticket = ticket.unwrap_or_else(|| partition.tracker.push(offset));
+                if delivery.attempt == 1 {
+                    delivery.keep();
+                }
                 delivery.attempt = delivery.attempt.saturating_add(1);
                 let item = Item { delivery, ticket };
                 self.schedule.back_off(lane, item, Instant::now() + wait);
