@@ -47,10 +47,21 @@ pub(crate) fn release_drained(instance: &mut Instance, now: Instant) {
             );
         }
         let draining = instance.draining.swap_remove(at);
-        let commits = instance.partitions.commits(Some(&draining.generations));
-        draining.ack.release(commits);
-        instance.partitions.remove(&draining.generations);
+        release(instance, draining);
     }
+}
+
+/// Acknowledges everything: the instance ends.
+pub(crate) fn release_all(instance: &mut Instance) {
+    while let Some(draining) = instance.draining.pop() {
+        release(instance, draining);
+    }
+}
+
+fn release(instance: &mut Instance, draining: Draining) {
+    let commits = instance.partitions.commits(Some(&draining.generations));
+    draining.ack.release(commits);
+    instance.partitions.remove(&draining.generations);
 }
 
 /// When the first of them is out of time.

@@ -473,14 +473,24 @@ impl Instance {
         self.tasks.abort_all();
 
         let group = self.context.group.clone();
+        // What still waits for an acknowledgement has it now: nothing is awaited any more.
+        drain::release_all(&mut self);
         let commits = self.partitions.commits(None);
         let control = self.control.clone();
-        let mut closing = control.close(commits);
+        let mut closing = control.close(commits.clone());
         let closed = loop {
             tokio::select! {
                 closed = &mut closing => break closed,
-                // Dropping a revoke's acknowledgement lets it go on; the close commits.
-                event = self.consumer.next(), if !ended => ended = event.is_none(),
+                event = self.consumer.next(), if !ended => match event {
+                    // The close commits what is still ours then, and a revoke takes these away before.
+                    Some(ConsumerEvent::Revoked(sources, ack)) => {
+                        let mut last = commits.clone();
+                        last.retain(|(source, _)| sources.iter().any(|gone| Arc::ptr_eq(gone, source)));
+                        ack.release(last);
+                    }
+                    Some(_) => {}
+                    None => ended = true,
+                },
             }
         };
         match (self.stop, closed) {
