@@ -197,7 +197,21 @@ impl Running<'_> {
             self.pending()
                 .insert(job.delivery, job.reply, place, Instant::now());
             let _ = job.started.send(());
-            if let Err(error) = stdin.write_all(&line).await {
+            // A child that reads nothing lets the pipe run full: that must hold up neither its messages nor the stop.
+            let patience = self.settings.timeout * 2;
+            let written = tokio::select! {
+                written = stdin.write_all(&line) => written,
+                deadline = stop_until(&mut stopping) => {
+                    return match deadline {
+                        Some(deadline) => self.see_out(deadline).await,
+                        None => "the worker is gone".into(),
+                    };
+                }
+                () = tokio::time::sleep(patience) => {
+                    return format!("it did not read a message within twice the timeout ({:?})", self.settings.timeout);
+                }
+            };
+            if let Err(error) = written {
                 return self.write_failed(&error).await;
             }
         }
@@ -331,6 +345,13 @@ impl Running<'_> {
         let _ = tokio::time::timeout(Duration::from_secs(1), self.answers_end.notified()).await;
         how
     }
+}
+
+/// Resolves when the worker stops and the time that a child then has is over: until when that was.
+async fn stop_until(stopping: &mut watch::Receiver<Option<Instant>>) -> Option<Instant> {
+    let deadline = stop_deadline(stopping).await?;
+    tokio::time::sleep_until(deadline).await;
+    Some(deadline)
 }
 
 /// Resolves when the worker stops: until when a child may finish; `None` if the worker is gone without a word.

@@ -45,6 +45,29 @@ async fn a_plain_print_is_an_answer() {
 }
 
 #[tokio::test]
+async fn a_child_that_reads_nothing_neither_outlives_the_deadline_nor_keeps_its_messages() {
+    let mut settings = settings("import time; time.sleep(1000)");
+    settings.in_flight = 10;
+    settings.timeout = Duration::from_millis(500);
+    let exec = Exec::start(settings).unwrap();
+    let long = format!(r#","x":"{}""#, "y".repeat(300_000));
+    assert!(matches!(ask(&exec, &long).await, Answer::Retry { .. }));
+    // It is replaced, and the next message reaches the next child.
+    let begun = Instant::now();
+    let again = tokio::time::timeout(Duration::from_secs(10), ask(&exec, &long)).await;
+    let Ok(Answer::Retry { reason, .. }) = again else {
+        panic!("a message waits for ever behind a child that reads nothing")
+    };
+    assert!(reason.contains("no answer"), "{reason}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let ended = tokio::time::timeout(Duration::from_secs(8), exec.shutdown(soon())).await;
+    assert!(
+        ended.is_ok(),
+        "the end waits for ever for a child that reads nothing"
+    );
+}
+
+#[tokio::test]
 async fn noise_unknown_and_late_answers_are_ignored() {
     let script = r#"
 import json, sys
