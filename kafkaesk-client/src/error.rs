@@ -163,6 +163,17 @@ pub enum ClientError {
         /// Who refused.
         reason: String,
     },
+    /// The brokers refused a whole batch as larger than the topic's limit, and this event was in it. The event alone may
+    /// well be small enough.
+    #[error(
+        "the brokers refused the batch with this event ({bytes} bytes) as larger than topic {topic} takes; the record was not written; set `batch.size` in kafka-settings to at most the topic's `max.message.bytes`, or raise that"
+    )]
+    BatchTooLarge {
+        /// The topic.
+        topic: TopicName,
+        /// This event's length.
+        bytes: usize,
+    },
     /// A publish that failed for certain: the record is not in the log.
     #[error("publishing to {topic} failed, the record was not written: {reason}")]
     NotDelivered {

@@ -78,7 +78,7 @@ pub enum DocumentError {
     },
     /// A regular expression that the linear-time engine does not take.
     #[error(
-        "{pointer}: the regular expression {pattern:?} is not usable: {message}; matching takes linear time, so look-around and back-references are not supported"
+        "{pointer}: the regular expression {pattern:?} is not usable: {message}; matching takes linear time and bounded memory, so look-around, back-references and very large repetitions are not supported"
     )]
     Pattern {
         /// JSON pointer of the expression.

@@ -13,7 +13,12 @@ use serde_json::Value;
 /// At most so many schemas may apply to one value, each by way of the one before it.
 pub(crate) const MAX_STEPS: usize = 200;
 
-/// The longest way in place, in steps. Refuses a circle, and a way of more than [`MAX_STEPS`].
+/// At most so many schemas may apply to one value in all, each counted as often as it is reached: two references to one
+/// schema that has two to the next double the work with each link.
+pub(crate) const MAX_WORK: u64 = 100_000;
+
+/// The longest way in place, in steps. Refuses a circle, a way of more than [`MAX_STEPS`], and more work for one value
+/// than [`MAX_WORK`].
 pub(crate) fn longest(schemas: &Schemas<'_>) -> Result<usize, DocumentError> {
     let mut ways = Ways {
         schemas,
@@ -21,7 +26,7 @@ pub(crate) fn longest(schemas: &Schemas<'_>) -> Result<usize, DocumentError> {
     };
     let mut longest = 0;
     for number in 0..schemas.all.len() {
-        longest = longest.max(ways.from(number, 0)?);
+        longest = longest.max(ways.from(number, 0)?.0);
     }
     Ok(longest)
 }
@@ -31,7 +36,10 @@ enum State {
     Unknown,
     /// On the way that is being followed.
     Open,
-    Known(usize),
+    Known {
+        steps: usize,
+        work: u64,
+    },
 }
 
 struct Ways<'s, 'd> {
@@ -40,32 +48,48 @@ struct Ways<'s, 'd> {
 }
 
 impl Ways<'_, '_> {
-    fn from(&mut self, number: usize, depth: usize) -> Result<usize, DocumentError> {
+    /// The longest way from here, and how many schemas are reached in all.
+    fn from(&mut self, number: usize, depth: usize) -> Result<(usize, u64), DocumentError> {
         let schema = &self.schemas.all[number];
         match self.states[number] {
-            State::Known(steps) => return Ok(steps),
+            State::Known { steps, work } => return Ok((steps, work)),
             State::Open => return Err(endless(schema, "it leads back to itself".to_owned())),
             State::Unknown if depth > MAX_STEPS => return Err(too_long(schema)),
             State::Unknown => {}
         }
         self.states[number] = State::Open;
-        let mut longest = 0;
+        let (mut longest, mut work) = (0, 1_u64);
         for next in self.next(schema) {
-            longest = longest.max(1 + self.from(next, depth + 1)?);
+            let (steps, more) = self.from(next, depth + 1)?;
+            longest = longest.max(1 + steps);
+            work = work.saturating_add(more);
         }
         // Where a reference leads by how it was reached, no circle is certain: see below.
         for reference in schema.references.iter().filter(|it| !it.is_static()) {
             if let Some(target) = reference.target
                 && !matches!(self.states[target], State::Open)
             {
-                longest = longest.max(1 + self.from(target, depth + 1)?);
+                let (steps, more) = self.from(target, depth + 1)?;
+                longest = longest.max(1 + steps);
+                work = work.saturating_add(more);
             }
         }
         if longest > MAX_STEPS {
             return Err(too_long(schema));
         }
-        self.states[number] = State::Known(longest);
-        Ok(longest)
+        if work > MAX_WORK {
+            return Err(endless(
+                schema,
+                format!(
+                    "more than {MAX_WORK} schemas apply to one value, counted as often as they are reached"
+                ),
+            ));
+        }
+        self.states[number] = State::Known {
+            steps: longest,
+            work,
+        };
+        Ok((longest, work))
     }
 
     /// The schemas that certainly apply to the same value next.

@@ -98,6 +98,9 @@ impl ProducerContext for Deliveries {
     }
 }
 
+/// What our `batch.size` is unless the settings say otherwise: a larger record goes alone.
+const BATCH: usize = 1_000_000;
+
 fn denied_producer_id(reason: &str) -> bool {
     reason.contains("PID") && reason.contains("authorization failed")
 }
@@ -118,6 +121,10 @@ pub(super) fn failure(
         };
     };
     let words = match code {
+        // Refused by the brokers, so perhaps for the company that it kept: librdkafka sends batches and splits none.
+        RDKafkaErrorCode::MessageSizeTooLarge if bytes < BATCH => {
+            return ClientError::BatchTooLarge { topic, bytes };
+        }
         RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize => {
             return ClientError::TooLarge {
                 topic,

@@ -122,6 +122,16 @@ impl Producer {
                 reason: "librdkafka's queue is full before ours; remove `queue.buffering.max.messages` from kafka-settings".into(),
             };
         }
+        if matches!(
+            error,
+            KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge)
+        ) {
+            return ClientError::TooLarge {
+                topic: record.topic.clone(),
+                bytes: record.value.len(),
+                reason: "it exceeds the producer's `message.max.bytes`".into(),
+            };
+        }
         // Asked, not remembered: a send can be refused before the polling thread has heard why.
         let fatal = self.producer.client().fatal_error();
         failure(

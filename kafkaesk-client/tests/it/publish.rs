@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use kafkaesk_client::{
     ClientError,
-    core::{Headers, partitioner::partition_for_key},
+    catalog::StreamSpec,
+    core::{Headers, StreamId, partitioner::partition_for_key},
     testing,
 };
 use serde_json::json;
@@ -104,10 +105,7 @@ async fn raw_json_is_published_by_schema_id_and_registers_nothing() {
         .unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, ClientError::UnknownSchema { .. }), "{text}");
-    assert!(
-        text.contains("kafkaesk-cli schema push FILE"),
-        "{text}"
-    );
+    assert!(text.contains("kafkaesk-cli schema push FILE"), "{text}");
     assert!(topics(&kafka).is_empty(), "asking created a topic");
 
     publisher
@@ -289,4 +287,42 @@ async fn racing_first_publishes_bind_once_and_all_arrive() {
         bindings.streams[&stream("content.race")].schema.as_str(),
         "Content"
     );
+}
+
+#[tokio::test]
+async fn small_events_in_a_refused_batch_are_not_called_too_large() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let stream = StreamId::new("content.narrow").unwrap();
+    let mut spec = StreamSpec::new(stream);
+    spec.partitions = Some(1);
+    spec.config
+        .insert("max.message.bytes".into(), "2000".into());
+    connection.catalog().ensure_stream(&spec).await.unwrap();
+    let publisher = connection.publisher();
+    publisher
+        .publish("content.narrow", &content("first"))
+        .await
+        .unwrap();
+    let mut deliveries = Vec::new();
+    for number in 0..200 {
+        let event = content(&format!("event {number}"));
+        deliveries.push(
+            publisher
+                .publish("content.narrow", &event)
+                .enqueue()
+                .await
+                .unwrap(),
+        );
+    }
+    let mut refused = 0;
+    for delivery in deliveries {
+        if let Err(error) = delivery.await {
+            refused += 1;
+            let text = error.to_string();
+            assert!(matches!(error, ClientError::BatchTooLarge { .. }), "{text}");
+            assert!(text.contains("batch.size"), "{text}");
+        }
+    }
+    assert!(refused > 0, "no batch was larger than the topic takes");
 }

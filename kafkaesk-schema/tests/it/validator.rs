@@ -224,3 +224,18 @@ fn data_that_two_readers_could_read_differently_is_refused() {
     assert_eq!(message, "the key \"k0\" stands twice in one object");
     assert_eq!(at, many.rfind("\"k0\"").unwrap());
 }
+
+#[test]
+fn references_that_double_the_work_with_each_link_are_refused() {
+    let mut definitions = serde_json::Map::new();
+    definitions.insert("d0".into(), serde_json::json!({"type": "object"}));
+    for n in 1..40 {
+        let below = format!("#/$defs/d{}", n - 1);
+        let twice = serde_json::json!({"allOf": [{"$ref": below}, {"$ref": below}]});
+        definitions.insert(format!("d{n}"), twice);
+    }
+    let document = serde_json::json!({"$defs": definitions, "$ref": "#/$defs/d39"});
+    let document = Document::parse(document.to_string()).unwrap();
+    let error = Validator::new(&document).unwrap_err().to_string();
+    assert!(error.contains("as often as they are reached"), "{error}");
+}

@@ -2,9 +2,9 @@
 // A handler takes up to eight arguments, and one test takes them all.
 #![allow(clippy::unwrap_used, clippy::too_many_arguments)]
 
-mod attack;
 mod compile_fail;
 mod delivery;
 mod events;
+mod pressure;
 mod registration;
 mod test_app;

@@ -130,6 +130,7 @@ impl Run<'_> {
             tokio::select! {
                 biased;
                 (number, answer) = front(&mut flying), if !flying.is_empty() => {
+                    let answer = self.alone(answer).await;
                     self.answered(number, answer)?;
                     if self.stopped.is_some() {
                         more = false;
@@ -178,6 +179,30 @@ impl Run<'_> {
             Ok(delivery) => Sent::Delivery(delivery),
             Err(error) => Sent::Refused(error.into()),
         }
+    }
+
+    /// A refused batch is the line's own fault only if the line alone exceeds the topic's limit.
+    async fn alone(&self, answer: Result<Receipt, Refusal>) -> Result<Receipt, Refusal> {
+        let Err(Refusal::Client(error)) = answer else {
+            return answer;
+        };
+        let ClientError::BatchTooLarge { topic, bytes } = &*error else {
+            return Err(Refusal::Client(error));
+        };
+        let broker = self.publisher.connection().broker();
+        let config = broker.topic_config(topic).await.ok().flatten();
+        let limit = config
+            .and_then(|config| config.get("max.message.bytes")?.parse::<usize>().ok())
+            .filter(|limit| bytes > limit);
+        Err(match limit {
+            Some(limit) => ClientError::TooLarge {
+                topic: topic.clone(),
+                bytes: *bytes,
+                reason: format!("the topic's `max.message.bytes` is {limit}"),
+            }
+            .into(),
+            None => Refusal::Client(error),
+        })
     }
 
     fn stops(&self, refusal: &Refusal) -> bool {

@@ -31,12 +31,18 @@ pub(crate) struct HttpSettings {
 }
 
 impl HttpSettings {
-    /// Where it posts, without user info: for logs.
+    /// Where it posts, for logs: without user info and query, either of which may hold a secret.
     pub(crate) fn shown(&self) -> String {
         let mut url = self.url.clone();
         let _ = url.set_username("");
         let _ = url.set_password(None);
-        url.into()
+        let query = url.query().is_some();
+        url.set_query(None);
+        if query {
+            format!("{url}?…")
+        } else {
+            url.into()
+        }
     }
 }
 

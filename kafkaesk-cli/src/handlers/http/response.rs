@@ -12,7 +12,7 @@ use super::{
     MAX_BODY,
 };
 
-/// Reads an answer whole, so that its connection can be used again.
+/// Reads what decides: the status, and the body where it says more.
 pub(crate) async fn answer(mut response: Response, address: &str) -> Answer {
     let status = response.status();
     let retry_after = response
@@ -25,6 +25,10 @@ pub(crate) async fn answer(mut response: Response, address: &str) -> Answer {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(is_ours);
+    if status.is_success() && !ours {
+        // The status has answered. What else it sends is ignored, so it is not waited for either.
+        return Answer::Done;
+    }
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
