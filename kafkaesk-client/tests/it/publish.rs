@@ -306,7 +306,7 @@ async fn small_events_in_a_refused_batch_are_not_called_too_large() {
         .unwrap();
     let mut deliveries = Vec::new();
     for number in 0..200 {
-        let event = content(&format!("event {number}"));
+        let event = content(format!("event {number}"));
         deliveries.push(
             publisher
                 .publish("content.narrow", &event)

@@ -1,3 +1,4 @@
+//! An argument that is borrowed.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*")]

@@ -1,3 +1,4 @@
+//! A type that cannot be an argument.
 use kafkaesk_worker::prelude::*;
 
 struct Database;

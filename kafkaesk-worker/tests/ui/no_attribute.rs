@@ -1,3 +1,4 @@
+//! A function without the attribute.
 use kafkaesk_worker::prelude::*;
 
 async fn handle(_data: Json) {}

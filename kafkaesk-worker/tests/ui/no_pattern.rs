@@ -1,3 +1,4 @@
+//! An attribute without a pattern.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe(group = "printer")]

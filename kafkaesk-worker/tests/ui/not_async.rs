@@ -1,3 +1,4 @@
+//! A function that is not async.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*")]

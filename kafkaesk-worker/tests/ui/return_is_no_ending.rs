@@ -1,3 +1,4 @@
+//! A return type that is no ending.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*")]

@@ -1,3 +1,4 @@
+//! Nine arguments.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*")]

@@ -1,3 +1,4 @@
+//! An option that there is not.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*", grup = "printer")]

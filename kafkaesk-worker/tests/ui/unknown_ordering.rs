@@ -1,3 +1,4 @@
+//! An ordering that there is not.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*", ordering = "keys")]
