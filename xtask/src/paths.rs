@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// The checkout.
+/// The checkout that this was called in: cargo says so at run time. Two checkouts may share one build directory, and the
+/// program in it was then perhaps built in the other.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
-        .to_owned()
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().unwrap_or(Path::new(".")).to_owned()
 }
 
 /// A folder that survives the checkout: `$XDG_CACHE_HOME` or `~/.cache`, then `kafkaesk/<name>`; created.
