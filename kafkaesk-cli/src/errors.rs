@@ -1,8 +1,10 @@
 //! Errors for people: an error chain goes in, `error: …` lines come out. Never a Rust debug dump or a backtrace.
 
-use crate::output::is_closed;
+use kafkaesk_client::settings::SettingsError;
 
-/// An argument that parses, but makes no sense with the others: exit status 64.
+use crate::{exit::Exit, output::is_closed};
+
+/// An argument that makes no sense, by itself or with the others: exit status 64.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
 
@@ -13,6 +15,25 @@ impl std::fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+impl Usage {
+    /// An argument's own error.
+    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What a run that failed with this error ends with.
+pub(crate) fn exit(error: &anyhow::Error) -> Exit {
+    let flag = error
+        .downcast_ref::<SettingsError>()
+        .is_some_and(SettingsError::is_flag);
+    if flag || error.is::<Usage>() {
+        Exit::Usage
+    } else {
+        Exit::Failed
+    }
+}
 
 /// The text for a chain: the error, then each cause on a line of its own. A cause that its parent's text already
 /// holds is left out.

@@ -1,8 +1,8 @@
 //! The library's entry: an application in, its whole command line run, an exit status out.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 use kafkaesk_worker::App;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     arguments::Line,
     commands::{completions, config, dev, publish, schema, streams, tail, worker},
     context::Context,
-    errors::{self, Usage},
+    errors,
     exit::Exit,
     logging, output,
 };
@@ -48,9 +48,24 @@ where
     I: IntoIterator<Item = A>,
     A: Into<OsString> + Clone,
 {
-    match Line::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let line = command(arguments.first())
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Line::from_arg_matches(&matches));
+    match line {
         Ok(line) => execute(app, line.options, line.command).await,
         Err(error) => usage(&error).into(),
+    }
+}
+
+/// The command line under the name of the program that has it.
+fn command(program: Option<&OsString>) -> clap::Command {
+    let command = Line::command();
+    match program.and_then(|path| Path::new(path).file_stem()) {
+        Some(name) if name != command.get_name() => command
+            .name(name.to_string_lossy().into_owned())
+            .version(concat!("(kafkaesk-cli ", env!("CARGO_PKG_VERSION"), ")")),
+        _ => command,
     }
 }
 
@@ -120,10 +135,7 @@ fn failed(error: &anyhow::Error) -> Exit {
         return Exit::Done;
     }
     output::note(errors::describe(error));
-    match error.downcast_ref::<Usage>() {
-        Some(_) => Exit::Usage,
-        None => Exit::Failed,
-    }
+    errors::exit(error)
 }
 
 /// clap's own words, with our exit status: its 2 would read as "done in part".

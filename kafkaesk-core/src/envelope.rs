@@ -21,7 +21,7 @@ use crate::{
 #[non_exhaustive]
 pub enum EnvelopeError {
     /// The record has a null value.
-    #[error("the value is null, not an envelope")]
+    #[error("no envelope: the value is null")]
     Null,
     /// No JSON object.
     #[error("no envelope: {0}")]

@@ -168,16 +168,15 @@ impl Delivery {
 
     fn read(&self) -> Result<Parts, String> {
         let value = self.record.value();
-        let not = |e: &dyn std::fmt::Display| format!("the record is no envelope: {e}");
         if self.record.value.is_none() {
             return Err("the record is no envelope: its value is null".to_owned());
         }
-        let envelope = Envelope::read(value).map_err(|e| not(&e))?;
+        let envelope = Envelope::read(value).map_err(|e| format!("the record is {e}"))?;
         let schema = self
             .context
             .known
             .learn(&envelope.schema)
-            .map_err(|e| not(&e))?;
+            .map_err(|e| format!("the record is no envelope: {e}"))?;
         // The data is a part of the value, so its place is the distance between their starts.
         let start = envelope.data.as_ptr() as usize - value.as_ptr() as usize;
         Ok(Parts {

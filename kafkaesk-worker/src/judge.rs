@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     OnMismatch, OnReject,
@@ -21,6 +21,8 @@ pub(crate) enum Verdict {
     Finish,
     /// It is tried again after this long.
     Again(Duration),
+    /// The whole subscription pauses for this reason, and the message is tried again after this long at the soonest.
+    Pause(String, Duration),
     /// The worker stops, and the message stays uncommitted.
     Stop,
 }
@@ -31,28 +33,32 @@ pub(crate) fn judge(ending: Ending, delivery: &Delivery) -> Verdict {
     if matches!(ending, Ending::Outcome(Outcome::Done)) && delivery.context().observer.is_none() {
         return Verdict::Finish;
     }
-    let (outcome, error) = outcome_of(ending, delivery);
+    let (outcome, error) = outcome_of(&ending, delivery);
     let attempt = delivery.attempt();
-    let verdict = match &outcome {
-        Outcome::Done => Verdict::Finish,
-        Outcome::Skip => {
+    let verdict = match (&ending, &outcome) {
+        (Ending::Unavailable(error), _) => {
+            Verdict::Pause(error.chain(), retry::wait(attempt, None))
+        }
+        (_, Outcome::Done) => Verdict::Finish,
+        (_, Outcome::Skip) => {
             debug!(record = %Name(delivery), "skipped");
             Verdict::Finish
         }
-        Outcome::Reject { reason } => {
+        (_, Outcome::Reject { reason }) => {
             log_rejected(delivery, reason, error.as_deref());
             match delivery.context().options.on_reject {
                 OnReject::Log => Verdict::Finish,
                 OnReject::Hold => Verdict::Again(retry::wait(attempt, None)),
             }
         }
-        Outcome::Retry { after } => {
+        (_, Outcome::Retry { after }) => {
             let wait = retry::wait(attempt, *after);
             log_retried(delivery, wait, error.as_deref());
             Verdict::Again(wait)
         }
-        Outcome::Abort => {
-            error!(record = %Name(delivery), "the handler aborted; the worker stops");
+        (_, Outcome::Abort) => {
+            // Whoever runs the worker gets it as its error.
+            debug!(record = %Name(delivery), "the handler aborted; the worker stops");
             Verdict::Stop
         }
     };
@@ -71,7 +77,7 @@ fn observed(
     verdict: Verdict,
 ) -> Verdict {
     let again = match verdict {
-        Verdict::Again(wait) => Some(wait),
+        Verdict::Again(wait) | Verdict::Pause(_, wait) => Some(wait),
         Verdict::Finish | Verdict::Stop => None,
     };
     let wanted = observer.attempted(&Attempted {
@@ -82,15 +88,16 @@ fn observed(
     });
     match (verdict, wanted) {
         (Verdict::Again(_), Some(wait)) => Verdict::Again(wait),
-        (Verdict::Again(_), None) => Verdict::Finish,
+        (Verdict::Again(_) | Verdict::Pause(..), None) => Verdict::Finish,
         (verdict, _) => verdict,
     }
 }
 
 /// The outcome that an ending stands for, with the error behind it.
-fn outcome_of(ending: Ending, delivery: &Delivery) -> (Outcome, Option<String>) {
+fn outcome_of(ending: &Ending, delivery: &Delivery) -> (Outcome, Option<String>) {
     match ending {
-        Ending::Outcome(outcome) => (outcome, None),
+        Ending::Outcome(outcome) => (outcome.clone(), None),
+        Ending::Unavailable(error) => (Outcome::retry(), Some(error.chain())),
         Ending::Failed(error) => {
             let outcome = match error.class() {
                 Class::Retry(after) => Outcome::Retry { after },

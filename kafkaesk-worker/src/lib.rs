@@ -19,6 +19,7 @@ mod judge;
 mod outcome;
 mod pace;
 mod partitions;
+mod pause;
 pub mod prelude;
 mod report;
 pub mod retry;

@@ -58,6 +58,10 @@ pub enum Ending {
     Failed(HandlerError),
     /// The message does not fit the handler's arguments: the subscription's [`crate::OnMismatch`] decides.
     Mismatch(String),
+    /// No message is to blame: what the handler needs is wrong, such as its URL or its credentials. The whole
+    /// subscription pauses and tries one message after a backoff (at most [`crate::retry::LONGEST`]) until that one
+    /// ends otherwise. Nothing is passed over, whatever the subscription's policies say.
+    Unavailable(HandlerError),
 }
 
 /// What a handler may return: `()`, [`Outcome`], or a `Result` of those with [`HandlerError`].

@@ -13,6 +13,7 @@ use tracing::warn;
 
 use crate::{
     context::Context,
+    errors::Usage,
     exit::Exit,
     output::{self, OutputFormat},
 };
@@ -49,7 +50,7 @@ fn start(text: &str) -> Result<Start, String> {
 
 /// Prints messages until told to stop.
 pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow::Result<Exit> {
-    let pattern = Pattern::new(&arguments.pattern)?;
+    let pattern = Pattern::new(&arguments.pattern).map_err(Usage::of)?;
     let connection = context.connect().await?;
     let mut waiting = if arguments.until_end {
         Some(partitions(&connection, &pattern).await?)

@@ -32,16 +32,17 @@ impl HandlerSettings {
             .table("handler")?
             .ok_or_else(|| subscription.missing("handler"))?;
         let given: Vec<&str> = KINDS.into_iter().filter(|kind| section.has(kind)).collect();
+        if given.is_empty() {
+            // Asked for, so that a misspelt kind is an unknown key with the nearest of these.
+            for kind in KINDS {
+                section.text(kind)?;
+            }
+            section.finish()?;
+            return Err(subscription.error("handler", one_of("none of them")).into());
+        }
         let [kind] = given[..] else {
-            let found = match given.len() {
-                0 => "it has none of these keys".to_owned(),
-                _ => format!("it has {}", given.join(" and ")),
-            };
             return Err(subscription
-                .error(
-                    "handler",
-                    format!("a handler has exactly one of http, exec, stdout; {found}"),
-                )
+                .error("handler", one_of(&given.join(" and ")))
                 .into());
         };
         let handler = match kind {
@@ -78,6 +79,13 @@ impl HandlerSettings {
             Self::Stdout => "stdout".into(),
         }
     }
+}
+
+fn one_of(given: &str) -> String {
+    format!(
+        "a handler has exactly one of {}; it has {given}",
+        KINDS.join(", ")
+    )
 }
 
 fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {

@@ -148,12 +148,13 @@ fn ending(answer: Answer) -> Ending {
         Answer::Skip => Outcome::Skip.into_ending(),
         Answer::Reject(reason) => Outcome::reject(reason).into_ending(),
         Answer::Abort(reason) => {
-            warn!("the handler stops the worker: {reason}");
+            if let Some(reason) = reason {
+                warn!("the handler stops the worker: {reason}");
+            }
             Outcome::Abort.into_ending()
         }
         Answer::Retry { after, reason } => Ending::Failed(retry(after, reason)),
-        // A wrong endpoint must not spend the message, whatever the subscription's policies say.
-        Answer::Hold(reason) => Ending::Failed(HandlerError::msg(reason)),
+        Answer::EndpointWrong(reason) => Ending::Unavailable(HandlerError::msg(reason)),
     }
 }
 

@@ -28,10 +28,10 @@ pub(crate) enum Answer {
     Reject(String),
     /// Handled by ignoring it.
     Skip,
-    /// Stop the worker; nothing of this message is committed.
-    Abort(String),
-    /// The endpoint is wrong, not the message: keep it, loudly, until somebody mends the endpoint.
-    Hold(String),
+    /// Stop the worker; nothing of this message is committed. Says why, unless nobody needs to be told.
+    Abort(Option<String>),
+    /// The endpoint is wrong, not the message: the subscription pauses until somebody mends the endpoint.
+    EndpointWrong(String),
 }
 
 impl From<answer::Answer> for Answer {
@@ -46,7 +46,7 @@ impl From<answer::Answer> for Answer {
                 reason: words(reason),
             },
             answer::Answer::Reject { reason } => Self::Reject(words(reason)),
-            answer::Answer::Abort { reason } => Self::Abort(words(reason)),
+            answer::Answer::Abort { reason } => Self::Abort(Some(words(reason))),
         }
     }
 }

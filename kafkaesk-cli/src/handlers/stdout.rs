@@ -61,19 +61,19 @@ impl Stdout {
     pub(crate) async fn handle(&self, line: Vec<u8>) -> Answer {
         let (written, wait) = oneshot::channel();
         if self.lines.send((line, written)).await.is_err() {
-            return Answer::Abort("the writer of standard output is gone".into());
+            return Answer::Abort(Some("the writer of standard output is gone".into()));
         }
         match wait.await {
             Ok(Ok(())) => Answer::Done,
             Ok(Err(error)) if output::is_closed(&error) => {
                 self.closed.store(true, Ordering::Relaxed);
-                Answer::Abort("standard output was closed by its reader".into())
+                Answer::Abort(None)
             }
             Ok(Err(error)) => Answer::Retry {
                 after: None,
                 reason: format!("writing to standard output failed: {error}"),
             },
-            Err(_) => Answer::Abort("the writer of standard output is gone".into()),
+            Err(_) => Answer::Abort(Some("the writer of standard output is gone".into())),
         }
     }
 }

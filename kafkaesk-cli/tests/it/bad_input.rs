@@ -51,7 +51,7 @@ fn settings_that_are_no_json_are_refused_with_their_flag() {
     Project::new()
         .run(&["streams", "list", "--kafka-settings", "{\"a\":"])
         .fails(
-            1,
+            64,
             &["error: flag --kafka-settings: `kafka-settings` is no JSON object: EOF"],
         );
 }
@@ -61,13 +61,17 @@ fn a_handler_has_exactly_one_kind() {
     let one = "kafkaesk.toml:4: `subscriptions[0].handler`: a handler has exactly one of http, exec, stdout; it has";
     for (handler, said) in [
         ("{ http = \"http://x/\", stdout = true }", "http and stdout"),
-        ("{ htp = \"http://x/\" }", "none"),
+        ("{}", "none of them"),
     ] {
         worker_says(
             &format!("{SUBSCRIPTION}handler = {handler}\n"),
             &[&format!("{one} {said}")],
         );
     }
+    worker_says(
+        &format!("{SUBSCRIPTION}handler = {{ htp = \"http://x/\" }}\n"),
+        &["kafkaesk.toml:4: unknown key `subscriptions[0].handler.htp`; did you mean `http`?"],
+    );
     for (handler, said) in [
         ("{ http = \"ftp://x/\" }", "it must be http: or https:"),
         ("{ http = \"x\" }", "this is no URL"),
@@ -120,6 +124,28 @@ fn usage_errors_exit_with_64_and_suggest() {
             "publish", "a", "--schema", "A:1", "--data", "1", "--header", "x",
         ])
         .fails(64, &["--header \"x\" has no `=`"]);
+    for (arguments, said) in [
+        (
+            &["publish", "a", "--schema", "A", "--data", "1"][..],
+            "schema id \"A\" has no version",
+        ),
+        (
+            &["publish", "a b", "--schema", "A:1", "--data", "1"],
+            "stream id \"a b\" has ' ' at byte 1",
+        ),
+        (&["tail", ""], "the pattern is empty"),
+        (&["schema", "show", "A:01"], "version \"01\""),
+        (
+            &["streams", "list", "--partitions", "many"],
+            "flag --partitions: `partitions`",
+        ),
+        (
+            &["streams", "list", "--connect-timeout", "0s"],
+            "flag --connect-timeout: `connect-timeout`",
+        ),
+    ] {
+        project.run(arguments).fails(64, &[said]);
+    }
     let help = project.run(&["--help"]).succeeds();
     assert!(
         help.contains("Exit statuses:") && help.contains("64"),

@@ -52,8 +52,8 @@ async fn refused_events_name_the_rule_and_the_remedy() {
             "schema push",
         ],
     );
-    publish("orders.placed", "Order", "1").fails(1, &["schema id \"Order\" has no version"]);
-    publish("__orders", "Order:1", "{\"id\":1}").fails(1, &["stream id \"__orders\" is reserved"]);
+    publish("orders.placed", "Order", "1").fails(64, &["schema id \"Order\" has no version"]);
+    publish("__orders", "Order:1", "{\"id\":1}").fails(64, &["stream id \"__orders\" is reserved"]);
 
     project.file("Other.1.json", "true");
     project.run(&["schema", "push", "Other.1.json"]).succeeds();

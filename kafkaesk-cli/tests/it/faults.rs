@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -239,4 +239,39 @@ async fn a_wrong_endpoint_spends_no_message_and_a_rejection_says_why() {
         again + 1,
         "rejected and handled messages are committed"
     );
+}
+
+#[tokio::test]
+async fn a_wrong_endpoint_pauses_its_subscription_and_spends_no_message() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let wrong = Arc::new(AtomicBool::new(true));
+    let is_wrong = wrong.clone();
+    let server = Server::start(move |_| match is_wrong.load(Ordering::SeqCst) {
+        true => (404, "", "no such path"),
+        false => (204, "", ""),
+    });
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"{}\" }}", server.url),
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(500))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("three tries", |worker| {
+        worker.stderr().matches("is paused").count() >= 3
+    });
+    // What ran side by side when it was found, then one for each try.
+    let asked = server.posted().len();
+    assert!(asked < 50, "{asked} requests to an endpoint that is wrong");
+    wrong.store(false, Ordering::SeqCst);
+    worker.until("every message", |_| {
+        posted_ids(&server.posted()[asked..]).len() == 500
+    });
+    worker.signal("TERM");
+    worker
+        .end()
+        .fails(0, &["endpoint wrong", "the subscription goes on"]);
 }

@@ -8,6 +8,7 @@ mod dev;
 mod faults;
 mod github;
 mod library;
+mod no_envelope;
 mod publish;
 mod server;
 mod support;

@@ -1,5 +1,6 @@
 //! `publish STREAM`: one event from the arguments, one receipt out.
 
+use kafkaesk_core::{SchemaId, StreamId};
 use serde_json::json;
 
 use super::PublishArguments;
@@ -17,6 +18,8 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
     let (Some(stream), Some(schema)) = (&arguments.stream, &arguments.schema) else {
         return Err(Usage("give a stream and --schema, or --ndjson".into()).into());
     };
+    let schema: SchemaId = schema.parse().map_err(Usage::of)?;
+    let stream = StreamId::new(stream).map_err(Usage::of)?;
     let headers = headers(&arguments.headers)?;
     let data = match (&arguments.data, &arguments.file, &arguments.stdin) {
         (Some(json), ..) => json.clone().into_bytes(),
@@ -30,7 +33,10 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
         }
     };
     let connection = context.connect().await?;
-    let mut publish = connection.publisher().publish_json(stream, schema, data);
+    let mut publish =
+        connection
+            .publisher()
+            .publish_json(stream.as_str(), schema.to_string(), data);
     if let Some(key) = &arguments.key {
         publish = publish.key(key);
     }

@@ -5,6 +5,7 @@ use kafkaesk_core::{SchemaId, SchemaName};
 
 use crate::{
     context::Context,
+    errors::Usage,
     exit::Exit,
     output::{self, OutputFormat},
 };
@@ -12,10 +13,10 @@ use crate::{
 /// Prints one document.
 pub(super) async fn run(context: &Context, schema: &str) -> anyhow::Result<Exit> {
     let (name, version) = if schema.contains(':') {
-        let id: SchemaId = schema.parse()?;
+        let id: SchemaId = schema.parse().map_err(Usage::of)?;
         (id.name().clone(), Some(id.version()))
     } else {
-        (SchemaName::new(schema)?, None)
+        (SchemaName::new(schema).map_err(Usage::of)?, None)
     };
     let connection = context.connect().await?;
     let log = connection.catalog().log(&name).await?;

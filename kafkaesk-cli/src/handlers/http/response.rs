@@ -83,7 +83,7 @@ fn decide(
     match status.as_u16() {
         200..=299 if ours => match answer::read_body(body) {
             Ok(answer) => answer,
-            Err(why) => Answer::Hold(format!(
+            Err(why) => Answer::EndpointWrong(format!(
                 "{address} answered {status} with {MEDIA_TYPE}, but {why}"
             )),
         },
@@ -93,8 +93,8 @@ fn decide(
             after: retry_after,
             reason: said(),
         },
-        _ => Answer::Hold(format!(
-            "endpoint wrong: {}; the message is kept until the endpoint in kafkaesk.toml takes it",
+        _ => Answer::EndpointWrong(format!(
+            "endpoint wrong: {}; mend `http` of this handler in kafkaesk.toml, or what answers there",
             said()
         )),
     }
@@ -146,7 +146,7 @@ mod tests {
             assert_eq!(after, Some(Duration::from_secs(3)), "{status}");
         }
         for status in [301, 302, 307, 308, 401, 403, 404, 405, 406, 418, 431, 451] {
-            let Answer::Hold(reason) = by(status) else {
+            let Answer::EndpointWrong(reason) = by(status) else {
                 panic!("{status}")
             };
             assert!(reason.starts_with("endpoint wrong"), "{reason}");
@@ -165,7 +165,10 @@ mod tests {
         );
         assert_eq!(rejected, Answer::Reject("no".into()));
         // A body that nobody can read must not count as handled.
-        assert!(matches!(decide(ok, None, true, b"?", "x"), Answer::Hold(_)));
+        assert!(matches!(
+            decide(ok, None, true, b"?", "x"),
+            Answer::EndpointWrong(_)
+        ));
         assert!(is_ours(
             "application/vnd.kafkaesk.answer+json; charset=utf-8"
         ));

@@ -111,16 +111,19 @@ async fn every_kind_of_status_is_its_outcome_on_one_connection() {
         matches!(busy, Answer::Retry { after: Some(after), .. } if after == Duration::from_secs(7))
     );
     let moved = with("302", "location: http://127.0.0.1:1/\r\n", "");
-    assert!(matches!(ask(&http, &moved).await, Answer::Hold(_)));
+    assert!(matches!(ask(&http, &moved).await, Answer::EndpointWrong(_)));
     assert!(matches!(
         ask(&http, &with("404", "", "")).await,
-        Answer::Hold(_)
+        Answer::EndpointWrong(_)
     ));
     let ours = "content-type: application/vnd.kafkaesk.answer+json\r\n";
     let skip = with("200", ours, r#"{"outcome":"skip"}"#);
     assert_eq!(ask(&http, &skip).await, Answer::Skip);
     let unreadable = with("200", ours, "not an answer");
-    assert!(matches!(ask(&http, &unreadable).await, Answer::Hold(_)));
+    assert!(matches!(
+        ask(&http, &unreadable).await,
+        Answer::EndpointWrong(_)
+    ));
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 

@@ -96,6 +96,21 @@ pub enum SettingsError {
     },
 }
 
+impl SettingsError {
+    /// Whether a command-line flag's value is at fault, so that a program can call it a usage error.
+    pub fn is_flag(&self) -> bool {
+        match self {
+            Self::Json { origin, .. }
+            | Self::UnknownKey { origin, .. }
+            | Self::Value { origin, .. }
+            | Self::Property { origin, .. }
+            | Self::Oidc { origin, .. }
+            | Self::NoProfile { origin, .. } => matches!(origin, Origin::Flag(_)),
+            Self::Unreadable { .. } | Self::Syntax { .. } => false,
+        }
+    }
+}
+
 impl From<SettingsError> for ClientError {
     fn from(error: SettingsError) -> Self {
         ClientError::Setting(error.to_string())

@@ -1,0 +1,126 @@
+//! Records that are no envelope, as another producer may have left them: shown for what they are, never taken for an
+//! event, and passed over only where the subscription says so.
+
+use bytes::Bytes;
+use kafkaesk_client::{
+    Connection,
+    broker::Outgoing,
+    core::{Headers, StreamId},
+    testing::{TestKafka, kafka},
+};
+
+use crate::{server::Server, support::Project};
+
+/// What is no envelope, and what is said of it.
+const MALFORMED: [(&[u8], &str); 4] = [
+    (b"", "the text is empty"),
+    (b"{\"schema\":\"Order:1\"}", "no member `data`"),
+    (b"{\"schema\":\"Order\",\"data\":1}", "has no version"),
+    (b"\xff", "byte 0"),
+];
+
+/// Leaves them in partition 0, as no client of ours would, and one event behind them.
+async fn leave(kafka: &TestKafka) {
+    let connection = Connection::open(&kafka.settings()).await.unwrap();
+    let stream = StreamId::new("orders.placed").unwrap();
+    let topic = connection.settings().topic_prefix.topic(&stream).unwrap();
+    let event: &[u8] = b"{\"schema\":\"Order:1\",\"data\":{\"id\":7}}";
+    for value in MALFORMED.map(|(value, _)| value).into_iter().chain([event]) {
+        let record = Outgoing {
+            topic: topic.clone(),
+            partition: Some(0),
+            key: Some(Bytes::from_static(b"k")),
+            value: Bytes::from_static(value),
+            headers: Headers::new(),
+            timestamp: None,
+        };
+        connection.broker().send(record).unwrap().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_no_envelope_is_shown_with_its_error_and_held_or_rejected_as_told() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    project
+        .run(&[
+            "publish",
+            "orders.placed",
+            "--schema",
+            "Order:1",
+            "--data",
+            "{\"id\":1}",
+            "--key",
+            "k",
+        ])
+        .succeeds();
+    leave(&kafka).await;
+
+    let tailed = project
+        .run(&["tail", "orders.*", "--until-end", "--output", "json"])
+        .succeeds();
+    let lines: Vec<serde_json::Value> = tailed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &serde_json::Value| line.get("error").is_some())
+        .collect();
+    assert_eq!(lines.len(), MALFORMED.len(), "{tailed}");
+    for (line, (_, said)) in lines.iter().zip(MALFORMED) {
+        assert!(line["error"].as_str().unwrap().contains(said), "{line}");
+        assert!(
+            line["value"].is_object() && line.get("data").is_none(),
+            "{line}"
+        );
+        project
+            .run_with(&["publish", "--ndjson", "-"], &line.to_string())
+            .fails(1, &["-:1: ", "a record that is no event"]);
+    }
+
+    let server = Server::start(|_| (204, "", ""));
+    let subscribe = |policy: &str| {
+        project.toml(&format!(
+            "[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{}g\"\n{policy}handler = {{ http = \"{}\" }}\nkafka-settings = {{ \"session.timeout.ms\" = 6000 }}\n",
+            kafka.prefix(),
+            server.url
+        ));
+    };
+    let here = format!(
+        "topic=\"{}orders.placed\" partition=0 offset=",
+        kafka.prefix()
+    );
+    subscribe("");
+    let mut worker = project.start(&["worker"]);
+    worker.until("the hold", |worker| worker.stderr().contains("attempt=3"));
+    worker.signal("TERM");
+    worker.end().fails(
+        0,
+        &[
+            "the record is no envelope: the text is empty",
+            "held by on-mismatch",
+        ],
+    );
+    assert!(
+        server
+            .posted()
+            .iter()
+            .all(|posted| posted.body != b"{\"id\":7}")
+    );
+
+    subscribe("on-mismatch = \"reject\"\n");
+    let mut worker = project.start(&["worker"]);
+    worker.until("the event behind them", |_| {
+        server
+            .posted()
+            .iter()
+            .any(|posted| posted.body == b"{\"id\":7}")
+    });
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(0, &MALFORMED.map(|(_, said)| said));
+    assert_eq!(
+        ended.stderr.matches(&here).count(),
+        MALFORMED.len(),
+        "{}",
+        ended.stderr
+    );
+}

@@ -1,0 +1,118 @@
+//! What the consumer says in, partitions assigned, given up or dropped out; records go to their lanes.
+
+use std::sync::Arc;
+
+use kafkaesk_client::{ClientError, consumer::ConsumerEvent};
+use kafkaesk_core::{Record, Source};
+use tracing::{debug, info, warn};
+
+use super::Instance;
+use crate::{AppError, drain, partitions::Generation};
+
+impl Instance {
+    pub(super) async fn event(&mut self, event: Option<ConsumerEvent>) {
+        match event {
+            Some(ConsumerEvent::Records(records)) => {
+                self.records(records);
+                // A batch in place may have taken its time: let tasks and timers have theirs.
+                tokio::task::yield_now().await;
+            }
+            Some(event) => {
+                self.hint_at = None;
+                self.change(event);
+            }
+            None => self.fail(ClientError::Closed),
+        }
+    }
+
+    /// Everything but records.
+    pub(super) fn change(&mut self, event: ConsumerEvent) {
+        match event {
+            ConsumerEvent::Assigned(sources) => {
+                info!(group = self.context.group, partitions = %names(&sources), "assigned");
+                for source in sources {
+                    self.partitions.assign(source);
+                }
+            }
+            ConsumerEvent::Revoked(sources, ack) => {
+                info!(group = self.context.group, partitions = %names(&sources), "revoked");
+                drain::begin(self, &sources, ack);
+            }
+            ConsumerEvent::Lost(sources) => {
+                warn!(
+                    group = self.context.group,
+                    partitions = %names(&sources),
+                    "lost; what was in flight there comes again elsewhere"
+                );
+                let generations = self.forget(&sources);
+                self.partitions.remove(&generations);
+            }
+            ConsumerEvent::Warning(message) => {
+                warn!(
+                    group = self.context.group,
+                    pattern = self.context.pattern,
+                    "{message}"
+                );
+            }
+            ConsumerEvent::Failed(error) => self.fail(error),
+            other => debug!(group = self.context.group, event = ?other, "nothing to do"),
+        }
+    }
+
+    fn fail(&mut self, source: ClientError) {
+        self.stop.get_or_insert(AppError::Consumer {
+            group: self.context.group.clone(),
+            pattern: self.context.pattern.clone(),
+            source,
+        });
+    }
+
+    /// Nothing of these partitions is started any more; what waits is dropped.
+    pub(crate) fn forget(&mut self, sources: &[Arc<Source>]) -> Vec<Generation> {
+        let mut generations = Vec::new();
+        for source in sources {
+            let Some(generation) = self.partitions.generation(source) else {
+                continue;
+            };
+            self.schedule.forget(generation);
+            if let Some(partition) = self.partitions.get_mut(generation) {
+                partition.revoking = true;
+            }
+            generations.push(generation);
+        }
+        generations
+    }
+
+    fn records(&mut self, records: Vec<Record>) {
+        let Some(generation) = records
+            .first()
+            .and_then(|record| self.partitions.generation(&record.source))
+        else {
+            debug!(
+                group = self.context.group,
+                "records of a partition that is not ours are dropped"
+            );
+            return;
+        };
+        if self
+            .partitions
+            .get_mut(generation)
+            .is_none_or(|p| p.revoking)
+        {
+            return;
+        }
+        self.pace.begin();
+        for record in records {
+            if self.stop.is_some() {
+                return;
+            }
+            self.offer(generation, record);
+        }
+    }
+}
+
+/// Partitions as a log names them.
+fn names(sources: &[Arc<Source>]) -> String {
+    let names: Vec<_> = sources.iter().map(|source| source.to_string()).collect();
+    names.join(" ")
+}

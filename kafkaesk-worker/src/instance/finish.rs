@@ -1,0 +1,91 @@
+//! The end of an instance: what runs is waited for up to the deadline, what is finished is committed, the group is
+//! left, and what did not finish is named.
+
+use std::sync::Arc;
+
+use kafkaesk_client::consumer::ConsumerEvent;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+
+use super::Instance;
+use crate::{AppError, RunReport, Unfinished, drain};
+
+impl Instance {
+    /// Starts nothing more, waits for what runs, commits, leaves the group.
+    pub(super) async fn finish(mut self) -> Result<RunReport, AppError> {
+        let deadline = Instant::now() + self.drain;
+        let mut sources = Vec::new();
+        for (_, partition) in self.partitions.iter_mut() {
+            partition.revoking = true;
+            sources.push(partition.source.clone());
+        }
+        // Records that are still on their way are dropped uncommitted; a revoke among them is answered.
+        self.control.pause(&sources);
+        let mut ended = false;
+        while !self.running.is_empty() {
+            tokio::select! {
+                biased;
+                Some(finished) = self.tasks.join_next() => self.finished(finished),
+                event = self.consumer.next(), if !ended => match event {
+                    Some(ConsumerEvent::Records(_)) => {}
+                    Some(event) => self.change(event),
+                    None => ended = true,
+                },
+                () = sleep_until(deadline) => break,
+            }
+            drain::release_drained(&mut self, Instant::now());
+        }
+        self.name_unfinished();
+        self.tasks.abort_all();
+
+        let group = self.context.group.clone();
+        // What still waits for an acknowledgement has it now: nothing is awaited any more.
+        drain::release_all(&mut self);
+        let commits = self.partitions.commits(None);
+        let control = self.control.clone();
+        let mut closing = control.close(commits.clone());
+        let closed = loop {
+            tokio::select! {
+                closed = &mut closing => break closed,
+                event = self.consumer.next(), if !ended => match event {
+                    // The close commits what is still ours then, and a revoke takes these away before.
+                    Some(ConsumerEvent::Revoked(sources, ack)) => {
+                        let mut last = commits.clone();
+                        last.retain(|(source, _)| sources.iter().any(|gone| Arc::ptr_eq(gone, source)));
+                        ack.release(last);
+                    }
+                    Some(_) => {}
+                    None => ended = true,
+                },
+            }
+        };
+        match (self.stop, closed) {
+            (Some(stop), _) => Err(stop),
+            (None, Err(error)) => Err(AppError::Consumer {
+                group,
+                pattern: self.context.pattern.clone(),
+                source: error,
+            }),
+            (None, Ok(())) => Ok(self.report),
+        }
+    }
+
+    fn name_unfinished(&mut self) {
+        for running in self.running.values() {
+            warn!(
+                group = self.context.group,
+                topic = running.source.topic.as_str(),
+                partition = running.source.partition,
+                offset = running.offset,
+                running_for = ?running.since.elapsed(),
+                "a handler did not finish before the shutdown's deadline; its message comes again"
+            );
+            self.report.unfinished.push(Unfinished {
+                group: self.context.group.clone(),
+                topic: running.source.topic.as_str().to_owned(),
+                partition: running.source.partition,
+                offset: running.offset,
+            });
+        }
+    }
+}
