@@ -50,6 +50,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     steps.step("tests", || tests(&kafka));
     steps.step("examples", || examples::run(&kafka));
     steps.step("entry crates", entry::check);
+    steps.step("bench builds", bench);
     steps.finish()
 }
 
@@ -82,6 +83,21 @@ fn checks(steps: &mut Steps) {
 fn contract() -> Result<()> {
     let check = paths::root().join("contract/check.py");
     run_command(Command::new("python3").arg(check))
+}
+
+/// The bench stands outside the workspace; its C code is that of the entry crates.
+fn bench() -> Result<()> {
+    let manifest = paths::root().join("bench/Cargo.toml");
+    let format = ["fmt", "--check", "--manifest-path"];
+    run_command(cargo(&format).arg(&manifest))?;
+    let clippy = [
+        "clippy",
+        "--quiet",
+        "--locked",
+        "--all-targets",
+        "--manifest-path",
+    ];
+    run_command(cargo(&clippy).arg(&manifest).args(["--", "-D", "warnings"]))
 }
 
 /// Unit, doc, compile-fail and integration tests of every crate: one command, so that one build serves all.

@@ -62,7 +62,9 @@ fn a_record_that_is_no_envelope_is_shown_and_cannot_be_published() {
         refusal(&line),
         ("not-an-event".into(), line.find("\"value\""))
     );
-    assert!(text(&record(None)).contains(r#""value":null,"error":"no envelope: the value is null"#));
+    assert!(
+        text(&record(None)).contains(r#""value":null,"error":"no envelope: the value is null"#)
+    );
 }
 
 #[test]
