@@ -141,7 +141,7 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// Resolves when a record of this size may be taken again. Neither sleeps nor spins.
     fn room(&self, bytes: usize) -> BoxFuture<'_, ()>;
 
-    /// Resolves when everything queued before the call is answered, or fails after `timeout`.
+    /// Resolves when the queue is empty, so when everything queued before the call is answered, or fails after `timeout`.
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>>;
 
     /// Starts a consumer: with a group, or without one (reads every partition, commits nothing, leaves nothing behind).
