@@ -74,6 +74,6 @@ async fn the_commands_are_part_of_a_programs_own() {
     let code = kafkaesk_cli::execute(app(), arguments.options, command).await;
     assert_eq!(
         format!("{code:?}"),
-        format!("{:?}", std::process::ExitCode::from(1))
+        format!("{:?}", std::process::ExitCode::from(64))
     );
 }

@@ -4,13 +4,13 @@
 
 use std::{
     collections::HashMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
-    error::RDKafkaErrorCode,
+    error::{KafkaResult, RDKafkaErrorCode},
 };
 
 use super::Setup;
@@ -19,6 +19,9 @@ use crate::{
     consumer::Start,
     kafka::errors::{Doing, client_error, code_of},
 };
+
+/// How long a moving coordinator is left alone.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Writes a new group's first offsets, unless it starts at the earliest or has offsets already.
 pub(super) fn settle<C: ConsumerContext>(
@@ -36,9 +39,11 @@ pub(super) fn settle<C: ConsumerContext>(
         group: Some(group),
         ..Doing::cluster(&action)
     };
-    let committed = consumer
-        .committed_offsets(partitions(found, Offset::Invalid)?, timeout)
-        .map_err(|e| client_error(e, doing))?;
+    let asked = partitions(found, Offset::Invalid)?;
+    let committed = while_coordinator_moves(timeout, || {
+        consumer.committed_offsets(asked.clone(), timeout)
+    })
+    .map_err(|e| client_error(e, doing))?;
     if committed
         .elements()
         .iter()
@@ -51,7 +56,7 @@ pub(super) fn settle<C: ConsumerContext>(
     if starts.count() == 0 {
         return Ok(());
     }
-    match consumer.commit(&starts, CommitMode::Sync) {
+    match while_coordinator_moves(timeout, || consumer.commit(&starts, CommitMode::Sync)) {
         Ok(()) => Ok(()),
         // The group has members: whoever came first has settled it.
         Err(error)
@@ -70,13 +75,37 @@ pub(super) fn settle<C: ConsumerContext>(
     }
 }
 
+/// Asks again while the group's coordinator is being chosen or loads its groups, as for the first group of a young
+/// cluster or after a broker went: librdkafka does so for members, not for calls such as these.
+fn while_coordinator_moves<T>(
+    timeout: Duration,
+    ask: impl Fn() -> KafkaResult<T>,
+) -> KafkaResult<T> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let answer = ask();
+        let moves = answer.as_ref().err().and_then(code_of).is_some_and(|code| {
+            matches!(
+                code,
+                RDKafkaErrorCode::NotCoordinator
+                    | RDKafkaErrorCode::CoordinatorNotAvailable
+                    | RDKafkaErrorCode::CoordinatorLoadInProgress
+            )
+        });
+        if !moves || Instant::now() + ASK_AGAIN >= deadline {
+            return answer;
+        }
+        std::thread::sleep(ASK_AGAIN);
+    }
+}
+
 /// Each partition's offset at that start. One that is empty starts at its end.
 pub(super) fn offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     start: Start,
     found: &HashMap<String, u32>,
     timeout: Duration,
-) -> rdkafka::error::KafkaResult<TopicPartitionList> {
+) -> KafkaResult<TopicPartitionList> {
     if found.is_empty() {
         return Ok(TopicPartitionList::new());
     }
@@ -111,10 +140,7 @@ fn partitions(
     fill(found, offset).map_err(|e| client_error(e, Doing::cluster("naming partitions")))
 }
 
-fn fill(
-    found: &HashMap<String, u32>,
-    offset: Offset,
-) -> rdkafka::error::KafkaResult<TopicPartitionList> {
+fn fill(found: &HashMap<String, u32>, offset: Offset) -> KafkaResult<TopicPartitionList> {
     let mut list = TopicPartitionList::new();
     for (topic, partitions) in found {
         for partition in 0..*partitions as i32 {
@@ -126,4 +152,33 @@ fn fill(
         }
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use rdkafka::error::KafkaError;
+
+    use super::*;
+
+    #[test]
+    fn a_moving_coordinator_is_asked_again_and_any_other_error_is_not() {
+        let asked = Cell::new(0);
+        let answers = |code, good_at| {
+            asked.set(0);
+            while_coordinator_moves(Duration::from_secs(5), || {
+                asked.set(asked.get() + 1);
+                if asked.get() == good_at {
+                    Ok(())
+                } else {
+                    Err(KafkaError::MetadataFetch(code))
+                }
+            })
+        };
+        assert!(answers(RDKafkaErrorCode::NotCoordinator, 3).is_ok());
+        assert_eq!(asked.get(), 3);
+        assert!(answers(RDKafkaErrorCode::GroupAuthorizationFailed, 3).is_err());
+        assert_eq!(asked.get(), 1);
+    }
 }
