@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, TopicName};
+use kafkaesk_core::{Headers, Offset, TopicName};
 use kafkaesk_schema::LogRecord;
 
 use crate::{
@@ -104,20 +104,24 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, ClientError>>;
 
-    /// Partition 0 of a log topic, read committed, from the first record to the end seen at the call.
-    /// An absent topic is an empty log.
+    /// Partition 0 of a log topic, read committed, from the first record to its last stable offset, and on to the
+    /// record at `until` where that is given. An absent topic is an empty log.
+    ///
+    /// [`ClientError::LogHeldBack`] where a transaction that stays open keeps `until` out of sight for
+    /// `connect_timeout`.
     fn read_log<'a>(
         &'a self,
         topic: &'a TopicName,
+        until: Option<Offset>,
     ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>>;
 
-    /// Appends to partition 0 of a log topic with acks=all, whatever the settings say.
+    /// Appends to partition 0 of a log topic with acks=all, whatever the settings say; says where.
     fn append_log<'a>(
         &'a self,
         topic: &'a TopicName,
         key: Bytes,
         value: Bytes,
-    ) -> BoxFuture<'a, Result<(), ClientError>>;
+    ) -> BoxFuture<'a, Result<Offset, ClientError>>;
 
     /// The newest record's value of any partition of a topic, if there is one (decisions.md 19).
     fn last_value<'a>(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafkaesk_core::{NameError, SchemaId, SchemaName, StreamId, TopicName};
+use kafkaesk_core::{NameError, Offset, SchemaId, SchemaName, StreamId, TopicName};
 use kafkaesk_schema::{DocumentError, Violation};
 use thiserror::Error;
 
@@ -217,6 +217,18 @@ pub enum ClientError {
         waited: Duration,
         /// How far it came, and librdkafka's last word.
         reason: String,
+    },
+    /// What was appended to a log is not to be read yet, so nobody knows whether it counts.
+    #[error(
+        "the record at {topic}@{offset} was written, but is not readable after {waited:?}: a transaction of another program is open on that topic and holds the log back; what is in the log is unknown until it ends, so run this again then"
+    )]
+    LogHeldBack {
+        /// The topic.
+        topic: TopicName,
+        /// Where the record is.
+        offset: Offset,
+        /// How long was waited.
+        waited: Duration,
     },
     /// A flush took longer than it was given.
     #[error(

@@ -1,6 +1,6 @@
 //! `__streams__`: which schema name each stream is bound to. The first record of an epoch wins, for every reader.
 
-use kafkaesk_core::{SchemaName, StreamId};
+use kafkaesk_core::{Offset, SchemaName, StreamId};
 use kafkaesk_schema::{Binding, Bindings};
 
 use super::{Catalog, schemas::not_read_back};
@@ -12,9 +12,13 @@ impl Catalog {
     /// # Errors
     /// As reading fails.
     pub async fn bindings(&self) -> Result<Bindings, ClientError> {
+        self.bindings_until(None).await
+    }
+
+    async fn bindings_until(&self, until: Option<Offset>) -> Result<Bindings, ClientError> {
         let topic = self.settings.topic_prefix.bindings_topic()?;
         let mut bindings = Bindings::default();
-        for record in self.broker.read_log(&topic).await? {
+        for record in self.broker.read_log(&topic, until).await? {
             bindings.apply(&record);
         }
         if let Some(first) = bindings.ignored.first() {
@@ -42,8 +46,8 @@ impl Catalog {
             epoch: 1,
         };
         let (key, value) = Bindings::record(stream, &binding);
-        self.broker.append_log(&topic, key, value).await?;
-        if is_bound(&self.bindings().await?, stream, schema)? {
+        let own = self.broker.append_log(&topic, key, value).await?;
+        if is_bound(&self.bindings_until(Some(own)).await?, stream, schema)? {
             return Ok(());
         }
         Err(not_read_back(&topic))

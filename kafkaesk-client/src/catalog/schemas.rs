@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use kafkaesk_core::{SchemaId, SchemaName, TopicName};
+use kafkaesk_core::{Offset, SchemaId, SchemaName, TopicName};
 use kafkaesk_schema::{Document, SchemaLog, Validator};
 
 use super::{ABSENT_BOUND, AGAIN, Catalog, Pushed, StoredSchema, lock};
@@ -56,9 +56,17 @@ impl Catalog {
     /// # Errors
     /// As reading fails.
     pub async fn log(&self, name: &SchemaName) -> Result<SchemaLog, ClientError> {
+        self.log_until(name, None).await
+    }
+
+    async fn log_until(
+        &self,
+        name: &SchemaName,
+        until: Option<Offset>,
+    ) -> Result<SchemaLog, ClientError> {
         let topic = self.settings.topic_prefix.schema_topic(name)?;
         let mut log = SchemaLog::new(name.clone());
-        for record in self.broker.read_log(&topic).await? {
+        for record in self.broker.read_log(&topic, until).await? {
             log.apply(&record);
         }
         if let Some(first) = log.ignored.first() {
@@ -96,8 +104,7 @@ impl Catalog {
     /// Stores a version; judged by reading back (decisions.md 12). Creates the log's topic if there is none.
     ///
     /// # Errors
-    /// [`ClientError::SchemaConflict`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`],
-    /// [`ClientError::LogSettings`].
+    /// As [`Self::plan_push`]; [`ClientError::LogHeldBack`].
     pub async fn push(&self, id: &SchemaId, document: &Document) -> Result<Pushed, ClientError> {
         if self.plan_push(id, document).await? == Pushed::Unchanged {
             return Ok(Pushed::Unchanged);
@@ -105,10 +112,11 @@ impl Catalog {
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
         self.ensure_log_topic(&topic).await?;
         let key = Bytes::from(id.version().to_string());
-        self.broker
+        let own = self
+            .broker
             .append_log(&topic, key, document.bytes().clone())
             .await?;
-        let log = self.log(id.name()).await?;
+        let log = self.log_until(id.name(), Some(own)).await?;
         lock(&self.absent).remove(id);
         if verdict(&log, id, document, &topic)? {
             return Ok(Pushed::New);

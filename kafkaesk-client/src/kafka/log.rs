@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kafkaesk_core::TopicName;
+use kafkaesk_core::{Offset, TopicName};
 use kafkaesk_schema::LogRecord;
 use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
@@ -32,17 +32,19 @@ const BATCH: usize = 256;
 /// librdkafka's number for the first offset.
 pub(super) const BEGINNING: i64 = -2;
 
-/// Partition 0, read committed, to the end that the broker names when it is reached.
+/// Partition 0, read committed, to the last stable offset that the broker names when it is reached, and to the record
+/// at `until` at least.
 pub(super) fn read(
     settings: &Settings,
     shared: &Arc<Shared>,
     lookup: &Lookup,
     topic: &TopicName,
+    until: Option<Offset>,
 ) -> Result<Vec<LogRecord>, ClientError> {
     if lookup.topic(topic.as_str(), "Read")?.is_none() {
         return Ok(Vec::new());
     }
-    read_from(settings, shared, topic, 0, BEGINNING)
+    read_from(settings, shared, topic, 0, BEGINNING, until)
 }
 
 /// The newest record of any partition, by timestamp.
@@ -59,7 +61,8 @@ pub(super) fn last_value(
         let (low, high) = lookup.watermarks(topic.as_str(), partition)?;
         if high > low {
             // A transaction's end mark takes an offset too, so look at the last few.
-            let records = read_from(settings, shared, topic, partition, (high - 3).max(low))?;
+            let first = (high - 3).max(low);
+            let records = read_from(settings, shared, topic, partition, first, None)?;
             if let Some(value) = records.into_iter().rev().find_map(|record| record.value) {
                 return Ok(Some(value));
             }
@@ -74,6 +77,7 @@ fn read_from(
     topic: &TopicName,
     partition: i32,
     offset: i64,
+    until: Option<Offset>,
 ) -> Result<Vec<LogRecord>, ClientError> {
     let action = format!("reading {topic}[{partition}]");
     let doing = Doing::topic(&action, "Read", topic.as_str());
@@ -93,9 +97,14 @@ fn read_from(
     let reading = Reading::start(&consumer, &queue, topic.as_str(), partition, offset)
         .map_err(|code| code_error(code, doing))?;
     let mut batch = Batch::new(BATCH);
-    let records = until_end(
-        settings, shared, &consumer, &queue, &mut batch, topic, doing,
-    );
+    let mut end = End {
+        settings,
+        shared,
+        topic,
+        until,
+        reached: false,
+    };
+    let records = end.read(&consumer, &queue, &mut batch, doing);
     // All of these before the client.
     drop(batch);
     drop(reading);
@@ -103,48 +112,74 @@ fn read_from(
     records
 }
 
-fn until_end(
-    settings: &Settings,
-    shared: &Arc<Shared>,
-    consumer: &BaseConsumer<Context>,
-    queue: &Queue,
-    batch: &mut Batch,
-    topic: &TopicName,
-    doing: Doing<'_>,
-) -> Result<Vec<LogRecord>, ClientError> {
-    let mut records = Vec::new();
-    let mut progress = Instant::now();
-    loop {
-        // Events only: the records go into the queue.
-        let _ = consumer.poll(Duration::ZERO);
-        if batch.fill(queue, 0, BATCH) == 0 {
-            batch.fill(queue, 20, 1);
-        }
-        for message in batch.iter() {
-            match message.error() {
-                None => records.push(LogRecord {
-                    offset: message.offset(),
-                    key: message.key().map(Bytes::copy_from_slice),
-                    value: message.payload().map(Bytes::copy_from_slice),
-                }),
-                Some(RDKafkaErrorCode::PartitionEOF) => return Ok(records),
-                Some(code) if is_passing(code) => {}
-                Some(code) => return Err(code_error(code, doing)),
+/// How far a log is read.
+struct End<'a> {
+    settings: &'a Settings,
+    shared: &'a Shared,
+    topic: &'a TopicName,
+    /// A record that must have been read.
+    until: Option<Offset>,
+    /// The last stable offset was reached.
+    reached: bool,
+}
+
+impl End<'_> {
+    fn read(
+        &mut self,
+        consumer: &BaseConsumer<Context>,
+        queue: &Queue,
+        batch: &mut Batch,
+        doing: Doing<'_>,
+    ) -> Result<Vec<LogRecord>, ClientError> {
+        let mut records: Vec<LogRecord> = Vec::new();
+        let mut progress = Instant::now();
+        loop {
+            // Events only: the records go into the queue.
+            let _ = consumer.poll(Duration::ZERO);
+            if batch.fill(queue, 0, BATCH) == 0 {
+                batch.fill(queue, 20, 1);
             }
-            progress = Instant::now();
+            for message in batch.iter() {
+                match message.error() {
+                    None => records.push(LogRecord {
+                        offset: message.offset(),
+                        key: message.key().map(Bytes::copy_from_slice),
+                        value: message.payload().map(Bytes::copy_from_slice),
+                    }),
+                    Some(RDKafkaErrorCode::PartitionEOF) => self.reached = true,
+                    Some(code) if is_passing(code) => {}
+                    Some(code) => return Err(code_error(code, doing)),
+                }
+                progress = Instant::now();
+            }
+            let last = records.last().map(|record| record.offset);
+            if self.reached && self.until.is_none_or(|until| last >= Some(until.0)) {
+                return Ok(records);
+            }
+            if progress.elapsed() > self.settings.connect_timeout {
+                return Err(self.timeout(records.len()));
+            }
         }
-        if progress.elapsed() > settings.connect_timeout {
-            return Err(ClientError::LogTimeout {
-                topic: topic.clone(),
-                waited: settings.connect_timeout,
+    }
+
+    fn timeout(&self, records: usize) -> ClientError {
+        let (topic, waited) = (self.topic.clone(), self.settings.connect_timeout);
+        match self.until {
+            Some(offset) if self.reached => ClientError::LogHeldBack {
+                topic,
+                offset,
+                waited,
+            },
+            _ => ClientError::LogTimeout {
+                topic,
+                waited,
                 reason: format!(
-                    "{} record(s) came, then none; {}",
-                    records.len(),
-                    shared
+                    "{records} record(s) came, then none; {}",
+                    self.shared
                         .reason()
                         .unwrap_or_else(|| "no error was reported".into())
                 ),
-            });
+            },
         }
     }
 }
@@ -171,7 +206,7 @@ pub(super) fn append(
     topic: &TopicName,
     key: &[u8],
     value: &[u8],
-) -> Result<(), ClientError> {
+) -> Result<Offset, ClientError> {
     let action = format!("appending to {topic}");
     let doing = Doing::topic(&action, "Write", topic.as_str());
     let writer: BaseProducer<Deliveries> = client_config(settings, Role::LogWriter)
@@ -203,7 +238,7 @@ pub(super) fn append(
     loop {
         writer.poll(Duration::from_millis(5));
         match answered.try_recv() {
-            Ok(result) => return result.map(|_| ()),
+            Ok(result) => return result.map(|receipt| receipt.offset),
             Err(_) if started.elapsed() > patience => {
                 return Err(ClientError::DeliveryUnknown {
                     topic: topic.clone(),

@@ -25,7 +25,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kafkaesk_core::TopicName;
+use kafkaesk_core::{Offset, TopicName};
 use kafkaesk_schema::LogRecord;
 use rdkafka::producer::Producer as _;
 
@@ -144,6 +144,7 @@ impl Broker for KafkaBroker {
     fn read_log<'a>(
         &'a self,
         topic: &'a TopicName,
+        until: Option<Offset>,
     ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>> {
         let (settings, shared, lookup) = (
             self.settings.clone(),
@@ -153,7 +154,7 @@ impl Broker for KafkaBroker {
         let topic = topic.clone();
         Box::pin(async move {
             blocking("reading a log", move || {
-                log::read(&settings, &shared, &lookup, &topic)
+                log::read(&settings, &shared, &lookup, &topic, until)
             })
             .await
         })
@@ -164,7 +165,7 @@ impl Broker for KafkaBroker {
         topic: &'a TopicName,
         key: Bytes,
         value: Bytes,
-    ) -> BoxFuture<'a, Result<(), ClientError>> {
+    ) -> BoxFuture<'a, Result<Offset, ClientError>> {
         let (settings, shared, topic) = (self.settings.clone(), self.shared.clone(), topic.clone());
         Box::pin(async move {
             blocking("appending to a log", move || {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, TopicName};
+use kafkaesk_core::{Headers, Offset, TopicName};
 use kafkaesk_schema::LogRecord;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -86,9 +86,11 @@ impl Broker for MemoryBroker {
         ready(Ok(config))
     }
 
+    /// Memory has no transactions: what was appended is there.
     fn read_log<'a>(
         &'a self,
         topic: &'a TopicName,
+        _until: Option<Offset>,
     ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>> {
         let state = self.shared.state();
         let records = state.store.tail(topic.as_str(), 0, 0);
@@ -108,9 +110,9 @@ impl Broker for MemoryBroker {
         topic: &'a TopicName,
         key: Bytes,
         value: Bytes,
-    ) -> BoxFuture<'a, Result<(), ClientError>> {
+    ) -> BoxFuture<'a, Result<Offset, ClientError>> {
         let appended = self.append(topic, Some(0), Some(key), Some(value), Headers::new(), None);
-        ready(appended.map(|_| ()))
+        ready(appended.map(|receipt| receipt.offset))
     }
 
     fn last_value<'a>(

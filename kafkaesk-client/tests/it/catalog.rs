@@ -1,6 +1,6 @@
 //! The bookkeeping on a real broker: one verdict for everybody, whatever races.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kafkaesk_client::{
     ClientError,
@@ -11,10 +11,14 @@ use kafkaesk_client::{
 };
 use rdkafka::{
     ClientConfig,
+    consumer::{BaseConsumer, Consumer as _},
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
 use crate::support::{Content, connect, document, id, open, stream, topics};
+
+/// How long anything of Kafka may take before its test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_writers_racing_with_different_documents_end_with_one_winner_and_nine_refusals() {
@@ -119,29 +123,15 @@ async fn an_aborted_transaction_does_not_count() {
     let topic = format!("{}__schema__Txn", kafka.prefix());
     // The log's topic comes with another version.
     catalog.push(&id("Txn:9"), &document("true")).await.unwrap();
-    let (servers, target) = (kafka.servers().to_owned(), topic.clone());
-    let transactional = kafka.prefix().to_owned();
-    tokio::task::spawn_blocking(move || {
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", servers)
-            .set("transactional.id", transactional)
-            .create()
-            .unwrap();
-        let timeout = Duration::from_secs(20);
-        producer.init_transactions(timeout).unwrap();
-        producer.begin_transaction().unwrap();
-        producer
-            .send(
-                BaseRecord::to(&target)
-                    .key("1")
-                    .payload(r#"{"maxProperties":1}"#),
-            )
-            .unwrap();
-        producer.flush(timeout).unwrap();
-        producer.abort_transaction(timeout).unwrap();
-    })
+    tokio::task::spawn_blocking(Transaction::open(
+        &kafka,
+        &topic,
+        "1",
+        r#"{"maxProperties":1}"#,
+    ))
     .await
-    .unwrap();
+    .unwrap()
+    .abort();
     let mine = document(r#"{"maxProperties":2}"#);
     assert_eq!(
         catalog.push(&id("Txn:1"), &mine).await.unwrap(),
@@ -149,6 +139,65 @@ async fn an_aborted_transaction_does_not_count() {
     );
     let stored = catalog.schema(&id("Txn:1")).await.unwrap();
     assert!(stored.document.same_as(&mine));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verdict_waits_for_an_open_transaction_and_is_the_logs() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let catalog = connection.catalog();
+    catalog
+        .push(&id("Held:9"), &document("true"))
+        .await
+        .unwrap();
+    let topic = format!("{}__schema__Held", kafka.prefix());
+    let foreign = Transaction::open(&kafka, &topic, "1", r#"{"maxProperties":1}"#);
+    let foreign = tokio::task::spawn_blocking(foreign).await.unwrap();
+    let mine = document(r#"{"maxProperties":2}"#);
+    let version = id("Held:1");
+    let pushing = catalog.push(&version, &mine);
+    let ending = async {
+        wait_for_records(&kafka, &topic, 3).await;
+        tokio::task::spawn_blocking(|| foreign.commit())
+            .await
+            .unwrap();
+    };
+    let (pushed, ()) = tokio::join!(pushing, ending);
+    let error = pushed.unwrap_err();
+    assert!(
+        matches!(error, ClientError::SchemaConflict { .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_stays_open_leaves_the_outcome_unknown() {
+    let kafka = testing::kafka().await;
+    let mut settings = kafka.settings();
+    settings.connect_timeout = Duration::from_secs(3);
+    let connection = open(&settings).await;
+    let catalog = connection.catalog();
+    let mine = document(r#"{"maxProperties":2}"#);
+    catalog.push(&id("Held:9"), &mine).await.unwrap();
+    let topic = format!("{}__schema__Held", kafka.prefix());
+    let foreign = Transaction::open(&kafka, &topic, "8", "true");
+    let foreign = tokio::task::spawn_blocking(foreign).await.unwrap();
+    let text = catalog
+        .push(&id("Held:1"), &mine)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("a transaction of another program"), "{text}");
+    assert!(text.contains("unknown"), "{text}");
+    // Nobody else waits: what is stable is read.
+    assert!(catalog.schema(&id("Held:9")).await.is_ok());
+    tokio::task::spawn_blocking(|| foreign.abort())
+        .await
+        .unwrap();
+    assert_eq!(
+        catalog.push(&id("Held:1"), &mine).await.unwrap(),
+        Pushed::Unchanged
+    );
 }
 
 #[tokio::test]
@@ -280,4 +329,63 @@ async fn registering_stores_absent_versions_and_takes_present_ones_as_the_law() 
         matches!(error, ClientError::SchemaConflict { .. }),
         "{error}"
     );
+}
+
+/// An open transaction of a client that is not ours, with one record in it.
+struct Transaction(BaseProducer);
+
+impl Transaction {
+    /// Opens one when called; that blocks.
+    fn open(
+        kafka: &testing::TestKafka,
+        topic: &str,
+        key: &'static str,
+        value: &'static str,
+    ) -> impl FnOnce() -> Self + use<> {
+        let (servers, id, topic) = (
+            kafka.servers().to_owned(),
+            kafka.prefix().to_owned(),
+            topic.to_owned(),
+        );
+        move || {
+            let producer: BaseProducer = ClientConfig::new()
+                .set("bootstrap.servers", servers)
+                .set("transactional.id", id)
+                .create()
+                .unwrap();
+            producer.init_transactions(PATIENCE).unwrap();
+            producer.begin_transaction().unwrap();
+            producer
+                .send(BaseRecord::to(&topic).key(key).payload(value))
+                .unwrap();
+            producer.flush(PATIENCE).unwrap();
+            Self(producer)
+        }
+    }
+
+    fn commit(self) {
+        self.0.commit_transaction(PATIENCE).unwrap();
+    }
+
+    fn abort(self) {
+        self.0.abort_transaction(PATIENCE).unwrap();
+    }
+}
+
+/// Waits until partition 0 holds so many records, open transactions included.
+async fn wait_for_records(kafka: &testing::TestKafka, topic: &str, count: i64) {
+    let (servers, topic) = (kafka.servers().to_owned(), topic.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let asking: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", servers)
+            .set("isolation.level", "read_uncommitted")
+            .create()
+            .unwrap();
+        let started = Instant::now();
+        while asking.fetch_watermarks(&topic, 0, PATIENCE).unwrap().1 < count {
+            assert!(started.elapsed() < PATIENCE, "{count} records never came");
+        }
+    })
+    .await
+    .unwrap();
 }

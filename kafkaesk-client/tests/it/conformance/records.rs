@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafkaesk_client::{
     ClientError,
     consumer::Start,
-    core::{Headers, TopicName, partitioner::partition_for_key},
+    core::{Headers, Offset, TopicName, partitioner::partition_for_key},
 };
 
 use super::fixture::{Fixture, outgoing};
@@ -26,7 +26,7 @@ pub(super) async fn an_absent_topic_is_refused_and_not_created(law: Fixture) {
     assert!(matches!(error, ClientError::NotDelivered { .. }), "{text}");
     assert!(text.contains(topic.as_str()), "{text}");
     let broker = law.connection.broker();
-    assert!(broker.read_log(&topic).await.unwrap().is_empty());
+    assert!(broker.read_log(&topic, None).await.unwrap().is_empty());
     assert_eq!(broker.last_value(&topic).await.unwrap(), None);
     let cluster = broker.cluster().await.unwrap();
     assert!(!cluster.topics.contains_key(topic.as_str()));
@@ -94,7 +94,7 @@ pub(super) async fn a_key_lands_where_the_contract_says(law: Fixture) {
 pub(super) async fn a_log_reads_back_in_order(law: Fixture) {
     let topic = TopicName::new(format!("{}__schema__Law", law.prefix())).unwrap();
     let broker = law.connection.broker();
-    assert!(broker.read_log(&topic).await.unwrap().is_empty());
+    assert!(broker.read_log(&topic, None).await.unwrap().is_empty());
     assert!(
         broker
             .append_log(&topic, "1".into(), "{}".into())
@@ -102,12 +102,13 @@ pub(super) async fn a_log_reads_back_in_order(law: Fixture) {
             .is_err()
     );
     law.try_create(topic.clone(), 1).await.unwrap();
-    assert!(broker.read_log(&topic).await.unwrap().is_empty());
+    assert!(broker.read_log(&topic, None).await.unwrap().is_empty());
     for n in 0..5 {
         let text = Bytes::from(n.to_string());
-        broker.append_log(&topic, text.clone(), text).await.unwrap();
+        let at = broker.append_log(&topic, text.clone(), text).await.unwrap();
+        assert_eq!(at, Offset(n));
     }
-    let log = broker.read_log(&topic).await.unwrap();
+    let log = broker.read_log(&topic, Some(Offset(4))).await.unwrap();
     let expected: Vec<_> = (0..5)
         .map(|n| (n, Some(Bytes::from(n.to_string()))))
         .collect();
