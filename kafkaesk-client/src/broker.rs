@@ -94,6 +94,14 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// Fresh metadata of all topics, asked through a consumer handle.
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>>;
 
+    /// One topic, asked for by its name through a consumer handle; `None` if there is none. A topic that may not be seen
+    /// is [`ClientError::Unauthorized`] for the operation that it is asked for, where [`Self::cluster`] leaves it out.
+    fn topic<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        operation: &'static str,
+    ) -> BoxFuture<'a, Result<Option<TopicInfo>, ClientError>>;
+
     /// Creates a topic; `false` if it was there already (it is then left as it is). Returns once every broker's
     /// metadata that we can see knows it.
     fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>>;

@@ -139,7 +139,9 @@ impl Catalog {
             other => other?,
         };
         let cluster = self.broker.cluster().await?;
-        let exists = cluster.topics.contains_key(topic.as_str());
+        let exists = cluster.topics.contains_key(topic.as_str())
+            // Bound, it was there once: out of sight it is forbidden rather than absent.
+            || bound && self.broker.topic(&topic, "Write").await?.is_some();
         if !exists || !bound {
             if !self.settings.auto_create_streams {
                 return Err(self.no_stream(stream, topic, schema, exists));

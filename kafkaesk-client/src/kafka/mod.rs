@@ -38,7 +38,7 @@ use self::{
 };
 use crate::{
     ClientError, Delivery, Settings,
-    broker::{BoxFuture, Broker, Cluster, Outgoing, SendError, TopicSpec},
+    broker::{BoxFuture, Broker, Cluster, Outgoing, SendError, TopicInfo, TopicSpec},
     consumer::{Consumer, ConsumerSpec},
 };
 
@@ -93,6 +93,20 @@ impl Broker for KafkaBroker {
             blocking("asking for metadata", move || lookup.cluster())
                 .await
                 .map(Arc::new)
+        })
+    }
+
+    fn topic<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        operation: &'static str,
+    ) -> BoxFuture<'a, Result<Option<TopicInfo>, ClientError>> {
+        let (lookup, topic) = (self.lookup.clone(), topic.clone());
+        Box::pin(async move {
+            blocking("asking for a topic", move || {
+                lookup.topic(topic.as_str(), operation)
+            })
+            .await
         })
     }
 

@@ -13,7 +13,7 @@ use super::{
     group::Wanted,
     member::{Member, MemberControl, Membership},
     reader::{Asked, Reader, ReaderControl},
-    store::Stored,
+    store::{Stored, Topic},
 };
 use crate::{
     ClientError, Delivery, Receipt,
@@ -35,6 +35,14 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
     Box::pin(std::future::ready(value))
 }
 
+fn info(name: &str, topic: &Topic) -> TopicInfo {
+    TopicInfo {
+        name: name.to_owned(),
+        partitions: topic.partitions.len() as u32,
+        replication_factor: topic.replication_factor,
+    }
+}
+
 impl Broker for MemoryBroker {
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>> {
         let topics = self
@@ -43,20 +51,24 @@ impl Broker for MemoryBroker {
             .store
             .topics
             .iter()
-            .map(|(name, topic)| {
-                let info = TopicInfo {
-                    name: name.clone(),
-                    partitions: topic.partitions.len() as u32,
-                    replication_factor: topic.replication_factor,
-                };
-                (name.clone(), info)
-            })
+            .map(|(name, topic)| (name.clone(), info(name, topic)))
             .collect();
         ready(Ok(Arc::new(Cluster {
             topics,
             brokers: 1,
             is_dev: false,
         })))
+    }
+
+    fn topic<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        _operation: &'static str,
+    ) -> BoxFuture<'a, Result<Option<TopicInfo>, ClientError>> {
+        let name = topic.as_str();
+        let state = self.shared.state();
+        let found = state.store.topics.get(name);
+        ready(Ok(found.map(|found| info(name, found))))
     }
 
     fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>> {

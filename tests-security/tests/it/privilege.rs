@@ -65,6 +65,21 @@ async fn a_missing_write_names_the_topic_and_the_operation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bound_stream_out_of_sight_lacks_write_not_create() {
+    let broker = prepared().await;
+    let error = publisher(&broker.user("archivist"))
+        .await
+        .publish(STREAM, &Order { id: 6 })
+        .await
+        .expect_err("it has no Write");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("not allowed: Write on topic sec.orders.placed;"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_group_right_names_the_group() {
     let broker = prepared().await;
     let error = consume_until(broker.user("onlooker"), "not-mine", 0)

@@ -11,7 +11,14 @@ pub(crate) struct Right {
 }
 
 /// Everyone who has a password. Nobody is one of them, and has no right at all.
-pub(crate) const USERS: &[&str] = &["publisher", "consumer", "pusher", "onlooker", "nobody"];
+pub(crate) const USERS: &[&str] = &[
+    "publisher",
+    "consumer",
+    "pusher",
+    "onlooker",
+    "archivist",
+    "nobody",
+];
 
 const STREAM: &[&str] = &["sec.orders.placed"];
 const LOGS: &[&str] = &["sec.__schema__Order", "sec.__streams__"];
@@ -37,6 +44,8 @@ pub(crate) const RIGHTS: &[Right] = &[
     // Sees and reads, but may not write to the stream, and has no group.
     topics("onlooker", &["Read", "Describe"], STREAM),
     topics("onlooker", &["Read", "Describe"], LOGS),
+    // Reads the logs and does not even see the stream.
+    topics("archivist", &["Read", "Describe"], LOGS),
     // The subject of the token endpoint's tokens.
     topics("service", &["Write", "Describe"], STREAM),
     topics("service", &["Read", "Describe"], LOGS),
