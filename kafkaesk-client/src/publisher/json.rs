@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde_json::Value;
 
-/// JSON data: bytes and text go out as they are (checked, not re-serialized), a `Value` is serialized.
+/// JSON data: bytes and text go out as they are (checked, not re-serialized) but for white space around them, a
+/// `Value` is serialized.
 pub trait IntoJson {
     /// Appends the JSON text of the data.
     ///

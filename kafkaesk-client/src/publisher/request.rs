@@ -226,6 +226,10 @@ impl Request {
     }
 
     fn outgoing(&mut self, stream: &BoundStream) -> Outgoing {
+        if let Some(entry) = &self.entry {
+            // Only now: the places that the check names are those of the caller's bytes.
+            trim(&mut self.value, entry.prefix.as_bytes().len());
+        }
         Outgoing {
             topic: stream.topic.clone(),
             partition: self.partition,
@@ -241,4 +245,18 @@ impl Request {
         self.value = record.value;
         self.headers = record.headers;
     }
+}
+
+/// Takes the white space around the data out of an envelope whose data begins at `start` (contract/README.md §3).
+fn trim(value: &mut Bytes, start: usize) {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\n' | b'\r' | b'\t');
+    let Some((b'}', data)) = value.get(start..).and_then(<[u8]>::split_last) else {
+        return;
+    };
+    if !data.first().is_some_and(is_space) && !data.last().is_some_and(is_space) {
+        return;
+    }
+    let first = data.iter().position(|byte| !is_space(byte)).unwrap_or(0);
+    let last = data.iter().rposition(|byte| !is_space(byte)).unwrap_or(0);
+    *value = [&value[..start], &data[first..=last], b"}"].concat().into();
 }

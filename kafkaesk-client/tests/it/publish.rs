@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use kafkaesk_client::{
-    ClientError,
+    ClientError, Connection, Settings,
     catalog::StreamSpec,
-    core::{Headers, StreamId, partitioner::partition_for_key},
+    core::{Headers, StreamId, TopicName, partitioner::partition_for_key},
     testing,
 };
 use serde_json::json;
 
-use crate::support::{Order, connect, content, id, open, stream, topics};
+use crate::support::{Order, connect, content, document, id, open, stream, topics};
 
 #[tokio::test]
 async fn a_receipt_says_where_the_record_is() {
@@ -121,6 +121,39 @@ async fn raw_json_is_published_by_schema_id_and_registers_nothing() {
         .await
         .unwrap_err();
     assert!(matches!(broken, ClientError::Malformed { .. }), "{broken}");
+}
+
+#[tokio::test]
+async fn data_is_written_as_it_stands_without_white_space_around_it() {
+    let connection = Connection::in_memory(Settings::new("memory"));
+    let any = document("true");
+    connection.catalog().push(&id("Any:1"), &any).await.unwrap();
+    let publisher = connection.publisher();
+    let spaced = " \r\n\t{\"a\" : 1.0 }\n ";
+    for data in [spaced, spaced.trim_start(), spaced.trim_end(), spaced] {
+        publisher
+            .publish_json("any.s", "Any:1", data)
+            .await
+            .unwrap();
+        let topic = TopicName::new("any.s").unwrap();
+        let written = connection.broker().last_value(&topic).await.unwrap();
+        assert_eq!(
+            written.unwrap(),
+            r#"{"schema":"Any:1","data":{"a" : 1.0 }}"#
+        );
+    }
+    let error = publisher
+        .publish_json("any.s", "Any:1", "\n  x")
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("byte 3"), "the caller's own place: {error}");
+    assert!(
+        publisher
+            .publish_json("any.s", "Any:1", " \n ")
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
