@@ -14,7 +14,7 @@ pub struct Connection {
 struct Inner {
     settings: Settings,
     broker: Arc<dyn Broker>,
-    catalog: Catalog,
+    catalog: Arc<Catalog>,
 }
 
 impl Connection {

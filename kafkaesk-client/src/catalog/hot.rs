@@ -1,9 +1,10 @@
-//! What a publish looks up, without a question to the cluster: its event's schema and its stream's topic.
+//! What a publish looks up, without a question to the cluster and without a look at the clock: its event's schema and
+//! its stream's topic. Entries are never changed; `refresh` replaces those that the logs no longer bear out.
 
 use std::{
     any::TypeId,
-    collections::HashMap,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -42,6 +43,30 @@ pub(super) struct Hot {
     streams: RwLock<HashMap<Box<str>, Arc<BoundStream>>>,
     types: RwLock<HashMap<TypeId, Arc<EventEntry>>>,
     ids: RwLock<HashMap<Box<str>, Arc<EventEntry>>>,
+}
+
+impl Hot {
+    /// The streams that were published to.
+    pub(super) fn streams(&self) -> Vec<Arc<BoundStream>> {
+        read(&self.streams).values().cloned().collect()
+    }
+
+    /// The versions that were published, by name and version.
+    pub(super) fn published(&self) -> Vec<SchemaId> {
+        let (types, ids) = (read(&self.types), read(&self.ids));
+        let entries = types.values().chain(ids.values());
+        let published: BTreeSet<&SchemaId> = entries
+            .filter(|entry| entry.stored.get().is_some())
+            .map(|entry| &entry.id)
+            .collect();
+        published.into_iter().cloned().collect()
+    }
+
+    /// The next publish of this version asks the catalog again.
+    pub(super) fn forget(&self, id: &SchemaId) {
+        write(&self.types).retain(|_, entry| entry.id != *id);
+        write(&self.ids).retain(|_, entry| entry.id != *id);
+    }
 }
 
 impl Catalog {
@@ -98,7 +123,7 @@ impl Catalog {
         if let Some(stored) = entry.stored.get() {
             return Ok(stored.clone());
         }
-        if let (Some(event), None) = (&entry.event, self.known_schema(&entry.id)) {
+        if let (Some(event), None) = (&entry.event, self.known_schema(&entry.id)?) {
             self.register_schema(event).await?;
         }
         let stored = self.schema(&entry.id).await?;
@@ -158,7 +183,7 @@ impl Catalog {
         Ok(self.remember(stream, &topic, schema))
     }
 
-    fn remember(
+    pub(super) fn remember(
         &self,
         stream: &StreamId,
         topic: &TopicName,
@@ -171,6 +196,7 @@ impl Catalog {
             seen: Instant::now(),
         });
         put(&self.hot.streams, stream.as_str().into(), ready.clone());
+        self.refresher.start(&self.own);
         ready
     }
 
@@ -223,16 +249,21 @@ fn get<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + Eq
     map: &RwLock<HashMap<K, Arc<V>>>,
     key: &Q,
 ) -> Option<Arc<V>> {
-    map.read()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(key)
-        .cloned()
+    read(map).get(key).cloned()
 }
 
 fn put<K: std::hash::Hash + Eq, V>(map: &RwLock<HashMap<K, Arc<V>>>, key: K, value: Arc<V>) {
-    let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
+    let mut map = write(map);
     if map.len() >= REMEMBERED {
         map.clear();
     }
     map.insert(key, value);
+}
+
+fn read<T>(map: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    map.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(map: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    map.write().unwrap_or_else(PoisonError::into_inner)
 }

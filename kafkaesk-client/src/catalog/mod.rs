@@ -1,17 +1,18 @@
 //! The catalog: what the cluster holds of the contract (schemas, bindings, streams), asked once and cached.
 //!
 //! `schemas` reads and writes `__schema__…`, `bindings` `__streams__`; `streams` creates topics; `register` does at
-//! start what a program's event types need; `hot` is what a publish looks up.
+//! start what a program's event types need; `hot` is what a publish looks up, `refresh` compares that with the logs.
 
 mod bindings;
 mod hot;
+mod refresh;
 mod register;
 mod schemas;
 mod streams;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -94,8 +95,10 @@ pub struct StreamOutcome {
 pub struct Catalog {
     settings: Settings,
     broker: Arc<dyn Broker>,
-    /// Versions never change, so what was found stays.
-    schemas: Mutex<HashMap<SchemaId, Arc<StoredSchema>>>,
+    /// Itself, for the task that refreshes it.
+    own: Weak<Self>,
+    /// Versions never change and a withdrawn one never comes back, so what was found stays.
+    schemas: Mutex<HashMap<SchemaId, Found>>,
     /// What was not found, when, and what to do about it: asked again after [`AGAIN`].
     absent: Mutex<HashMap<SchemaId, (Instant, String)>>,
     /// Log topics whose settings were seen to be right.
@@ -104,6 +107,15 @@ pub struct Catalog {
     asking: tokio::sync::Mutex<()>,
     /// What publishing looks up.
     hot: hot::Hot,
+    /// Keeps that fresh.
+    refresher: refresh::Refresher,
+}
+
+/// What a log held for a version.
+#[derive(Clone, Debug)]
+enum Found {
+    Stored(Arc<StoredSchema>),
+    Withdrawn,
 }
 
 /// How long "there is no such version" holds, before the log is read again.
@@ -112,8 +124,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 const ABSENT_BOUND: usize = 256;
 
 impl Catalog {
-    pub(crate) fn new(settings: Settings, broker: Arc<dyn Broker>) -> Self {
-        Self {
+    pub(crate) fn new(settings: Settings, broker: Arc<dyn Broker>) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             settings,
             broker,
             schemas: Mutex::default(),
@@ -121,7 +134,8 @@ impl Catalog {
             checked: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
             hot: hot::Hot::default(),
-        }
+            refresher: refresh::Refresher::default(),
+        })
     }
 
     fn replication_factor(&self, brokers: usize) -> u16 {

@@ -6,21 +6,22 @@ use bytes::Bytes;
 use kafkaesk_core::{Offset, SchemaId, SchemaName, TopicName};
 use kafkaesk_schema::{Document, SchemaLog, Validator};
 
-use super::{ABSENT_BOUND, AGAIN, Catalog, Pushed, StoredSchema, lock};
+use super::{ABSENT_BOUND, AGAIN, Catalog, Found, Pushed, StoredSchema, lock};
 use crate::{ClientError, broker::TopicSpec};
 
 impl Catalog {
-    /// A stored version, compiled; cached for good, since versions never change (a withdrawal is seen by the next
-    /// process). What is not there is asked for again after a second, at the earliest. Cancel safe.
+    /// A stored version, compiled; cached for good, since versions never change. Once this connection has published, a
+    /// withdrawal of what it publishes is seen within a minute; others are seen by the next process. What is not there
+    /// is asked for again after a second, at the earliest. Cancel safe.
     ///
     /// # Errors
     /// [`ClientError::UnknownSchema`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`].
     pub async fn schema(&self, id: &SchemaId) -> Result<Arc<StoredSchema>, ClientError> {
-        if let Some(found) = self.known_schema(id) {
+        if let Some(found) = self.known_schema(id)? {
             return Ok(found);
         }
         let _asking = self.asking.lock().await;
-        if let Some(found) = self.known_schema(id) {
+        if let Some(found) = self.known_schema(id)? {
             return Ok(found);
         }
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
@@ -124,8 +125,24 @@ impl Catalog {
         Err(not_read_back(&topic))
     }
 
-    pub(crate) fn known_schema(&self, id: &SchemaId) -> Option<Arc<StoredSchema>> {
-        lock(&self.schemas).get(id).cloned()
+    /// What is known without a question; [`ClientError::WithdrawnSchema`] is, too.
+    pub(super) fn known_schema(
+        &self,
+        id: &SchemaId,
+    ) -> Result<Option<Arc<StoredSchema>>, ClientError> {
+        match lock(&self.schemas).get(id) {
+            None => Ok(None),
+            Some(Found::Stored(stored)) => Ok(Some(stored.clone())),
+            Some(Found::Withdrawn) => Err(ClientError::WithdrawnSchema {
+                id: id.clone(),
+                topic: self.settings.topic_prefix.schema_topic(id.name())?,
+            }),
+        }
+    }
+
+    /// For good: a withdrawn version never comes back.
+    pub(super) fn withdraw(&self, id: &SchemaId) {
+        lock(&self.schemas).insert(id.clone(), Found::Withdrawn);
     }
 
     /// Compiles a version that a log holds, and keeps it.
@@ -149,6 +166,7 @@ impl Catalog {
             });
         };
         if version.withdrawn {
+            self.withdraw(id);
             return Err(ClientError::WithdrawnSchema {
                 id: id.clone(),
                 topic,
@@ -159,7 +177,7 @@ impl Catalog {
             validator: compile(id, &version.document)?,
             document: version.document.clone(),
         });
-        lock(&self.schemas).insert(id.clone(), stored.clone());
+        lock(&self.schemas).insert(id.clone(), Found::Stored(stored.clone()));
         Ok(stored)
     }
 

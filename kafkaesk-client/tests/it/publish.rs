@@ -1,11 +1,13 @@
 //! Publishing on a real broker: receipts, partitions, and everything that is refused before it is sent.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use kafkaesk_client::{
     ClientError, Connection, Settings,
+    broker::Broker as _,
     catalog::StreamSpec,
     core::{Headers, StreamId, TopicName, partitioner::partition_for_key},
+    memory::MemoryBroker,
     testing,
 };
 use serde_json::json;
@@ -154,6 +156,59 @@ async fn data_is_written_as_it_stands_without_white_space_around_it() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_publisher_follows_a_withdrawal_and_a_new_binding() {
+    let memory = MemoryBroker::new();
+    let connection = Connection::with_broker(Settings::new("memory"), Arc::new(memory.clone()));
+    let catalog = connection.catalog();
+    for schema in ["Any:1", "Any:2", "Other:1"] {
+        catalog.push(&id(schema), &document("true")).await.unwrap();
+    }
+    let publisher = connection.publisher();
+    let publish = |stream, schema| publisher.publish_json(stream, schema, "1");
+    publish("a", "Any:1").await.unwrap();
+    publish("b", "Any:2").await.unwrap();
+    publisher.publish("c", &content("typed")).await.unwrap();
+
+    for (schema, version) in [("Any", "1"), ("Content", "1")] {
+        let log = TopicName::new(format!("__schema__{schema}")).unwrap();
+        memory
+            .append_raw(&log, Some(version.into()), None, Headers::new())
+            .unwrap();
+    }
+    let bindings = TopicName::new("__streams__").unwrap();
+    memory
+        .append_log(
+            &bindings,
+            "b".into(),
+            r#"{"schema":"Other","epoch":2}"#.into(),
+        )
+        .await
+        .unwrap();
+    publish("a", "Any:1").await.expect("what is known holds");
+
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    for _ in 0..2 {
+        let withdrawn = publish("a", "Any:1").await.unwrap_err();
+        assert!(
+            matches!(withdrawn, ClientError::WithdrawnSchema { .. }),
+            "{withdrawn}"
+        );
+        let typed = publisher.publish("c", &content("typed")).await.unwrap_err();
+        assert!(
+            matches!(typed, ClientError::WithdrawnSchema { .. }),
+            "{typed}"
+        );
+        let elsewhere = publish("b", "Any:2").await.unwrap_err();
+        assert!(
+            matches!(elsewhere, ClientError::BoundElsewhere { .. }),
+            "{elsewhere}"
+        );
+    }
+    publish("a", "Any:2").await.unwrap();
+    publish("b", "Other:1").await.unwrap();
 }
 
 #[tokio::test]
