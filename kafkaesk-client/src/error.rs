@@ -131,7 +131,8 @@ pub enum ClientError {
     },
     /// Kafka cannot hold both names.
     #[error(
-        "topic {topic} cannot be created beside {existing}: Kafka takes names that differ only in `.` and `_` for one; choose another stream id"
+        "topic {topic} cannot be created beside {existing}: Kafka takes names that differ only in `.` and `_` for one; choose another {}",
+        kind(topic)
     )]
     Collision {
         /// The new name.
@@ -254,6 +255,17 @@ pub enum ClientError {
     /// The connection was closed while this waited.
     #[error("the connection to Kafka is closed")]
     Closed,
+}
+
+/// What decides a topic's name.
+fn kind(topic: &TopicName) -> &'static str {
+    if topic.as_str().contains("__schema__") {
+        "schema name"
+    } else if topic.as_str().ends_with("__streams__") {
+        "topic prefix"
+    } else {
+        "stream id"
+    }
 }
 
 fn list(violations: &[Violation]) -> String {

@@ -85,8 +85,8 @@ impl Catalog {
     /// What [`Self::push`] would do; writes nothing, needs no write rights.
     ///
     /// # Errors
-    /// [`ClientError::SchemaConflict`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`],
-    /// [`ClientError::LogSettings`].
+    /// [`ClientError::SchemaConflict`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`];
+    /// [`ClientError::LogSettings`] of a topic that is there, [`ClientError::Collision`] of one that is not.
     pub async fn plan_push(
         &self,
         id: &SchemaId,
@@ -96,8 +96,10 @@ impl Catalog {
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
         let log = self.log(id.name()).await?;
         let held = verdict(&log, id, document, &topic)?;
-        if !log.versions.is_empty() {
-            self.check_log_topic(&topic).await?;
+        let cluster = self.broker.cluster().await?;
+        match cluster.topics.get(topic.as_str()) {
+            Some(_) => self.check_log_topic(&topic).await?,
+            None => super::streams::check_collision(&cluster, &topic)?,
         }
         Ok(if held { Pushed::Unchanged } else { Pushed::New })
     }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use kafkaesk_client::{
     ClientError,
+    broker::TopicSpec,
     catalog::{Pushed, StreamSpec},
-    core::SchemaName,
+    core::{SchemaName, TopicName},
     schema::EventSchema,
     testing,
 };
@@ -296,6 +297,26 @@ async fn names_that_differ_only_in_dots_and_underscores_are_refused_naming_both(
         .to_string();
     assert!(text.contains(&format!("{}a_b", kafka.prefix())), "{text}");
     assert!(text.contains(&format!("{}a.b", kafka.prefix())), "{text}");
+    assert!(text.ends_with("choose another stream id"), "{text}");
+}
+
+#[tokio::test]
+async fn a_plan_refuses_what_the_push_would_refuse() {
+    let kafka = testing::kafka().await;
+    let catalog = connect(&kafka).await;
+    let catalog = catalog.catalog();
+    let any = document("true");
+    catalog.push(&id("C.d:1"), &any).await.unwrap();
+    let collision = catalog.plan_push(&id("C_d:1"), &any).await.unwrap_err();
+    let text = collision.to_string();
+    assert!(matches!(collision, ClientError::Collision { .. }), "{text}");
+    assert!(text.ends_with("choose another schema name"), "{text}");
+
+    // Empty, so no version gives it away.
+    create_foreign(&kafka, "Compacted", 1, ("cleanup.policy", "compact")).await;
+    let settings = catalog.plan_push(&id("Compacted:1"), &any).await;
+    let text = settings.unwrap_err().to_string();
+    assert!(text.contains("cleanup.policy=compact"), "{text}");
 }
 
 #[tokio::test]
@@ -388,4 +409,23 @@ async fn wait_for_records(kafka: &testing::TestKafka, topic: &str, count: i64) {
     })
     .await
     .unwrap();
+}
+
+/// A schema's log as somebody else made it.
+async fn create_foreign(
+    kafka: &testing::TestKafka,
+    name: &str,
+    partitions: u32,
+    (setting, value): (&str, &str),
+) -> TopicName {
+    let topic = TopicName::new(format!("{}__schema__{name}", kafka.prefix())).unwrap();
+    let spec = TopicSpec {
+        topic: topic.clone(),
+        partitions,
+        replication_factor: 1,
+        config: [(setting.to_owned(), value.to_owned())].into(),
+    };
+    let connection = connect(kafka).await;
+    assert!(connection.broker().create_topic(&spec).await.unwrap());
+    topic
 }

@@ -132,7 +132,9 @@ impl Plan {
                 Err(
                     error @ (ClientError::SchemaConflict { .. }
                     | ClientError::Document { .. }
-                    | ClientError::WithdrawnSchema { .. }),
+                    | ClientError::WithdrawnSchema { .. }
+                    | ClientError::LogSettings { .. }
+                    | ClientError::Collision { .. }),
                 ) => refused.push(format!("{}: {error}", source.shown)),
                 Err(error) => return Err(error.into()),
             }
