@@ -119,7 +119,7 @@ impl KafkaSettings {
         warnings
     }
 
-    fn uses_sasl(&self) -> bool {
+    pub(super) fn uses_sasl(&self) -> bool {
         [Role::Consumer, Role::Producer].iter().any(|role| {
             self.get(*role, "security.protocol")
                 .is_some_and(|protocol| protocol.to_ascii_lowercase().starts_with("sasl"))

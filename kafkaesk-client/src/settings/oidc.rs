@@ -66,7 +66,7 @@ pub enum OidcError {
 
 impl KafkaSettings {
     /// The OIDC client credentials, when the mechanism is OAUTHBEARER and they are set; `None` for any other
-    /// mechanism, and for librdkafka's unsecured tokens (tests).
+    /// mechanism, where `security.protocol` uses none, and for librdkafka's unsecured tokens (tests).
     ///
     /// # Errors
     /// [`OidcError`] names the property.
@@ -76,7 +76,7 @@ impl KafkaSettings {
             self.get(Role::Consumer, name)
                 .or_else(|| self.get(Role::Producer, name))
         };
-        if !get("sasl.mechanisms").is_some_and(is_oauthbearer) {
+        if !self.uses_sasl() || !get("sasl.mechanisms").is_some_and(is_oauthbearer) {
             return Ok(None);
         }
         if get(URL).is_none() && get(METHOD) != Some("oidc") {

@@ -130,8 +130,11 @@ fn oidc_needs_all_its_parts_and_takes_no_other_way() {
         without("sasl.oauthbearer.client.id"),
         OidcError::Missing("sasl.oauthbearer.client.id")
     );
-    let mechanism_only = settings(&[("sasl.mechanism", "OAUTHBEARER")]);
-    assert_eq!(mechanism_only.oidc().unwrap_err(), OidcError::NoSource);
+    let mut no_source = settings(&[("sasl.mechanism", "OAUTHBEARER")]);
+    assert_eq!(no_source.oidc().unwrap(), None, "nothing logs in");
+    let protocol = ("security.protocol".to_owned(), "sasl_plaintext".to_owned());
+    no_source.common.extend([protocol]);
+    assert_eq!(no_source.oidc().unwrap_err(), OidcError::NoSource);
     let mut bearer = settings(OIDC);
     bearer
         .common
@@ -153,6 +156,7 @@ fn oidc_needs_all_its_parts_and_takes_no_other_way() {
 #[test]
 fn unsecured_tokens_stay_librdkafkas_own() {
     let settings = settings(&[
+        ("security.protocol", "sasl_plaintext"),
         ("sasl.mechanism", "OAUTHBEARER"),
         ("enable.sasl.oauthbearer.unsecure.jwt", "true"),
         ("sasl.oauthbearer.config", "principal=admin"),

@@ -1,6 +1,9 @@
 //! Connecting where nobody is, and where somebody is.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use kafkaesk_client::{ClientError, Connection, Settings, testing};
 
@@ -37,6 +40,31 @@ async fn a_property_with_a_wrong_value_is_refused_before_anything_is_asked() {
         .insert("linger.ms".into(), "soon".into());
     let text = Connection::open(&settings).await.unwrap_err().to_string();
     assert!(text.contains("linger.ms"), "{text}");
+}
+
+#[tokio::test]
+async fn a_protocol_without_sasl_asks_no_token_endpoint() {
+    let kafka = testing::kafka().await;
+    let endpoint = TcpListener::bind("127.0.0.1:0").unwrap();
+    endpoint.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/token", endpoint.local_addr().unwrap());
+    let mut settings = kafka.settings();
+    settings.kafka_settings.common = [
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.method", "oidc"),
+        ("sasl.oauthbearer.client.id", "me"),
+        ("sasl.oauthbearer.client.secret", "hush"),
+        ("sasl.oauthbearer.token.endpoint.url", &url),
+        ("security.protocol", "plaintext"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let publisher = super::support::open(&settings).await.publisher();
+    publisher
+        .publish("content.plain", &super::support::content("x"))
+        .await
+        .unwrap();
+    assert!(endpoint.accept().is_err(), "the endpoint was asked");
 }
 
 #[tokio::test]
