@@ -2,6 +2,7 @@
 //! resource and the operation.
 
 use kafkaesk_client::{ClientError, Connection, Publisher, Settings};
+use kafkaesk_core::SchemaName;
 use kafkaesk_schema::Document;
 
 use crate::service::{Order, STREAM, consume_until, prepared};
@@ -103,6 +104,25 @@ async fn without_any_right_the_first_missing_one_is_named() {
     assert!(
         matches!(&error, ClientError::Unauthorized { resource, .. } if resource.contains("sec.")),
         "{error:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemas_are_listed_without_a_right_on_the_bindings() {
+    let broker = prepared().await;
+    let connection = Connection::open(&broker.user("reader"))
+        .await
+        .expect("logs in");
+    let catalog = connection.catalog();
+    let names = catalog.schema_names().await.expect("what it may see");
+    assert_eq!(names, [SchemaName::new("Order").expect("a name")]);
+    let log = catalog.log(&names[0]).await.expect("Read is enough");
+    assert!(log.versions.contains_key(&1));
+    // What the command lists without.
+    let error = catalog.bindings().await.expect_err("it has no Read");
+    assert!(
+        matches!(&error, ClientError::Unauthorized { operation: "Read", resource } if resource == "topic sec.__streams__"),
+        "{error}"
     );
 }
 

@@ -17,6 +17,7 @@ pub(crate) const USERS: &[&str] = &[
     "pusher",
     "onlooker",
     "archivist",
+    "reader",
     "nobody",
 ];
 
@@ -46,6 +47,8 @@ pub(crate) const RIGHTS: &[Right] = &[
     topics("onlooker", &["Read", "Describe"], LOGS),
     // Reads the logs and does not even see the stream.
     topics("archivist", &["Read", "Describe"], LOGS),
+    // Lists schemas, without the streams.
+    topics("reader", &["Read", "Describe"], &["sec.__schema__Order"]),
     // The subject of the token endpoint's tokens.
     topics("service", &["Write", "Describe"], STREAM),
     topics("service", &["Read", "Describe"], LOGS),
