@@ -10,6 +10,9 @@ use crate::{
     output::{self, OutputFormat},
 };
 
+/// Checked and shown; nothing uses them yet.
+const SCALING: [&str; 2] = [".max-partitions", ".max-concurrency"];
+
 /// Arguments of `config`.
 #[derive(Args, Clone, Debug)]
 #[non_exhaustive]
@@ -59,19 +62,15 @@ pub(crate) fn run(context: &Context, arguments: &ConfigArguments) -> anyhow::Res
 }
 
 fn rows(configuration: &Configuration) -> Vec<[String; 3]> {
-    let mut rows: Vec<[String; 3]> = configuration
+    configuration
         .effective
         .iter()
         .map(|setting| {
-            [
-                setting.key.clone(),
-                setting.value.clone(),
-                setting.source.clone(),
-            ]
+            let mut value = setting.value.clone();
+            if SCALING.iter().any(|key| setting.key.ends_with(key)) {
+                value.push_str(" (used by scaling, not yet)");
+            }
+            [setting.key.clone(), value, setting.source.clone()]
         })
-        .collect();
-    for subscription in &configuration.subscriptions {
-        rows.extend(subscription.rows());
-    }
-    rows
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use kafkaesk_client::settings::Section;
+use kafkaesk_client::settings::{REDACTED, Section};
 
 use crate::handlers::{
     exec::{self, ExecSettings},
@@ -72,11 +72,11 @@ impl HandlerSettings {
     }
 
     /// For people: `http://127.0.0.1:8080/orders`, `python3 audit.py`, `stdout`.
-    pub(crate) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> &str {
         match self {
-            Self::Http(settings) => settings.shown(),
-            Self::Exec(settings) => settings.shown(),
-            Self::Stdout => "stdout".into(),
+            Self::Http(settings) => &settings.shown,
+            Self::Exec(settings) => &settings.shown,
+            Self::Stdout => "stdout",
         }
     }
 }
@@ -89,6 +89,7 @@ fn one_of(given: &str) -> String {
 }
 
 fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
+    let shown = section.shown("http");
     let text = section.required_text("http")?;
     let url: reqwest::Url = text
         .parse()
@@ -104,21 +105,31 @@ fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
             )
             .into());
     }
+    let headers = section.text_map("headers")?.unwrap_or_default();
+    let headers =
+        http::own_headers(&headers).map_err(|problem| section.error("headers", problem))?;
+    let trusted = section
+        .path("ca")?
+        .map_or(Ok(Vec::new()), |path| http::certificates(&path))
+        .map_err(|problem| section.error("ca", problem))?;
     Ok(HttpSettings {
+        // A URL from a file or a variable may be a secret as a whole.
+        shown: if shown == REDACTED {
+            shown
+        } else {
+            http::shown(&url)
+        },
         url,
         timeout: section
             .span("timeout", TIMEOUT)?
             .unwrap_or(http::DEFAULT_TIMEOUT),
-        headers: section
-            .text_map("headers")?
-            .unwrap_or_default()
-            .into_iter()
-            .collect(),
-        ca: section.path("ca")?,
+        headers,
+        trusted,
     })
 }
 
 fn exec(section: &mut Section, group: &str) -> anyhow::Result<ExecSettings> {
+    let shown = section.shown("exec");
     let command = section.texts("exec")?.unwrap_or_default();
     if command.first().is_none_or(String::is_empty) {
         return Err(section
@@ -132,6 +143,7 @@ fn exec(section: &mut Section, group: &str) -> anyhow::Result<ExecSettings> {
     let in_flight = section.integer("in-flight", 1..=exec::MAX_IN_FLIGHT as i64)?;
     Ok(ExecSettings {
         command,
+        shown,
         processes: processes.map_or(1, |n| n as usize),
         in_flight: in_flight.map_or(1, |n| n as usize),
         timeout: section

@@ -26,8 +26,6 @@ pub(crate) struct SubscriptionSettings {
     on_mismatch: Option<OnMismatch>,
     on_reject: Option<OnReject>,
     kafka_settings: BTreeMap<String, String>,
-    /// Where it is declared.
-    origin: String,
 }
 
 impl SubscriptionSettings {
@@ -72,19 +70,9 @@ impl SubscriptionSettings {
                 "log" => OnReject::Log,
                 _ => OnReject::Hold,
             });
-        let kafka = section
-            .kafka_settings("kafka-settings")?
+        let kafka_settings = section
+            .consumer_settings("kafka-settings")?
             .unwrap_or_default();
-        if let Some(name) = kafka.producer.keys().next() {
-            return Err(section
-                .error(
-                    "kafka-settings",
-                    format!("`{name}` is for producers; a subscription has none"),
-                )
-                .into());
-        }
-        let mut kafka_settings = kafka.common;
-        kafka_settings.extend(kafka.consumer);
         let settings = Self {
             max_partitions: count(&mut section, "max-partitions", 100_000)?,
             max_concurrency: count(&mut section, "max-concurrency", 1_000)?,
@@ -98,30 +86,9 @@ impl SubscriptionSettings {
             on_mismatch,
             on_reject,
             kafka_settings,
-            origin: section.origin().to_string(),
         };
         section.finish()?;
         Ok(settings)
-    }
-
-    /// Key, value and source, for `config show`.
-    pub(crate) fn rows(&self) -> Vec<[String; 3]> {
-        let key = |name: &str| format!("subscriptions.{}.{name}", self.group);
-        let mut rows = vec![
-            (key("pattern"), self.pattern.clone()),
-            (key("handler"), self.handler.shown()),
-        ];
-        for (name, value) in [
-            ("max-partitions", self.max_partitions),
-            ("max-concurrency", self.max_concurrency),
-        ] {
-            if let Some(value) = value {
-                rows.push((key(name), format!("{value} (used by scaling, not yet)")));
-            }
-        }
-        rows.into_iter()
-            .map(|(key, value)| [key, value, self.origin.clone()])
-            .collect()
     }
 
     /// The subscription, with the handler that was started for it.

@@ -225,6 +225,82 @@ fn secrets_are_not_shown() {
 }
 
 #[test]
+fn secrets_of_a_handler_are_neither_shown_nor_logged() {
+    for handler in [
+        r#"{ exec = ["sh", "-c", "exit 3", { env = "U" }, { file = "secret" }, "http://u:s3cret@h/"] }"#,
+        r#"{ http = { env = "U" } }"#,
+        r#"{ http = "http://u:s3cret@127.0.0.1:1/?token=s3cret", headers = { Authorization = "s3cret" } }"#,
+    ] {
+        let project = Project::new().variable("U", "http://127.0.0.1:1/s3cret?s3cret");
+        project.file("secret", "s3cret").toml(&format!(
+            "kafka-servers = [\"{}\"]\n{SUBSCRIPTION}handler = {handler}\n",
+            crate::dev::free()
+        ));
+        let shown = project.run(&["config", "show"]).succeeds();
+        assert!(shown.contains("subscriptions[0].handler."), "{shown}");
+        let mut dev = project.start(&["dev"]);
+        dev.until("the worker", |dev| {
+            dev.stdout()
+                .iter()
+                .any(|line| line.starts_with("worker  g  a.*"))
+                && (handler.contains("http =") || dev.stderr().contains("it is started again"))
+        });
+        dev.signal("TERM");
+        let ran = dev.end();
+        let all = [shown, ran.stdout, ran.stderr].join("\n");
+        assert!(!all.contains("s3cret"), "{all}");
+    }
+}
+
+#[test]
+fn a_handlers_headers_and_certificates_are_checked_where_they_stand() {
+    let project = Project::new();
+    for (more, said) in [
+        (
+            r#"headers = { "a b" = "x" }"#,
+            "headers`: \"a b\" is no valid name",
+        ),
+        (
+            r#"headers = { a = "x\ny" }"#,
+            "headers`: \"a\" has no valid value",
+        ),
+        (
+            r#"headers = { kafkaesk-key = "x" }"#,
+            "headers`: \"kafkaesk-key\" is reserved",
+        ),
+        (r#"ca = "nofile""#, "ca`: cannot read the file"),
+        (
+            r#"ca = "kafkaesk.toml""#,
+            "kafkaesk.toml holds no PEM certificates",
+        ),
+    ] {
+        project.toml(&format!(
+            "{SUBSCRIPTION}handler = {{ http = \"http://x/\", {more} }}\n"
+        ));
+        let place = "error: kafkaesk.toml:4: `subscriptions[0].handler.";
+        project.run(&["config", "show"]).fails(1, &[place, said]);
+    }
+}
+
+#[test]
+fn each_value_of_a_subscription_is_shown_with_its_own_line() {
+    let project = Project::new();
+    project.toml(&format!(
+        "{SUBSCRIPTION}handler = {{ stdout = true }}\nmax-partitions = 3\n{}handler = {{ stdout = true }}\nstart = \"2h\"\n",
+        SUBSCRIPTION.replace("a.*", "b.*")
+    ));
+    let shown = project
+        .run(&["config", "show", "--output", "json"])
+        .succeeds();
+    for row in [
+        r#"{"key":"subscriptions[0].max-partitions","source":"kafkaesk.toml:5","value":"3 (used by scaling, not yet)"}"#,
+        r#"{"key":"subscriptions[1].start","source":"kafkaesk.toml:10","value":"2h"}"#,
+    ] {
+        assert!(shown.lines().any(|line| line == row), "{shown}");
+    }
+}
+
+#[test]
 fn completions_are_printed() {
     let script = Project::new().run(&["completions", "bash"]).succeeds();
     assert!(script.contains("kafkaesk-cli"), "{script}");

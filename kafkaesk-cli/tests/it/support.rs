@@ -18,6 +18,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) struct Project {
     folder: TempDir,
     flags: Vec<String>,
+    variables: Vec<(String, String)>,
 }
 
 impl Project {
@@ -26,6 +27,7 @@ impl Project {
         Self {
             folder: tempfile::tempdir().unwrap(),
             flags: Vec::new(),
+            variables: Vec::new(),
         }
     }
 
@@ -39,6 +41,12 @@ impl Project {
             kafka.prefix().into(),
         ];
         project
+    }
+
+    /// With this variable in its environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,6 +90,7 @@ impl Project {
                 command.env_remove(name);
             }
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
 
     /// Runs a line of shell to its end.

@@ -109,7 +109,7 @@ async fn work(
     for settings in &configuration.subscriptions {
         let handler = Configured::start_dev(&settings.handler, &stdout)?;
         let subscription = settings.subscription(handler.clone());
-        say_worker(&subscription, &settings.handler.shown())?;
+        say_worker(&subscription, settings.handler.shown())?;
         if let Some(note) = handler.dev_note().await {
             output::note(note);
         }

@@ -64,7 +64,7 @@ pub(super) fn spawn(settings: &ExecSettings) -> anyhow::Result<Child> {
         format!(
             "the exec handler of group {} cannot start `{}` in {}",
             settings.group,
-            settings.shown(),
+            settings.shown,
             settings.directory.display()
         )
     })
@@ -122,7 +122,7 @@ pub(super) async fn run(
             stopped: false,
         };
     };
-    info!(group = %settings.group, process = number, pid, "started `{}`", settings.shown());
+    info!(group = %settings.group, process = number, pid, "started `{}`", settings.shown);
     let how = {
         let errors = running.log_errors(stderr);
         let work = async {
@@ -153,7 +153,7 @@ pub(super) async fn run(
     let _ = child.wait().await;
     let retried = running.pending().end(&Answer::Retry {
         after: None,
-        reason: format!("`{}` (pid {pid}) ended: {how}", settings.shown()),
+        reason: format!("`{}` (pid {pid}) ended: {how}", settings.shown),
     });
     if retried > 0 {
         warn!(group = %settings.group, process = number, pid, "messages in flight are retried: {retried}");
@@ -238,7 +238,7 @@ impl Running<'_> {
     async fn see_out(&self, deadline: Instant) -> String {
         tokio::time::sleep_until(deadline).await;
         warn!(group = %self.settings.group, process = self.number, pid = self.pid,
-            "`{}` still runs after the end of its input: SIGTERM", self.settings.shown());
+            "`{}` still runs after the end of its input: SIGTERM", self.settings.shown);
         self.group.signal(Signal::Terminate);
         tokio::time::sleep(TERM_TO_KILL).await;
         self.group.signal(Signal::Kill);
@@ -325,7 +325,7 @@ impl Running<'_> {
             if let Some(waiting) = silent {
                 warn!(group = %self.settings.group, process = self.number, pid = self.pid,
                     "`{}` has given no answer for {SILENCE:?} with {waiting} in flight; it must write one line such as {{\"delivery\":\"…\",\"outcome\":\"done\"}} for each message, and flush it",
-                    self.settings.shown());
+                    self.settings.shown);
             }
             if stuck {
                 return format!(

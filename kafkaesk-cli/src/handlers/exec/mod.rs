@@ -41,6 +41,8 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 pub(crate) struct ExecSettings {
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
+    /// The command for logs, without secrets.
+    pub(crate) shown: String,
     /// How many children.
     pub(crate) processes: usize,
     /// How many unanswered messages one child may have.
@@ -51,13 +53,6 @@ pub(crate) struct ExecSettings {
     pub(crate) directory: PathBuf,
     /// The group, for logs.
     pub(crate) group: String,
-}
-
-impl ExecSettings {
-    /// The command as text, for logs.
-    pub(crate) fn shown(&self) -> String {
-        self.command.join(" ")
-    }
 }
 
 /// One message on its way into a child.
@@ -134,10 +129,7 @@ impl Exec {
         };
         let gone = || Answer::Retry {
             after: None,
-            reason: format!(
-                "`{}` is gone; the message is retried",
-                self.settings.shown()
-            ),
+            reason: format!("`{}` is gone; the message is retried", self.settings.shown),
         };
         if self.jobs.send(job).await.is_err() || has_started.await.is_err() {
             return gone();
@@ -149,8 +141,7 @@ impl Exec {
                 after: None,
                 reason: format!(
                     "`{}` gave no answer within {:?}",
-                    self.settings.shown(),
-                    self.settings.timeout
+                    self.settings.shown, self.settings.timeout
                 ),
             },
         }

@@ -32,7 +32,7 @@ pub(super) async fn supervise(
             Ok(process) => {
                 let ended = child::run(&settings, number, process, &queue, stopping.clone()).await;
                 if ended.stopped {
-                    info!(group = %settings.group, process = number, "`{}` ended: {}", settings.shown(), ended.how);
+                    info!(group = %settings.group, process = number, "`{}` ended: {}", settings.shown, ended.how);
                     return;
                 }
                 if ended.worked {
@@ -43,7 +43,7 @@ pub(super) async fn supervise(
             Err(error) => format!("{error:#}"),
         };
         error!(group = %settings.group, process = number,
-            "`{}` ended: {how}; it is started again in {backoff:?}", settings.shown());
+            "`{}` ended: {how}; it is started again in {backoff:?}", settings.shown);
         tokio::select! {
             _ = stopping.wait_for(Option::is_some) => return,
             () = tokio::time::sleep(backoff) => {}

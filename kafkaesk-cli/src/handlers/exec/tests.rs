@@ -5,6 +5,7 @@ use super::*;
 fn settings(script: &str) -> ExecSettings {
     ExecSettings {
         command: vec!["python3".into(), "-c".into(), script.into()],
+        shown: "python3 -c …".into(),
         processes: 1,
         in_flight: 1,
         timeout: Duration::from_secs(20),
@@ -180,12 +181,13 @@ for line in sys.stdin:
 #[tokio::test]
 async fn a_program_that_is_not_there_is_an_error_at_start() {
     let error = Exec::start(ExecSettings {
-        command: vec!["no-such-program-here".into(), "x.py".into()],
+        command: vec!["no-such-program-here".into(), "s3cret".into()],
+        shown: "no-such-program-here [redacted]".into(),
         ..settings("")
     })
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the exec handler of group test cannot start `no-such-program-here x.py` in ."
+        "the exec handler of group test cannot start `no-such-program-here [redacted]` in ."
     );
 }

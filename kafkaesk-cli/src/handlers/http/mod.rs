@@ -1,15 +1,23 @@
 //! The `http` handler: a message goes in, one POST goes out, the answer's status decides. Follows no redirect, keeps
 //! connections alive, reads at most [`MAX_BODY`] bytes of an answer.
 
+mod certificates;
 mod dev;
 mod request;
 mod response;
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kafkaesk_core::Record;
+use reqwest::{Url, header::HeaderMap};
 
+use self::certificates::trust;
+pub(crate) use self::{
+    certificates::{Certificate, certificates},
+    dev::nobody_listens,
+    request::own_headers,
+};
 use super::Answer;
 
 /// How much of an answer's body is read, in bytes; the connection of a longer one is closed.
@@ -21,28 +29,28 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(crate) struct HttpSettings {
     /// Where to post.
-    pub(crate) url: reqwest::Url,
+    pub(crate) url: Url,
     /// From connecting to the last byte of the answer.
     pub(crate) timeout: Duration,
     /// Sent with each request, as they are.
-    pub(crate) headers: Vec<(String, String)>,
-    /// PEM file of certificates to trust besides the system's.
-    pub(crate) ca: Option<PathBuf>,
+    pub(crate) headers: HeaderMap,
+    /// To be trusted besides the system's.
+    pub(crate) trusted: Vec<Certificate>,
+    /// Where it posts, for logs, without secrets.
+    pub(crate) shown: String,
 }
 
-impl HttpSettings {
-    /// Where it posts, for logs: without user info and query, either of which may hold a secret.
-    pub(crate) fn shown(&self) -> String {
-        let mut url = self.url.clone();
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        let query = url.query().is_some();
-        url.set_query(None);
-        if query {
-            format!("{url}?…")
-        } else {
-            url.into()
-        }
+/// A URL for logs: without user info and query, either of which may hold a secret.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    let query = url.query().is_some();
+    url.set_query(None);
+    if query {
+        format!("{url}?…")
+    } else {
+        url.into()
     }
 }
 
@@ -57,17 +65,18 @@ impl Http {
     /// Makes the client; contacts nobody.
     ///
     /// # Errors
-    /// An unusable header or certificate.
+    /// The system's certificates cannot be used.
     pub(crate) fn new(settings: HttpSettings) -> anyhow::Result<Self> {
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(settings.timeout)
             .user_agent(concat!("kafkaesk/", env!("CARGO_PKG_VERSION")))
-            .default_headers(request::own_headers(&settings.headers)?);
-        if let Some(path) = &settings.ca {
-            builder = trust(builder, path)?;
+            .default_headers(settings.headers.clone());
+        if settings.loopback_host().is_some() {
+            // HTTP_PROXY names another machine, which has another loopback.
+            builder = builder.no_proxy();
         }
-        let client = builder
+        let client = trust(builder, &settings.trusted)
             .build()
             .context("the HTTP client cannot be set up")?;
         Ok(Self { client, settings })
@@ -79,6 +88,9 @@ impl Http {
     }
 
     /// Posts one message. Cancel safe in the sense of at-least-once: a dropped call may have been handled.
+    ///
+    /// # Errors
+    /// No answer came back; [`Self::broken`] says what that means for the message.
     pub(crate) async fn handle(
         &self,
         record: &Record,
@@ -86,52 +98,25 @@ impl Http {
         data: &[u8],
         group: &str,
         attempt: u32,
-    ) -> Answer {
+    ) -> Result<Answer, reqwest::Error> {
         let headers = match request::headers(record, schema, group, attempt) {
             Ok(headers) => headers,
-            Err(reason) => return Answer::Reject(reason),
+            Err(reason) => return Ok(Answer::Reject(reason)),
         };
-        let sent = self
+        let response = self
             .client
             .post(self.settings.url.clone())
             .headers(headers)
             .body(data.to_vec())
             .send()
-            .await;
-        match sent {
-            Ok(response) => response::answer(response, &self.settings.shown()).await,
-            Err(error) => response::broken(&error, &self.settings.shown()),
-        }
+            .await?;
+        Ok(response::answer(response, &self.settings.shown).await)
     }
-}
 
-#[cfg(feature = "tls")]
-fn trust(
-    builder: reqwest::ClientBuilder,
-    path: &std::path::Path,
-) -> anyhow::Result<reqwest::ClientBuilder> {
-    let pem = std::fs::read(path).with_context(|| format!("reading ca {}", path.display()))?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-        .with_context(|| format!("ca {} holds no PEM certificates", path.display()))?;
-    anyhow::ensure!(
-        !certificates.is_empty(),
-        "ca {} holds no PEM certificates",
-        path.display()
-    );
-    Ok(certificates
-        .into_iter()
-        .fold(builder, reqwest::ClientBuilder::add_root_certificate))
-}
-
-#[cfg(not(feature = "tls"))]
-fn trust(
-    _: reqwest::ClientBuilder,
-    path: &std::path::Path,
-) -> anyhow::Result<reqwest::ClientBuilder> {
-    anyhow::bail!(
-        "ca {} needs TLS, and this program was built without the feature `tls`",
-        path.display()
-    )
+    /// What a message gets that no answer came back for.
+    pub(crate) fn broken(&self, error: &reqwest::Error) -> Answer {
+        response::broken(error, &self.settings.shown)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! A message as HTTP headers (decisions.md 4): record in, headers out. A producer's header never becomes another
 //! header than `kafkaesk-header-…`, so that none can be forged.
 
-use anyhow::Context as _;
+use std::collections::BTreeMap;
+
 use kafkaesk_core::{Record, headers, percent, timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
@@ -15,20 +16,21 @@ const RECORD_HEADER: &str = "kafkaesk-header-";
 ///
 /// # Errors
 /// Names the header that HTTP does not allow.
-pub(crate) fn own_headers(pairs: &[(String, String)]) -> anyhow::Result<HeaderMap> {
+pub(crate) fn own_headers(given: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
     let mut map = HeaderMap::new();
     map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in pairs {
+    for (name, value) in given {
         let key: HeaderName = name
             .parse()
-            .with_context(|| format!("header {name:?} of the http handler has no valid name"))?;
-        anyhow::ensure!(
-            !key.as_str().starts_with(headers::RESERVED_PREFIX),
-            "header {name:?} of the http handler is reserved: names that begin with `kafkaesk-` are the message's"
-        );
+            .map_err(|_| format!("{name:?} is no valid name of a header"))?;
+        if key.as_str().starts_with(headers::RESERVED_PREFIX) {
+            return Err(format!(
+                "{name:?} is reserved: names that begin with `kafkaesk-` are the message's"
+            ));
+        }
         let mut value: HeaderValue = value
             .parse()
-            .with_context(|| format!("header {name:?} of the http handler has no valid value"))?;
+            .map_err(|_| format!("{name:?} has no valid value: it may hold no line end"))?;
         value.set_sensitive(true);
         map.insert(key, value);
     }
@@ -164,8 +166,9 @@ mod tests {
 
     #[test]
     fn the_configurations_headers_cannot_take_the_messages_names() {
-        let error = own_headers(&[("Kafkaesk-Key".into(), "x".into())]).unwrap_err();
-        assert!(error.to_string().contains("reserved"), "{error}");
-        assert!(own_headers(&[("a b".into(), "x".into())]).is_err());
+        let own = |name: &str| own_headers(&BTreeMap::from([(name.to_owned(), "x".to_owned())]));
+        let error = own("Kafkaesk-Key").unwrap_err();
+        assert!(error.contains("reserved"), "{error}");
+        assert!(own("a b").is_err());
     }
 }

@@ -10,7 +10,7 @@ use super::{
     keys::{KAFKA_SETTINGS, KEYS},
     layers::Winner,
     resolve::Resolver,
-    value::{Data, Value},
+    value::{Data, Table, Value},
 };
 use crate::settings::{REDACTED, Settings, shown_property, without_user_info};
 
@@ -18,9 +18,10 @@ use crate::settings::{REDACTED, Settings, shown_property, without_user_info};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Effective {
-    /// `topic-prefix`, `kafka-settings.consumer.fetch.min.bytes`.
+    /// `topic-prefix`, `kafka-settings.consumer.fetch.min.bytes`, `subscriptions[0].start`.
     pub key: String,
-    /// As it may be shown: sensitive properties, values of files and variables, and user info in URLs are redacted.
+    /// As it may be shown: sensitive properties, values of files and variables, headers, and the user info and (in
+    /// declarations) query of URLs are redacted.
     pub value: String,
     /// `kafkaesk.toml:3`, `environment KAFKAESK_TOPIC_PREFIX`, `flag --topic-prefix`, `default`; for a reference,
     /// what it leads to in addition.
@@ -31,18 +32,16 @@ pub(super) fn list(resolver: &Resolver<'_>, settings: &Settings) -> Vec<Effectiv
     let defaults = in_words(settings);
     let mut list = Vec::new();
     for key in KEYS.iter().filter(|key| **key != KAFKA_SETTINGS) {
-        let field = resolver.field(key);
-        let Some(field) = field else {
-            if let Some(value) = defaults.get(key) {
-                list.push(Effective {
-                    key: (*key).to_owned(),
-                    value: value.clone(),
-                    source: "default".to_owned(),
-                });
-            }
-            continue;
-        };
-        list.push(of_setting(key, field, defaults.get(key)));
+        match (resolver.field(key), defaults.get(key)) {
+            (Some(field), Some(typed)) => list.push(of_setting(field, typed)),
+            (Some(field), None) => declared(field, &mut list),
+            (None, Some(value)) => list.push(Effective {
+                key: (*key).to_owned(),
+                value: value.clone(),
+                source: "default".to_owned(),
+            }),
+            (None, None) => {}
+        }
     }
     list.extend(
         resolver
@@ -52,91 +51,124 @@ pub(super) fn list(resolver: &Resolver<'_>, settings: &Settings) -> Vec<Effectiv
     list
 }
 
-fn of_setting(key: &str, field: Field, typed: Option<&String>) -> Effective {
-    let source = source(&field.value, &field);
-    let hidden = holds_reference(&field.value);
-    let value = match typed {
-        _ if hidden => REDACTED.to_owned(),
-        Some(value) => without_user_info(value),
-        None => summary(&field.value),
-    };
+/// A value as it may be shown, the items of a list with spaces between them.
+pub(super) fn shown(value: &Value) -> String {
+    if is_secret(value) {
+        return REDACTED.to_owned();
+    }
+    match &value.data {
+        Data::List(items) => items.iter().map(shown).collect::<Vec<_>>().join(" "),
+        Data::Text(text) | Data::Untyped(text) => without_query(&without_user_info(text)),
+        Data::Integer(number) => number.to_string(),
+        Data::Boolean(value) => value.to_string(),
+        Data::Other { text, .. } => text.clone(),
+        Data::Table(_) => value.describe(),
+    }
+}
+
+/// What stands in a file or a variable is never shown.
+fn is_secret(value: &Value) -> bool {
+    value.is_reference() || value.reference.is_some()
+}
+
+/// A URL's query holds secrets as often as its user info does.
+fn without_query(text: &str) -> String {
+    match text.split_once('?') {
+        Some((before, _)) if before.contains("://") => format!("{before}?…"),
+        _ => text.to_owned(),
+    }
+}
+
+fn of_setting(field: Field, typed: &str) -> Effective {
+    let hidden = is_secret(&field.value)
+        || matches!(&field.value.data, Data::List(items) if items.iter().any(is_secret));
     Effective {
-        key: key.to_owned(),
-        value,
-        source,
+        value: if hidden {
+            REDACTED.to_owned()
+        } else {
+            without_user_info(typed)
+        },
+        source: source(&field),
+        key: field.key,
     }
 }
 
 fn of_property(context: &Arc<Context>, scope: Scope, winner: &Winner) -> Effective {
     let name = &winner.setting.name;
-    let value = &winner.setting.value;
-    let field = Field::new(context, name.clone(), value.clone());
     let key = match scope {
         Scope::Common => format!("{KAFKA_SETTINGS}.{name}"),
         _ => format!("{KAFKA_SETTINGS}.{}.{name}", scope.name()),
     };
-    let source = source(value, &field);
-    let shown = if value.is_reference() || value.reference.is_some() {
-        REDACTED.to_owned()
-    } else {
-        field
-            .scalar_text()
-            .map_or_else(|_| REDACTED.to_owned(), |text| shown_property(name, &text))
-    };
+    let field = Field::new(context, key, winner.setting.value.clone());
     Effective {
-        key,
-        value: shown,
-        source,
+        value: property_shown(name, &field),
+        source: source(&field),
+        key: field.key,
     }
 }
 
-fn source(value: &Value, field: &Field) -> String {
+fn property_shown(name: &str, field: &Field) -> String {
+    if is_secret(&field.value) {
+        return REDACTED.to_owned();
+    }
+    field
+        .clone()
+        .scalar_text()
+        .map_or_else(|_| REDACTED.to_owned(), |text| shown_property(name, &text))
+}
+
+/// `schemas`, `[[streams]]`, `[[subscriptions]]`: a row for each value, under the declaration's number.
+fn declared(field: Field, list: &mut Vec<Effective>) {
+    for item in field.items(true).unwrap_or_default() {
+        match &item.value.data {
+            // A declaration is no reference, though `{ file = "Order.1.json" }` looks like one.
+            Data::Table(table) => members(&item, table, list),
+            _ => list.push(row(item)),
+        }
+    }
+}
+
+fn members(around: &Field, table: &Table, list: &mut Vec<Effective>) {
+    for (name, value) in table {
+        let key = format!("{}.{name}", around.key);
+        let field = Field::new(&around.context, key, value.clone());
+        match &field.value.data {
+            Data::Table(table) if !is_secret(value) => members(&field, table, list),
+            _ => list.push(row(field)),
+        }
+    }
+}
+
+fn row(field: Field) -> Effective {
+    let value = if let Some((_, name)) = field.key.split_once(".kafka-settings.") {
+        let role = ["consumer.", "producer."];
+        let name = role
+            .iter()
+            .find_map(|role| name.strip_prefix(role))
+            .unwrap_or(name);
+        property_shown(name, &field)
+    } else if field.key.contains(".headers.") {
+        // Where authorization stands.
+        REDACTED.to_owned()
+    } else {
+        shown(&field.value)
+    };
+    Effective {
+        value,
+        source: source(&field),
+        key: field.key,
+    }
+}
+
+fn source(field: &Field) -> String {
     let led = field
         .clone()
         .resolved()
         .ok()
         .and_then(|f| f.value.reference);
     match led {
-        Some(reference) => format!("{} ({reference})", value.origin),
-        None => value.origin.to_string(),
-    }
-}
-
-fn holds_reference(value: &Value) -> bool {
-    value.is_reference()
-        || matches!(&value.data, Data::List(items) if items.iter().any(|item| {
-            item.is_reference() && !matches!(&item.data, Data::Table(table) if names_schema(table))
-        }))
-}
-
-/// In `schemas`, `{ file = … }` declares a schema and holds no secret.
-fn names_schema(table: &super::value::Table) -> bool {
-    table.get("file").is_some_and(|file| match &file.data {
-        Data::Text(path) => path.ends_with(".json"),
-        _ => false,
-    })
-}
-
-/// Tables are counted, not shown: `config show` is about settings.
-fn summary(value: &Value) -> String {
-    match &value.data {
-        Data::List(items) => items
-            .iter()
-            .map(|item| match &item.data {
-                Data::Table(table) => ["name", "file", "group", "pattern"]
-                    .iter()
-                    .find_map(|key| match table.get(*key).map(|v| &v.data) {
-                        Some(Data::Text(text)) => Some(text.clone()),
-                        _ => None,
-                    })
-                    .unwrap_or_else(|| "(table)".to_owned()),
-                Data::Text(text) | Data::Untyped(text) => text.clone(),
-                _ => item.describe(),
-            })
-            .collect::<Vec<_>>()
-            .join(", "),
-        Data::Text(text) | Data::Untyped(text) => without_user_info(text),
-        _ => value.describe(),
+        Some(reference) => format!("{} ({reference})", field.value.origin),
+        None => field.value.origin.to_string(),
     }
 }
 

@@ -50,14 +50,25 @@ impl Scope {
     }
 }
 
-/// A whole table, checked and resolved.
-pub(super) fn read(field: Field) -> Result<KafkaSettings, SettingsError> {
+/// A whole table for consumers alone, checked and resolved; what its `consumer` table says wins.
+pub(super) fn read_consumer(field: Field) -> Result<BTreeMap<String, String>, SettingsError> {
     let context = field.context.clone();
     let mut settings = KafkaSettings::default();
     for ((scope, _), setting) in flatten(field)? {
+        let property = check_property(&setting.name);
+        let role = property.map_or(Role::Both, |property| property.role);
+        if scope == Scope::Producer || !role.applies_to(Role::Consumer) {
+            return Err(SettingsError::Value {
+                key: format!("kafka-settings.{}", setting.name),
+                origin: setting.value.origin,
+                problem: "it is for producers, and a subscription has none; set it in the configuration's own `kafka-settings.producer`".to_owned(),
+            });
+        }
         insert(&mut settings, &context, scope, setting)?;
     }
-    Ok(settings)
+    let mut properties = settings.common;
+    properties.extend(settings.consumer);
+    Ok(properties)
 }
 
 /// Resolves one property's value, checks it, and adds it.

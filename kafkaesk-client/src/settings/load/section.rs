@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, sync::Arc, 
 use super::{
     Origin, SettingsError,
     context::{Context, Field},
+    effective,
     error::hint,
     kafka,
     value::{Data, Table},
 };
-use crate::settings::KafkaSettings;
 
 /// One table, such as a `[[subscriptions]]`, read by asking for each key once and then calling [`Self::finish`].
 ///
@@ -56,6 +56,12 @@ impl Section {
     /// Whether a key that nobody has asked for yet is there.
     pub fn has(&self, key: &str) -> bool {
         self.rest.contains_key(key)
+    }
+
+    /// How a value that nobody has asked for yet may be shown, the items of a list with spaces between them: what
+    /// stands in a file or a variable is `[redacted]`, and so is user info in URLs. Empty if the key is absent.
+    pub fn shown(&self, key: &str) -> String {
+        self.rest.get(key).map(effective::shown).unwrap_or_default()
     }
 
     /// Text.
@@ -170,15 +176,17 @@ impl Section {
         self.take(key).map(Section::new).transpose()
     }
 
-    /// librdkafka properties, checked by name, role and value.
+    /// librdkafka properties of a consumer, checked by name, role and value: those of the table itself, then those of
+    /// its `consumer` table, which win.
     ///
     /// # Errors
-    /// [`SettingsError::Property`] names the property and the remedy.
-    pub fn kafka_settings(
+    /// [`SettingsError::Property`] names the property and the remedy; one of producers only is refused, in whatever
+    /// table it stands.
+    pub fn consumer_settings(
         &mut self,
         key: &'static str,
-    ) -> Result<Option<KafkaSettings>, SettingsError> {
-        self.take(key).map(kafka::read).transpose()
+    ) -> Result<Option<BTreeMap<String, String>>, SettingsError> {
+        self.take(key).map(kafka::read_consumer).transpose()
     }
 
     /// An error about this key, with its place: for what a getter cannot check.

@@ -36,3 +36,56 @@ fn settings_printed_for_debugging_hide_the_password() {
         "{debug}"
     );
 }
+
+#[test]
+fn every_declared_value_is_shown_with_its_own_place_and_without_secrets() {
+    let toml = "schemas = ['a/*.json', { file = 'b.json', streams = ['b'] }]\n[[streams]]\nname = 'a'\nconfig = { max.message.bytes = 5 }\n[[subscriptions]]\npattern = 'a'\nstart = '2h'\nhandler = { exec = ['sh', { env = 'U' }, 'http://me:hush@h/?hush'], n = 3 }\n[[subscriptions]]\npattern = { env = 'U' }\nvalidate = true\n[subscriptions.kafka-settings]\nsasl.password = 'hush'\nconsumer.fetch.min.bytes = 2\n[subscriptions.handler]\nhttp = 'http://h/?hush'\nheaders = { Authorization = 'Bearer hush' }\n";
+    let loaded = case(toml).variable("U", "hush").load();
+    let at = |key: &str| shown(&loaded, key);
+    let row = |value: &str, source: &str| (value.to_owned(), source.to_owned());
+    for (key, value, source) in [
+        ("schemas[0]", "a/*.json", "kafkaesk.toml:1"),
+        ("schemas[1].file", "b.json", "kafkaesk.toml:1"),
+        ("schemas[1].streams", "b", "kafkaesk.toml:1"),
+        (
+            "streams[0].config.max.message.bytes",
+            "5",
+            "kafkaesk.toml:4",
+        ),
+        ("subscriptions[0].start", "2h", "kafkaesk.toml:7"),
+        ("subscriptions[0].handler.n", "3", "kafkaesk.toml:8"),
+        (
+            "subscriptions[1].pattern",
+            "[redacted]",
+            "kafkaesk.toml:10 (variable U)",
+        ),
+        ("subscriptions[1].validate", "true", "kafkaesk.toml:11"),
+        (
+            "subscriptions[1].kafka-settings.sasl.password",
+            "[redacted]",
+            "kafkaesk.toml:13",
+        ),
+        (
+            "subscriptions[1].kafka-settings.consumer.fetch.min.bytes",
+            "2",
+            "kafkaesk.toml:14",
+        ),
+        (
+            "subscriptions[1].handler.http",
+            "http://h/?…",
+            "kafkaesk.toml:16",
+        ),
+        (
+            "subscriptions[1].handler.headers.Authorization",
+            "[redacted]",
+            "kafkaesk.toml:17",
+        ),
+    ] {
+        assert_eq!(at(key), row(value, source), "{key}");
+    }
+    assert_eq!(
+        at("subscriptions[0].handler.exec").0,
+        "sh [redacted] http://[redacted]@h/?…"
+    );
+    assert!(!format!("{:?}", loaded.effective).contains("hush"));
+}

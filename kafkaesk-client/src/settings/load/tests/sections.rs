@@ -25,8 +25,8 @@ fn every_kind_of_value_is_read() {
         Some("key")
     );
     assert_eq!(section.text("group").unwrap(), None);
-    let settings = section.kafka_settings("kafka-settings").unwrap().unwrap();
-    assert_eq!(settings.common["fetch.min.bytes"], "5");
+    let settings = section.consumer_settings("kafka-settings").unwrap();
+    assert_eq!(settings.unwrap()["fetch.min.bytes"], "5");
     let mut handler = section.table("handler").unwrap().unwrap();
     assert!(handler.has("exec") && !handler.has("http"));
     assert_eq!(handler.texts("exec").unwrap().unwrap(), ["python3", "a.py"]);
@@ -98,4 +98,27 @@ fn user_info_in_a_url_is_not_shown_in_errors() {
         error.contains("http://[redacted]@host") && !error.contains("hush"),
         "{error}"
     );
+}
+
+#[test]
+fn a_producers_property_is_refused_where_there_is_no_producer() {
+    for toml in [
+        "kafka-settings = { linger.ms = 5 }",
+        "kafka-settings.producer = { linger.ms = 5 }",
+        "kafka-settings.producer = { client.id = 'a' }",
+    ] {
+        let error = section(toml)
+            .consumer_settings("kafka-settings")
+            .unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("kafkaesk.toml:2: `kafka-settings.")
+                && error.contains("it is for producers"),
+            "{error}"
+        );
+    }
+    let mut section =
+        section("kafka-settings = { fetch.min.bytes = 1, consumer = { fetch.min.bytes = 2 } }");
+    let settings = section.consumer_settings("kafka-settings").unwrap();
+    assert_eq!(settings.unwrap()["fetch.min.bytes"], "2");
 }
