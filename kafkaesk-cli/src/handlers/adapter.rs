@@ -10,7 +10,12 @@ use kafkaesk_worker::{
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Answer, exec::Exec, http::Http, stdout::Stdout};
+use super::{
+    Answer,
+    exec::Exec,
+    http::{Http, nobody_listens},
+    stdout::Stdout,
+};
 use crate::configuration::HandlerSettings;
 
 /// A started handler. Cheap to clone.
@@ -30,7 +35,7 @@ impl Configured {
     /// Starts what the configuration says. All `stdout` handlers share one writer.
     ///
     /// # Errors
-    /// A program that cannot be started, an unusable certificate.
+    /// A program that cannot be started, unusable certificates of the system.
     pub(crate) fn start(settings: &HandlerSettings, stdout: &Stdout) -> anyhow::Result<Self> {
         Ok(match settings {
             HandlerSettings::Http(settings) => Self::Http(Arc::new(Http::new(settings.clone())?)),
@@ -53,9 +58,7 @@ impl Configured {
     /// What `dev` says of this handler at start, if there is anything to say.
     pub(crate) async fn dev_note(&self) -> Option<String> {
         match self {
-            Self::DevHttp(http, _) if !http.settings().listens_on_loopback().await => {
-                Some(http.settings().dev_note())
-            }
+            Self::DevHttp(http, _) => http.settings().dev_note().await,
             _ => None,
         }
     }
@@ -82,16 +85,26 @@ impl Handle for Configured {
         match self {
             Self::Http(http) => {
                 let http = http.clone();
-                Handling::run(async move { post(&http, &delivery).await })
+                Handling::run(async move {
+                    post(&http, &delivery)
+                        .await
+                        .unwrap_or_else(|error| ending(http.broken(&error)))
+                })
             }
             Self::DevHttp(http, stdout) => {
                 let (http, stdout) = (http.clone(), stdout.clone());
                 Handling::run(async move {
-                    if http.settings().listens_on_loopback().await {
-                        return post(&http, &delivery).await;
+                    if http.settings().loopback_host().is_some() {
+                        match post(&http, &delivery).await {
+                            Ok(ending) => return ending,
+                            Err(error) if !nobody_listens(&error) => {
+                                return ending(http.broken(&error));
+                            }
+                            Err(_) => {}
+                        }
                     }
                     let line = write_line(&delivery, None);
-                    info!("answered 204 for {}", http.settings().shown());
+                    info!("answered 204 for {}", http.settings().shown);
                     ending(stdout.handle(line).await)
                 })
             }
@@ -113,10 +126,10 @@ impl Handle for Configured {
     }
 }
 
-async fn post(http: &Http, delivery: &Delivery) -> Ending {
+async fn post(http: &Http, delivery: &Delivery) -> Result<Ending, reqwest::Error> {
     let (schema, data) = match (delivery.schema(), delivery.data()) {
         (Ok(schema), Ok(data)) => (schema, data),
-        (Err(rejection), _) | (_, Err(rejection)) => return Ending::from(rejection),
+        (Err(rejection), _) | (_, Err(rejection)) => return Ok(Ending::from(rejection)),
     };
     let answer = http
         .handle(
@@ -126,8 +139,8 @@ async fn post(http: &Http, delivery: &Delivery) -> Ending {
             delivery.group(),
             delivery.attempt(),
         )
-        .await;
-    ending(answer)
+        .await?;
+    Ok(ending(answer))
 }
 
 /// The JSON line of a delivery; a record that is no envelope is shown as such, with its value and the error.

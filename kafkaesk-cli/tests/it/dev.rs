@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A loopback address that nobody uses now.
-fn free() -> String {
+pub(crate) fn free() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string()
 }
@@ -132,6 +132,24 @@ fn nothing_beyond_this_machine_is_contacted() {
     assert!(!said.contains("s3cret"), "{said}");
     let hint = dev.stdout().join("\n");
     assert!(hint.contains("security.protocol"), "{hint}");
+}
+
+#[test]
+fn a_proxy_is_not_asked_for_what_is_on_this_machine() {
+    let proxy = Server::start(|_| (204, "", ""));
+    let server = Server::start(|_| (204, "", ""));
+    let project = project(&format!("{{ http = \"{}\" }}", server.url))
+        .variable("HTTP_PROXY", &proxy.url)
+        .variable("http_proxy", &proxy.url);
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", |dev| {
+        dev.stdout().iter().any(|line| line.contains(" publish "))
+    });
+    project.shell(&printed(&dev)).succeeds();
+    dev.until("the request", |_| {
+        server.posted().len() + proxy.posted().len() == 1
+    });
+    assert!(proxy.posted().is_empty(), "{:?}", proxy.posted());
 }
 
 #[test]

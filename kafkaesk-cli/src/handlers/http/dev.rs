@@ -1,7 +1,7 @@
 //! The `http` handler under `dev`: where nothing listens at a loopback address (or the address is elsewhere, which
 //! `dev` never contacts), the message is printed and 204 stands for the answer.
 
-use std::time::Duration;
+use std::{error::Error, io, time::Duration};
 
 use tokio::net::TcpStream;
 
@@ -11,32 +11,26 @@ use super::HttpSettings;
 const LOOK: Duration = Duration::from_secs(1);
 
 impl HttpSettings {
-    /// Whether `dev` may post there now.
-    pub(crate) async fn listens_on_loopback(&self) -> bool {
-        let (Some(host), Some(port)) = (self.loopback_host(), self.url.port_or_known_default())
-        else {
-            return false;
+    /// What `dev` says at its start where messages are printed instead, and why.
+    pub(crate) async fn dev_note(&self) -> Option<String> {
+        let why = match (self.loopback_host(), self.url.port_or_known_default()) {
+            (Some(host), Some(port)) => {
+                let look = tokio::time::timeout(LOOK, TcpStream::connect((host, port)));
+                if matches!(look.await, Ok(Ok(_))) {
+                    return None;
+                }
+                "nothing listens"
+            }
+            _ => "dev contacts nothing but this machine, so not",
         };
-        matches!(
-            tokio::time::timeout(LOOK, TcpStream::connect((host, port))).await,
-            Ok(Ok(_))
-        )
-    }
-
-    /// Says that messages are printed instead, and why.
-    pub(crate) fn dev_note(&self) -> String {
-        let why = if self.loopback_host().is_some() {
-            "nothing listens"
-        } else {
-            "dev contacts nothing but this machine, so not"
-        };
-        format!(
+        Some(format!(
             "note: {why} at {}; until something does, dev answers 204 for it and prints the message",
-            self.shown()
-        )
+            self.shown
+        ))
     }
 
-    fn loopback_host(&self) -> Option<String> {
+    /// The URL's host if it is this machine's loopback. Asks no name service.
+    pub(crate) fn loopback_host(&self) -> Option<String> {
         let host = self.url.host_str()?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let loopback = host.eq_ignore_ascii_case("localhost")
@@ -45,4 +39,11 @@ impl HttpSettings {
                 .is_ok_and(|address| address.is_loopback());
         loopback.then(|| host.to_owned())
     }
+}
+
+/// Whether a request failed since its port is closed.
+pub(crate) fn nobody_listens(error: &reqwest::Error) -> bool {
+    std::iter::successors(error.source(), |&cause| cause.source())
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }

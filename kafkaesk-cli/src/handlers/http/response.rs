@@ -36,7 +36,9 @@ pub(crate) async fn answer(mut response: Response, address: &str) -> Answer {
                 body.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY - body.len())]);
             }
             Ok(_) => break,
-            Err(error) => return broken(&error, address),
+            // An answer object that broke off says nothing; any other status has answered already.
+            Err(error) if status.is_success() => return broken(&error, address),
+            Err(_) => break,
         }
     }
     decide(status, retry_after, ours, &body, address)

@@ -73,11 +73,13 @@ fn record() -> Record {
 }
 
 fn handler(url: &str) -> Http {
+    let url: Url = url.parse().unwrap();
     Http::new(HttpSettings {
-        url: url.parse().unwrap(),
+        shown: shown(&url),
+        url,
         timeout: Duration::from_secs(2),
-        headers: Vec::new(),
-        ca: None,
+        headers: HeaderMap::new(),
+        trusted: Vec::new(),
     })
     .unwrap()
 }
@@ -85,6 +87,7 @@ fn handler(url: &str) -> Http {
 async fn ask(http: &Http, answer: &str) -> Answer {
     http.handle(&record(), "Order:1", answer.as_bytes(), "billing", 1)
         .await
+        .unwrap_or_else(|error| http.broken(&error))
 }
 
 #[tokio::test]
@@ -163,4 +166,17 @@ async fn a_body_without_end_is_read_to_its_bound() {
         panic!("400 rejects")
     };
     assert!(reason.chars().count() < 1200, "{}", reason.len());
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_does_not_change_what_its_status_decided() {
+    let (url, _) = echo_server().await;
+    let answer = "HTTP/1.1 422 X\r\ncontent-length: 100\r\n\r\nno such customer";
+    let Answer::Reject(reason) = ask(&handler(&url), answer).await else {
+        panic!("422 rejects")
+    };
+    assert!(reason.ends_with(": no such customer"), "{reason}");
+    let ours = "HTTP/1.1 200 X\r\ncontent-type: application/vnd.kafkaesk.answer+json\r\ncontent-length: 100\r\n\r\n{}";
+    let cut = ask(&handler(&url), ours).await;
+    assert!(matches!(cut, Answer::Retry { .. }), "{cut:?}");
 }
