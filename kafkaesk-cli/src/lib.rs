@@ -24,9 +24,11 @@ mod lines;
 mod logging;
 mod output;
 mod progress;
+mod reading;
 mod run;
 mod signals;
 mod violations;
+mod writer;
 
 pub use arguments::{Command, Options};
 pub use kafkaesk_client as client;

@@ -4,7 +4,9 @@
 use std::{fmt, io, path::PathBuf};
 
 use bytes::Bytes;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+
+use crate::reading::Reading;
 
 /// The longest line that is read, in bytes: far above what a broker takes for one message by default (1 MiB).
 pub(crate) const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
@@ -80,13 +82,12 @@ impl Lines {
     /// # Errors
     /// As opening the file fails.
     pub(crate) async fn open(input: &Input) -> io::Result<Self> {
-        Ok(match input {
-            Input::Stdin => Self::over(BufReader::with_capacity(64 * 1024, tokio::io::stdin())),
-            Input::File(path) => Self::over(BufReader::with_capacity(
-                64 * 1024,
-                tokio::fs::File::open(path).await?,
-            )),
-        })
+        Ok(Self::over(match input {
+            Input::Stdin => Reading::start(io::stdin())?,
+            Input::File(path) => {
+                Reading::start(tokio::fs::File::open(path).await?.into_std().await)?
+            }
+        }))
     }
 
     /// Over any reader.
@@ -96,6 +97,11 @@ impl Lines {
             number: 0,
             partial: Partial::default(),
         }
+    }
+
+    /// How many lines were read.
+    pub(crate) fn count(&self) -> u64 {
+        self.number
     }
 
     /// The next line; `None` at the end. Cancel safe.
@@ -146,6 +152,8 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::BufReader;
+
     use super::*;
 
     async fn all(input: Vec<u8>) -> Vec<(u64, Result<Bytes, TooLong>)> {

@@ -19,7 +19,8 @@ use crate::{
 /// `completions`. Reads the process's arguments.
 ///
 /// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to
-/// standard error. A second Ctrl-C or SIGTERM during `worker`, `dev` or `tail` ends the process at once.
+/// standard error. A second Ctrl-C or SIGTERM during `worker`, `dev`, `tail` or
+/// `publish --ndjson` ends the process at once.
 ///
 /// ```no_run
 /// use kafkaesk_worker::prelude::*;

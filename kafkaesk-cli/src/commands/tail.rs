@@ -16,6 +16,8 @@ use crate::{
     errors::Usage,
     exit::Exit,
     output::{self, OutputFormat},
+    signals,
+    writer::Writer,
 };
 
 /// How often a quiet tail looks whether anybody still reads it.
@@ -80,13 +82,13 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
         })
         .await?;
     let mut left = arguments.max.unwrap_or(u64::MAX);
-    let shutdown = crate::signals::shutdown().context("listening to signals")?;
-    tokio::pin!(shutdown);
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
+    let writer = Writer::start().context("starting the writer of standard output")?;
     let mut look = tokio::time::interval(LOOK);
     while left > 0 {
         let event = tokio::select! {
             biased;
-            () = &mut shutdown => break,
+            () = shutdown.asked() => break,
             _ = look.tick() => {
                 if output::reader_is_gone() {
                     break;
@@ -97,12 +99,17 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
         };
         match event {
             Some(ConsumerEvent::Records(records)) => {
-                for record in records
-                    .into_iter()
+                let lines: Vec<Vec<u8>> = records
+                    .iter()
                     .take(usize::try_from(left).unwrap_or(usize::MAX))
+                    .map(|record| print(record, context.options.format()))
+                    .collect();
+                left -= lines.len() as u64;
+                if !writer
+                    .write_unless(lines.join(&b'\n'), &mut shutdown)
+                    .await?
                 {
-                    print(&record, context.options.format())?;
-                    left -= 1;
+                    break;
                 }
             }
             Some(ConsumerEvent::End(source)) => {
@@ -146,14 +153,14 @@ fn key(source: &Arc<Source>) -> (String, i32) {
     (source.topic.as_str().to_owned(), source.partition)
 }
 
-fn print(record: &Record, format: OutputFormat) -> std::io::Result<()> {
+fn print(record: &Record, format: OutputFormat) -> Vec<u8> {
     match format {
         OutputFormat::Json => {
             let mut text = Vec::new();
             line::write(&mut text, record, None);
-            output::line(text)
+            text
         }
-        OutputFormat::Text => output::line(text(record)),
+        OutputFormat::Text => text(record),
     }
 }
 

@@ -106,12 +106,12 @@ pub(crate) async fn run_app(
     connection: Connection,
     handlers: Vec<Configured>,
 ) -> anyhow::Result<Exit> {
-    let shutdown = signals::shutdown().context("listening to signals")?;
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
     let timeout = connection.settings().shutdown_timeout;
     let (stopping, stopped) = tokio::sync::watch::channel(None);
     let ran = app
         .run_on(connection, async move {
-            shutdown.await;
+            shutdown.asked().await;
             stopping.send_replace(Some(Instant::now()));
         })
         .await;

@@ -7,23 +7,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
-use tokio::sync::{mpsc, oneshot};
-
 use super::Answer;
-use crate::output;
+use crate::{output, writer::Writer};
 
-/// How many lines wait for the writer, at most; more wait in their lanes.
-const QUEUE: usize = 256;
-
-type Written = oneshot::Sender<io::Result<()>>;
-
-/// Writes lines from a thread of its own: a slow reader must not hold up anything but its lanes.
+/// Writes lines; all `stdout` handlers of a worker share one.
 #[derive(Clone, Debug)]
 pub(crate) struct Stdout {
-    lines: mpsc::Sender<(Vec<u8>, Written)>,
+    writer: Writer,
     /// Set when the reader of standard output went away: the worker then ends quietly.
     closed: Arc<AtomicBool>,
 }
@@ -34,22 +26,14 @@ impl Stdout {
     /// # Errors
     /// No thread can be started.
     pub(crate) fn start() -> io::Result<Self> {
-        Self::over(|line| output::line(line))
+        Writer::start().map(Self::over)
     }
 
-    fn over(mut write: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static) -> io::Result<Self> {
-        let (lines, mut queue) = mpsc::channel::<(Vec<u8>, Written)>(QUEUE);
-        thread::Builder::new()
-            .name("kafkaesk-stdout".into())
-            .spawn(move || {
-                while let Some((line, written)) = queue.blocking_recv() {
-                    let _ = written.send(write(&line));
-                }
-            })?;
-        Ok(Self {
-            lines,
+    fn over(writer: Writer) -> Self {
+        Self {
+            writer,
             closed: Arc::default(),
-        })
+        }
     }
 
     /// Whether the reader of standard output went away.
@@ -59,21 +43,16 @@ impl Stdout {
 
     /// Writes one line; answers when it is written.
     pub(crate) async fn handle(&self, line: Vec<u8>) -> Answer {
-        let (written, wait) = oneshot::channel();
-        if self.lines.send((line, written)).await.is_err() {
-            return Answer::Abort(Some("the writer of standard output is gone".into()));
-        }
-        match wait.await {
-            Ok(Ok(())) => Answer::Done,
-            Ok(Err(error)) if output::is_closed(&error) => {
+        match self.writer.write(line).await {
+            Ok(()) => Answer::Done,
+            Err(error) if output::is_closed(&error) => {
                 self.closed.store(true, Ordering::Relaxed);
                 Answer::Abort(None)
             }
-            Ok(Err(error)) => Answer::Retry {
+            Err(error) => Answer::Retry {
                 after: None,
                 reason: format!("writing to standard output failed: {error}"),
             },
-            Err(_) => Answer::Abort(Some("the writer of standard output is gone".into())),
         }
     }
 }
@@ -90,7 +69,8 @@ mod tests {
             Err(io::ErrorKind::StorageFull.into()),
         ]
         .into_iter();
-        let stdout = Stdout::over(move |_| answers.next().unwrap()).unwrap();
+        let writer = Writer::over(move |_| answers.next().unwrap()).unwrap();
+        let stdout = Stdout::over(writer);
         assert_eq!(stdout.handle(b"1".to_vec()).await, Answer::Done);
         assert!(matches!(
             stdout.handle(b"2".to_vec()).await,

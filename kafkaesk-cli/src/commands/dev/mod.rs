@@ -124,7 +124,8 @@ async fn work(
         output::line(format!("  {command}"))?;
     }
     if nothing {
-        signals::shutdown().context("listening to signals")?.await;
+        let mut shutdown = signals::shutdown().context("listening to signals")?;
+        shutdown.asked().await;
         return Ok(Exit::Done);
     }
     let app = handlers.iter().fold(app, |app, (subscription, _)| {
