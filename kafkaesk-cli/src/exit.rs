@@ -6,7 +6,7 @@ use std::process::ExitCode;
 pub(crate) const EXIT_HELP: &str = "\
 Exit statuses:
   0    done, or nothing to do; standard output closed by its reader
-  1    failed; standard error says why
+  1    failed, or stopped before its end (publish --ndjson); standard error says why
   2    done in part (publish --skip-invalid left lines out), or changes are pending (schema push --dry-run)
   64   usage: the arguments make no sense
   130  ended at once by a second Ctrl-C

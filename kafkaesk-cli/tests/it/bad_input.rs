@@ -163,6 +163,13 @@ fn an_empty_input_is_an_error() {
     project
         .run(&["publish", "--ndjson", "empty.ndjson"])
         .fails(1, &["error: empty.ndjson holds no line to publish"]);
+    project.file("one.ndjson", "{}\n");
+    project
+        .run(&["publish", "--ndjson", "one.ndjson", "--from-line", "100"])
+        .fails(
+            1,
+            &["error: one.ndjson has 1 line(s), and from line 100 on none to publish"],
+        );
     project
         .run(&["publish", "a", "--schema", "A:1", "-"])
         .fails(1, &["error: standard input is empty; nothing was done"]);

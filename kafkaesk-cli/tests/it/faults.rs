@@ -13,19 +13,8 @@ use kafkaesk_client::testing::{TestKafka, kafka};
 
 use crate::{
     server::{Posted, Server},
-    support::{Project, until},
+    support::{Project, orders, until},
 };
-
-fn orders(count: usize) -> String {
-    (0..count)
-        .map(|id| {
-            format!(
-                "{{\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"key\":\"k{}\",\"data\":{{\"id\":{id}}}}}\n",
-                id % 20
-            )
-        })
-        .collect()
-}
 
 fn subscribe(project: &Project, kafka: &TestKafka, handler: &str) {
     project.toml(&format!(

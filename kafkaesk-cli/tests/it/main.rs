@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_kafka;
 mod dev;
+mod ends;
 mod faults;
 mod github;
 mod library;

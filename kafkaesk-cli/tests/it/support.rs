@@ -72,7 +72,7 @@ impl Project {
         self
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kafkaesk-cli"));
         command.args(arguments).args(&self.flags);
         self.surround(&mut command);
@@ -128,9 +128,14 @@ impl Project {
 
     /// Starts in the background.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.start_with(arguments, Stdio::null())
+    }
+
+    /// Starts in the background with this standard input.
+    pub(crate) fn start_with(&self, arguments: &[&str], stdin: Stdio) -> Running {
         let mut child = self
             .command(arguments)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -146,6 +151,18 @@ impl Project {
 /// `{"id": integer}`.
 pub(crate) const ORDER: &str =
     r#"{"type":"object","properties":{"id":{"type":"integer"}},"required":["id"]}"#;
+
+/// Lines of orders.placed with the ids from 0 on, under 20 keys.
+pub(crate) fn orders(count: usize) -> String {
+    (0..count)
+        .map(|id| {
+            format!(
+                "{{\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"key\":\"k{}\",\"data\":{{\"id\":{id}}}}}\n",
+                id % 20
+            )
+        })
+        .collect()
+}
 
 /// A run that ended.
 pub(crate) struct Ran {
@@ -210,6 +227,11 @@ impl Running {
 
     pub(crate) fn stderr(&self) -> String {
         self.stderr.lock().unwrap().join("\n")
+    }
+
+    /// Its standard input, when that is a pipe.
+    pub(crate) fn stdin(&mut self) -> &mut impl Write {
+        self.child.stdin.as_mut().unwrap()
     }
 
     /// Waits until this holds.

@@ -4,14 +4,24 @@
 //! line → parse → check and enqueue → in flight (at most IN_FLIGHT) → receipt or error, in order
 //! ```
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
 use anyhow::{Context as _, bail};
 use kafkaesk_client::{ClientError, Delivery, Publisher, Receipt};
-use kafkaesk_core::line::{self, Timestamps};
-use serde_json::json;
+use kafkaesk_core::{
+    TopicName,
+    line::{self, Timestamps},
+};
+use serde_json::{Value, json};
 
-use super::{PublishArguments, refusal::Refusal};
+use super::{
+    PublishArguments,
+    refusal::Refusal,
+    tally::{Stop, Tally},
+};
 use crate::{
     context::Context,
     exit::Exit,
@@ -19,6 +29,8 @@ use crate::{
     lines::{Input, Line, Lines},
     output::{self, OutputFormat},
     progress::Progress,
+    signals::{self, Shutdown},
+    writer::Writer,
 };
 
 /// How many events may wait for their receipt, at most; the client's own queue is bounded in bytes besides.
@@ -33,13 +45,16 @@ enum Sent {
 struct Run<'a> {
     arguments: &'a PublishArguments,
     input: Input,
-    format: OutputFormat,
     publisher: Publisher,
     progress: Progress,
-    published: u64,
-    refused: u64,
-    /// The first line that stopped the run.
-    stopped: Option<u64>,
+    /// Where answers go; `None` in text, and when nobody takes them any more.
+    answers: Option<Writer>,
+    shutdown: Shutdown,
+    tally: Tally,
+    /// What failed besides lines.
+    failed: Option<anyhow::Error>,
+    /// `max.message.bytes` of the topics that refused a batch, where it may be seen.
+    limits: BTreeMap<TopicName, Option<usize>>,
 }
 
 /// Publishes every line.
@@ -52,48 +67,56 @@ pub(super) async fn run(
     let mut lines = Lines::open(&input)
         .await
         .with_context(|| format!("reading {input}"))?;
+    let from = arguments.from_line.unwrap_or(1);
     // An input that can never work is said before a broker is waited for.
-    let first = next(&mut lines, arguments, &input).await?;
-    let Some(first) = first else {
-        bail!(
-            "{} holds no line to publish; each line is an object with `stream`, `schema` and `data`",
-            input::named(&input)
-        );
+    let Some(first) = next(&mut lines, from, &input).await? else {
+        bail!("{}", nothing(&input, lines.count(), from));
     };
     let connection = context.connect().await?;
     let size = match &input {
         Input::File(path) => std::fs::metadata(path).ok().map(|file| file.len()),
         Input::Stdin => None,
     };
+    let answers = match context.options.format() {
+        OutputFormat::Json => {
+            Some(Writer::start().context("starting the writer of standard output")?)
+        }
+        OutputFormat::Text => None,
+    };
     let mut run = Run {
         arguments,
-        format: context.options.format(),
+        input,
         publisher: connection.publisher(),
         progress: Progress::start(size),
-        input,
-        published: 0,
-        refused: 0,
-        stopped: None,
+        answers,
+        shutdown: signals::shutdown().context("listening to signals")?,
+        tally: Tally::from_line(from),
+        failed: None,
+        limits: BTreeMap::new(),
     };
     let begun = Instant::now();
-    let ended = run.work(&mut lines, first).await;
+    run.work(&mut lines, first, from).await;
     run.progress.finish();
-    run.summary(begun);
-    ended?;
-    Ok(match (run.stopped, run.refused) {
-        (Some(_), _) => Exit::Failed,
-        (None, 0) => Exit::Done,
-        (None, _) => Exit::Partial,
-    })
+    output::note(run.tally.summary(begun.elapsed().as_secs_f64()));
+    match run.failed {
+        Some(error) => Err(error),
+        None => Ok(run.tally.exit()),
+    }
+}
+
+/// Why an input gives nothing to publish.
+fn nothing(input: &Input, count: u64, from: u64) -> String {
+    let name = input::named(input);
+    if count > 0 && from > 1 {
+        return format!("{name} has {count} line(s), and from line {from} on none to publish");
+    }
+    format!(
+        "{name} holds no line to publish; each line is an object with `stream`, `schema` and `data`"
+    )
 }
 
 /// The next line that holds something, from `--from-line` on.
-async fn next(
-    lines: &mut Lines,
-    arguments: &PublishArguments,
-    input: &Input,
-) -> anyhow::Result<Option<Line>> {
-    let from = arguments.from_line.unwrap_or(1);
+async fn next(lines: &mut Lines, from: u64, input: &Input) -> anyhow::Result<Option<Line>> {
     loop {
         let line = lines
             .next()
@@ -113,36 +136,45 @@ fn is_blank(line: &Line) -> bool {
 }
 
 impl Run<'_> {
-    async fn work(&mut self, lines: &mut Lines, first: Line) -> anyhow::Result<()> {
+    /// Reads and sends until the input ends or something stops the run, then awaits what is in flight.
+    async fn work(&mut self, lines: &mut Lines, first: Line, from: u64) {
         let mut flying: VecDeque<(u64, Sent)> = VecDeque::new();
         let mut upcoming = Some(first);
-        let mut more = true;
-        while more || upcoming.is_some() || !flying.is_empty() {
+        let mut reading = true;
+        while reading || upcoming.is_some() || !flying.is_empty() {
             if let Some(line) = upcoming.take() {
                 let number = line.number;
                 let sent = self.send(line).await;
-                let stops = matches!(&sent, Sent::Refused(refusal) if self.stops(refusal));
+                // Nothing is sent behind it, though its turn to be answered is yet to come.
+                reading &= !matches!(&sent, Sent::Refused(refusal) if self.stops(refusal));
                 flying.push_back((number, sent));
-                if stops {
-                    more = false;
-                }
             }
+            let stopped = self.tally.is_stopped();
             tokio::select! {
                 biased;
+                () = self.shutdown.asked(), if !stopped => self.tally.stop(Stop::Signal),
                 (number, answer) = front(&mut flying), if !flying.is_empty() => {
                     let answer = self.alone(answer).await;
-                    self.answered(number, answer)?;
-                    if self.stopped.is_some() {
-                        more = false;
+                    self.answered(number, answer).await;
+                }
+                line = next(lines, from, &self.input), if reading && flying.len() < IN_FLIGHT => {
+                    match line {
+                        Ok(line) => upcoming = line,
+                        Err(error) => self.fail(error),
+                    }
+                    if upcoming.is_none() && !self.tally.is_stopped() {
+                        self.tally.input_ended();
+                        reading = false;
                     }
                 }
-                line = next(lines, self.arguments, &self.input), if more && flying.len() < IN_FLIGHT => {
-                    upcoming = line?;
-                    more = upcoming.is_some();
-                }
             }
+            reading &= !self.tally.is_stopped();
         }
-        Ok(())
+    }
+
+    fn fail(&mut self, error: anyhow::Error) {
+        self.tally.stop(Stop::Failed);
+        self.failed.get_or_insert(error);
     }
 
     /// Parses a line and queues its event; waits for room, never drops.
@@ -151,8 +183,9 @@ impl Run<'_> {
             Ok(bytes) => bytes,
             Err(why) => return Sent::Refused(Refusal::Line(why.to_string())),
         };
+        let (published, refused) = self.tally.counts();
         self.progress
-            .advance(bytes.len() as u64 + 1, self.published, self.refused);
+            .advance(bytes.len() as u64 + 1, published, refused);
         let timestamps = if self.arguments.keep_timestamps {
             Timestamps::Keep
         } else {
@@ -182,19 +215,24 @@ impl Run<'_> {
     }
 
     /// A refused batch is the line's own fault only if the line alone exceeds the topic's limit.
-    async fn alone(&self, answer: Result<Receipt, Refusal>) -> Result<Receipt, Refusal> {
+    async fn alone(&mut self, answer: Result<Receipt, Refusal>) -> Result<Receipt, Refusal> {
         let Err(Refusal::Client(error)) = answer else {
             return answer;
         };
         let ClientError::BatchTooLarge { topic, bytes } = &*error else {
             return Err(Refusal::Client(error));
         };
-        let broker = self.publisher.connection().broker();
-        let config = broker.topic_config(topic).await.ok().flatten();
-        let limit = config
-            .and_then(|config| config.get("max.message.bytes")?.parse::<usize>().ok())
-            .filter(|limit| bytes > limit);
-        Err(match limit {
+        let limit = match self.limits.get(topic) {
+            Some(limit) => *limit,
+            None => {
+                let broker = self.publisher.connection().broker();
+                let config = broker.topic_config(topic).await.ok().flatten();
+                let limit = config.and_then(|config| config.get("max.message.bytes")?.parse().ok());
+                self.limits.insert(topic.clone(), limit);
+                limit
+            }
+        };
+        Err(match limit.filter(|limit| bytes > limit) {
             Some(limit) => ClientError::TooLarge {
                 topic: topic.clone(),
                 bytes: *bytes,
@@ -209,51 +247,50 @@ impl Run<'_> {
         !(self.arguments.skip_invalid && refusal.is_the_lines_fault())
     }
 
-    /// Prints a line's receipt or error.
-    fn answered(&mut self, number: u64, answer: Result<Receipt, Refusal>) -> std::io::Result<()> {
-        match answer {
+    /// Counts a line's end and says it. Since the run stopped, people are told of it by the summary alone.
+    async fn answered(&mut self, number: u64, answer: Result<Receipt, Refusal>) {
+        let answer = match answer {
             Ok(receipt) => {
-                self.published += 1;
-                if self.format == OutputFormat::Json {
-                    output::json(&json!({
-                        "line": number, "topic": receipt.topic.as_str(),
-                        "partition": receipt.partition, "offset": receipt.offset.0,
-                    }))?;
-                }
+                self.tally.published(number);
+                json!({
+                    "line": number, "topic": receipt.topic.as_str(),
+                    "partition": receipt.partition, "offset": receipt.offset.0,
+                })
             }
             Err(refusal) => {
-                self.refused += 1;
                 let stops = self.stops(&refusal);
-                if stops && self.stopped.is_none() {
-                    self.stopped = Some(number);
+                if !self.tally.is_stopped() {
+                    let kind = if stops { "error" } else { "skipped" };
+                    let text = refusal.text();
+                    self.progress
+                        .note(&format!("{kind}: {}:{number}: {text}", self.input));
                 }
-                let kind = if stops { "error" } else { "skipped" };
-                if self.format == OutputFormat::Json {
-                    output::json(&refusal.json(number))?;
+                if stops {
+                    self.tally.stop(Stop::Refused {
+                        line: number,
+                        skippable: refusal.is_the_lines_fault(),
+                    });
                 }
-                self.progress.note(&format!(
-                    "{kind}: {}:{number}: {}",
-                    self.input,
-                    refusal.text()
-                ));
+                self.tally.refused(number);
+                refusal.json(number)
             }
-        }
-        Ok(())
+        };
+        self.say(&answer).await;
     }
 
-    fn summary(&self, begun: Instant) {
-        let seconds = begun.elapsed().as_secs_f64();
-        let mut text = format!("{} published", self.published);
-        if self.refused > 0 {
-            text.push_str(&format!(", {} refused", self.refused));
+    /// Gives an answer to whoever drives this run, if somebody does.
+    async fn say(&mut self, answer: &Value) {
+        let Some(writer) = &self.answers else {
+            return;
+        };
+        let text = answer.to_string().into_bytes();
+        match writer.write_unless(text, &mut self.shutdown).await {
+            Ok(true) => return,
+            Ok(false) => self.tally.stop(Stop::Signal),
+            Err(error) if output::is_closed(&error) => self.tally.stop(Stop::OutputClosed),
+            Err(error) => self.fail(anyhow::Error::new(error).context("writing an answer")),
         }
-        text.push_str(&format!(" in {seconds:.1} s"));
-        if let Some(line) = self.stopped {
-            text.push_str(&format!(
-                "; stopped at line {line}. Every line before it that is not named above was published; mend it and resume with --from-line {line}, or pass over such lines with --skip-invalid"
-            ));
-        }
-        output::note(text);
+        self.answers = None;
     }
 }
 
