@@ -1,9 +1,17 @@
 //! Standard output: finished lines go in, whole lines come out, flushed. One writer for the whole process, so that
 //! lines never mix. Never decides what a command says.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+    time::SystemTime,
+};
 
 use clap::ValueEnum;
+use kafkaesk_core::timestamp;
+use serde_json::json;
+
+use crate::logging::LogFormat;
 
 /// How a command prints its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -35,12 +43,41 @@ pub(crate) fn json(value: &impl serde::Serialize) -> io::Result<()> {
     line(serde_json::to_vec(value)?)
 }
 
-/// Writes a note for people to standard error; a closed standard error is ignored, there is nobody left to tell.
+/// Whether notes are JSON, as the log's lines are then.
+static NOTES_AS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Says how notes look from now on.
+pub(crate) fn notes_as(format: LogFormat) {
+    NOTES_AS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+}
+
+/// Writes a note for people to standard error: a summary, what stands beside the data. Unlike the log it has no level
+/// that hides it.
 pub(crate) fn note(text: impl AsRef<str>) {
+    to_stderr("INFO", text.as_ref());
+}
+
+/// As [`note`], of what failed.
+pub(crate) fn error(text: impl AsRef<str>) {
+    to_stderr("ERROR", text.as_ref());
+}
+
+/// A closed standard error is ignored, there is nobody left to tell.
+fn to_stderr(level: &str, text: &str) {
     let mut err = io::stderr().lock();
-    let _ = err
-        .write_all(text.as_ref().as_bytes())
-        .and_then(|()| err.write_all(b"\n"));
+    let _ = if NOTES_AS_JSON.load(Ordering::Relaxed) {
+        // The members of the log's own lines.
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let line = json!({
+            "timestamp": timestamp::format(now.as_millis() as i64),
+            "level": level,
+            "fields": {"message": text},
+            "target": env!("CARGO_CRATE_NAME"),
+        });
+        writeln!(err, "{line}")
+    } else {
+        writeln!(err, "{text}")
+    };
 }
 
 /// Whether the reader of our output went away (`| head`).

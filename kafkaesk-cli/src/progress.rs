@@ -38,9 +38,9 @@ impl Progress {
             .set_message(format!("{published} published, {refused} refused"));
     }
 
-    /// Prints a note above the bar.
-    pub(crate) fn note(&self, text: &str) {
-        self.0.suspend(|| crate::output::note(text));
+    /// Says something above the bar.
+    pub(crate) fn aside(&self, say: impl FnOnce()) {
+        self.0.suspend(say);
     }
 
     /// Takes the bar away.

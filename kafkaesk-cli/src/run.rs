@@ -135,7 +135,7 @@ fn failed(error: &anyhow::Error) -> Exit {
     if errors::is_closed_output(error) {
         return Exit::Done;
     }
-    output::note(errors::describe(error));
+    output::error(errors::describe(error));
     errors::exit(error)
 }
 

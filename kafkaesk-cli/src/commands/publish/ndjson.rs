@@ -260,10 +260,11 @@ impl Run<'_> {
             Err(refusal) => {
                 let stops = self.stops(&refusal);
                 if !self.tally.is_stopped() {
-                    let kind = if stops { "error" } else { "skipped" };
-                    let text = refusal.text();
-                    self.progress
-                        .note(&format!("{kind}: {}:{number}: {text}", self.input));
+                    let text = format!("{}:{number}: {}", self.input, refusal.text());
+                    self.progress.aside(|| match stops {
+                        true => output::error(format!("error: {text}")),
+                        false => output::note(format!("skipped: {text}")),
+                    });
                 }
                 if stops {
                     self.tally.stop(Stop::Refused {
