@@ -25,6 +25,14 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Arguments of `tail`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+To copy streams to another cluster, push their schemas there first, then pipe the lines:
+  kafkaesk-cli schema list | while read -r id _; do
+    kafkaesk-cli schema show \"$id\" > \"schemas/${id%:*}.${id#*:}.json\"
+  done
+  kafkaesk-cli schema push schemas --kafka-servers other:9092
+  kafkaesk-cli tail '*' --until-end --output json \\
+    | kafkaesk-cli publish --ndjson - --keep-timestamps --kafka-servers other:9092")]
 #[non_exhaustive]
 pub struct TailArguments {
     /// Which streams: a stream id or a pattern such as 'orders.*' (quote it from the shell)

@@ -135,6 +135,38 @@ async fn a_copied_stream_is_the_same_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn the_recipe_of_the_readme_copies_streams_with_their_schemas() {
+    let from = kafka().await;
+    let to = kafka().await;
+    let source = Project::on(&from).with_order();
+    source
+        .run_with(&["publish", "--ndjson", "-"], &lines(&["1", "2"]))
+        .succeeds();
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("## Copying streams").unwrap();
+    let recipe = section.split("```").nth(1).unwrap();
+    let other = format!("{} --topic-prefix {}", to.servers(), to.prefix());
+    let script = recipe
+        .trim_start_matches("sh")
+        .replace("kafkaesk-cli", env!("CARGO_BIN_EXE_kafkaesk-cli"))
+        .replace("other:9092", &other);
+    let folder = Project::new()
+        .variable("KAFKAESK_KAFKA_SERVERS", from.servers())
+        .variable("KAFKAESK_TOPIC_PREFIX", from.prefix());
+    folder
+        .shell(&format!("set -eo pipefail\n{script}"))
+        .succeeds();
+    let tail = ["tail", "*", "--until-end", "--output", "json"];
+    let copied = Project::on(&to).run(&tail).succeeds();
+    assert_eq!(copied, source.run(&tail).succeeds());
+    assert_eq!(copied.lines().count(), 2);
+    let help = source.run(&["tail", "--help"]).succeeds();
+    for line in recipe.lines().filter(|line| line.contains("kafkaesk-cli")) {
+        assert!(help.contains(line.trim()), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_tail_whose_reader_went_away_ends_quietly() {
     let kafka = kafka().await;
     let project = Project::on(&kafka).with_order();
