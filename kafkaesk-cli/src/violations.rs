@@ -27,6 +27,22 @@ pub(crate) fn invalid(error: &InvalidData) -> String {
     }
 }
 
+/// Data that does not fit, as a JSON object: `error` in words, `violations` where there are any.
+pub(crate) fn invalid_json(error: &InvalidData) -> Value {
+    let mut value = json!({"error": error.to_string()});
+    if let InvalidData::Violations(violations) = error {
+        value["violations"] = array(violations);
+    }
+    value
+}
+
+fn array(violations: &[Violation]) -> Value {
+    violations
+        .iter()
+        .map(|v| json!({"pointer": v.pointer, "rule": v.rule, "message": v.message}))
+        .collect()
+}
+
 /// An error as a JSON object: `error` in words, `violations` where there are any.
 pub(crate) fn error(error: &ClientError) -> Value {
     match error {
@@ -34,9 +50,7 @@ pub(crate) fn error(error: &ClientError) -> Value {
             schema, violations, ..
         } => json!({
             "error": format!("the event does not fit {schema}; nothing was published"),
-            "violations": violations.iter().map(|v| json!({
-                "pointer": v.pointer, "rule": v.rule, "message": v.message,
-            })).collect::<Vec<_>>(),
+            "violations": array(violations),
         }),
         other => json!({"error": other.to_string()}),
     }

@@ -10,6 +10,9 @@ use kafkaesk_client::{catalog::StreamSpec, settings::SchemaDeclaration};
 use kafkaesk_core::{SchemaId, StreamId};
 use kafkaesk_schema::{Document, EventSchema, schema_id_of_file};
 
+/// Where a schema came from that is a Rust type's.
+const EVENT_TYPE: &str = "(event type)";
+
 /// A schema to push, and where it came from.
 #[derive(Clone, Debug)]
 pub(crate) struct SchemaSource {
@@ -17,7 +20,7 @@ pub(crate) struct SchemaSource {
     pub(crate) id: SchemaId,
     /// Its document.
     pub(crate) document: Document,
-    /// For people: the path as given, or that it is a Rust type.
+    /// For people: the path as given, or [`EVENT_TYPE`].
     pub(crate) shown: String,
     /// To be created ahead and bound to it.
     pub(crate) streams: Vec<StreamSpec>,
@@ -37,6 +40,11 @@ impl SchemaSource {
         })
     }
 
+    /// The path as given; `None` for an event type.
+    pub(crate) fn file(&self) -> Option<&str> {
+        (self.shown != EVENT_TYPE).then_some(&self.shown)
+    }
+
     /// An event type of the application.
     pub(crate) fn of_type(schema: EventSchema) -> anyhow::Result<Self> {
         let streams = schema
@@ -53,7 +61,7 @@ impl SchemaSource {
         Ok(Self {
             id: schema.id,
             document: schema.document,
-            shown: "(event type)".into(),
+            shown: EVENT_TYPE.into(),
             streams,
         })
     }

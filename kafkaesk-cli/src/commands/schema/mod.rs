@@ -76,18 +76,19 @@ pub struct PushArguments {
 #[non_exhaustive]
 pub struct ValidateArguments {
     /// The schema document
-    pub file: PathBuf,
+    #[arg(value_name = "SCHEMA")]
+    pub schema: PathBuf,
     /// Data to check, as JSON
     #[arg(
         long,
         value_name = "JSON",
         allow_hyphen_values = true,
-        conflicts_with = "data_file"
+        conflicts_with = "file"
     )]
     pub data: Option<String>,
     /// Data to check, in a file; `-` is standard input
-    #[arg(long, value_name = "FILE")]
-    pub data_file: Option<String>,
+    #[arg(long)]
+    pub file: Option<String>,
 }
 
 /// Runs one of them.

@@ -63,7 +63,10 @@ fn id(arguments: &PushArguments) -> anyhow::Result<Option<SchemaId>> {
             "--version {version:?} is no whole number from 1 to 2147483647 without leading zeros"
         ))
     })?;
-    Ok(Some(SchemaId::new(SchemaName::new(name)?, number)?))
+    Ok(Some(SchemaId::new(
+        SchemaName::new(name).map_err(Usage::of)?,
+        number,
+    )?))
 }
 
 /// What the configuration and the application's event types declare.
@@ -260,7 +263,7 @@ fn print_schema(
             source.shown
         )),
         OutputFormat::Json => output::json(&json!({
-            "action": action, "schema": id, "source": source.shown, "topic": topic.as_str(),
+            "action": action, "schema": id, "file": source.file(), "topic": topic.as_str(),
         })),
     }
 }

@@ -51,6 +51,7 @@ pub(super) async fn run(context: &Context, schema: &str) -> anyhow::Result<Exit>
                 serde_json::from_slice(stored.document.bytes())?;
             output::json(&Shown {
                 schema: format!("{name}:{version}"),
+                topic: topic.to_string(),
                 offset: stored.offset,
                 withdrawn: stored.withdrawn,
                 document: one_line(&document),
@@ -63,6 +64,7 @@ pub(super) async fn run(context: &Context, schema: &str) -> anyhow::Result<Exit>
 #[derive(serde::Serialize)]
 struct Shown {
     schema: String,
+    topic: String,
     offset: i64,
     withdrawn: bool,
     document: Box<serde_json::value::RawValue>,

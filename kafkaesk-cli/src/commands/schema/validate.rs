@@ -1,4 +1,4 @@
-//! `schema validate FILE --data …`: a document and data in, every broken rule out. Needs no Kafka.
+//! `schema validate SCHEMA --data …`: a document and data in, every broken rule out. Needs no Kafka.
 
 use anyhow::{Context as _, bail};
 use kafkaesk_schema::Validator;
@@ -19,10 +19,10 @@ pub(super) async fn run(
     arguments: &ValidateArguments,
     format: OutputFormat,
 ) -> anyhow::Result<Exit> {
-    let file = arguments.file.display();
-    let document = schemas::document(&arguments.file)?;
+    let file = arguments.schema.display();
+    let document = schemas::document(&arguments.schema)?;
     let validator = Validator::new(&document).with_context(|| file.to_string())?;
-    let data = match (&arguments.data, &arguments.data_file) {
+    let data = match (&arguments.data, &arguments.file) {
         (Some(json), _) => Some(json.clone().into_bytes()),
         (None, Some(path)) => Some(input::read(&Input::parse(path)).await?),
         (None, None) => None,
@@ -41,7 +41,9 @@ pub(super) async fn run(
         },
         Err(error) => {
             if format == OutputFormat::Json {
-                output::json(&json!({"valid": false, "error": error.to_string()}))?;
+                let mut value = violations::invalid_json(&error);
+                value["valid"] = false.into();
+                output::json(&value)?;
             }
             bail!(
                 "the data does not fit {file}{}",
