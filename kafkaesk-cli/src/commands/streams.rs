@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     context::Context,
+    errors::Usage,
     exit::Exit,
     output::{self, OutputFormat},
 };
@@ -33,16 +34,22 @@ pub enum StreamsCommand {
 /// Lists.
 pub(crate) async fn run(context: &Context, arguments: &StreamsArguments) -> anyhow::Result<Exit> {
     let StreamsCommand::List { pattern } = &arguments.command;
-    let pattern = pattern.as_deref().map(Pattern::new).transpose()?;
+    let pattern = pattern
+        .as_deref()
+        .map(Pattern::new)
+        .transpose()
+        .map_err(Usage::of)?;
     let connection = context.connect().await?;
     let cluster = connection.broker().cluster().await?;
     let bindings = connection.catalog().bindings().await?;
     let prefix = &connection.settings().topic_prefix;
     let mut rows = Vec::new();
+    let mut any = false;
     for topic in cluster.topics.values() {
         let Some(stream) = prefix.stream_of(&topic.name) else {
             continue;
         };
+        any = true;
         if pattern
             .as_ref()
             .is_some_and(|pattern| !pattern.matches(stream.as_str()))
@@ -74,7 +81,16 @@ pub(crate) async fn run(context: &Context, arguments: &StreamsArguments) -> anyh
         output::line(line)?;
     }
     if rows.is_empty() && context.options.format() == OutputFormat::Text {
-        output::note(format!("no stream behind the prefix {:?}", prefix.as_str()));
+        let prefix = prefix.as_str();
+        output::note(match &pattern {
+            Some(pattern) if any => {
+                format!(
+                    "no stream matches {:?} (topic prefix {prefix:?})",
+                    pattern.as_str()
+                )
+            }
+            _ => format!("no stream behind the prefix {prefix:?}"),
+        });
     }
     Ok(Exit::Done)
 }

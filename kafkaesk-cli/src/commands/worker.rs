@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::Connection;
-use kafkaesk_worker::{App, Delivery, Handle, Handling};
+use kafkaesk_worker::{App, AppError, Delivery, Handle, Handling};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -74,8 +74,11 @@ pub(crate) fn check(
     } else {
         all.only(groups.iter().cloned())
     };
-    all.check()?;
-    Ok(own)
+    match all.check() {
+        Ok(()) => Ok(own),
+        Err(error @ AppError::UnknownGroup { .. }) => Err(Usage::of(error).into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Starts the handlers of the wanted groups and runs everything over a connection.

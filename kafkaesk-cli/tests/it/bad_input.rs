@@ -101,7 +101,7 @@ fn patterns_groups_and_overlaps_are_checked_before_kafka_is_asked() {
     let project = Project::new();
     project.toml(&first);
     project.run(&["worker", "nobody"]).fails(
-        1,
+        64,
         &["no subscription has the group \"nobody\"; there are: g"],
     );
     project.toml("");
@@ -135,6 +135,34 @@ fn usage_errors_exit_with_64_and_suggest() {
         ),
         (&["tail", ""], "the pattern is empty"),
         (&["schema", "show", "A:01"], "version \"01\""),
+        (&["streams", "list", "["], "pattern"),
+        (
+            &[
+                "schema",
+                "push",
+                "a.json",
+                "--name",
+                "X Y",
+                "--version",
+                "1",
+            ],
+            "\"X Y\"",
+        ),
+        (
+            &[
+                "publish",
+                "a",
+                "--schema",
+                "A:1",
+                "--data",
+                "1",
+                "--header",
+                "Kafkaesk-foo=x",
+            ],
+            "kafkaesk-foo",
+        ),
+        (&["dev", "nowhere"], "nowhere has no kafkaesk.toml"),
+        (&["config", "show", "--profile", "nope"], "profile"),
         (
             &["streams", "list", "--partitions", "many"],
             "flag --partitions: `partitions`",
@@ -209,6 +237,59 @@ fn documents_and_data_are_validated_without_kafka() {
         1,
         &["order.json: the name has no version", "`Order.1.json`"],
     );
+}
+
+#[test]
+fn broken_rules_are_part_of_the_json_that_is_printed() {
+    let project = Project::new();
+    project
+        .file("Order.1.json", crate::support::ORDER)
+        .file("data.json", "{\"id\":\"x\"}");
+    let ran = project.run(&[
+        "schema",
+        "validate",
+        "Order.1.json",
+        "--file",
+        "data.json",
+        "--output",
+        "json",
+    ]);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(answer["valid"], false);
+    assert_eq!(
+        answer["violations"],
+        serde_json::json!([{
+            "pointer": "/id", "rule": "/properties/id/type",
+            "message": "\"x\" is not of type \"integer\"",
+        }])
+    );
+}
+
+#[test]
+fn every_line_of_standard_error_is_json_when_the_log_is() {
+    let project = Project::new().variable("RUST_LOG", "foo=bar=baz");
+    project.toml("topic-prefx = 1\n");
+    let ran = project.run(&["config", "show", "--log-format", "json"]);
+    ran.fails(1, &["RUST_LOG", "topic-prefx"]);
+    let levels: Vec<String> = ran
+        .stderr
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(line["fields"]["message"].is_string() && line["timestamp"].is_string());
+            line["level"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(levels, ["WARN", "ERROR"]);
+}
+
+#[test]
+fn an_empty_filter_of_the_log_is_none() {
+    let project = Project::new()
+        .variable("RUST_LOG", "")
+        .variable("KAFKAESK_TOPIC_PREFX", "x");
+    let ran = project.run(&["config", "show"]);
+    ran.fails(0, &["unknown environment variable KAFKAESK_TOPIC_PREFX"]);
 }
 
 #[test]

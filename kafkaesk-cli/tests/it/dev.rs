@@ -161,7 +161,7 @@ fn an_address_that_is_taken_says_so() {
         .fails(1, &["error: ", &address, "--kafka-servers"]);
     Project::new()
         .run(&["dev", "nowhere"])
-        .fails(1, &["error: nowhere has no kafkaesk.toml"]);
+        .fails(64, &["error: nowhere has no kafkaesk.toml"]);
 }
 
 #[test]

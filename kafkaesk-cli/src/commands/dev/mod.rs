@@ -7,7 +7,7 @@ mod sample;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::{Connection, catalog::Pushed, dev::DevBroker};
 use kafkaesk_worker::{App, Subscription};
@@ -16,6 +16,7 @@ use super::{schema, worker};
 use crate::{
     configuration::Configuration,
     context::Context,
+    errors::Usage,
     exit::Exit,
     handlers::{Configured, stdout::Stdout},
     output, signals,
@@ -35,11 +36,13 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     let mut options = context.options.clone();
     if let Some(directory) = &arguments.directory {
         let file = directory.join("kafkaesk.toml");
-        ensure!(
-            file.is_file(),
-            "{} has no kafkaesk.toml; name a project's folder, or write one there",
-            directory.display()
-        );
+        if !file.is_file() {
+            return Err(Usage(format!(
+                "{} has no kafkaesk.toml; name a project's folder, or write one there",
+                directory.display()
+            ))
+            .into());
+        }
         options.config = Some(file);
     }
     let configuration = Configuration::load_dev(&options)?;

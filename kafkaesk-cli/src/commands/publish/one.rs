@@ -1,6 +1,6 @@
 //! `publish STREAM`: one event from the arguments, one receipt out.
 
-use kafkaesk_core::{SchemaId, StreamId};
+use kafkaesk_core::{SchemaId, StreamId, headers::check_user_header};
 use serde_json::json;
 
 use super::PublishArguments;
@@ -60,11 +60,13 @@ fn headers(given: &[String]) -> Result<Vec<(&str, &str)>, Usage> {
     given
         .iter()
         .map(|header| {
-            header.split_once('=').ok_or_else(|| {
+            let (name, value) = header.split_once('=').ok_or_else(|| {
                 Usage(format!(
                     "--header {header:?} has no `=`; write it as --header name=value"
                 ))
-            })
+            })?;
+            check_user_header(&name.to_ascii_lowercase()).map_err(Usage::of)?;
+            Ok((name, value))
         })
         .collect()
 }
