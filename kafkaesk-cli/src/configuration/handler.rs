@@ -96,13 +96,7 @@ fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
         .map_err(|e| section.error("http", format!("this is no URL: {e}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(section
-            .error(
-                "http",
-                format!(
-                    "the URL begins with {}:, it must be http: or https:",
-                    url.scheme()
-                ),
-            )
+            .error("http", "the URL must begin with http: or https:")
             .into());
     }
     let headers = section.text_map("headers")?.unwrap_or_default();

@@ -73,7 +73,10 @@ fn a_handler_has_exactly_one_kind() {
         &["kafkaesk.toml:4: unknown key `subscriptions[0].handler.htp`; did you mean `http`?"],
     );
     for (handler, said) in [
-        ("{ http = \"ftp://x/\" }", "it must be http: or https:"),
+        (
+            "{ http = \"ftp://x/\" }",
+            "the URL must begin with http: or https:",
+        ),
         ("{ http = \"x\" }", "this is no URL"),
         ("{ exec = [] }", "it names no program"),
         ("{ stdout = false }", "write `stdout = true`"),

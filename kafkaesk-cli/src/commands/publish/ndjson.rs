@@ -141,18 +141,28 @@ impl Run<'_> {
         let mut flying: VecDeque<(u64, Sent)> = VecDeque::new();
         let mut upcoming = Some(first);
         let mut reading = true;
-        while reading || upcoming.is_some() || !flying.is_empty() {
+        let mut shutdown = self.shutdown.clone();
+        loop {
             if let Some(line) = upcoming.take() {
                 let number = line.number;
-                let sent = self.send(line).await;
-                // Nothing is sent behind it, though its turn to be answered is yet to come.
-                reading &= !matches!(&sent, Sent::Refused(refusal) if self.stops(refusal));
-                flying.push_back((number, sent));
+                tokio::select! {
+                    biased;
+                    sent = self.send(line) => {
+                        // Nothing is sent behind it, though its turn to be answered is yet to come.
+                        reading &= !matches!(&sent, Sent::Refused(refusal) if self.stops(refusal));
+                        flying.push_back((number, sent));
+                    }
+                    // An event that still waits for room is not sent.
+                    () = shutdown.asked() => self.signalled(flying.len()),
+                }
             }
-            let stopped = self.tally.is_stopped();
+            reading &= !self.tally.is_stopped();
+            if !reading && flying.is_empty() {
+                return;
+            }
             tokio::select! {
                 biased;
-                () = self.shutdown.asked(), if !stopped => self.tally.stop(Stop::Signal),
+                () = shutdown.asked(), if !self.tally.is_stopped() => self.signalled(flying.len()),
                 (number, answer) = front(&mut flying), if !flying.is_empty() => {
                     let answer = self.alone(answer).await;
                     self.answered(number, answer).await;
@@ -168,7 +178,17 @@ impl Run<'_> {
                     }
                 }
             }
-            reading &= !self.tally.is_stopped();
+        }
+    }
+
+    fn signalled(&mut self, flying: usize) {
+        self.tally.stop(Stop::Signal);
+        if flying > 0 {
+            self.progress.aside(|| {
+                output::note(format!(
+                    "waiting for the brokers' answers to {flying} lines; a second signal ends at once"
+                ));
+            });
         }
     }
 
