@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use futures_util::FutureExt as _;
 use kafkaesk_client::{ClientError, Delivery, Publisher, Receipt};
 use kafkaesk_core::{
     TopicName,
@@ -35,6 +36,9 @@ use crate::{
 
 /// How many events may wait for their receipt, at most; the client's own queue is bounded in bytes besides.
 const IN_FLIGHT: usize = 10_000;
+
+/// How many answers are said at once, at most.
+const AT_ONCE: usize = 256;
 
 /// A line on its way.
 enum Sent {
@@ -163,9 +167,16 @@ impl Run<'_> {
             tokio::select! {
                 biased;
                 () = shutdown.asked(), if !self.tally.is_stopped() => self.signalled(flying.len()),
-                (number, answer) = front(&mut flying), if !flying.is_empty() => {
-                    let answer = self.alone(answer).await;
-                    self.answered(number, answer).await;
+                first = front(&mut flying), if !flying.is_empty() => {
+                    let mut answers = Vec::new();
+                    let mut ended = Some(first);
+                    // Receipts come many at a time: one write says them all.
+                    while let Some((number, answer)) = ended {
+                        let answer = self.alone(answer).await;
+                        answers.push(self.answered(number, answer));
+                        ended = if answers.len() < AT_ONCE { front(&mut flying).now_or_never() } else { None };
+                    }
+                    self.say(&answers).await;
                 }
                 line = next(lines, from, &self.input), if reading && flying.len() < IN_FLIGHT => {
                     match line {
@@ -267,9 +278,9 @@ impl Run<'_> {
         !(self.arguments.skip_invalid && refusal.is_the_lines_fault())
     }
 
-    /// Counts a line's end and says it. Since the run stopped, people are told of it by the summary alone.
-    async fn answered(&mut self, number: u64, answer: Result<Receipt, Refusal>) {
-        let answer = match answer {
+    /// Counts a line's end and gives its answer. Since the run stopped, people are told of it by the summary alone.
+    fn answered(&mut self, number: u64, answer: Result<Receipt, Refusal>) -> Value {
+        match answer {
             Ok(receipt) => {
                 self.tally.published(number);
                 json!({
@@ -295,16 +306,16 @@ impl Run<'_> {
                 self.tally.refused(number);
                 refusal.json(number)
             }
-        };
-        self.say(&answer).await;
+        }
     }
 
-    /// Gives an answer to whoever drives this run, if somebody does.
-    async fn say(&mut self, answer: &Value) {
+    /// Gives answers to whoever drives this run, if somebody does.
+    async fn say(&mut self, answers: &[Value]) {
         let Some(writer) = &self.answers else {
             return;
         };
-        let text = answer.to_string().into_bytes();
+        let lines: Vec<String> = answers.iter().map(Value::to_string).collect();
+        let text = lines.join("\n").into_bytes();
         match writer.write_unless(text, &mut self.shutdown).await {
             Ok(true) => return,
             Ok(false) => self.tally.stop(Stop::Signal),
