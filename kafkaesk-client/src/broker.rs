@@ -83,7 +83,7 @@ pub(crate) fn size_of(record: &Outgoing) -> usize {
 /// Why a record was not taken.
 #[derive(Debug)]
 pub enum SendError {
-    /// The queue's bound is reached: wait for [`Broker::room`] and send this again.
+    /// The queue's bound is reached: [`Broker::queue`] waits for room.
     Full(Outgoing),
     /// It will never be taken.
     Refused(ClientError),
@@ -150,8 +150,9 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     )]
     fn send(&self, record: Outgoing) -> Result<Delivery, SendError>;
 
-    /// Resolves when a record of this size may be taken again. Neither sleeps nor spins.
-    fn room(&self, bytes: usize) -> BoxFuture<'_, ()>;
+    /// Queues a record, waiting for room: in the order of the calls, neither sleeping nor spinning, for
+    /// `delivery-timeout` at most. Dropped while it waits, it has queued nothing.
+    fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>>;
 
     /// Resolves when the queue is empty, so when everything queued before the call is answered, or fails after `timeout`.
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>>;

@@ -216,12 +216,8 @@ impl Broker for KafkaBroker {
         self.producer().map_err(SendError::Refused)?.send(record)
     }
 
-    fn room(&self, bytes: usize) -> BoxFuture<'_, ()> {
-        Box::pin(async move {
-            if let Some(producer) = self.producer.get() {
-                producer.wait_for_room(bytes).await;
-            }
-        })
+    fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>> {
+        Box::pin(async move { self.producer()?.queue(record).await })
     }
 
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {

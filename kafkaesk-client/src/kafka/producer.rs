@@ -14,7 +14,7 @@ use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::{
     config::{Role, client_config, producer_kbytes},
@@ -41,6 +41,8 @@ pub(super) struct Producer {
     room: Arc<Semaphore>,
     /// How many units there are in all.
     units: usize,
+    /// How long a record waits for room, at most: `delivery-timeout`.
+    patience: Duration,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -70,6 +72,7 @@ impl Producer {
             producer,
             room,
             units,
+            patience: settings.delivery_timeout,
             stop,
             thread: Some(thread),
         })
@@ -81,17 +84,44 @@ impl Producer {
         reason = "a full queue gives the record back, unboxed on the hot path"
     )]
     pub(super) fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
-        let units = self.units_of(size_of(&record));
-        let Ok(permit) = self.room.try_acquire_many(units) else {
-            return Err(SendError::Full(record));
-        };
+        match self.room.try_acquire_many(self.units_of(&record)) {
+            Ok(room) => self.send_in(room, record).map_err(SendError::Refused),
+            Err(_) => Err(SendError::Full(record)),
+        }
+    }
+
+    /// Queues a record when there is room for it. Waiters are served in their order, and keep the room that they got:
+    /// given back, it would go round among those who wait.
+    pub(super) async fn queue(&self, record: Outgoing) -> Result<Delivery, ClientError> {
+        let room = self.room.acquire_many(self.units_of(&record));
+        match tokio::time::timeout(self.patience, room).await {
+            Ok(Ok(room)) => self.send_in(room, record),
+            // The semaphore is closed never: it lives as long as this.
+            Ok(Err(_)) => Err(ClientError::Closed),
+            Err(_) => Err(ClientError::NotDelivered {
+                topic: record.topic,
+                reason: match self.producer.context().context.0.reason() {
+                    Some(reason) => format!(
+                        "the local queue had no room within `delivery-timeout`; last error: {reason}"
+                    ),
+                    None => "the local queue had no room within `delivery-timeout`".to_owned(),
+                },
+            }),
+        }
+    }
+
+    fn send_in(
+        &self,
+        room: SemaphorePermit<'_>,
+        record: Outgoing,
+    ) -> Result<Delivery, ClientError> {
         let (answer, answered) = oneshot::channel();
         let mut base = BaseRecord::with_opaque_to(
             record.topic.as_str(),
             Box::new(Pending {
                 topic: record.topic.clone(),
                 bytes: record.value.len(),
-                units,
+                units: u32::try_from(room.num_permits()).unwrap_or(u32::MAX),
                 answer,
             }),
         )
@@ -105,10 +135,10 @@ impl Producer {
         match self.producer.send(base) {
             Ok(()) => {
                 // The delivery report gives it back.
-                permit.forget();
+                room.forget();
                 Ok(Delivery(answered))
             }
-            Err((error, _)) => Err(SendError::Refused(self.refusal(&error, &record))),
+            Err((error, _)) => Err(self.refusal(&error, &record)),
         }
     }
 
@@ -146,26 +176,21 @@ impl Producer {
         )
     }
 
-    /// Resolves when a record of this size may be taken. Waiters are served in their order.
-    pub(super) async fn wait_for_room(&self, bytes: usize) {
-        // Closed never: the semaphore lives as long as this.
-        let _ = self.room.acquire_many(self.units_of(bytes)).await;
-    }
-
     /// The handle, for a flush on a thread that may block.
     pub(super) fn handle(&self) -> Arc<BaseProducer<Deliveries>> {
         self.producer.clone()
     }
 
-    fn units_of(&self, bytes: usize) -> u32 {
+    fn units_of(&self, record: &Outgoing) -> u32 {
         // A record larger than the whole bound goes alone.
-        let units = ((bytes + OVERHEAD).div_ceil(UNIT)).min(self.units);
+        let units = ((size_of(record) + OVERHEAD).div_ceil(UNIT)).min(self.units);
         u32::try_from(units).unwrap_or(u32::MAX)
     }
 }
 
 impl Drop for Producer {
-    /// Waits for what was queued, five seconds at most; whoever cannot wait here calls `flush` before.
+    /// Waits for what was queued, five seconds at most, and blocks this thread: lost would be worse. Whoever cannot wait
+    /// here calls `flush` before.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if self.producer.in_flight_count() > 0

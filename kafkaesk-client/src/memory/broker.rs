@@ -153,8 +153,12 @@ impl Broker for MemoryBroker {
         Ok(Delivery(delivery))
     }
 
-    fn room(&self, _bytes: usize) -> BoxFuture<'_, ()> {
-        ready(())
+    fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>> {
+        ready(self.send(record).map_err(|refused| match refused {
+            SendError::Refused(error) => error,
+            // Memory has no bound.
+            SendError::Full(_) => ClientError::Closed,
+        }))
     }
 
     fn flush(&self, _timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {

@@ -24,8 +24,8 @@ use crate::{ClientError, Connection, Settings};
 
 /// Publishes under the contract. Cheap to clone; all clones share one connection, one producer and its queue.
 ///
-/// When the last handle of a connection goes, what was queued is waited for, five seconds at most: call
-/// [`flush`](Self::flush) before, where that may be too short.
+/// When the last handle of a connection goes, what was queued is waited for, five seconds at most, and the thread that
+/// dropped it is blocked so long: in async code call [`flush`](Self::flush) before, which blocks nobody.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     connection: Connection,

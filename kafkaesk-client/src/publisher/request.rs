@@ -187,18 +187,7 @@ impl Request {
             self.check(&entry, &stored, &stream)?;
         }
         let ready = catalog.ready_stream(&stream, &entry).await?;
-        let mut record = self.outgoing(&ready);
-        let size = crate::broker::size_of(&record);
-        loop {
-            match connection.broker().send(record) {
-                Ok(delivery) => return Ok(delivery),
-                Err(SendError::Refused(error)) => return Err(error),
-                Err(SendError::Full(back)) => {
-                    record = back;
-                    connection.broker().room(size).await;
-                }
-            }
-        }
+        connection.broker().queue(self.outgoing(&ready)).await
     }
 
     /// The data against the stored schema, on the very bytes that are sent.

@@ -50,7 +50,8 @@ pub struct Settings {
     pub strict: bool,
     /// How long the first answer of a broker may take. Default 10 s.
     pub connect_timeout: Duration,
-    /// Bounds a publish with the brokers gone. Default 120 s.
+    /// Bounds a publish with the brokers gone, from its place in the queue on, and the wait for such a place, each.
+    /// Default 120 s.
     pub delivery_timeout: Duration,
     /// Bounds the drain at shutdown. Default 25 s, under Kubernetes' 30.
     pub shutdown_timeout: Duration,

@@ -3,14 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use kafkaesk_client::{
-    ClientError, Connection, Settings,
+    ClientError, Connection, Receipt, Settings,
     broker::Broker as _,
     catalog::StreamSpec,
     core::{Headers, StreamId, TopicName, partitioner::partition_for_key},
     memory::MemoryBroker,
     testing,
 };
+use rdkafka::mocking::MockCluster;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::support::{Order, connect, content, document, id, open, stream, topics};
 
@@ -336,6 +338,73 @@ async fn a_full_queue_is_waited_for_and_nothing_is_dropped() {
     for delivery in deliveries {
         delivery.await.unwrap();
     }
+}
+
+/// A queue of 64 KiB, and this many publishes of more than 300 bytes at the same time, each awaited by a task.
+async fn crowd(settings: &Settings, publishes: usize) -> JoinSet<Result<Receipt, ClientError>> {
+    let mut settings = settings.clone();
+    settings
+        .kafka_settings
+        .producer
+        .insert("queue.buffering.max.kbytes".into(), "64".into());
+    let publisher = open(&settings).await.publisher();
+    publisher
+        .publish("content.crowd", &content("first"))
+        .await
+        .unwrap();
+    (0..publishes)
+        .map(|n| {
+            let publish = publisher.publish(
+                "content.crowd",
+                &content(format!("{n} {}", "x".repeat(300))),
+            );
+            async move { publish.await }
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn all_who_wait_for_room_get_through() {
+    let kafka = testing::kafka().await;
+    let mut waiting = crowd(&kafka.settings(), 3_000).await;
+    let all = async {
+        while waiting
+            .join_next()
+            .await
+            .is_some_and(|one| one.unwrap().is_ok())
+        {}
+    };
+    tokio::time::timeout(Duration::from_secs(30), all)
+        .await
+        .unwrap();
+    assert!(waiting.is_empty(), "{} did not get through", waiting.len());
+}
+
+#[tokio::test]
+async fn with_the_brokers_gone_every_publish_ends_in_an_error_in_time() {
+    let mock = MockCluster::new(1).unwrap();
+    let mut settings = Settings::default();
+    settings.kafka_servers = vec![mock.bootstrap_servers()];
+    settings.delivery_timeout = Duration::from_secs(2);
+    let mut waiting = crowd(&settings, 500).await;
+    mock.broker_down(1).unwrap();
+    let all = async {
+        let mut refused = 0;
+        while let Some(one) = waiting.join_next().await {
+            match one.unwrap() {
+                Ok(_) => {}
+                Err(ClientError::NotDelivered { .. } | ClientError::DeliveryUnknown { .. }) => {
+                    refused += 1
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        refused
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(10), all)
+        .await
+        .unwrap();
+    assert!(refused > 100, "only {refused} were refused");
 }
 
 #[tokio::test]
