@@ -86,7 +86,8 @@ impl RevokeAck {
 
 /// What a consumer can be asked besides its events.
 pub trait ConsumerControl: fmt::Debug + Send + Sync {
-    /// Commits without waiting; a failure is logged and retried with the next commit.
+    /// Commits without waiting. A refusal is logged, and what was refused is committed again with the next commit, after
+    /// five seconds at the latest, while the partition is ours.
     fn commit(&self, commits: Commits);
 
     /// Stops fetching these partitions, without blocking. What is in the event stream already still arrives, so a

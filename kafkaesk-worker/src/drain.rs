@@ -59,7 +59,7 @@ pub(crate) fn release_all(instance: &mut Instance) {
 }
 
 fn release(instance: &mut Instance, draining: Draining) {
-    let commits = instance.partitions.commits(Some(&draining.generations));
+    let commits = instance.partitions.last_word(Some(&draining.generations));
     draining.ack.release(commits);
     instance.partitions.remove(&draining.generations);
 }

@@ -21,7 +21,7 @@ pub(crate) struct Partition {
     pub(crate) paused: bool,
     /// Being given up: nothing is started any more.
     pub(crate) revoking: bool,
-    /// What was committed last.
+    /// What was handed over to be committed last.
     committed: Option<NextOffset>,
 }
 
@@ -90,13 +90,10 @@ impl Partitions {
         }
     }
 
-    /// What can be committed and was not yet, of these or of all; taken as committed from now on.
-    pub(crate) fn commits(&mut self, of: Option<&[Generation]>) -> Commits {
+    /// What can be committed and was not handed over yet; it is from now on.
+    pub(crate) fn news(&mut self) -> Commits {
         let mut commits = Commits::new();
-        for (generation, partition) in &mut self.assigned {
-            if of.is_some_and(|of| !of.contains(generation)) {
-                continue;
-            }
+        for partition in self.assigned.values_mut() {
             let watermark = partition.tracker.watermark();
             if let Some(next) = watermark.filter(|next| partition.committed != Some(*next)) {
                 partition.committed = Some(next);
@@ -104,6 +101,18 @@ impl Partitions {
             }
         }
         commits
+    }
+
+    /// What can be committed of these or of all, whatever was handed over before: the last word, since a commit on the
+    /// way may have been refused.
+    pub(crate) fn last_word(&self, of: Option<&[Generation]>) -> Commits {
+        self.assigned
+            .iter()
+            .filter(|(generation, _)| of.is_none_or(|of| of.contains(generation)))
+            .filter_map(|(_, partition)| {
+                Some((partition.source.clone(), partition.tracker.watermark()?))
+            })
+            .collect()
     }
 
     pub(crate) fn remove(&mut self, generations: &[Generation]) {

@@ -70,22 +70,24 @@ impl Drop for Queue {
     }
 }
 
-/// Sends a commit without waiting; its answer comes out of `answers` (see [`commit_answer`]).
+/// Sends a commit without waiting; its answer comes out of `answers` with this number (see [`commit_answer`]).
 ///
 /// rdkafka's own asynchronous commit tells nobody how it ended.
 pub(super) fn commit<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     offsets: &TopicPartitionList,
     answers: &Queue,
+    number: usize,
 ) -> Result<(), RDKafkaErrorCode> {
-    // SAFETY: client, list and queue are valid for the call; the list is copied. No callback, so no opaque.
+    // SAFETY: client, list and queue are valid for the call; the list is copied. The opaque is a number, which nobody
+    // follows as a pointer.
     let error = unsafe {
         sys::rd_kafka_commit_queue(
             consumer.client().native_ptr(),
             offsets.ptr(),
             answers.0.as_ptr(),
             None,
-            std::ptr::null_mut(),
+            std::ptr::without_provenance_mut(number),
         )
     };
     if error.is_error() {
@@ -95,8 +97,8 @@ pub(super) fn commit<C: ConsumerContext>(
     }
 }
 
-/// The next commit's answer, if there is one.
-pub(super) fn commit_answer(answers: &Queue) -> Option<Result<(), RDKafkaErrorCode>> {
+/// The number of the next commit that was answered, and how, if there is one.
+pub(super) fn commit_answer(answers: &Queue) -> Option<(usize, Result<(), RDKafkaErrorCode>)> {
     // SAFETY: the queue is ours. An event is ours too, read here and given back.
     unsafe {
         let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), 0);
@@ -104,12 +106,14 @@ pub(super) fn commit_answer(answers: &Queue) -> Option<Result<(), RDKafkaErrorCo
             return None;
         }
         let error = sys::rd_kafka_event_error(event);
+        let number = sys::rd_kafka_event_opaque(event).addr();
         sys::rd_kafka_event_destroy(event);
-        Some(if error.is_error() {
+        let answer = if error.is_error() {
             Err(error.into())
         } else {
             Ok(())
-        })
+        };
+        Some((number, answer))
     }
 }
 

@@ -6,12 +6,20 @@ use std::{
 };
 
 use kafkaesk_client::{
-    ClientError, Connection,
+    ClientError, Connection, Settings,
     consumer::{Commits, Consumer, ConsumerEvent, Start},
     testing,
 };
 
-use crate::support::{commits, committed, connect, content, foo_of, next, read_contents, spec};
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, Producer as _},
+    types::{RDKafkaApiKey, RDKafkaRespErr},
+};
+
+use crate::support::{
+    commits, committed, committed_at, connect, content, foo_of, next, open, read_contents, spec,
+};
 
 async fn publish(connection: &Connection, stream: &str, from: usize, to: usize) {
     let publisher = connection.publisher();
@@ -90,6 +98,37 @@ async fn what_was_not_committed_comes_again_and_what_was_does_not() {
         .collect();
     let expected: BTreeSet<String> = (40..45).map(|n| n.to_string()).collect();
     assert_eq!(new, expected);
+}
+
+#[tokio::test]
+async fn a_refused_commit_is_made_again_without_another_record() {
+    let owner: BaseProducer = ClientConfig::new()
+        .set("test.mock.num.brokers", "1")
+        .create()
+        .unwrap();
+    let mock = owner.client().mock_cluster().unwrap();
+    let mut settings = Settings::default();
+    settings.kafka_servers = vec![mock.bootstrap_servers()];
+    // A mock cluster lets a group begin when a session's time is over.
+    settings
+        .kafka_settings
+        .consumer
+        .insert("session.timeout.ms".into(), "3000".into());
+    let connection = open(&settings).await;
+    publish(&connection, "content.refused", 0, 20).await;
+    let mut consumer = member(&connection, "g", "content.refused", Start::Earliest).await;
+    let read = read_contents(&mut consumer, 20).await;
+    mock.request_errors(
+        RDKafkaApiKey::OffsetCommit,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE],
+    );
+    consumer.control().commit(commits(&read));
+    let servers = mock.bootstrap_servers();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while committed_at(&servers, "g", "content.refused", 4).await != 20 {
+        assert!(Instant::now() < deadline, "never committed");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]

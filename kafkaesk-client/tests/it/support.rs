@@ -140,11 +140,12 @@ pub(crate) fn commits(records: &[(Record, String)]) -> Commits {
 
 /// What a group has committed, over all partitions of a topic.
 pub(crate) async fn committed(kafka: &TestKafka, group: &str, topic: &str, partitions: i32) -> i64 {
-    let (servers, group, topic) = (
-        kafka.servers().to_owned(),
-        group.to_owned(),
-        topic.to_owned(),
-    );
+    committed_at(kafka.servers(), group, topic, partitions).await
+}
+
+/// The same of the Kafka at these servers.
+pub(crate) async fn committed_at(servers: &str, group: &str, topic: &str, partitions: i32) -> i64 {
+    let (servers, group, topic) = (servers.to_owned(), group.to_owned(), topic.to_owned());
     tokio::task::spawn_blocking(move || {
         let asking: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", servers)

@@ -41,7 +41,7 @@ impl Instance {
         let group = self.context.group.clone();
         // What still waits for an acknowledgement has it now: nothing is awaited any more.
         drain::release_all(&mut self);
-        let commits = self.partitions.commits(None);
+        let commits = self.partitions.last_word(None);
         let control = self.control.clone();
         let mut closing = control.close(commits.clone());
         let closed = loop {

@@ -138,7 +138,7 @@ impl Instance {
     }
 
     fn commit(&mut self) {
-        let commits = self.partitions.commits(None);
+        let commits = self.partitions.news();
         if !commits.is_empty() {
             self.control.commit(commits);
         }

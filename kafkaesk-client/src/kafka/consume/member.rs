@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
+use kafkaesk_core::Source;
 use rdkafka::{
     TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -16,7 +17,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{
     Setup,
-    mailbox::Close,
+    mailbox::{Close, identity},
     matching,
     outbox::Outbox,
     rebalance::{Membership, State, list},
@@ -41,6 +42,8 @@ const IDLE_MS: i32 = 20;
 const FULL: Duration = Duration::from_millis(2);
 /// How long the last commit is waited for, at most.
 const LAST_COMMIT: Duration = Duration::from_secs(8);
+/// When a refused commit is tried again, unless another comes before.
+const COMMIT_AGAIN: Duration = Duration::from_secs(5);
 /// librdkafka's default, in milliseconds.
 const MAX_POLL: u64 = 300_000;
 
@@ -49,8 +52,15 @@ struct Member {
     batch: Batch,
     /// Where the coordinator's answers to commits come.
     answers: Queue,
-    /// Commits that it has not answered.
-    unanswered: usize,
+    /// What it has not answered, by the number of the commit.
+    unanswered: HashMap<usize, Commits>,
+    /// The next commit's number.
+    number: usize,
+    /// The last commit that named a partition, by its source.
+    latest: HashMap<usize, (Arc<Source>, usize)>,
+    /// What it refused and no later commit replaced, and when that is tried again.
+    refused: Commits,
+    refused_until: Instant,
     /// How the last one ended.
     last_commit: Result<(), RDKafkaErrorCode>,
     consumer: BaseConsumer<Membership>,
@@ -108,7 +118,11 @@ pub(super) fn start(
     let mut member = Member {
         batch: Batch::new(BATCH_RECORDS),
         answers,
-        unanswered: 0,
+        unanswered: HashMap::new(),
+        number: 0,
+        latest: HashMap::new(),
+        refused: Commits::new(),
+        refused_until: Instant::now(),
         last_commit: Ok(()),
         consumer,
         setup,
@@ -308,7 +322,8 @@ impl Member {
     fn serve_mailbox(&mut self) {
         self.hear_answers();
         let commits = self.setup.mailbox.take_commits();
-        if !commits.is_empty() {
+        let again = !self.refused.is_empty() && Instant::now() >= self.refused_until;
+        if again || !commits.is_empty() {
             self.commit(commits);
         }
         for (source, paused) in self.setup.mailbox.take_pauses() {
@@ -328,34 +343,58 @@ impl Member {
         }
     }
 
-    /// Commits what is still ours, without waiting: Kafka would take another's place from whoever has it now.
-    fn commit(&mut self, mut commits: Commits) {
+    /// Commits what is still ours, without waiting: Kafka would take another's place from whoever has it now. What was
+    /// refused before goes first, so that the later word wins.
+    fn commit(&mut self, later: Commits) {
+        let before = std::mem::take(&mut self.refused);
+        let words: HashMap<usize, _> = before
+            .into_iter()
+            .chain(later)
+            .map(|(source, next)| (identity(&source), (source, next)))
+            .collect();
         let state = lock(&self.consumer.context().state);
-        commits.retain(|(source, _)| state.sources.holds(source));
+        let ours = |source: &Arc<Source>| state.sources.holds(source);
+        let commits: Commits = words.into_values().filter(|(it, _)| ours(it)).collect();
+        self.latest.retain(|_, (source, _)| ours(source));
         drop(state);
         if commits.is_empty() {
             return;
         }
-        match native::commit(&self.consumer, &list(&commits), &self.answers) {
-            Ok(()) => self.unanswered += 1,
-            Err(error) => self.committed(Err(error)),
+        self.number += 1;
+        for (source, _) in &commits {
+            let latest = (source.clone(), self.number);
+            self.latest.insert(identity(source), latest);
+        }
+        let sent = native::commit(&self.consumer, &list(&commits), &self.answers, self.number);
+        match sent {
+            Ok(()) => drop(self.unanswered.insert(self.number, commits)),
+            Err(error) => self.committed(self.number, commits, Err(error)),
         }
     }
 
     fn hear_answers(&mut self) {
-        while self.unanswered > 0 {
-            let Some(answer) = native::commit_answer(&self.answers) else {
+        while !self.unanswered.is_empty() {
+            let Some((number, answer)) = native::commit_answer(&self.answers) else {
                 return;
             };
-            self.unanswered -= 1;
-            self.committed(answer);
+            let commits = self.unanswered.remove(&number).unwrap_or_default();
+            self.committed(number, commits, answer);
         }
     }
 
-    fn committed(&mut self, answer: Result<(), RDKafkaErrorCode>) {
+    fn committed(&mut self, number: usize, commits: Commits, answer: Result<(), RDKafkaErrorCode>) {
         if let Err(error) = &answer {
             let group = &self.consumer.context().group;
-            tracing::warn!(group, %error, "a commit was refused; the next one may succeed, or its records come again");
+            tracing::warn!(group, %error, "a commit was refused; it is tried again with the next one");
+            // A later word about a partition is on its way or written already.
+            let is_latest = |source: &Arc<Source>| {
+                self.latest
+                    .get(&identity(source))
+                    .is_some_and(|(_, latest)| *latest == number)
+            };
+            self.refused
+                .extend(commits.into_iter().filter(|(source, _)| is_latest(source)));
+            self.refused_until = Instant::now() + COMMIT_AGAIN;
         }
         self.last_commit = answer;
     }
@@ -368,13 +407,13 @@ impl Member {
         self.last_commit = Ok(());
         self.commit(commits);
         let deadline = Instant::now() + LAST_COMMIT;
-        while self.unanswered > 0 && Instant::now() < deadline {
+        while !self.unanswered.is_empty() && Instant::now() < deadline {
             let _ = self.consumer.poll(Duration::from_millis(5));
             self.hear_answers();
         }
         let action = format!("the last commit of group {}", self.consumer.context().group);
         let result = match self.last_commit {
-            Ok(()) if self.unanswered > 0 => Err(crate::kafka::errors::other(
+            Ok(()) if !self.unanswered.is_empty() => Err(crate::kafka::errors::other(
                 &action,
                 format!("no answer within {LAST_COMMIT:?}; its records come again").into(),
             )),
