@@ -11,6 +11,7 @@ mod compare;
 mod compile;
 pub mod document;
 mod draft;
+mod effort;
 pub mod event;
 mod file_name;
 mod json;

@@ -1,16 +1,19 @@
-//! The borrowed tree as jsonschema sees it: adapters only, no rule of its own.
+//! The borrowed tree as jsonschema sees it: adapters only, no rule of its own but that looks are counted.
 
 use std::borrow::Cow;
 
 use jsonschema::{
-    JsonType,
+    JsonType, ValidationError,
     json::{
         Array, Json, JsonNumber, Node as JsonNode, NodeIdentity, Object as JsonObject, cmp, unique,
     },
 };
 use serde_json::Value;
 
-use crate::json::{Member, Node, Number, Object};
+use crate::{
+    effort,
+    json::{Member, Node, Number, Object},
+};
 
 /// Marks the representation; never constructed.
 #[derive(Debug)]
@@ -44,21 +47,24 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
 
     fn as_object(&self) -> Option<&'a Object<'a>> {
         match *self {
-            Node::Object(object) => Some(object),
+            Node::Object(object) => effort::look(object.members().len()).then_some(object),
             _ => None,
         }
     }
 
     fn as_array(&self) -> Option<&'a [Node<'a>]> {
         match *self {
-            Node::Array(items) => Some(items),
+            Node::Array(items) => effort::look(items.len()).then_some(items),
             _ => None,
         }
     }
 
     fn as_string(&self) -> Option<Cow<'a, str>> {
         match *self {
-            Node::String(text) => Some(Cow::Borrowed(text)),
+            Node::String(text) => {
+                effort::read(text.len());
+                Some(Cow::Borrowed(text))
+            }
             _ => None,
         }
     }
@@ -104,9 +110,12 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
         equal(self, expected)
     }
 
-    /// An excerpt: jsonschema reports it and decides nothing by it (equality and uniqueness are
-    /// decided above and below), and a thousand violations must not copy a large event each.
+    /// An excerpt, made for each error: jsonschema reports it and decides nothing by it (equality and
+    /// uniqueness are decided above and below), and a thousand violations must not copy a large event each.
     fn to_value(&self) -> Cow<'a, Value> {
+        if !effort::error() {
+            return Cow::Owned(uncertain());
+        }
         Cow::Owned(match *self {
             Node::String(text) if text.len() > crate::violation::VALUE_LIMIT => {
                 let mut text = text.to_string();
@@ -124,6 +133,16 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
             std::ptr::from_ref::<Node<'a>>(self) as usize
         ))
     }
+}
+
+/// What an error reports that was made when the looks were spent: no excerpt is an array with something in it.
+fn uncertain() -> Value {
+    Value::Array(vec![Value::Null])
+}
+
+/// Whether an error was made while looks still told the truth.
+pub(crate) fn is_certain(error: &ValidationError<'_>) -> bool {
+    **error.instance() != uncertain()
 }
 
 fn equal(node: &Node<'_>, expected: &Value) -> bool {
@@ -185,25 +204,40 @@ impl<'a> Iterator for Members<'a> {
     type Item = (&'a str, &'a Node<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|member| (&*member.key, &member.value))
+        let member = self.0.next().filter(|_| effort::is_left())?;
+        Some((&*member.key, &member.value))
     }
 }
 
 impl<'a> Array<'a, Borrowed> for &'a [Node<'a>] {
     type Node = &'a Node<'a>;
-    type ElementsIter = std::slice::Iter<'a, Node<'a>>;
+    type ElementsIter = Elements<'a>;
 
     fn len(&self) -> usize {
         <[Node<'a>]>::len(self)
     }
 
-    fn elements(&self) -> Self::ElementsIter {
-        self.iter()
+    fn elements(&self) -> Elements<'a> {
+        Elements(self.iter())
     }
 
     fn is_unique(&self) -> bool {
+        if !effort::look(self.iter().map(Node::values).sum()) {
+            return true;
+        }
         let values: Vec<Value> = self.iter().map(value_of).collect();
         unique::is_unique(&values)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Elements<'a>(std::slice::Iter<'a, Node<'a>>);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a Node<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().filter(|_| effort::is_left())
     }
 }
 

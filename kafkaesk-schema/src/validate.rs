@@ -3,13 +3,23 @@
 use crate::{
     Document, DocumentError, InvalidData, Violation,
     compile::{Compiled, compile},
+    effort,
     json::{Node, parse_measured},
+    represent::is_certain,
     stack,
     violation::MAX_VIOLATIONS,
 };
 
 /// How deep data may nest: the envelope around it is the first of the contract's 127 levels.
 pub const MAX_DATA_LEVELS: usize = 126;
+
+/// While violations are listed, at most so many errors are made: jsonschema keeps them all, and for `anyOf` and `oneOf`
+/// those of each branch as well.
+const MAX_ERRORS: usize = 10_000;
+/// At most so many bytes of pointers are in these errors.
+const MAX_PATHS: usize = 64 << 20;
+/// What a step adds to the path of an error, in bytes: `/properties/name/$ref`, with some to spare.
+const PATH_OF_STEP: usize = 32;
 
 /// A compiled schema. Cheap to share (`Arc` it), safe to use from many threads.
 pub struct Validator {
@@ -35,26 +45,52 @@ impl Validator {
     }
 
     /// Checks the bytes of one JSON value: UTF-8, no duplicate keys, at most [`MAX_DATA_LEVELS`]
-    /// deep, no number beyond a double, and every rule of the schema.
+    /// deep, no number beyond a double, and every rule of the schema, within [`looks`].
     ///
     /// # Errors
-    /// [`InvalidData`] lists the violations, at most [`MAX_VIOLATIONS`].
+    /// [`InvalidData`] lists the violations, at most [`MAX_VIOLATIONS`]; or says that the schema has
+    /// too many ways to judge this data.
     pub fn validate(&self, data: &[u8]) -> Result<(), InvalidData> {
         let (node, levels) = parse_measured(data, MAX_DATA_LEVELS)?;
         let steps = (levels + 1) * (self.compiled.steps + 1);
-        stack::run(steps, || self.check(&node))
+        stack::run(steps, || self.check(&node, looks(data.len()), steps))
     }
 
-    fn check(&self, node: &Node<'_>) -> Result<(), InvalidData> {
+    fn check(&self, node: &Node<'_>, looks: u64, steps: usize) -> Result<(), InvalidData> {
         let validator = &self.compiled.validator;
-        if validator.is_valid(node) {
-            return Ok(());
+        match effort::within(looks, 0, || validator.is_valid(node)) {
+            (true, true) => Ok(()),
+            (false, true) => Err(InvalidData::Violations(self.list(node, looks, steps))),
+            (_, false) => Err(InvalidData::TooManyWays { looks }),
         }
-        let violations: Vec<Violation> = validator
-            .iter_errors(node)
+    }
+
+    /// The violations of data that is not valid. Making all errors may take far more than the verdict took: then those
+    /// that were found by then, and a note.
+    fn list(&self, node: &Node<'_>, looks: u64, steps: usize) -> Vec<Violation> {
+        let paths = node.longest_pointer() + steps * PATH_OF_STEP;
+        let errors = MAX_ERRORS.min(MAX_PATHS / (paths + 1)).max(1);
+        let validator = &self.compiled.validator;
+        let (errors, all) =
+            effort::within(looks, looks / errors as u64, || validator.iter_errors(node));
+        let mut violations: Vec<Violation> = errors
+            .filter(is_certain)
             .take(MAX_VIOLATIONS)
             .map(|error| Violation::new(&error, node))
             .collect();
-        Err(InvalidData::Violations(violations))
+        if !all && violations.len() < MAX_VIOLATIONS {
+            violations.push(Violation::note_of_more());
+        }
+        violations
     }
 }
+
+/// How many looks at values the verdict on data of so many bytes may take: 1,000,000, and 50 for each byte; listing the
+/// violations as many again. A rule that looks at an object or an array takes as many looks as that holds values, and
+/// one; for each the schemas that apply to it take their time, at most 100,000 of them.
+pub fn looks(bytes: usize) -> u64 {
+    1_000_000 + 50 * bytes as u64
+}
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ const MESSAGE_LIMIT: usize = 500;
 pub struct Violation {
     /// JSON pointer into the data.
     pub pointer: String,
-    /// JSON pointer of the rule in the schema.
+    /// JSON pointer of the rule in the schema; empty for the whole schema.
     pub rule: String,
     /// What is wrong, in words; at most some 500 bytes, values cut.
     pub message: String,
@@ -46,9 +46,20 @@ pub enum InvalidData {
         /// Byte offset into the data.
         at: usize,
     },
-    /// Well-formed, but against the schema; at most [`MAX_VIOLATIONS`], the first in schema order.
+    /// Well-formed, but against the schema; at most [`MAX_VIOLATIONS`], the first in schema order. Where there are too
+    /// many ways to break it, the last one is a note that says so.
     #[error("the data breaks {} rule(s) of its schema", .0.len())]
     Violations(Vec<Violation>),
+    /// Neither valid nor invalid: the verdict takes more looks at values than it may
+    /// ([`looks`](crate::validate::looks)). Two ways to judge each value inside a value double the
+    /// work with each level.
+    #[error(
+        "the schema has too many ways to judge this data: more than {looks} looks at its values; let it lead to each value inside a value once, or nest the data less"
+    )]
+    TooManyWays {
+        /// How many looks were allowed.
+        looks: u64,
+    },
 }
 
 impl From<Malformed> for InvalidData {
@@ -58,6 +69,15 @@ impl From<Malformed> for InvalidData {
 }
 
 impl Violation {
+    /// What stands in place of the violations that were not listed.
+    pub(crate) fn note_of_more() -> Self {
+        Self {
+            pointer: String::new(),
+            rule: String::new(),
+            message: "the data breaks the schema, and not every rule that it breaks is listed: the schema has too many ways to refuse it".to_owned(),
+        }
+    }
+
     pub(crate) fn new(error: &ValidationError<'_>, data: &Node<'_>) -> Self {
         let pointer = error.instance_path().as_str().to_owned();
         let mut message = match (error.kind(), data.at(&pointer)) {

@@ -108,6 +108,37 @@ impl<'a> Node<'a> {
         }
         Some(node)
     }
+
+    /// How many values it is and holds.
+    pub(crate) fn values(&self) -> usize {
+        1 + match self {
+            Node::Array(items) => items.iter().map(Node::values).sum(),
+            Node::Object(object) => object
+                .members
+                .iter()
+                .map(|member| member.value.values())
+                .sum(),
+            _ => 0,
+        }
+    }
+
+    /// How long a JSON pointer into it is at most, in bytes, short of what escapes add.
+    pub(crate) fn longest_pointer(&self) -> usize {
+        match self {
+            Node::Array(items) => {
+                let index = 1 + items.len().to_string().len();
+                let inside = items.iter().map(|item| index + item.longest_pointer());
+                inside.max().unwrap_or(0)
+            }
+            Node::Object(object) => {
+                let inside = object.members.iter();
+                let inside =
+                    inside.map(|member| 1 + member.key.len() + member.value.longest_pointer());
+                inside.max().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
 }
 
 /// Appends one segment to a JSON pointer.

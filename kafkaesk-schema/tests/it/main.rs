@@ -4,6 +4,7 @@
 
 mod compile_fail;
 mod derive;
+mod effort;
 mod github;
 mod log;
 mod properties;
