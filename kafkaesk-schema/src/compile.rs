@@ -5,7 +5,7 @@
 use jsonschema::{Draft, PatternOptions, ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
-use crate::{Document, DocumentError, draft, references, represent::Borrowed};
+use crate::{Document, DocumentError, draft, references::Schemas, represent::Borrowed};
 
 /// Bound on one compiled regular expression, in bytes.
 const PATTERN_SIZE: usize = 1 << 20;
@@ -24,8 +24,9 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
             message: error.to_string(),
         })?;
     let draft = draft::of(&value)?;
+    let schemas = Schemas::of(&value, draft)?;
     against_meta_schema(&value, draft)?;
-    let steps = references::check(&value, draft)?;
+    let steps = schemas.check(&value, draft)?;
     let validator = jsonschema::options_for::<Borrowed>()
         .with_draft(draft)
         .offline()

@@ -66,6 +66,32 @@ pub enum DocumentError {
         /// What stands there.
         reference: String,
     },
+    /// A reference into a member that identity leaves out: two different schemas would be the same.
+    #[error(
+        "{pointer}: {reference:?} leads into an annotation, such as default or examples, which does not count as part of a schema; copy its target into $defs"
+    )]
+    Stripped {
+        /// JSON pointer of the reference.
+        pointer: String,
+        /// What stands there.
+        reference: String,
+    },
+    /// A schema inside the document with another dialect than the document's.
+    #[error(
+        "{pointer}: a schema inside a document has the dialect of the document; leave out $schema here, or write this schema in that dialect"
+    )]
+    OtherDialect {
+        /// JSON pointer of the `$schema`.
+        pointer: String,
+    },
+    /// Two schemas of one document have one name: which of them a reference means is not said.
+    #[error("{pointer}: another schema of this document is already called {name:?}")]
+    Twice {
+        /// JSON pointer of the second one's `$id` or anchor.
+        pointer: String,
+        /// The name.
+        name: String,
+    },
     /// A schema that applies itself to one value without end, or over too many steps.
     #[error(
         "{}: {reason}; the schema would never finish with one value", at_pointer(.pointer)

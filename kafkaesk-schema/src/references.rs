@@ -1,13 +1,20 @@
-//! A document's schemas and references: the first that leads out of it, or nowhere, is refused.
+//! A document's schemas and references: the first that leads out of it, or nowhere, or where identity does not look, is
+//! refused.
 //!
-//! jsonschema would find them too, but without the JSON pointer. Fetches nothing.
+//! jsonschema would find most of them too, but without the JSON pointer. Fetches nothing.
 
 use std::collections::{HashMap, HashSet};
 
 use jsonschema::{Draft, Registry, Uri, uri};
 use serde_json::{Map, Value};
 
-use crate::{DocumentError, draft::of_uri, json::push_segment, keywords::Holds, steps};
+use crate::{
+    DocumentError,
+    draft::of_uri,
+    json::push_segment,
+    keywords::{Holds, is_annotation},
+    steps,
+};
 
 /// Every schema of a document, with where its references lead.
 #[derive(Default)]
@@ -17,6 +24,8 @@ pub(crate) struct Schemas<'d> {
     by_address: HashMap<usize, usize>,
     /// The URIs, without fragments, that the document itself defines.
     resources: HashSet<String>,
+    /// Base URI and name.
+    anchors: HashSet<(String, &'d str)>,
 }
 
 /// One schema object.
@@ -49,28 +58,38 @@ fn address(value: &Value) -> usize {
     std::ptr::from_ref(value) as usize
 }
 
-/// Refuses unknown dialects in embedded schemas, references that do not end inside the document, and
-/// schemas that would be applied to one value without end.
-pub(crate) fn check(document: &Value, draft: Draft) -> Result<usize, DocumentError> {
-    let base = root_base(document, draft)?;
-    let mut schemas = Schemas::default();
-    schemas.resources.insert(base.as_str().to_owned());
-    schemas.walk(document, Holds::Schema, draft, &base, &mut String::new())?;
-    schemas.all_inside(0)?;
-    let registry = Registry::new()
-        .draft(draft)
-        .add(base.as_str(), draft.create_resource_ref(document))
-        .and_then(|builder| builder.prepare())
-        .map_err(|error| invalid("", error.to_string()))?;
-    let mut next = 0;
-    while next < schemas.all.len() {
-        schemas.follow(next, &registry)?;
-        next += 1;
-    }
-    steps::longest(&schemas)
-}
-
 impl<'d> Schemas<'d> {
+    /// Finds the schemas. Refuses a dialect other than the document's, and two schemas with one name. Asks nothing else of
+    /// the document, which its meta-schema may still refuse.
+    pub(crate) fn of(document: &'d Value, draft: Draft) -> Result<Self, DocumentError> {
+        let base = root_base(document, draft)?;
+        let mut schemas = Self::default();
+        schemas.walk(document, Holds::Schema, draft, &base, &mut String::new())?;
+        schemas.resources.insert(base.as_str().to_owned());
+        Ok(schemas)
+    }
+
+    /// Follows every reference, of which none may lead out of the document. How many schemas apply to one value, each by
+    /// way of the one before it, at most.
+    pub(crate) fn check(self, document: &Value, draft: Draft) -> Result<usize, DocumentError> {
+        self.all_inside(0)?;
+        let base = root_base(document, draft)?;
+        let registry = Registry::new()
+            .draft(draft)
+            .add(base.as_str(), draft.create_resource_ref(document))
+            .and_then(|builder| builder.prepare())
+            .map_err(|error| invalid("", error.to_string()))?;
+        let mut stripped = HashSet::new();
+        note_stripped(document, Holds::Schema, false, &mut stripped);
+        let mut schemas: Schemas<'_> = self;
+        let mut next = 0;
+        while next < schemas.all.len() {
+            schemas.follow(next, &registry, &stripped)?;
+            next += 1;
+        }
+        steps::longest(&schemas)
+    }
+
     /// Refuses references to other documents, of all schemas from `first` on.
     fn all_inside(&self, first: usize) -> Result<(), DocumentError> {
         for schema in &self.all[first..] {
@@ -91,7 +110,12 @@ impl<'d> Schemas<'d> {
 
     /// Follows the references of one schema. What they reach where no schema was expected is
     /// walked too, and stands behind the others.
-    fn follow(&mut self, at: usize, registry: &'d Registry<'_>) -> Result<(), DocumentError> {
+    fn follow(
+        &mut self,
+        at: usize,
+        registry: &'d Registry<'_>,
+        stripped: &HashSet<usize>,
+    ) -> Result<(), DocumentError> {
         for number in 0..self.all[at].references.len() {
             let schema = &self.all[at];
             let reference = &schema.references[number];
@@ -100,6 +124,12 @@ impl<'d> Schemas<'d> {
                 .lookup(reference.text)
                 .map_err(|_| schema.refused(reference))?;
             let (contents, resolver, draft) = resolved.into_inner();
+            if stripped.contains(&address(contents)) {
+                return Err(DocumentError::Stripped {
+                    pointer: format!("{}/{}", schema.pointer, reference.keyword),
+                    reference: reference.text.to_owned(),
+                });
+            }
             if contents.is_object() && self.number_of(contents).is_none() {
                 let fragment = reference.text.split_once('#').map_or("", |(_, name)| name);
                 let first = self.all.len();
@@ -167,10 +197,13 @@ impl<'d> Schemas<'d> {
         base: &Uri<String>,
         pointer: &str,
     ) -> Result<(Draft, Uri<String>), DocumentError> {
-        let draft = match members.get("$schema") {
-            Some(dialect) => of_uri(dialect, pointer)?,
-            None => draft,
-        };
+        if let Some(dialect) = members.get("$schema")
+            && of_uri(dialect, pointer)? != draft
+        {
+            return Err(DocumentError::OtherDialect {
+                pointer: format!("{pointer}/$schema"),
+            });
+        }
         let replaced = is_replaced(members, draft);
         let mut base = base.clone();
         let keyword = draft.id_keyword();
@@ -181,7 +214,25 @@ impl<'d> Schemas<'d> {
                 .map_err(|error| invalid(&format!("{pointer}/{keyword}"), error.to_string()))?;
             // Until draft 7 an `$id` may end in `#` or name an anchor; neither is part of a base.
             base.set_fragment(None);
-            self.resources.insert(base.as_str().to_owned());
+            if !id.starts_with('#') && !self.resources.insert(base.as_str().to_owned()) {
+                return Err(twice(pointer, keyword, id));
+            }
+            if let Some(name) = id.strip_prefix('#').filter(|name| !name.is_empty())
+                && !self.anchors.insert((base.as_str().to_owned(), name))
+            {
+                return Err(twice(pointer, keyword, id));
+            }
+        }
+        let mut names = ["$anchor", "$dynamicAnchor"]
+            .into_iter()
+            .filter(|_| draft > Draft::Draft7)
+            .filter_map(|keyword| Some((keyword, members.get(keyword)?.as_str()?)))
+            .collect::<Vec<_>>();
+        names.dedup_by_key(|(_, name)| *name);
+        for (keyword, name) in names {
+            if !self.anchors.insert((base.as_str().to_owned(), name)) {
+                return Err(twice(pointer, keyword, name));
+            }
         }
         let references = ["$ref", "$dynamicRef", "$recursiveRef"]
             .into_iter()
@@ -216,6 +267,34 @@ impl Schema<'_> {
             pointer: format!("{}/{}", self.pointer, reference.keyword),
             reference: reference.text.to_owned(),
         }
+    }
+}
+
+/// Notes what the canonical form leaves out, by address.
+fn note_stripped(value: &Value, holds: Holds, inside: bool, stripped: &mut HashSet<usize>) {
+    if inside {
+        stripped.insert(address(value));
+    }
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                note_stripped(item, holds.in_item(), inside, stripped);
+            }
+        }
+        Value::Object(object) => {
+            for (key, member) in object {
+                let inside = inside || holds.is_schema() && is_annotation(key);
+                note_stripped(member, holds.in_member(key), inside, stripped);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn twice(pointer: &str, keyword: &str, name: &str) -> DocumentError {
+    DocumentError::Twice {
+        pointer: format!("{pointer}/{keyword}"),
+        name: name.to_owned(),
     }
 }
 

@@ -57,6 +57,85 @@ fn references_stay_inside_the_document() {
 }
 
 #[test]
+fn a_reference_into_what_identity_leaves_out_is_refused() {
+    for (schema, wanted) in [
+        (
+            r##"{"$ref": "#/default", "default": {"type": "string"}}"##,
+            "/$ref",
+        ),
+        (
+            r##"{"properties": {"a": {"$ref": "#/examples/0"}}, "examples": [true]}"##,
+            "/properties/a/$ref",
+        ),
+        (
+            r##"{"$ref": "#/definitions/a/default/items", "definitions": {"a": {"default": {"items": {}}}}}"##,
+            "/$ref",
+        ),
+        (
+            r##"{"$ref": "#/x", "x": {"items": {"$ref": "#/default"}}, "default": {}}"##,
+            "/x/items/$ref",
+        ),
+    ] {
+        match refused(schema) {
+            DocumentError::Stripped { pointer, .. } => assert_eq!(pointer, wanted, "{schema}"),
+            other => panic!("{schema}: {other}"),
+        }
+    }
+    for schema in [
+        r##"{"$ref": "#/properties/default", "properties": {"default": {"type": "string"}}}"##,
+        r##"{"$ref": "#/x/default", "x": {"default": {"type": "string"}}}"##,
+    ] {
+        compiled(schema);
+    }
+}
+
+#[test]
+fn two_schemas_with_one_name_are_refused() {
+    for (schema, wanted) in [
+        (
+            r#"{"$defs": {"a": {"$id": "x"}, "b": {"$id": "x"}}}"#,
+            "/$defs/b/$id",
+        ),
+        (
+            r#"{"$id": "http://a/b", "$defs": {"a": {"$id": "http://a/b"}}}"#,
+            "/$defs/a/$id",
+        ),
+        (
+            r#"{"$defs": {"a": {"$anchor": "x"}, "b": {"$dynamicAnchor": "x"}}}"#,
+            "/$defs/b/$dynamicAnchor",
+        ),
+        (
+            r##"{"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"$id": "#x"}, "b": {"$id": "#x"}}}"##,
+            "/definitions/b/$id",
+        ),
+    ] {
+        match refused(schema) {
+            DocumentError::Twice { pointer, .. } => assert_eq!(pointer, wanted, "{schema}"),
+            other => panic!("{schema}: {other}"),
+        }
+    }
+    for schema in [
+        r#"{"$id": "http://a/b", "$defs": {"a": {"$anchor": "x"}, "b": {"$id": "c", "$anchor": "x"}}}"#,
+        r##"{"$schema": "http://json-schema.org/draft-07/schema#", "$id": "http://a/b#", "definitions": {"a": {"$id": "#x"}, "b": {"$id": "#y"}}}"##,
+        r#"{"$anchor": "x", "$dynamicAnchor": "x"}"#,
+    ] {
+        compiled(schema);
+    }
+}
+
+#[test]
+fn another_dialect_inside_a_document_is_refused() {
+    let schema = r#"{"properties": {"a": {"$id": "a", "$schema": "http://json-schema.org/draft-04/schema#", "maximum": 3, "exclusiveMaximum": true}}}"#;
+    match refused(schema) {
+        DocumentError::OtherDialect { pointer } => assert_eq!(pointer, "/properties/a/$schema"),
+        other => panic!("{other}"),
+    }
+    compiled(
+        r#"{"$defs": {"a": {"$id": "a", "$schema": "https://json-schema.org/draft/2020-12/schema"}}}"#,
+    );
+}
+
+#[test]
 fn a_schema_that_breaks_its_meta_schema_is_refused_with_the_pointer() {
     for (schema, wanted) in [
         (
