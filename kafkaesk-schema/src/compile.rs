@@ -2,13 +2,10 @@
 //!
 //! Refuses what a publisher could not stand by later, each with its JSON pointer. Fetches nothing.
 
-use jsonschema::{Draft, PatternOptions, ValidationError, error::ValidationErrorKind};
+use jsonschema::{Draft, ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
-use crate::{Document, DocumentError, draft, references::Schemas, represent::Borrowed};
-
-/// Bound on one compiled regular expression, in bytes.
-const PATTERN_SIZE: usize = 1 << 20;
+use crate::{Document, DocumentError, draft, expression, references::Schemas, represent::Borrowed};
 
 /// A document compiled.
 pub(crate) struct Compiled {
@@ -34,11 +31,7 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
         // Annotations since 2019-09, and read as such for older drafts too, as Python does.
         .without_content_encoding_support("base64")
         .without_content_media_type_support("application/json")
-        .with_pattern_options(
-            PatternOptions::regex()
-                .size_limit(PATTERN_SIZE)
-                .dfa_size_limit(PATTERN_SIZE),
-        )
+        .with_pattern_options(expression::engine())
         .build(&value)
         .map_err(|error| refused(&error, error.schema_path().as_str()))?;
     Ok(Compiled { validator, steps })
@@ -64,13 +57,7 @@ fn refused(error: &ValidationError<'_>, pointer: &str) -> DocumentError {
     crate::bounded(&mut message, 500);
     match (error.kind(), error.instance().as_str()) {
         (ValidationErrorKind::Format { format }, Some(pattern)) if format == "regex" => {
-            let mut pattern = pattern.to_owned();
-            crate::bounded(&mut pattern, 120);
-            DocumentError::Pattern {
-                pointer,
-                pattern,
-                message,
-            }
+            DocumentError::pattern(pointer, pattern, "no ECMA-262".to_owned())
         }
         _ => DocumentError::Invalid { pointer, message },
     }

@@ -102,9 +102,9 @@ pub enum DocumentError {
         /// What is wrong.
         reason: String,
     },
-    /// A regular expression that the linear-time engine does not take.
+    /// A regular expression that is outside the contract's dialect, or too large.
     #[error(
-        "{pointer}: the regular expression {pattern:?} is not usable: {message}; matching takes linear time and bounded memory, so look-around, back-references and very large repetitions are not supported"
+        "{pointer}: the regular expression {pattern:?} is not usable: {message}; it should be ECMA-262 without look-around and back-references, since matching takes linear time and bounded memory"
     )]
     Pattern {
         /// JSON pointer of the expression.
@@ -114,6 +114,18 @@ pub enum DocumentError {
         /// What is wrong.
         message: String,
     },
+}
+
+impl DocumentError {
+    pub(crate) fn pattern(pointer: String, pattern: &str, message: String) -> Self {
+        let mut pattern = pattern.to_owned();
+        crate::bounded(&mut pattern, 120);
+        Self::Pattern {
+            pointer,
+            pattern,
+            message,
+        }
+    }
 }
 
 fn at_pointer(pointer: &str) -> &str {

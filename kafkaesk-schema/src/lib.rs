@@ -13,6 +13,7 @@ pub mod document;
 mod draft;
 mod effort;
 pub mod event;
+mod expression;
 mod file_name;
 mod json;
 mod keywords;

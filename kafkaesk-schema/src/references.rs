@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::{
     DocumentError,
     draft::of_uri,
+    expression,
     json::push_segment,
     keywords::{Holds, is_annotation},
     steps,
@@ -59,8 +60,8 @@ fn address(value: &Value) -> usize {
 }
 
 impl<'d> Schemas<'d> {
-    /// Finds the schemas. Refuses a dialect other than the document's, and two schemas with one name. Asks nothing else of
-    /// the document, which its meta-schema may still refuse.
+    /// Finds the schemas. Refuses a dialect other than the document's, two schemas with one name, and regular expressions
+    /// outside the contract's dialect. Asks nothing else of the document, which its meta-schema may still refuse.
     pub(crate) fn of(document: &'d Value, draft: Draft) -> Result<Self, DocumentError> {
         let base = root_base(document, draft)?;
         let mut schemas = Self::default();
@@ -204,6 +205,7 @@ impl<'d> Schemas<'d> {
                 pointer: format!("{pointer}/$schema"),
             });
         }
+        check_expressions(members, pointer)?;
         let replaced = is_replaced(members, draft);
         let mut base = base.clone();
         let keyword = draft.id_keyword();
@@ -268,6 +270,25 @@ impl Schema<'_> {
             reference: reference.text.to_owned(),
         }
     }
+}
+
+/// Of every schema, whether or not a value ever reaches it.
+fn check_expressions(members: &Map<String, Value>, pointer: &str) -> Result<(), DocumentError> {
+    let refused = |at: String, expression: &str| {
+        expression::refuse(expression)
+            .map_err(|reason| DocumentError::pattern(at, expression, reason))
+    };
+    if let Some(Value::String(pattern)) = members.get("pattern") {
+        refused(format!("{pointer}/pattern"), pattern)?;
+    }
+    if let Some(Value::Object(patterns)) = members.get("patternProperties") {
+        for pattern in patterns.keys() {
+            let mut at = format!("{pointer}/patternProperties");
+            push_segment(&mut at, pattern);
+            refused(at, pattern)?;
+        }
+    }
+    Ok(())
 }
 
 /// Notes what the canonical form leaves out, by address.

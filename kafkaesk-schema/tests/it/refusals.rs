@@ -305,3 +305,38 @@ fn a_reference_into_an_unusual_place_is_followed_from_there() {
         other => panic!("{other}"),
     }
 }
+
+#[test]
+fn an_expression_outside_the_dialect_is_refused_with_the_engines_reason() {
+    for (expression, reason) in [
+        ("(?P<x>a)", "no ECMA-262"),
+        ("(?i)A", "no ECMA-262"),
+        (r"a\\z", "no ECMA-262"),
+        (r"\\<a", "without a backslash"),
+        ("x{,3}", "repetition quantifier"),
+        ("^{a}$", "repetition"),
+        ("a**", "no ECMA-262"),
+        ("[^]", "a class is empty"),
+        ("[]|[x]", "a class is empty"),
+        ("(?=a)", "look-around"),
+        ("(?<!a)b", "look-around"),
+        (r"(a)\\1", "backreference"),
+        ("(", "unclosed group"),
+        (
+            "(((a{1,100}){1,100}){1,100}){1,100}",
+            "more than 1048576 bytes",
+        ),
+    ] {
+        // Where no value ever comes, too.
+        let schema = format!(r#"{{"$defs": {{"q": {{"pattern": "{expression}"}}}}}}"#);
+        match refused(&schema) {
+            DocumentError::Pattern {
+                pointer, message, ..
+            } => {
+                assert_eq!(pointer, "/$defs/q/pattern", "{schema}");
+                assert!(message.contains(reason), "{schema}: {message}");
+            }
+            other => panic!("{schema}: {other:?}"),
+        }
+    }
+}
