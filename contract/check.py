@@ -14,6 +14,7 @@ import json
 import pathlib
 import re
 import sys
+import urllib.parse
 
 MAX_DEPTH = 127
 MAX_VERSION = 2**31 - 1
@@ -600,6 +601,118 @@ def identity(document):
     return form, hashlib.sha256(form.encode("utf-8")).hexdigest()
 
 
+# ---------------------------------------------------------------- what is refused when a document is pushed
+
+DRAFTS = {f"http://json-schema.org/draft-0{n}/schema": n for n in (4, 6, 7)} | {
+    "https://json-schema.org/draft/2019-09/schema": 2019, "https://json-schema.org/draft/2020-12/schema": 2020}
+SPACE = "\\t-\\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+TOKEN = re.compile(r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[dDwWsStnvfrbB]|\\[^A-Za-z0-9<>]|\(\?:|\(\?<(?=[A-Za-z_])"
+                   r"|(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??|[^\\{(]|\((?!\?)", re.DOTALL)
+
+
+def expression(pattern):
+    """In Python's words. What is not in the dialect, or not needed by the vectors, is refused."""
+    out, i, in_class, repeated = [], 0, False, False
+    while i < len(pattern):
+        token = pattern[i] if in_class and pattern[i] != "\\" else (TOKEN.match(pattern, i) or [None])[0]
+        repeats = token and not in_class and token[0] in "*+?{"
+        if token is None or repeats and repeated or not in_class and re.match(r"\[\^?\]", pattern[i:]):
+            raise Refused("expression", i)
+        i, repeated = i + len(token), repeats
+        if token in ("[", "]"):
+            token, in_class = "\\[" if in_class and token == "[" else token, token == "[" or in_class and token != "]"
+        out.append({"\\s": SPACE if in_class else f"[{SPACE}]", "(?<": "(?P<", "&": "\\&",
+                    "$": "\\$" if in_class else "\\Z"}.get(token, token))
+    try:
+        return re.compile("".join(out), re.ASCII)
+    except re.error:
+        raise Refused("expression", 0) from None
+
+
+def segments(pointer):
+    return [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
+
+
+def below(name, value, place):
+    """What a member or an item is: a "schema", a "map" of schemas, a "list" of them, or data."""
+    if place == "map" or place == "list" and isinstance(name, int):
+        return "schema"
+    if place != "schema":
+        return None
+    if name in LIST and isinstance(value, list):
+        return "list"
+    return "map" if name in MAP else "schema" if name in ONE else None
+
+
+def leads_inside(root, reference, anchors):
+    if not reference.startswith("#/"):
+        return reference[1:] in anchors if reference.startswith("#") else False
+    value, place = root, "schema"
+    for token in segments(reference[1:]):
+        if place == "schema" and token in ANNOTATIONS:
+            return False
+        name = int(token) if isinstance(value, list) else token
+        try:
+            value, place = value[name], below(name, value[name], place)
+        except (KeyError, IndexError):
+            return False
+    return True
+
+
+def push(document):
+    """Refuses with the pointer what is no matter of the meta-schema."""
+    root = json.loads(document)
+    dialect = (root if isinstance(root, dict) else {}).get("$schema", "https://json-schema.org/draft/2020-12/schema")
+    if dialect.rstrip("#") not in DRAFTS:
+        raise Refused("/$schema", None)
+    draft, ids, anchors, references = DRAFTS[dialect.rstrip("#")], set(), set(), []
+
+    def once(seen, name, pointer):
+        if name in seen:
+            raise Refused(pointer, None)
+        seen.add(name)
+
+    def schema(value, pointer, base):
+        if value.get("$schema", dialect).rstrip("#") != dialect.rstrip("#"):
+            raise Refused(pointer + "/$schema", None)
+        key = "id" if draft == 4 else "$id"
+        name = value.get(key, "") if draft > 7 or "$ref" not in value else ""
+        if name.startswith("#"):
+            once(anchors, (base, name[1:]), f"{pointer}/{key}")
+        elif name:
+            base = urllib.parse.urljoin(base, name)
+            once(ids, base, f"{pointer}/{key}")
+        for key in ("$anchor", "$dynamicAnchor") if draft > 7 else ():
+            if key in value and (key == "$anchor" or value.get("$anchor") != value[key]):
+                once(anchors, (base, value[key]), f"{pointer}/{key}")
+        if "$ref" in value:
+            references.append((value["$ref"], pointer + "/$ref"))
+        if "pattern" in value:
+            expressions.append((value["pattern"], pointer + "/pattern"))
+        for name in value.get("patternProperties", ()):
+            expressions.append((name, f"{pointer}/patternProperties/" + name.replace("~", "~0").replace("/", "~1")))
+        return base
+
+    def walk(value, place, pointer, base):
+        if place == "schema" and isinstance(value, dict):
+            base = schema(value, pointer, base)
+        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for name, v in inside:
+            if below(name, v, place):
+                walk(v, below(name, v, place), f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}", base)
+
+    expressions = []
+    walk(root, "schema", "", "")
+    for pattern, pointer in expressions:
+        try:
+            expression(pattern)
+        except Refused:
+            raise Refused(pointer, None) from None
+    for reference, pointer in references:
+        if not leads_inside(root, reference, {name for _, name in anchors}):
+            raise Refused(pointer, None)
+
+
 # ---------------------------------------------------------------- logs
 
 def utf8(data):
@@ -815,6 +928,21 @@ def identities(case):
         assert identity(document)[0] != case["canonical"], f"{document} is not different"
 
 
+def documents(case):
+    if "expression" in case:
+        found = expression(case["expression"])
+        for wanted in ("matches", "differs"):
+            for t in case[wanted]:
+                same((t, bool(found.search(t))), (t, wanted == "matches"))
+        return
+    try:
+        push(case["document"])
+    except Refused as refused:
+        same(refused.error, case["refused"])
+    else:
+        same(None, case["refused"])
+
+
 def log(case):
     same(replay_schemas(case["records"]), (case["versions"], case["ignored"]))
 
@@ -831,6 +959,7 @@ CHECKS = {
     "answers.json": answers,
     "partitions.json": partitions,
     "identity.json": identities,
+    "documents.json": documents,
     "log.json": log,
     "bindings.json": bindings,
 }

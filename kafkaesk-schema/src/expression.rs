@@ -42,7 +42,7 @@ fn engines_reason(expression: &str) -> String {
     }
 }
 
-/// What ECMA-262 allows and the engine gives another meaning.
+/// What ECMA-262 allows, and the engine or other languages give another meaning, or none.
 fn read_otherwise(expression: &str) -> Option<&'static str> {
     let (mut escaped, mut in_class) = (false, false);
     for (at, character) in expression.char_indices() {
@@ -56,8 +56,15 @@ fn read_otherwise(expression: &str) -> Option<&'static str> {
                 return Some("a class is empty; for any character write [\\s\\S]");
             }
             '[' => in_class = true,
+            '(' if !in_class && has_flags(behind) => return Some("a group has flags"),
             _ => {}
         }
     }
     None
+}
+
+/// Behind an opening parenthesis.
+fn has_flags(behind: &str) -> bool {
+    let kind = behind.strip_prefix('?');
+    kind.is_some_and(|kind| kind.starts_with(|first: char| first == '-' || "ims".contains(first)))
 }

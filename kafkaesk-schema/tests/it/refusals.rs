@@ -310,7 +310,8 @@ fn a_reference_into_an_unusual_place_is_followed_from_there() {
 fn an_expression_outside_the_dialect_is_refused_with_the_engines_reason() {
     for (expression, reason) in [
         ("(?P<x>a)", "no ECMA-262"),
-        ("(?i)A", "no ECMA-262"),
+        ("(?i)A", "flags"),
+        ("(?i:a)", "flags"),
         (r"a\\z", "no ECMA-262"),
         (r"\\<a", "without a backslash"),
         ("x{,3}", "repetition quantifier"),

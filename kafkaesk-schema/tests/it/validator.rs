@@ -151,6 +151,25 @@ fn equal_numbers_are_equal_however_they_are_written() {
 }
 
 #[test]
+fn numbers_beyond_64_bits_are_compared_as_doubles() {
+    let fits = |schema: &str, data: &str| compiled(schema).validate(data.as_bytes()).is_ok();
+    let exact = r#"{"const": 18446744073709551615}"#;
+    assert!(fits(exact, "18446744073709551615") && !fits(exact, "18446744073709551614"));
+    assert!(!fits(
+        r#"{"const": -9223372036854775808}"#,
+        "-9223372036854775807"
+    ));
+    // A limit that the contract states.
+    assert!(fits(
+        r#"{"const": 18446744073709551617}"#,
+        "18446744073709551616"
+    ));
+    let unique = r#"{"uniqueItems": true}"#;
+    assert!(fits(unique, "[18446744073709551614,18446744073709551615]"));
+    assert!(!fits(unique, "[18446744073709551616,18446744073709551617]"));
+}
+
+#[test]
 fn format_and_content_only_annotate_in_every_draft() {
     for draft in [
         "http://json-schema.org/draft-04/schema#",

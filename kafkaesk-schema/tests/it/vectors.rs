@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use kafkaesk_core::SchemaName;
-use kafkaesk_schema::{Bindings, Document, LogRecord, SchemaLog};
+use kafkaesk_schema::{Bindings, Document, DocumentError, LogRecord, SchemaLog, Validator};
 use serde_json::{Value, json};
 
 /// The cases of one vector file. Fails when the file is missing, empty or has an unnamed case.
@@ -56,6 +56,44 @@ fn every_identity_vector_holds() {
                 assert_ne!(first.diff(&document), "", "{name}: {text}");
             }
         }
+    }
+}
+
+/// Where a document is refused.
+fn pointer(error: DocumentError) -> String {
+    match error {
+        DocumentError::UnknownDialect { pointer, .. }
+        | DocumentError::Invalid { pointer, .. }
+        | DocumentError::Reference { pointer, .. }
+        | DocumentError::Stripped { pointer, .. }
+        | DocumentError::OtherDialect { pointer }
+        | DocumentError::Twice { pointer, .. }
+        | DocumentError::Endless { pointer, .. }
+        | DocumentError::Pattern { pointer, .. } => pointer,
+        other => panic!("{other} has no pointer"),
+    }
+}
+
+#[test]
+fn every_document_vector_holds() {
+    let compiled = |text: String| Validator::new(&Document::parse(text).unwrap());
+    for (name, case) in cases("documents.json") {
+        if let Some(expression) = case.get("expression") {
+            let validator = compiled(json!({"pattern": expression}).to_string()).unwrap();
+            for (list, found) in [("matches", true), ("differs", false)] {
+                for text in texts(&case[list]) {
+                    let verdict = validator.validate(Value::from(text).to_string().as_bytes());
+                    assert_eq!(verdict.is_ok(), found, "{name}: {text:?}");
+                }
+            }
+            continue;
+        }
+        let refused = compiled(case["document"].as_str().unwrap().to_owned()).err();
+        assert_eq!(
+            refused.map(pointer).as_deref(),
+            case["refused"].as_str(),
+            "{name}"
+        );
     }
 }
 
