@@ -361,6 +361,14 @@ def read_moment(string):
     return millis if 0 <= millis <= 253402300799999 else None
 
 
+def distinct(members):
+    seen = set()
+    for name, at, _ in members:
+        if text(name, at) in seen:
+            raise Refused("duplicate-member", at)
+        seen.add(name)
+
+
 def field(value):
     """Bytes or None from a value of the line."""
     kind, content, start, _ = value
@@ -368,6 +376,8 @@ def field(value):
         return None
     if kind == "string":
         return text(content, start).encode("utf-8")
+    if kind == "object":
+        distinct(content)
     if kind == "object" and [name for name, _, _ in content] == ["base64"] and content[0][2][0] == "string":
         _, _, (_, packed, at, _) = content[0]
         try:
@@ -445,7 +455,7 @@ def read_line(line, keep):
 
 # ---------------------------------------------------------------- answers
 
-SPAN = re.compile(r"([0-9]+)\s*(ms|s|m|h|d|w|)")
+SPAN = re.compile(r"([0-9]+) *(ms|s|m|h|d|w|)")
 UNIT = {"ms": 1, "s": 1000, "": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 TAKES = {"done": (), "skip": (), "retry": ("delay", "reason"), "reject": ("reason",), "abort": ("reason",)}
 
@@ -455,7 +465,8 @@ def read_delay(value):
     if kind == "null":
         return None
     if kind == "number":
-        millis = round(float(content) * 1000) if abs(float(content)) < 1e300 else -1
+        millis = float(content) * 1000
+        millis = int(millis) + (millis % 1 >= 0.5) if abs(millis) < 1e300 else -1
         if not 0 <= float(content) or not 0 <= millis < 9.2e18:
             raise Refused("span", start)
         return millis

@@ -190,7 +190,7 @@ fn read_delay(member: &Member<'_>) -> Result<Option<Duration>, AnswerError> {
         "a number" => {
             let seconds: f64 = member.value.parse().unwrap_or(f64::NAN);
             let millis = (seconds * 1_000.0).round();
-            if (0.0..9.2e18).contains(&millis) {
+            if seconds >= 0.0 && millis < 9.2e18 {
                 return Ok(Some(Duration::from_millis(millis as u64)));
             }
             Err(refused(SpanError(member.value.to_owned())))

@@ -11,7 +11,7 @@ use thiserror::Error;
 )]
 pub struct SpanError(pub String);
 
-/// Reads `"24h"`, `"7d"`, `"250ms"`, `"3600"` (seconds).
+/// Reads `"24h"`, `"7d"`, `"250 ms"`, `"3600"` (seconds): digits, perhaps spaces (U+0020), perhaps a unit.
 ///
 /// # Errors
 /// [`SpanError`] for anything else, or a span of more than `i64::MAX` milliseconds.
@@ -20,7 +20,7 @@ pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| refused())?;
-    let millis: u64 = match unit.trim() {
+    let millis: u64 = match unit.trim_start_matches(' ') {
         "ms" => 1,
         "" | "s" => 1_000,
         "m" => 60_000,

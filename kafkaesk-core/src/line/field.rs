@@ -43,16 +43,19 @@ pub(super) fn read(text: &str, at: usize, pointer: &str) -> Result<Option<Bytes>
     }
     if text.starts_with('{') {
         let mut object = Object::open(text.as_bytes()).map_err(|e| e.shifted(at))?;
-        let first = object.next().map_err(|e| e.shifted(at))?;
-        let base64 = first.filter(|m| m.name == "base64").ok_or_else(wrong)?;
+        let (mut base64, mut others) = (None, false);
+        while let Some(member) = object.next().map_err(|e| e.shifted(at))? {
+            match &*member.name {
+                "base64" => base64 = Some(member),
+                _ => others = true,
+            }
+        }
+        let base64 = base64.filter(|_| !others).ok_or_else(wrong)?;
         let base64_at = at + base64.value_at;
         let text = base64
             .string()
             .map_err(|e| e.shifted(at))?
             .ok_or_else(wrong)?;
-        if object.next().map_err(|e| e.shifted(at))?.is_some() {
-            return Err(wrong().into());
-        }
         return match STANDARD.decode(text.as_bytes()) {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(_) => Err(LineError::Base64 {
