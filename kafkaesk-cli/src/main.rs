@@ -1,5 +1,7 @@
 //! The program `kafkaesk-cli`: arguments in, an exit status out. Everything it does is the library's.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use kafkaesk_cli::worker::App;
