@@ -1,3 +1,5 @@
+//! Laws of a verdict that may not take the looks that it needs.
+
 use super::*;
 
 /// Schemas whose keywords deny, count, choose, or look twice, with data that breaks them.
