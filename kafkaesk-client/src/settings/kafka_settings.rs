@@ -7,7 +7,7 @@ use super::{
     PropertyError, Role, canonical_property, check_property,
     property::properties,
     property_warning,
-    redact::{REDACTED, without_user_info},
+    redact::{REDACTED, shown_url, without_user_info},
 };
 
 /// librdkafka properties, by role. Values are text, as librdkafka takes them.
@@ -238,13 +238,16 @@ impl fmt::Debug for KafkaSettings {
     }
 }
 
-/// A property's value as it may be shown: sensitive ones and user info in URLs are redacted.
+/// A property's value as it may be shown: sensitive ones, user info in URLs and the query of a property that is a URL are
+/// redacted.
 pub fn shown_property(name: &str, value: &str) -> String {
     let sensitive = properties()
         .iter()
         .any(|property| property.name == name && property.sensitive);
     if sensitive {
         REDACTED.to_owned()
+    } else if name.ends_with(".url") {
+        shown_url(value)
     } else {
         without_user_info(value)
     }

@@ -7,7 +7,7 @@ mod load;
 mod nearest;
 mod oidc;
 mod property;
-mod redact;
+pub(crate) mod redact;
 
 #[cfg(test)]
 mod tests;

@@ -27,9 +27,27 @@ pub fn without_user_info(text: &str) -> String {
     shown + rest
 }
 
+/// A URL without its user info and its query, either of which may hold a secret: `http://[redacted]@host/a?…`.
+pub(crate) fn shown_url(url: &str) -> String {
+    let shown = without_user_info(url);
+    match shown.split_once('?') {
+        Some((before, _)) => format!("{before}?…"),
+        None => shown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::without_user_info;
+    use super::{shown_url, without_user_info};
+
+    #[test]
+    fn a_urls_query_is_not_shown() {
+        assert_eq!(
+            shown_url("https://k:v@x/y?k=v#z"),
+            "https://[redacted]@x/y?…"
+        );
+        assert_eq!(shown_url("https://x/y"), "https://x/y");
+    }
 
     #[test]
     fn user_info_is_never_shown() {

@@ -4,7 +4,7 @@ use super::{case, shown};
 
 #[test]
 fn secrets_are_never_shown() {
-    let toml = "group-prefix = { env = 'G' }\n[kafka-settings]\nsecurity.protocol = 'sasl_ssl'\nsasl.mechanism = 'PLAIN'\nsasl.username = 'me'\nsasl.password = 'hush'\nclient.id = { file = 'id' }\nssl.ca.location = 'https://me:hush@host/ca'\n";
+    let toml = "group-prefix = { env = 'G' }\n[kafka-settings]\nsecurity.protocol = 'sasl_ssl'\nsasl.mechanism = 'PLAIN'\nsasl.username = 'me'\nsasl.password = 'hush'\nclient.id = { file = 'id' }\nssl.ca.location = 'https://me:hush@host/ca'\nsasl.oauthbearer.token.endpoint.url = 'https://me:hush@id/token?key=hush'\n";
     let case = case(toml).variable("G", "hush.");
     case.write("id", "hush\n");
     let id = case.path("id");
@@ -22,6 +22,10 @@ fn secrets_are_never_shown() {
     assert_eq!(
         at("kafka-settings.ssl.ca.location").0,
         "https://[redacted]@host/ca"
+    );
+    assert_eq!(
+        at("kafka-settings.sasl.oauthbearer.token.endpoint.url").0,
+        "https://[redacted]@id/token?…"
     );
     assert!(!format!("{:?}", loaded.effective).contains("hush"));
     assert_eq!(loaded.settings.kafka_settings.common["client.id"], "hush");
