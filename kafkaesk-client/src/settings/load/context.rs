@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,6 +10,7 @@ use std::{
 
 use super::{
     Origin, SettingsError,
+    error::hint,
     value::{Data, Table, Value},
 };
 
@@ -19,9 +21,11 @@ const MAX_FILE: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Context {
     /// The environment's variables.
-    pub(super) variables: BTreeMap<String, String>,
+    pub(super) variables: BTreeMap<String, OsString>,
     /// What paths in variables and flags are relative to.
     pub(super) directory: PathBuf,
+    /// References in `security.*`, `sasl.*` and `ssl.*` are not followed.
+    pub(super) unread_security: bool,
 }
 
 /// A value on its way to being typed: with the name that messages call it.
@@ -69,6 +73,18 @@ impl Field {
             Some(Data::Text(text)) => Ok(text.as_str()),
             _ => Err(self.error(format!("`{key}` must be text"))),
         };
+        let known: &[&str] = if table.contains_key("env") {
+            &["env", "default"]
+        } else {
+            &["file"]
+        };
+        if let Some((key, value)) = table.iter().find(|(key, _)| !known.contains(&&***key)) {
+            return Err(SettingsError::UnknownKey {
+                key: format!("{}.{key}", self.key),
+                origin: value.origin.clone(),
+                hint: hint(key, known.iter().copied()),
+            });
+        }
         if table.contains_key("file") {
             let path = self.context.path(&self.value.origin, name("file")?);
             let text = read_text(&path, MAX_FILE)
@@ -78,8 +94,8 @@ impl Field {
         }
         let variable = name("env")?;
         let reference = format!("variable {variable}");
-        match (self.context.variables.get(variable), table.get("default")) {
-            (Some(text), _) => Ok((Data::Untyped(text.clone()), reference)),
+        match (self.context.variable(variable)?, table.get("default")) {
+            (Some(text), _) => Ok((Data::Untyped(text.to_owned()), reference)),
             (None, Some(default)) => {
                 // Typed by the setting, as the variable would be.
                 let data = match &default.data {
@@ -96,6 +112,19 @@ impl Field {
 }
 
 impl Context {
+    /// A variable's text, if it is set.
+    pub(super) fn variable(&self, name: &str) -> Result<Option<&str>, SettingsError> {
+        let Some(value) = self.variables.get(name) else {
+            return Ok(None);
+        };
+        value
+            .to_str()
+            .map(Some)
+            .ok_or_else(|| SettingsError::NotUtf8 {
+                variable: name.to_owned(),
+            })
+    }
+
     /// A path as named in some place: relative to the file that names it, or to the working directory.
     pub(super) fn path(&self, origin: &Origin, path: &str) -> PathBuf {
         self.base(origin).join(path)

@@ -22,7 +22,7 @@ pub(super) fn read(
     warnings: &mut Vec<String>,
 ) -> Result<Layer, SettingsError> {
     let mut layer = Layer::default();
-    for (name, text) in &context.variables {
+    for name in context.variables.keys() {
         let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
             continue;
         };
@@ -33,12 +33,12 @@ pub(super) fn read(
                 ));
                 continue;
             }
+            let Some(text) = context.variable(name)? else {
+                continue;
+            };
             let origin = Origin::Environment(name.as_str().into());
-            layer.set(
-                context,
-                key,
-                Value::new(Data::Untyped(text.clone()), origin),
-            )?;
+            let value = Value::new(Data::Untyped(text.to_owned()), origin);
+            layer.set(context, key, value)?;
         } else if !is_of_others(name, rest) {
             let known: Vec<String> = KEYS.iter().map(|key| variable_of(key)).collect();
             let near = hint(name, known.iter().map(String::as_str));

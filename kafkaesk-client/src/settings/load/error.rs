@@ -46,6 +46,12 @@ pub enum SettingsError {
         /// The problem with its line and column.
         problem: String,
     },
+    /// A variable that counts holds no text.
+    #[error("environment {variable}: its value is not UTF-8")]
+    NotUtf8 {
+        /// Its name.
+        variable: String,
+    },
     /// A key that nothing knows.
     #[error("{origin}: unknown key `{key}`{hint}")]
     UnknownKey {
@@ -106,7 +112,7 @@ impl SettingsError {
             | Self::Property { origin, .. }
             | Self::Oidc { origin, .. }
             | Self::NoProfile { origin, .. } => matches!(origin, Origin::Flag(_)),
-            Self::Unreadable { .. } | Self::Syntax { .. } => false,
+            Self::Unreadable { .. } | Self::Syntax { .. } | Self::NotUtf8 { .. } => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     json_text,
     value::{Data, Table, Value},
 };
-use crate::settings::{KafkaSettings, PropertyError, Role, check_property};
+use crate::settings::{KafkaSettings, PropertyError, REDACTED, Role, check_property};
 
 /// A property as some place sets it.
 #[derive(Clone, Debug)]
@@ -78,6 +78,15 @@ pub(super) fn insert(
     scope: Scope,
     setting: Setting,
 ) -> Result<(), SettingsError> {
+    let table = match scope {
+        Scope::Common => &mut settings.common,
+        Scope::Consumer => &mut settings.consumer,
+        Scope::Producer => &mut settings.producer,
+    };
+    if context.unread_security && is_security(&setting.name) && setting.value.is_reference() {
+        table.insert(setting.name, REDACTED.to_owned());
+        return Ok(());
+    }
     let origin = setting.value.origin.clone();
     let field = Field::new(
         context,
@@ -97,13 +106,14 @@ pub(super) fn insert(
             SettingsError::Property { origin, problem }
         },
     )?;
-    let table = match scope {
-        Scope::Common => &mut settings.common,
-        Scope::Consumer => &mut settings.consumer,
-        Scope::Producer => &mut settings.producer,
-    };
     table.insert(setting.name, text);
     Ok(())
+}
+
+fn is_security(name: &str) -> bool {
+    ["security.", "sasl.", "ssl."]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// Every property with its place; names and roles are checked, values are not yet.

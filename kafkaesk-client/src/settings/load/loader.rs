@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -39,7 +40,8 @@ pub struct Loader {
     directory: Option<PathBuf>,
     profile: Option<String>,
     optional_profile: Option<String>,
-    variables: Option<BTreeMap<String, String>>,
+    variables: Option<BTreeMap<String, OsString>>,
+    unread_security: bool,
     /// Key, value, how messages call the flag.
     flags: Vec<(String, String, String)>,
 }
@@ -98,8 +100,23 @@ impl Loader {
     }
 
     /// These variables in place of the process's environment.
-    pub fn variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        self.variables = Some(variables.into_iter().collect());
+    pub fn variables<V: Into<OsString>>(
+        mut self,
+        variables: impl IntoIterator<Item = (String, V)>,
+    ) -> Self {
+        let variables = variables.into_iter();
+        self.variables = Some(
+            variables
+                .map(|(name, value)| (name, value.into()))
+                .collect(),
+        );
+        self
+    }
+
+    /// Follows no reference in `security.*`, `sasl.*` and `ssl.*`: `[redacted]` stands in its place. For whoever leaves
+    /// these properties out, as `dev` does, and has none of the files that they name.
+    pub fn unread_security(mut self) -> Self {
+        self.unread_security = true;
         self
     }
 
@@ -128,6 +145,7 @@ impl Loader {
         let context = Arc::new(Context {
             variables,
             directory,
+            unread_security: self.unread_security,
         });
         let mut warnings = Vec::new();
         let mut layers = Vec::new();
@@ -166,8 +184,7 @@ impl Loader {
         let (path, named_by) = if let Some(path) = &self.config {
             (named(path), "flag --config".to_owned())
         } else if let Some(path) = context
-            .variables
-            .get(environment::CONFIG)
+            .variable(environment::CONFIG)?
             .filter(|path| !path.is_empty())
         {
             (
@@ -189,7 +206,7 @@ impl Loader {
         file: Option<TomlFile>,
         layers: &mut Vec<Layer>,
     ) -> Result<Option<String>, SettingsError> {
-        let chosen = self.chosen_profile(context);
+        let chosen = self.chosen_profile(context)?;
         let shown = file.as_ref().map(|file| file.shown.to_string());
         let mut root = file.map(|file| file.root).unwrap_or_default();
         check_known(&root, "", true)?;
@@ -224,16 +241,15 @@ impl Loader {
         }
     }
 
-    fn chosen_profile(&self, context: &Context) -> Option<(String, Origin)> {
+    fn chosen_profile(&self, context: &Context) -> Result<Option<(String, Origin)>, SettingsError> {
         if let Some(name) = &self.profile {
-            return Some((name.clone(), Origin::Flag("--profile".into())));
+            return Ok(Some((name.clone(), Origin::Flag("--profile".into()))));
         }
-        let name = context.variables.get(environment::PROFILE)?;
-        let chosen = (
-            name.clone(),
-            Origin::Environment(environment::PROFILE.into()),
-        );
-        (!name.is_empty()).then_some(chosen)
+        let name = context.variable(environment::PROFILE)?;
+        let origin = || Origin::Environment(environment::PROFILE.into());
+        Ok(name
+            .filter(|name| !name.is_empty())
+            .map(|name| (name.to_owned(), origin())))
     }
 
     fn flag_layer(&self, context: &Arc<Context>) -> Result<Layer, SettingsError> {
@@ -273,10 +289,10 @@ impl Settings {
     }
 }
 
-/// Variables that are no UTF-8 are none of ours.
-fn process_environment() -> BTreeMap<String, String> {
+/// Variables whose names are no UTF-8 are none of ours.
+fn process_environment() -> BTreeMap<String, OsString> {
     std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
         .collect()
 }
 

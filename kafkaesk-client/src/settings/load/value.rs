@@ -99,16 +99,9 @@ impl Value {
         }
     }
 
-    /// Whether this table is `{ file = … }` or `{ env = …, default = … }`.
+    /// Whether this table is `{ file = … }` or `{ env = …, default = … }`, or was meant to be: whoever follows it refuses
+    /// further keys.
     pub(super) fn is_reference(&self) -> bool {
-        let Data::Table(table) = &self.data else {
-            return false;
-        };
-        let has = |key: &str| table.contains_key(key);
-        match table.len() {
-            1 => has("file") || has("env"),
-            2 => has("env") && has("default"),
-            _ => false,
-        }
+        matches!(&self.data, Data::Table(table) if table.contains_key("file") || table.contains_key("env"))
     }
 }

@@ -75,7 +75,7 @@ fn schemas_are_found_beside_the_file_that_names_them() {
     let deep = case.path("deep/x/A.1.json");
     let loaded = Loader::new()
         .directory(case.path("below"))
-        .variables([])
+        .variables::<String>([])
         .load()
         .unwrap();
     assert_eq!(loaded.schemas[0].expand().unwrap(), expected);

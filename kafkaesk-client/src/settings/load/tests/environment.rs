@@ -131,3 +131,22 @@ fn a_flag_for_no_setting_is_an_error() {
         "flag --partition: unknown key `partition`; did you mean `partitions`?"
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_utf8_is_an_error_where_it_counts() {
+    use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+    let broken = || OsString::from_vec(vec![0xff]);
+    for name in [
+        "KAFKAESK_TOPIC_PREFIX",
+        "KAFKAESK_PROFILE",
+        "KAFKAESK_CONFIG",
+    ] {
+        let error = empty().variable(name, broken()).refused();
+        assert_eq!(error, format!("environment {name}: its value is not UTF-8"));
+    }
+    let referred = super::case("topic-prefix = { env = 'P', default = 'a' }\n");
+    let error = referred.variable("P", broken()).refused();
+    assert_eq!(error, "environment P: its value is not UTF-8");
+    empty().variable("OTHERS", broken()).load();
+}

@@ -9,7 +9,7 @@ fn the_nearest_file_upward_counts() {
     let below = case.path("a/b");
     case.loader = case.loader.directory(below);
     let expected = case.path("kafkaesk.toml");
-    let loaded = case.loader.variables([]).load().unwrap();
+    let loaded = case.loader.variables::<String>([]).load().unwrap();
     assert_eq!(loaded.settings.partitions, 3);
     assert_eq!(loaded.file, Some(expected));
 }

@@ -141,7 +141,7 @@ proptest! {
         );
         let mut case = case(&toml).profile("p");
         if let Some(value) = variable {
-            case = case.variable("KAFKAESK_KAFKA_SETTINGS", &format!(r#"{{"linger.ms": {value}}}"#));
+            case = case.variable("KAFKAESK_KAFKA_SETTINGS", format!(r#"{{"linger.ms": {value}}}"#));
         }
         if let Some(value) = flag {
             case = case.flag("kafka-settings", &format!(r#"{{"linger": {{"ms": {value}}}}}"#));

@@ -11,7 +11,7 @@ mod references;
 mod sections;
 mod values;
 
-use std::{fs, path::PathBuf};
+use std::{ffi::OsString, fs, path::PathBuf};
 
 use tempfile::TempDir;
 
@@ -21,7 +21,7 @@ use super::{Loaded, Loader};
 struct Case {
     folder: TempDir,
     loader: Loader,
-    variables: Vec<(String, String)>,
+    variables: Vec<(String, OsString)>,
 }
 
 /// A folder with this `kafkaesk.toml`.
@@ -50,8 +50,8 @@ impl Case {
         fs::write(self.path(name), text).unwrap();
     }
 
-    fn variable(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_owned()));
+    fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
         self
     }
 

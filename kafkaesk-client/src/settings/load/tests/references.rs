@@ -101,3 +101,39 @@ fn a_whole_table_of_properties_may_come_from_a_file() {
     assert_eq!(value, "[redacted]");
     assert!(source.starts_with("kafkaesk.toml:1 (file "), "{source}");
 }
+
+#[test]
+fn a_malformed_reference_names_the_key_that_does_not_belong() {
+    let refused = |reference: &str| case(&format!("topic-prefix = {reference}\n")).refused();
+    assert_eq!(
+        refused("{ env = 'X', defalt = 'y' }"),
+        "kafkaesk.toml:1: unknown key `topic-prefix.defalt`; did you mean `default`?"
+    );
+    assert_eq!(
+        refused("{ env = 'X', file = 'sec' }"),
+        "kafkaesk.toml:1: unknown key `topic-prefix.file`; known are default, env"
+    );
+    assert_eq!(
+        refused("{ file = 'f', default = 'x' }"),
+        "kafkaesk.toml:1: unknown key `topic-prefix.default`; known are file"
+    );
+    let property = case("[kafka-settings]\nsasl.password = { env = 'X', defalt = 'y' }\n");
+    assert_eq!(
+        property.refused(),
+        "kafkaesk.toml:2: unknown key `kafka-settings.sasl.password.defalt`; did you mean `default`?"
+    );
+}
+
+#[test]
+fn security_is_not_followed_where_it_is_left_out() {
+    let mut case = case(
+        "[kafka-settings]\nsasl.password = { file = '/absent' }\nsecurity.protocol = { env = 'ABSENT' }\nlinger.ms = { env = 'LINGER' }\n",
+    )
+    .variable("LINGER", "3");
+    case.loader = case.loader.unread_security();
+    let loaded = case.load();
+    let common = &loaded.settings.kafka_settings.common;
+    assert_eq!(common["sasl.password"], "[redacted]");
+    assert_eq!(common["security.protocol"], "[redacted]");
+    assert_eq!(common["linger.ms"], "3");
+}
