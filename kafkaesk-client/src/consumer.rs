@@ -17,6 +17,9 @@ pub const BATCH_RECORDS: usize = 512;
 /// How many bytes of records one event carries, at most (a single larger record goes alone).
 pub const BATCH_BYTES: usize = 256 * 1024;
 
+/// How long a close waits for the brokers, at most, where nothing else is said.
+pub const CLOSE: Duration = Duration::from_secs(20);
+
 /// Where a group without offsets starts (decisions.md 7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
@@ -98,8 +101,18 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
     /// Fetches these partitions again, from behind the last record that entered the event stream.
     fn resume(&self, sources: &[Arc<Source>]);
 
-    /// Commits, leaves the group, ends the stream. Resolves when it is done.
-    fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>>;
+    /// Commits, leaves the group, ends the stream. Resolves when it is done, after [`CLOSE`] at most.
+    fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
+        self.close_within(commits, CLOSE)
+    }
+
+    /// The same, after `patience` at most. A commit that is not answered by then is an error. A group that does not
+    /// answer is left all the same: while it rebalances that takes librdkafka up to 5 s, and goes on behind.
+    fn close_within(
+        &self,
+        commits: Commits,
+        patience: Duration,
+    ) -> BoxFuture<'_, Result<(), ClientError>>;
 }
 
 /// A running consumer. Dropping it closes it without a commit.

@@ -83,7 +83,11 @@ impl ConsumerControl for MemberControl {
         self.set_paused(sources, false);
     }
 
-    fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
+    fn close_within(
+        &self,
+        commits: Commits,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<(), ClientError>> {
         self.0.leave(&commits);
         Box::pin(std::future::ready(Ok(())))
     }

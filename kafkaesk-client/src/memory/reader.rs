@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use kafkaesk_core::Source;
@@ -47,7 +48,7 @@ impl ConsumerControl for ReaderControl {
         });
     }
 
-    fn close(&self, _: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
+    fn close_within(&self, _: Commits, _: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
         self.0.send_modify(|asked| asked.closed = true);
         Box::pin(std::future::ready(Ok(())))
     }

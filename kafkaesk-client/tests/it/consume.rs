@@ -340,6 +340,37 @@ async fn a_slow_reader_stops_the_fetching_but_not_the_group() {
     consumer.control().close(Vec::new()).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_close_takes_no_longer_than_it_is_given_while_the_group_rebalances() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, "content.stuck", 0, 1).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut wanted = spec(Some(&group), "content.stuck", Start::Earliest);
+    // Eager: the second member's join waits for the first one's acknowledgement.
+    let strategy = ("partition.assignment.strategy", "roundrobin");
+    wanted
+        .kafka_settings
+        .insert(strategy.0.into(), strategy.1.into());
+    wanted.drain = Duration::from_secs(30);
+    let mut first = connection.broker().consume(wanted.clone()).await.unwrap();
+    read_contents(&mut first, 1).await;
+    let second = connection.broker().consume(wanted).await.unwrap();
+    let ConsumerEvent::Revoked(_, ack) = next(&mut first).await else {
+        panic!("the second member did not join")
+    };
+    let begun = Instant::now();
+    let patience = Duration::from_secs(1);
+    second
+        .control()
+        .close_within(Vec::new(), patience)
+        .await
+        .unwrap();
+    assert!(begun.elapsed() < 2 * patience, "{:?}", begun.elapsed());
+    ack.release(Vec::new());
+    first.control().close(Vec::new()).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_group_with_other_assignors_is_an_error_that_names_both_remedies() {
     let kafka = testing::kafka().await;

@@ -1,7 +1,7 @@
 //! The end of an instance: what runs is waited for up to the deadline, what is finished is committed, the group is
 //! left, and what did not finish is named.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kafkaesk_client::consumer::ConsumerEvent;
 use tokio::time::{Instant, sleep_until};
@@ -9,6 +9,9 @@ use tracing::warn;
 
 use super::Instance;
 use crate::{AppError, RunReport, Unfinished, drain};
+
+/// What the last commit gets where the drain used up everything, at least.
+const LEAST: Duration = Duration::from_secs(1);
 
 impl Instance {
     /// Starts nothing more, waits for what runs, commits, leaves the group.
@@ -43,7 +46,8 @@ impl Instance {
         drain::release_all(&mut self);
         let commits = self.partitions.last_word(None);
         let control = self.control.clone();
-        let mut closing = control.close(commits.clone());
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut closing = control.close_within(commits.clone(), left.max(LEAST));
         let closed = loop {
             tokio::select! {
                 closed = &mut closing => break closed,

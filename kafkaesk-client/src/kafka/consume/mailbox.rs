@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     mem,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use kafkaesk_core::{NextOffset, Source};
@@ -17,9 +17,6 @@ use crate::{
     broker::BoxFuture,
     consumer::{Commits, ConsumerControl},
 };
-
-/// How long a close waits for its thread, at most; the thread bounds each of its own steps.
-const CLOSE: Duration = Duration::from_secs(20);
 
 /// One word for each source, by the identity of its `Arc`, which is that of its assignment.
 type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
@@ -56,7 +53,12 @@ impl Drop for Ended {
 #[derive(Debug)]
 pub(super) struct Close {
     pub(super) commits: Commits,
-    pub(super) done: oneshot::Sender<Result<(), ClientError>>,
+    /// Nobody waits for longer.
+    pub(super) deadline: Instant,
+    /// How the last commit ended.
+    pub(super) committed: oneshot::Sender<Result<(), ClientError>>,
+    /// Dropped when the group is left.
+    pub(super) left: oneshot::Sender<()>,
 }
 
 pub(super) fn identity(source: &Arc<Source>) -> usize {
@@ -101,22 +103,38 @@ impl ConsumerControl for Mailbox {
         self.set_paused(sources, false);
     }
 
-    fn close(&self, commits: Commits) -> BoxFuture<'_, Result<(), ClientError>> {
-        let (done, answer) = oneshot::channel();
+    fn close_within(
+        &self,
+        commits: Commits,
+        patience: Duration,
+    ) -> BoxFuture<'_, Result<(), ClientError>> {
+        let (committed, answer) = oneshot::channel();
+        let (left, leaving) = oneshot::channel();
+        let deadline = Instant::now() + patience;
         let mut door = lock(&self.door);
         if !door.ended {
-            door.asked = Some(Close { commits, done });
+            door.asked = Some(Close {
+                commits,
+                deadline,
+                committed,
+                left,
+            });
         }
         drop(door);
         Box::pin(async move {
-            match tokio::time::timeout(CLOSE, answer).await {
-                Ok(Ok(result)) => result,
+            match tokio::time::timeout_at(deadline.into(), answer).await {
+                Ok(Ok(result)) => {
+                    if tokio::time::timeout_at(deadline.into(), leaving).await.is_err() {
+                        tracing::debug!(?patience, "the group does not answer; it is left behind");
+                    }
+                    result
+                }
                 // The thread ended before, or another close took over.
                 Ok(Err(_)) => Ok(()),
                 Err(_) => Err(ClientError::Kafka {
                     action: "closing the consumer".into(),
                     source: format!(
-                        "the brokers did not answer within {CLOSE:?}; what was not committed comes again"
+                        "the brokers did not answer within {patience:?}; what was not committed comes again"
                     )
                     .into(),
                 }),

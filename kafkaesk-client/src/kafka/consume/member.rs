@@ -406,7 +406,8 @@ impl Member {
         commits.extend(close.commits);
         self.last_commit = Ok(());
         self.commit(commits);
-        let deadline = Instant::now() + LAST_COMMIT;
+        let begun = Instant::now();
+        let deadline = close.deadline.min(begun + LAST_COMMIT);
         while !self.unanswered.is_empty() && Instant::now() < deadline {
             let _ = self.consumer.poll(Duration::from_millis(5));
             self.hear_answers();
@@ -415,13 +416,18 @@ impl Member {
         let result = match self.last_commit {
             Ok(()) if !self.unanswered.is_empty() => Err(crate::kafka::errors::other(
                 &action,
-                format!("no answer within {LAST_COMMIT:?}; its records come again").into(),
+                format!(
+                    "no answer within {:?}; its records come again",
+                    begun.elapsed()
+                )
+                .into(),
             )),
             Ok(()) => Ok(()),
             Err(code) => Err(code_error(code, Doing::cluster(&action))),
         };
+        let _ = close.committed.send(result);
         self.end();
-        let _ = close.done.send(result);
+        drop(close.left);
     }
 
     /// Tells why, and ends when the reader has heard it.
@@ -443,7 +449,7 @@ impl Member {
         }
         self.end();
         if let Some(close) = close {
-            let _ = close.done.send(Ok(()));
+            let _ = close.committed.send(Ok(()));
         }
     }
 

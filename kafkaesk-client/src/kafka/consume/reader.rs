@@ -110,7 +110,7 @@ impl Reader {
         loop {
             if let Some(close) = self.setup.mailbox.take_close() {
                 drop(self);
-                let _ = close.done.send(Ok(()));
+                let _ = close.committed.send(Ok(()));
                 return;
             }
             if self.outbox.is_closed() {
@@ -278,7 +278,7 @@ impl Reader {
         self.outbox.push(ConsumerEvent::Failed(error));
         while !self.outbox.flush() {
             if let Some(close) = self.setup.mailbox.take_close() {
-                let _ = close.done.send(Ok(()));
+                let _ = close.committed.send(Ok(()));
                 return;
             }
             thread::sleep(FULL);
