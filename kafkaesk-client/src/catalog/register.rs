@@ -65,14 +65,6 @@ impl Catalog {
             for warning in &outcome.warnings {
                 tracing::warn!("{warning}");
             }
-            if outcome.created {
-                tracing::info!(
-                    topic = %outcome.topic,
-                    partitions = outcome.partitions,
-                    schema = %schema.id.name(),
-                    "created a stream"
-                );
-            }
         }
         Ok(())
     }

@@ -28,10 +28,14 @@ impl Catalog {
         if let Some(topic) = topic {
             // Somebody may have been faster.
             outcome.created = self.broker.create_topic(&topic).await?;
+            // And the dev broker has its own idea of how many partitions.
+            if let Some(there) = self.broker.topic(&topic.topic, "Describe").await? {
+                outcome.partitions = there.partitions;
+            }
             if outcome.created {
                 tracing::info!(
                     topic = topic.topic.as_str(),
-                    partitions = topic.partitions,
+                    partitions = outcome.partitions,
                     schema = spec.schema.as_ref().map(SchemaName::as_str),
                     "created"
                 );

@@ -38,6 +38,8 @@ pub(super) struct Shared {
     connected: AtomicBool,
     /// No broker answers, and that was said.
     down: AtomicBool,
+    /// The connection was closed: what its last threads hear is no news.
+    closed: AtomicBool,
     /// Lines written lately.
     lines: Mutex<HashMap<String, Instant>>,
     /// Fetches OAUTHBEARER tokens, if that is how we log in.
@@ -77,6 +79,11 @@ impl Shared {
         *lock(&self.refused) = None;
     }
 
+    /// Nobody uses the connection any more.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
     /// Gives a client its token now, where one is needed: a client that is asked something before its events are
     /// polled would wait for it in vain. Blocks as long as fetching a token may.
     pub(super) fn log_in<C: ClientContext>(
@@ -112,7 +119,8 @@ impl Shared {
 
     /// Says once that no broker answers.
     fn lost(&self) {
-        if self.connected.load(Ordering::Relaxed) && !self.down.swap(true, Ordering::Relaxed) {
+        let news = self.connected.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed);
+        if news && !self.down.swap(true, Ordering::Relaxed) {
             let reason = self.reason().unwrap_or_default();
             tracing::warn!(reason, "no broker answers; trying on");
         }
@@ -184,4 +192,21 @@ impl ConsumerContext for Context {}
 /// A panic elsewhere leaves these plain values whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_lost_after_the_end_are_no_news() {
+        let shared = Shared::default();
+        shared.answered();
+        shared.lost();
+        assert!(shared.down.load(Ordering::Relaxed));
+        shared.answered();
+        shared.close();
+        shared.lost();
+        assert!(!shared.down.load(Ordering::Relaxed));
+    }
 }

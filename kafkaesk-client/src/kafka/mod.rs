@@ -86,6 +86,12 @@ impl KafkaBroker {
     }
 }
 
+impl Drop for KafkaBroker {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
 impl Broker for KafkaBroker {
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>> {
         let lookup = self.lookup.clone();

@@ -9,6 +9,7 @@ use std::{
 
 use kafkaesk_client::{
     Settings,
+    catalog::StreamSpec,
     consumer::{ConsumerEvent, ConsumerSpec, Start},
     core::Pattern,
     dev::DevBroker,
@@ -19,7 +20,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use crate::support::{content, open};
+use crate::support::{content, open, stream};
 
 /// Tells the child process of [`other_process_publishes`] where to publish.
 const ADDRESS: &str = "KAFKAESK_TEST_DEV_ADDRESS";
@@ -68,6 +69,19 @@ fn read(consumer: &BaseConsumer, count: usize) -> Vec<String> {
     }
     read.sort_by_key(|text| text.parse::<u32>().unwrap());
     read
+}
+
+#[tokio::test]
+async fn a_created_stream_says_how_many_partitions_it_has() {
+    let broker = DevBroker::start("127.0.0.1:0").unwrap();
+    let connection = open(&Settings::new(&broker.address().to_string())).await;
+    let mut spec = StreamSpec::new(stream("orders.placed"));
+    spec.partitions = Some(12);
+    let outcome = connection.catalog().ensure_stream(&spec).await.unwrap();
+    let cluster = connection.broker().cluster().await.unwrap();
+    let has = cluster.topics["orders.placed"].partitions;
+    assert!(outcome.created);
+    assert_eq!((outcome.partitions, has), (4, 4));
 }
 
 #[test]
