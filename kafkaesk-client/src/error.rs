@@ -142,12 +142,12 @@ pub enum ClientError {
     },
     /// A bookkeeping topic has settings that endanger the contract.
     #[error(
-        "topic {topic} has {found}, the contract needs {needed}; mend it with kafka-configs.sh before going on"
+        "topic {topic} has {found}, the contract needs {needed}; mend it with kafka-configs.sh before going on (too many partitions only by creating it anew)"
     )]
     LogSettings {
         /// The topic.
         topic: TopicName,
-        /// `cleanup.policy=compact, …`
+        /// `cleanup.policy=compact, partitions=4`
         found: String,
         /// What it must be.
         needed: String,

@@ -7,7 +7,10 @@ use kafkaesk_core::{Offset, SchemaId, SchemaName, TopicName};
 use kafkaesk_schema::{Document, SchemaLog, Validator};
 
 use super::{ABSENT_BOUND, AGAIN, Catalog, Found, Pushed, StoredSchema, lock};
-use crate::{ClientError, broker::TopicSpec};
+use crate::{
+    ClientError,
+    broker::{Cluster, TopicSpec},
+};
 
 impl Catalog {
     /// A stored version, compiled; cached for good, since versions never change. Once this connection has published, a
@@ -97,9 +100,10 @@ impl Catalog {
         let log = self.log(id.name()).await?;
         let held = verdict(&log, id, document, &topic)?;
         let cluster = self.broker.cluster().await?;
-        match cluster.topics.get(topic.as_str()) {
-            Some(_) => self.check_log_topic(&topic).await?,
-            None => super::streams::check_collision(&cluster, &topic)?,
+        if cluster.topics.contains_key(topic.as_str()) {
+            self.check_log_topic(&cluster, &topic).await?;
+        } else {
+            super::streams::check_collision(&cluster, &topic)?;
         }
         Ok(if held { Pushed::Unchanged } else { Pushed::New })
     }
@@ -213,36 +217,45 @@ impl Catalog {
                 return Ok(());
             }
         }
-        self.check_log_topic(topic).await
+        self.check_log_topic(&cluster, topic).await
     }
 
-    /// Where the settings may be seen, they must keep everything.
-    async fn check_log_topic(&self, topic: &TopicName) -> Result<(), ClientError> {
+    /// Everything must be kept, where the settings may be seen, and stand in one partition.
+    async fn check_log_topic(
+        &self,
+        cluster: &Cluster,
+        topic: &TopicName,
+    ) -> Result<(), ClientError> {
         if lock(&self.checked).contains(topic) {
             return Ok(());
         }
-        if let Some(config) = self.broker.topic_config(topic).await? {
-            let wrong: Vec<(&str, &str, &str)> = [
-                ("cleanup.policy", "delete"),
-                ("retention.ms", "-1"),
-                ("retention.bytes", "-1"),
-            ]
-            .into_iter()
-            .filter_map(|(name, needed)| {
-                let found = config.get(name)?;
-                (found != needed).then_some((name, found.as_str(), needed))
-            })
-            .collect();
-            if !wrong.is_empty() {
-                let list = |text: fn(&(&str, &str, &str)) -> String| {
-                    wrong.iter().map(text).collect::<Vec<_>>().join(", ")
-                };
-                return Err(ClientError::LogSettings {
-                    topic: topic.clone(),
-                    found: list(|(name, found, _)| format!("{name}={found}")),
-                    needed: list(|(name, _, needed)| format!("{name}={needed}")),
-                });
-            }
+        let mut has = self.broker.topic_config(topic).await?.unwrap_or_default();
+        let there = cluster.topics.get(topic.as_str());
+        // The dev broker's topics all have several; its log is partition 0.
+        if let Some(there) = there.filter(|_| !cluster.is_dev) {
+            has.insert("partitions".to_owned(), there.partitions.to_string());
+        }
+        let wrong: Vec<(&str, &str, &str)> = [
+            ("cleanup.policy", "delete"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "-1"),
+            ("partitions", "1"),
+        ]
+        .into_iter()
+        .filter_map(|(name, needed)| {
+            let found = has.get(name)?;
+            (found != needed).then_some((name, found.as_str(), needed))
+        })
+        .collect();
+        if !wrong.is_empty() {
+            let list = |text: fn(&(&str, &str, &str)) -> String| {
+                wrong.iter().map(text).collect::<Vec<_>>().join(", ")
+            };
+            return Err(ClientError::LogSettings {
+                topic: topic.clone(),
+                found: list(|(name, found, _)| format!("{name}={found}")),
+                needed: list(|(name, _, needed)| format!("{name}={needed}")),
+            });
         }
         lock(&self.checked).insert(topic.clone());
         Ok(())

@@ -317,6 +317,15 @@ async fn a_plan_refuses_what_the_push_would_refuse() {
     let settings = catalog.plan_push(&id("Compacted:1"), &any).await;
     let text = settings.unwrap_err().to_string();
     assert!(text.contains("cleanup.policy=compact"), "{text}");
+
+    create_foreign(&kafka, "Split", 4, ("cleanup.policy", "delete")).await;
+    let partitions = catalog.plan_push(&id("Split:1"), &any).await;
+    let text = partitions.unwrap_err().to_string();
+    assert!(text.contains("partitions=4"), "{text}");
+    assert!(
+        text.contains("needs retention.ms=-1, partitions=1"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
