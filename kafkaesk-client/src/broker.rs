@@ -106,6 +106,10 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// metadata that we can see knows it.
     fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>>;
 
+    /// Whether a topic that is absent could be created so: an error where not. Creates nothing. Nobody can say where
+    /// Create is denied; that is no error.
+    fn check_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<(), ClientError>>;
+
     /// A topic's settings; `None` where DescribeConfigs is denied or not answered.
     fn topic_config<'a>(
         &'a self,

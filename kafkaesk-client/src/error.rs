@@ -140,6 +140,16 @@ pub enum ClientError {
         /// The one that is there.
         existing: String,
     },
+    /// The brokers take no topic with such settings.
+    #[error(
+        "topic {topic} cannot be created with {wrong}: the brokers know no such setting, or not this value for it"
+    )]
+    TopicSettings {
+        /// The topic.
+        topic: TopicName,
+        /// `name=value, …`
+        wrong: String,
+    },
     /// A bookkeeping topic has settings that endanger the contract.
     #[error(
         "topic {topic} has {found}, the contract needs {needed}; mend it with kafka-configs.sh before going on (too many partitions only by creating it anew)"

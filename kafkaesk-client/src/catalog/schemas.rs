@@ -100,11 +100,7 @@ impl Catalog {
         let log = self.log(id.name()).await?;
         let held = verdict(&log, id, document, &topic)?;
         let cluster = self.broker.cluster().await?;
-        if cluster.topics.contains_key(topic.as_str()) {
-            self.check_log_topic(&cluster, &topic).await?;
-        } else {
-            super::streams::check_collision(&cluster, &topic)?;
-        }
+        self.log_exists(&cluster, &topic).await?;
         Ok(if held { Pushed::Unchanged } else { Pushed::New })
     }
 
@@ -193,8 +189,7 @@ impl Catalog {
             return Ok(());
         }
         let cluster = self.broker.cluster().await?;
-        if !cluster.topics.contains_key(topic.as_str()) {
-            super::streams::check_collision(&cluster, topic)?;
+        if !self.log_exists(&cluster, topic).await? {
             let replication_factor = self.replication_factor(cluster.brokers);
             let min_insync = replication_factor.min(2).to_string();
             let spec = TopicSpec {
@@ -212,12 +207,28 @@ impl Catalog {
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             };
-            if self.broker.create_topic(&spec).await? {
-                lock(&self.checked).insert(topic.clone());
-                return Ok(());
+            if !self.broker.create_topic(&spec).await? {
+                // Somebody was faster.
+                return self.check_log_topic(&cluster, topic).await;
             }
+            lock(&self.checked).insert(topic.clone());
         }
-        self.check_log_topic(&cluster, topic).await
+        Ok(())
+    }
+
+    /// Whether a bookkeeping topic is there, as it must be; an absent one could be created.
+    pub(super) async fn log_exists(
+        &self,
+        cluster: &Cluster,
+        topic: &TopicName,
+    ) -> Result<bool, ClientError> {
+        let exists = cluster.topics.contains_key(topic.as_str());
+        if exists {
+            self.check_log_topic(cluster, topic).await?;
+        } else {
+            super::streams::check_collision(cluster, topic)?;
+        }
+        Ok(exists)
     }
 
     /// Everything must be kept, where the settings may be seen, and stand in one partition.

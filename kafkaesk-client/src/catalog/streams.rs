@@ -11,18 +11,23 @@ use crate::{
 };
 
 impl Catalog {
-    /// What [`Self::ensure_stream`] would do; writes nothing.
+    /// What [`Self::ensure_stream`] would do; writes nothing, needs no write rights.
     ///
     /// # Errors
-    /// [`ClientError::BoundElsewhere`], [`ClientError::Collision`], [`ClientError::Name`].
+    /// As [`Self::ensure_stream`], as far as that can be known before.
     pub async fn plan_stream(&self, spec: &StreamSpec) -> Result<StreamOutcome, ClientError> {
-        self.compare(spec).await.map(|(outcome, _)| outcome)
+        let (outcome, topic) = self.compare(spec).await?;
+        if let Some(topic) = topic {
+            self.broker.check_topic(&topic).await?;
+        }
+        Ok(outcome)
     }
 
     /// Creates the topic if it is absent and binds it if a schema is given. An existing topic is never altered.
     ///
     /// # Errors
-    /// [`ClientError::BoundElsewhere`], [`ClientError::Collision`], [`ClientError::Name`].
+    /// [`ClientError::BoundElsewhere`], [`ClientError::Collision`], [`ClientError::Name`],
+    /// [`ClientError::TopicSettings`], [`ClientError::LogSettings`] of the bindings' topic.
     pub async fn ensure_stream(&self, spec: &StreamSpec) -> Result<StreamOutcome, ClientError> {
         let (mut outcome, topic) = self.compare(spec).await?;
         if let Some(topic) = topic {
@@ -58,6 +63,10 @@ impl Catalog {
             None => false,
         };
         let cluster = self.broker.cluster().await?;
+        if bound {
+            let bindings = self.settings.topic_prefix.bindings_topic()?;
+            self.log_exists(&cluster, &bindings).await?;
+        }
         let mut outcome = StreamOutcome {
             topic: topic.clone(),
             partitions: spec.partitions.unwrap_or(self.settings.partitions),

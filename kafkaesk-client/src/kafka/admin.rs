@@ -32,29 +32,96 @@ pub(super) async fn create_topic(
     spec: &TopicSpec,
 ) -> Result<bool, ClientError> {
     let admin = client(settings, shared).await?;
+    match create(&admin, spec, &spec.config, &options(settings)).await? {
+        Ok(()) => Ok(true),
+        Err(RDKafkaErrorCode::TopicAlreadyExists) => Ok(false),
+        Err(code) => Err(refusal(&admin, settings, spec, code).await),
+    }
+}
+
+/// Whether it could be created so. Creates nothing.
+pub(super) async fn check_topic(
+    settings: &Settings,
+    shared: &Arc<Shared>,
+    spec: &TopicSpec,
+) -> Result<(), ClientError> {
+    let admin = client(settings, shared).await?;
+    let dry = options(settings).validate_only(true);
+    match create(&admin, spec, &spec.config, &dry).await? {
+        // Whoever only plans need not be allowed to create.
+        Ok(())
+        | Err(
+            RDKafkaErrorCode::TopicAlreadyExists
+            | RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed,
+        ) => Ok(()),
+        Err(code) => Err(refusal(&admin, settings, spec, code).await),
+    }
+}
+
+/// The broker's answer, with these of the topic's settings.
+async fn create(
+    admin: &AdminClient<Context>,
+    spec: &TopicSpec,
+    config: &BTreeMap<String, String>,
+    options: &AdminOptions,
+) -> Result<Result<(), RDKafkaErrorCode>, ClientError> {
     let mut topic = NewTopic::new(
         spec.topic.as_str(),
         i32::try_from(spec.partitions).unwrap_or(i32::MAX),
         TopicReplication::Fixed(i32::from(spec.replication_factor)),
     );
-    for (name, value) in &spec.config {
+    for (name, value) in config {
         topic = topic.set(name, value);
     }
-    let action = format!(
-        "creating topic {} with {} partitions and replication factor {}",
-        spec.topic, spec.partitions, spec.replication_factor
-    );
-    let doing = Doing::topic(&action, "Create", spec.topic.as_str());
+    let action = creating(spec);
     let answers = admin
-        .create_topics([&topic], &options(settings))
+        .create_topics([&topic], options)
         .await
-        .map_err(|e| client_error(e, doing))?;
+        .map_err(|e| client_error(e, Doing::topic(&action, "Create", spec.topic.as_str())))?;
     match answers.into_iter().next() {
-        Some(Ok(_)) => Ok(true),
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
-        Some(Err((_, code))) => Err(code_error(code, doing)),
+        Some(answer) => Ok(answer.map(drop).map_err(|(_, code)| code)),
         None => Err(other(&action, "the broker answered nothing".into())),
     }
+}
+
+/// Why a topic is not created. The broker's words do not come through, so each setting is asked for alone.
+async fn refusal(
+    admin: &AdminClient<Context>,
+    settings: &Settings,
+    spec: &TopicSpec,
+    code: RDKafkaErrorCode,
+) -> ClientError {
+    if code != RDKafkaErrorCode::InvalidConfig {
+        let action = creating(spec);
+        return code_error(code, Doing::topic(&action, "Create", spec.topic.as_str()));
+    }
+    let dry = options(settings).validate_only(true);
+    let mut wrong = Vec::new();
+    for (name, value) in &spec.config {
+        let alone = BTreeMap::from([(name.clone(), value.clone())]);
+        if !matches!(create(admin, spec, &alone, &dry).await, Ok(Ok(()))) {
+            wrong.push((name, value));
+        }
+    }
+    if wrong.is_empty() {
+        wrong.extend(&spec.config);
+    }
+    let wrong: Vec<String> = wrong
+        .into_iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    ClientError::TopicSettings {
+        topic: spec.topic.clone(),
+        wrong: wrong.join(", "),
+    }
+}
+
+fn creating(spec: &TopicSpec) -> String {
+    format!(
+        "creating topic {} with {} partitions and replication factor {}",
+        spec.topic, spec.partitions, spec.replication_factor
+    )
 }
 
 /// The dev broker answers no admin request: a producer's question creates there (decisions.md 37).

@@ -147,6 +147,17 @@ impl Broker for KafkaBroker {
         })
     }
 
+    fn check_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<(), ClientError>> {
+        Box::pin(async move {
+            let lookup = self.lookup.clone();
+            if blocking("asking for metadata", move || Ok(lookup.is_dev())).await? {
+                // It takes any.
+                return Ok(());
+            }
+            admin::check_topic(&self.settings, &self.shared, spec).await
+        })
+    }
+
     fn topic_config<'a>(
         &'a self,
         topic: &'a TopicName,

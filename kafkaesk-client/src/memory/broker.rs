@@ -81,6 +81,10 @@ impl Broker for MemoryBroker {
         }))
     }
 
+    fn check_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<(), ClientError>> {
+        ready(self.shared.state().store.check(spec))
+    }
+
     fn topic_config<'a>(
         &'a self,
         topic: &'a TopicName,

@@ -64,6 +64,22 @@ impl Store {
         if self.topics.contains_key(name) {
             return Ok(false);
         }
+        self.check(spec)?;
+        self.topics.insert(
+            name.to_owned(),
+            Topic {
+                partitions: vec![Vec::new(); spec.partitions as usize],
+                replication_factor: spec.replication_factor,
+                config: spec.config.clone(),
+                next: 0,
+            },
+        );
+        Ok(true)
+    }
+
+    /// Whether an absent topic could be created so.
+    pub(super) fn check(&self, spec: &TopicSpec) -> Result<(), ClientError> {
+        let name = spec.topic.as_str();
         if let Some(existing) = self.topics.keys().find(|other| collide(other, name)) {
             return Err(ClientError::Collision {
                 topic: spec.topic.clone(),
@@ -82,16 +98,7 @@ impl Store {
                 ),
             ));
         }
-        self.topics.insert(
-            name.to_owned(),
-            Topic {
-                partitions: vec![Vec::new(); spec.partitions as usize],
-                replication_factor: spec.replication_factor,
-                config: spec.config.clone(),
-                next: 0,
-            },
-        );
-        Ok(true)
+        Ok(())
     }
 
     /// Appends, choosing the partition by key where none is fixed.

@@ -318,6 +318,15 @@ async fn a_plan_refuses_what_the_push_would_refuse() {
     let text = settings.unwrap_err().to_string();
     assert!(text.contains("cleanup.policy=compact"), "{text}");
 
+    let mut spec = StreamSpec::new(stream("bogus"));
+    spec.config = [("bogus.x", "2000"), ("max.message.bytes", "2000")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let planned = catalog.plan_stream(&spec).await.unwrap_err().to_string();
+    assert!(planned.contains("with bogus.x=2000:"), "{planned}");
+    let written = catalog.ensure_stream(&spec).await.unwrap_err().to_string();
+    assert_eq!(planned, written);
+
     create_foreign(&kafka, "Split", 4, ("cleanup.policy", "delete")).await;
     let partitions = catalog.plan_push(&id("Split:1"), &any).await;
     let text = partitions.unwrap_err().to_string();

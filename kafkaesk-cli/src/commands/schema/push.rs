@@ -168,6 +168,8 @@ impl Plan {
                 Err(
                     error @ (ClientError::BoundElsewhere { .. }
                     | ClientError::Collision { .. }
+                    | ClientError::TopicSettings { .. }
+                    | ClientError::LogSettings { .. }
                     | ClientError::Name(_)),
                 ) => refused.push(error.to_string()),
                 Err(error) => return Err(error.into()),
