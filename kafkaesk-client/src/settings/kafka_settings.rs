@@ -7,7 +7,7 @@ use super::{
     PropertyError, Role, canonical_property, check_property,
     property::properties,
     property_warning,
-    redact::{REDACTED, shown_url, without_user_info},
+    redact::{REDACTED, without_secrets, without_user_info},
 };
 
 /// librdkafka properties, by role. Values are text, as librdkafka takes them.
@@ -247,7 +247,7 @@ pub fn shown_property(name: &str, value: &str) -> String {
     if sensitive {
         REDACTED.to_owned()
     } else if name.ends_with(".url") {
-        shown_url(value)
+        without_secrets(value)
     } else {
         without_user_info(value)
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 
 use thiserror::Error;
 
-use super::{KafkaSettings, Role, redact::shown_url};
+use super::{KafkaSettings, Role, redact::without_secrets};
 
 const URL: &str = "sasl.oauthbearer.token.endpoint.url";
 const CLIENT_ID: &str = "sasl.oauthbearer.client.id";
@@ -154,7 +154,10 @@ fn extensions(text: &str) -> Result<BTreeMap<String, String>, OidcError> {
 impl fmt::Debug for OidcSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OidcSettings")
-            .field("token_endpoint_url", &shown_url(&self.token_endpoint_url))
+            .field(
+                "token_endpoint_url",
+                &without_secrets(&self.token_endpoint_url),
+            )
             .field("client_id", &self.client_id)
             .field("scope", &self.scope)
             .field("extensions", &self.extensions.keys())

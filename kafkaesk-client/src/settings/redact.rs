@@ -27,26 +27,27 @@ pub fn without_user_info(text: &str) -> String {
     shown + rest
 }
 
-/// A URL without its user info and its query, either of which may hold a secret: `http://[redacted]@host/a?…`.
-pub(crate) fn shown_url(url: &str) -> String {
-    let shown = without_user_info(url);
+/// The same, and without a URL's query, which holds secrets as often: `http://[redacted]@host/a?…`.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let shown = without_user_info(text);
     match shown.split_once('?') {
-        Some((before, _)) => format!("{before}?…"),
-        None => shown,
+        Some((before, _)) if before.contains("://") => format!("{before}?…"),
+        _ => shown,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{shown_url, without_user_info};
+    use super::{without_secrets, without_user_info};
 
     #[test]
     fn a_urls_query_is_not_shown() {
         assert_eq!(
-            shown_url("https://k:v@x/y?k=v#z"),
+            without_secrets("https://k:v@x/y?k=v#z"),
             "https://[redacted]@x/y?…"
         );
-        assert_eq!(shown_url("https://x/y"), "https://x/y");
+        assert_eq!(without_secrets("https://x/y"), "https://x/y");
+        assert_eq!(without_secrets("orders?"), "orders?");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use base64::Engine;
 use serde::Deserialize;
 
 use super::{Token, now_ms};
-use crate::settings::{OidcSettings, redact::shown_url};
+use crate::settings::{OidcSettings, redact::without_secrets};
 
 /// The life of a token that does not say how long it lives.
 const DEFAULT_LIFE: i64 = 300;
@@ -46,7 +46,7 @@ pub(super) fn ask(settings: &OidcSettings, timeout: Duration) -> Result<Token, S
 }
 
 async fn request(settings: &OidcSettings, timeout: Duration) -> Result<Token, String> {
-    let url = shown_url(&settings.token_endpoint_url);
+    let url = without_secrets(&settings.token_endpoint_url);
     let client = client(settings, timeout)?;
     let mut form = vec![("grant_type", "client_credentials")];
     if let Some(scope) = &settings.scope {

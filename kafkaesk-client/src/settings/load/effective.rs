@@ -12,7 +12,9 @@ use super::{
     resolve::Resolver,
     value::{Data, Table, Value},
 };
-use crate::settings::{REDACTED, Settings, shown_property, without_user_info};
+use crate::settings::{
+    REDACTED, Settings, redact::without_secrets, shown_property, without_user_info,
+};
 
 /// One setting's effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub(super) fn shown(value: &Value) -> String {
     }
     match &value.data {
         Data::List(items) => items.iter().map(shown).collect::<Vec<_>>().join(" "),
-        Data::Text(text) | Data::Untyped(text) => without_query(&without_user_info(text)),
+        Data::Text(text) | Data::Untyped(text) => without_secrets(text),
         Data::Integer(number) => number.to_string(),
         Data::Boolean(value) => value.to_string(),
         Data::Other { text, .. } => text.clone(),
@@ -69,14 +71,6 @@ pub(super) fn shown(value: &Value) -> String {
 /// What stands in a file or a variable is never shown.
 fn is_secret(value: &Value) -> bool {
     value.is_reference() || value.reference.is_some()
-}
-
-/// A URL's query holds secrets as often as its user info does.
-fn without_query(text: &str) -> String {
-    match text.split_once('?') {
-        Some((before, _)) if before.contains("://") => format!("{before}?…"),
-        _ => text.to_owned(),
-    }
 }
 
 fn of_setting(field: Field, typed: &str) -> Effective {
