@@ -27,6 +27,7 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 To copy streams to another cluster, push their schemas there first, then pipe the lines:
+  mkdir -p schemas
   kafkaesk-cli schema list | while read -r id _; do
     kafkaesk-cli schema show \"$id\" > \"schemas/${id%:*}.${id#*:}.json\"
   done
@@ -110,7 +111,7 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
                 let lines: Vec<Vec<u8>> = records
                     .iter()
                     .take(usize::try_from(left).unwrap_or(usize::MAX))
-                    .map(|record| print(record, context.options.format()))
+                    .map(|record| shown(record, context.options.format()))
                     .collect();
                 left -= lines.len() as u64;
                 if !writer
@@ -161,7 +162,7 @@ fn key(source: &Arc<Source>) -> (String, i32) {
     (source.topic.as_str().to_owned(), source.partition)
 }
 
-fn print(record: &Record, format: OutputFormat) -> Vec<u8> {
+fn shown(record: &Record, format: OutputFormat) -> Vec<u8> {
     match format {
         OutputFormat::Json => {
             let mut text = Vec::new();

@@ -161,7 +161,7 @@ async fn the_recipe_of_the_readme_copies_streams_with_their_schemas() {
     assert_eq!(copied, source.run(&tail).succeeds());
     assert_eq!(copied.lines().count(), 2);
     let help = source.run(&["tail", "--help"]).succeeds();
-    for line in recipe.lines().filter(|line| line.contains("kafkaesk-cli")) {
+    for line in recipe.lines().skip(1) {
         assert!(help.contains(line.trim()), "{line}");
     }
 }
