@@ -8,6 +8,8 @@ use std::cell::Cell;
 
 /// So many bytes of a text are worth one look.
 const BYTES_OF_A_LOOK: usize = 64;
+/// A verdict that may be remembered takes as many looks.
+const LOOKS_OF_A_MEMORY: u64 = 16;
 
 thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
@@ -37,6 +39,12 @@ pub(crate) fn read(bytes: usize) {
     if bytes >= BYTES_OF_A_LOOK {
         take((bytes / BYTES_OF_A_LOOK) as u64);
     }
+}
+
+/// A verdict on a value may be remembered, for the next way to it, in some 50 bytes: that memory has its bound here.
+#[inline]
+pub(crate) fn remember() {
+    take(LOOKS_OF_A_MEMORY);
 }
 
 /// An error was made; whether all looks before it told the truth.

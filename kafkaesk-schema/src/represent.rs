@@ -133,6 +133,16 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
             std::ptr::from_ref::<Node<'a>>(self) as usize
         ))
     }
+
+    fn container_identity(&self) -> Option<NodeIdentity> {
+        match *self {
+            Node::Array(_) | Node::Object(_) => {
+                effort::remember();
+                self.identity()
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What an error reports that was made when the looks were spent: no excerpt is an array with something in it.

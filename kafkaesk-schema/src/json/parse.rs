@@ -5,6 +5,9 @@
 
 use super::{Member, Node, Number, Object};
 
+/// In a text of more bytes no object gets room ahead of its members: one in seven bytes would take a hundred for each.
+const LARGE: usize = 1 << 20;
+
 /// The first mistake in a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Malformed {
@@ -163,7 +166,8 @@ impl<'a> Parser<'a> {
             self.close();
             return Ok(Node::Object(Object::default()));
         }
-        let mut members = Vec::with_capacity(8);
+        let ahead = if self.bytes.len() > LARGE { 1 } else { 8 };
+        let mut members = Vec::with_capacity(ahead);
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.unexpected("a key in quotes"));
