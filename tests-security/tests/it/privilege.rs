@@ -1,8 +1,11 @@
 //! The least privilege table of the contract: what each operation needs is enough, and what is missing is named with the
 //! resource and the operation.
 
-use kafkaesk_client::{ClientError, Connection, Publisher, Settings};
-use kafkaesk_core::SchemaName;
+use kafkaesk_client::{
+    ClientError, Connection, Publisher, Settings,
+    catalog::{Pushed, StreamSpec},
+};
+use kafkaesk_core::{SchemaName, StreamId};
 use kafkaesk_schema::Document;
 
 use crate::service::{Order, STREAM, consume_until, prepared};
@@ -124,6 +127,23 @@ async fn schemas_are_listed_without_a_right_on_the_bindings() {
         matches!(&error, ClientError::Unauthorized { operation: "Read", resource } if resource == "topic sec.__streams__"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planning_needs_no_right_to_write() {
+    let broker = prepared().await;
+    let connection = Connection::open(&broker.user("archivist"))
+        .await
+        .expect("logs in");
+    let catalog = connection.catalog();
+    let id = "Order:2".parse().expect("an id");
+    let document = Document::parse(r#"{"type":"object"}"#).expect("a schema");
+    let pushed = catalog.plan_push(&id, &document).await;
+    assert_eq!(pushed.expect("Read is enough"), Pushed::New);
+    let mut spec = StreamSpec::new(StreamId::new("orders.planned").expect("a stream id"));
+    spec.schema = Some(SchemaName::new("Order").expect("a name"));
+    let planned = catalog.plan_stream(&spec).await.expect("Read is enough");
+    assert!(planned.created && planned.bound);
 }
 
 #[tokio::test(flavor = "multi_thread")]
