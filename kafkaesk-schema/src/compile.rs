@@ -5,13 +5,15 @@
 use jsonschema::{Draft, ValidationError, error::ValidationErrorKind};
 use serde_json::Value;
 
-use crate::{Document, DocumentError, draft, expression, references::Schemas, represent::Borrowed};
+use crate::{
+    Document, DocumentError, draft, expression, references::Schemas, represent::Borrowed,
+    steps::InPlace,
+};
 
 /// A document compiled.
 pub(crate) struct Compiled {
     pub(crate) validator: jsonschema::Validator<Borrowed>,
-    /// How many schemas apply to one value, each by way of the one before it, at most.
-    pub(crate) steps: usize,
+    pub(crate) in_place: InPlace,
 }
 
 pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
@@ -23,7 +25,7 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
     let draft = draft::of(&value)?;
     let schemas = Schemas::of(&value, draft)?;
     against_meta_schema(&value, draft)?;
-    let steps = schemas.check(&value, draft)?;
+    let in_place = schemas.check(&value, draft)?;
     let validator = jsonschema::options_for::<Borrowed>()
         .with_draft(draft)
         .offline()
@@ -34,7 +36,10 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
         .with_pattern_options(expression::engine())
         .build(&value)
         .map_err(|error| refused(&error, error.schema_path().as_str()))?;
-    Ok(Compiled { validator, steps })
+    Ok(Compiled {
+        validator,
+        in_place,
+    })
 }
 
 fn against_meta_schema(value: &Value, draft: Draft) -> Result<(), DocumentError> {

@@ -14,7 +14,7 @@ use crate::{
     expression,
     json::push_segment,
     keywords::{Holds, is_annotation},
-    steps,
+    steps::{self, InPlace},
 };
 
 /// Every schema of a document, with where its references lead.
@@ -70,9 +70,8 @@ impl<'d> Schemas<'d> {
         Ok(schemas)
     }
 
-    /// Follows every reference, of which none may lead out of the document. How many schemas apply to one value, each by
-    /// way of the one before it, at most.
-    pub(crate) fn check(self, document: &Value, draft: Draft) -> Result<usize, DocumentError> {
+    /// Follows every reference, of which none may lead out of the document. What applying it to one value may take.
+    pub(crate) fn check(self, document: &Value, draft: Draft) -> Result<InPlace, DocumentError> {
         self.all_inside(0)?;
         let base = root_base(document, draft)?;
         let registry = Registry::new()
@@ -88,7 +87,7 @@ impl<'d> Schemas<'d> {
             schemas.follow(next, &registry, &stripped)?;
             next += 1;
         }
-        steps::longest(&schemas)
+        steps::most(&schemas)
     }
 
     /// Refuses references to other documents, of all schemas from `first` on.

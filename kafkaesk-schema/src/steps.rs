@@ -17,18 +17,29 @@ pub(crate) const MAX_STEPS: usize = 200;
 /// schema that has two to the next double the work with each link.
 pub(crate) const MAX_WORK: u64 = 100_000;
 
-/// The longest way in place, in steps. Refuses a circle, a way of more than [`MAX_STEPS`], and more work for one value
+/// What applying a schema to one value may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct InPlace {
+    /// How many schemas apply to it, each by way of the one before it, at most.
+    pub(crate) steps: usize,
+    /// How many apply to it in all, at most, each counted as often as it is reached.
+    pub(crate) work: u64,
+}
+
+/// The longest way in place, and the most work. Refuses a circle, a way of more than [`MAX_STEPS`], and more work for one value
 /// than [`MAX_WORK`].
-pub(crate) fn longest(schemas: &Schemas<'_>) -> Result<usize, DocumentError> {
+pub(crate) fn most(schemas: &Schemas<'_>) -> Result<InPlace, DocumentError> {
     let mut ways = Ways {
         schemas,
         states: vec![State::Unknown; schemas.all.len()],
     };
-    let mut longest = 0;
+    let mut most = InPlace::default();
     for number in 0..schemas.all.len() {
-        longest = longest.max(ways.from(number, 0)?.0);
+        let (steps, work) = ways.from(number, 0)?;
+        most.steps = most.steps.max(steps);
+        most.work = most.work.max(work);
     }
-    Ok(longest)
+    Ok(most)
 }
 
 #[derive(Clone, Copy)]

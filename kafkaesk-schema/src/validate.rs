@@ -18,6 +18,8 @@ pub const MAX_DATA_LEVELS: usize = 126;
 const MAX_ERRORS: usize = 10_000;
 /// At most so many bytes of pointers are in these errors.
 const MAX_PATHS: usize = 64 << 20;
+/// So many schemas may apply to a value that is looked at; where it may be more, there are as many times fewer looks.
+const WORK_OF_A_LOOK: u64 = 1_000;
 /// What a step adds to the path of an error, in bytes: `/properties/name/$ref`, with some to spare.
 const PATH_OF_STEP: usize = 32;
 
@@ -52,8 +54,10 @@ impl Validator {
     /// too many ways to judge this data.
     pub fn validate(&self, data: &[u8]) -> Result<(), InvalidData> {
         let (node, levels) = parse_measured(data, MAX_DATA_LEVELS)?;
-        let steps = (levels + 1) * (self.compiled.steps + 1);
-        stack::run(steps, || self.check(&node, looks(data.len()), steps))
+        let in_place = self.compiled.in_place;
+        let steps = (levels + 1) * (in_place.steps + 1);
+        let looks = looks(data.len()) / (1 + in_place.work / WORK_OF_A_LOOK);
+        stack::run(steps, || self.check(&node, looks, steps))
     }
 
     fn check(&self, node: &Node<'_>, looks: u64, steps: usize) -> Result<(), InvalidData> {
@@ -86,10 +90,10 @@ impl Validator {
 }
 
 /// How many looks at values the verdict on data of so many bytes may take: 1,000,000, and 50 for each byte; listing the
-/// violations as many again.
+/// violations as many again. Where more than 1,000 schemas may apply to one value, there are as many times fewer.
 ///
 /// A rule that looks at an object or an array takes as many looks as that holds values, and one, of 5 to 10 ns each; a
-/// scalar takes the time of the schemas that apply to it, at most 100,000. A verdict that may be remembered takes 16
+/// scalar takes the time of the schemas that apply to it. A verdict that may be remembered takes 16
 /// looks, and some 50 bytes. The parsed data itself takes at most some 100 bytes for each of its own.
 pub fn looks(bytes: usize) -> u64 {
     1_000_000 + 50 * bytes as u64
