@@ -25,7 +25,7 @@ pub(crate) struct SubscriptionSettings {
     ordering: Option<Ordering>,
     on_mismatch: Option<OnMismatch>,
     on_reject: Option<OnReject>,
-    kafka_settings: BTreeMap<String, String>,
+    pub(crate) kafka_settings: BTreeMap<String, String>,
 }
 
 impl SubscriptionSettings {

@@ -95,6 +95,26 @@ async fn a_push_writes_nothing_while_one_schema_conflicts() {
 }
 
 #[tokio::test]
+async fn names_of_one_push_that_kafka_cannot_hold_both_are_refused_before_any_is_written() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka);
+    project
+        .file("new/C.d.1.json", ORDER)
+        .file("new/C_d.1.json", ORDER);
+    project.run(&["schema", "push", "new"]).fails(
+        1,
+        &[
+            "error: nothing was pushed: topics ",
+            "__schema__C.d and ",
+            "rename one",
+        ],
+    );
+    project
+        .run(&["schema", "show", "C.d"])
+        .fails(1, &["there is no schema C.d"]);
+}
+
+#[tokio::test]
 async fn a_dry_run_tells_whether_there_is_something_to_do() {
     let kafka = kafka().await;
     let project = Project::on(&kafka);

@@ -115,10 +115,14 @@ fn nothing_beyond_this_machine_is_contacted() {
     let project = Project::new();
     project
         .file("schemas/Order.1.json", ORDER)
-        .toml(&format!("kafka-servers = [\"{}\"]\nschemas = [\"schemas/*.json\"]\n[[subscriptions]]\npattern = \"a.*\"\ngroup = \"g\"\nhandler = {{ http = \"http://192.0.2.1/orders\" }}\n[kafka-settings]\nsecurity.protocol = \"sasl_ssl\"\nsasl.mechanism = \"PLAIN\"\nsasl.username = \"u\"\nsasl.password = \"s3cret\"\n", free()));
+        .toml(&format!("kafka-servers = [\"{}\"]\nschemas = [\"schemas/*.json\"]\n[[streams]]\nname = \"b.x\"\nschema = \"Order\"\n[[subscriptions]]\npattern = \"a.*\"\ngroup = \"g\"\nhandler = {{ http = \"http://192.0.2.1/orders\" }}\n[kafka-settings]\nsecurity.protocol = \"sasl_ssl\"\nsasl.mechanism = \"PLAIN\"\nsasl.username = \"u\"\nsasl.password = \"s3cret\"\n[[subscriptions]]\npattern = \"b.*\"\ngroup = \"g\"\nhandler = {{ stdout = true }}\nkafka-settings = {{ \"security.protocol\" = \"ssl\" }}\n", free()));
     let mut dev = project.start(&["dev"]);
     dev.until("the hint", |dev| {
         dev.stdout().iter().any(|line| line.contains(" publish "))
+    });
+    // Its own `security.protocol` is left out as well, or it would never join.
+    dev.until("the second subscription's partitions", |dev| {
+        dev.stderr().contains("partitions=b.x[")
     });
     let said = dev.stderr();
     assert!(

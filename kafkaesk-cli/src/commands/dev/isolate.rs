@@ -1,6 +1,10 @@
 //! The project's settings in, settings that reach nothing but this machine out, with what was left out.
 
-use kafkaesk_client::{Settings, settings::KafkaSettings};
+use std::collections::BTreeMap;
+
+use kafkaesk_client::Settings;
+
+use crate::configuration::SubscriptionSettings;
 
 /// Where the dev broker listens when the settings name no loopback address.
 const DEFAULT_ADDRESS: &str = "127.0.0.1:9092";
@@ -18,8 +22,8 @@ pub(super) struct Isolated {
     pub(super) hides_security: bool,
 }
 
-/// Leaves out everything that leads away from this machine.
-pub(super) fn isolate(settings: &Settings) -> Isolated {
+/// Leaves out everything that leads away from this machine, of the subscriptions' own settings as well.
+pub(super) fn isolate(settings: &Settings, subscriptions: &mut [SubscriptionSettings]) -> Isolated {
     let mut settings = settings.clone();
     let mut notes = Vec::new();
     let address = match settings.kafka_servers.iter().find(|s| is_loopback(s)) {
@@ -32,7 +36,11 @@ pub(super) fn isolate(settings: &Settings) -> Isolated {
             DEFAULT_ADDRESS.to_owned()
         }
     };
-    let hides_security = drop_security(&mut settings.kafka_settings);
+    let kafka = &mut settings.kafka_settings;
+    let tables = [&mut kafka.common, &mut kafka.consumer, &mut kafka.producer]
+        .into_iter()
+        .chain(subscriptions.iter_mut().map(|it| &mut it.kafka_settings));
+    let hides_security = tables.fold(false, |hides, table| drop_security(table) | hides);
     if hides_security {
         notes.push(
             "note: security.*, sasl.* and ssl.* of kafka-settings are left out; the dev broker has none".into(),
@@ -56,22 +64,14 @@ pub(super) fn is_loopback(server: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-fn drop_security(settings: &mut KafkaSettings) -> bool {
-    let mut dropped = false;
-    for table in [
-        &mut settings.common,
-        &mut settings.consumer,
-        &mut settings.producer,
-    ] {
-        let before = table.len();
-        table.retain(|name, _| {
-            !["security.", "sasl.", "ssl.", "enable.ssl.", "enable.sasl."]
-                .iter()
-                .any(|prefix| name.starts_with(prefix))
-        });
-        dropped |= table.len() < before;
-    }
-    dropped
+fn drop_security(table: &mut BTreeMap<String, String>) -> bool {
+    let before = table.len();
+    table.retain(|name, _| {
+        !["security.", "sasl.", "ssl.", "enable.ssl.", "enable.sasl."]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    });
+    table.len() < before
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
             .kafka_settings
             .common
             .insert("sasl.password".into(), "secret".into());
-        let isolated = isolate(&settings);
+        let isolated = isolate(&settings, &mut []);
         assert_eq!(isolated.address, DEFAULT_ADDRESS);
         assert!(isolated.settings.kafka_settings.common.is_empty());
         assert_eq!(isolated.notes.len(), 2);

@@ -45,13 +45,13 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
         }
         options.config = Some(file);
     }
-    let configuration = Configuration::load_dev(&options)?;
+    let mut configuration = Configuration::load_dev(&options)?;
     let app = context.app;
     // Everything that needs no broker is checked before one is started.
     let (sources, streams) = schema::sources(&configuration, app.schemas()?)?;
     let app = worker::check(&configuration.subscriptions, app, &[])?;
 
-    let isolated = isolate::isolate(&configuration.settings);
+    let isolated = isolate::isolate(&configuration.settings, &mut configuration.subscriptions);
     let broker = DevBroker::start(&isolated.address)?;
     let address = broker.address().to_string();
     let mut settings = isolated.settings;

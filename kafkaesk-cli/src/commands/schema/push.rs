@@ -7,7 +7,9 @@ use kafkaesk_client::{
     ClientError, Connection,
     catalog::{Pushed, StreamOutcome, StreamSpec},
 };
-use kafkaesk_core::{SchemaId, SchemaName, TopicName, schema_id::parse_version, span::format_span};
+use kafkaesk_core::{
+    SchemaId, SchemaName, TopicName, names, schema_id::parse_version, span::format_span,
+};
 use serde_json::json;
 use tracing::warn;
 
@@ -175,11 +177,28 @@ impl Plan {
                 Err(error) => return Err(error.into()),
             }
         }
+        refused.extend(plan.collisions());
         match &refused[..] {
             [] => Ok(plan),
             [one] => anyhow::bail!("nothing was pushed: {one}"),
             many => anyhow::bail!("nothing was pushed:\n{}", many.join("\n")),
         }
+    }
+
+    /// Topics of this very plan that Kafka cannot hold both; what is there already was asked of the cluster.
+    fn collisions(&self) -> Vec<String> {
+        let schemas = self.schemas.iter().map(|(_, topic, _)| topic);
+        let streams = self.streams.iter().map(|(_, outcome)| &outcome.topic);
+        let topics: BTreeSet<&TopicName> = schemas.chain(streams).collect();
+        topics
+            .iter()
+            .enumerate()
+            .flat_map(|(at, one)| topics.iter().skip(at + 1).map(move |other| (*one, *other)))
+            .filter(|(one, other)| names::collide(one.as_str(), other.as_str()))
+            .map(|(one, other)| {
+                format!("topics {one} and {other} differ only in `.` and `_`, and Kafka cannot hold both; rename one")
+            })
+            .collect()
     }
 
     /// Whether there is anything to write.
