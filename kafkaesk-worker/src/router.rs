@@ -47,7 +47,7 @@ impl Router {
         self
     }
 
-    /// Declares an event type that this program publishes.
+    /// Declares an event type that this program publishes, as [`App::event`](crate::App::event) does.
     #[must_use]
     pub fn event<T: Event>(mut self) -> Self {
         self.events.push(EventSchema::of::<T>());

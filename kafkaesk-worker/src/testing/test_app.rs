@@ -31,6 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An application under test: the same publisher, subscriptions, lanes and validation as on Kafka, in memory.
 ///
+/// Schemas are registered as on Kafka too: those of [`App::event`] at start, and a type's own with its first
+/// [`publish`](Self::publish). A type that handlers only take is its producer's to register; to publish it as JSON or to
+/// `validate` it, declare it with [`App::event`].
+///
 /// Retries do not wait, and a message is tried three times at most. A handler's own sleeping takes its time; use
 /// `#[tokio::test(start_paused = true)]` to have tokio's clock jump over it. The application ends with this value.
 ///
@@ -88,7 +92,7 @@ impl TestApp {
     pub async fn start_with(app: App, settings: Settings) -> Self {
         let broker = Arc::new(MemoryBroker::with_prefix(settings.topic_prefix.clone()));
         let connection = Connection::with_broker(settings, broker.clone());
-        let subscriptions = match prepare(&app, &connection).await {
+        let subscriptions = match prepare(&app, &connection) {
             Ok(subscriptions) => subscriptions,
             Err(error) => panic!("the application cannot start: {error}"),
         };
@@ -134,7 +138,7 @@ impl TestApp {
         self.publisher.publish(stream, event)
     }
 
-    /// Publishes raw JSON, as [`Publisher::publish_json`] does.
+    /// Publishes raw JSON, as [`Publisher::publish_json`] does: its schema must be registered.
     pub fn publish_json(
         &self,
         stream: &str,
@@ -321,10 +325,9 @@ impl TestApp {
     }
 }
 
-/// Checks the application and stores its schemas; group (with its prefix) and pattern of each subscription.
-async fn prepare(app: &App, connection: &Connection) -> Result<Vec<(String, Pattern)>, AppError> {
+/// Checks the application; group (with its prefix) and pattern of each subscription.
+fn prepare(app: &App, connection: &Connection) -> Result<Vec<(String, Pattern)>, AppError> {
     app.check()?;
-    connection.catalog().register(&app.schemas()?).await?;
     let prefix = &connection.settings().group_prefix;
     app.chosen()
         .map(|s| {

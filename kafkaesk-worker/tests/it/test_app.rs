@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use kafkaesk_client::ClientError;
 use kafkaesk_worker::prelude::*;
 use kafkaesk_worker::testing::TestError;
 
@@ -381,16 +382,17 @@ async fn state_is_made_at_start_and_hooks_run_at_the_end() {
 }
 
 #[tokio::test]
-async fn an_application_without_its_handlers_state_does_not_start() {
-    let connection = Connection::in_memory(Settings::default());
-    let app = App::new().subscribe(failing);
-    let error = app
-        .run_on(connection, std::future::pending())
-        .await
-        .unwrap_err();
-    assert!(matches!(error, AppError::MissingState { .. }), "{error}");
+async fn a_type_that_handlers_only_take_is_registered_by_nobody_here_as_on_kafka() {
+    let app = TestApp::start(App::new().subscribe(subscription("c", typed))).await;
+    let data = serde_json::json!({"foo": "a"});
+    let refused = app.publish_json("c", "Content:1", data.clone()).await;
     assert!(
-        error.to_string().contains("State<it::test_app::Calls>")
-            || error.to_string().contains("Calls")
+        matches!(&refused, Err(ClientError::UnknownSchema { .. })),
+        "{refused:?}"
     );
+    let declared = App::new()
+        .event::<Content>()
+        .subscribe(subscription("c", typed));
+    let app = TestApp::start(declared).await;
+    app.publish_json("c", "Content:1", data).await.unwrap();
 }
