@@ -1,19 +1,23 @@
-//! The application: subscriptions, event types and state in, a worker that runs until a shutdown future resolves out.
+//! The application: subscriptions, event types and state in, checked and ready to run out. Runs nothing.
 
-use std::{any::type_name, fmt, future::Future, sync::Arc};
+use std::{
+    any::{TypeId, type_name},
+    fmt,
+    future::Future,
+    sync::Arc,
+};
 
 use kafkaesk_client::{
-    Connection, Settings,
+    Settings,
     broker::BoxFuture,
     schema::{Event, EventSchema},
 };
 
 use crate::{
-    AppError, HandlerError, Router, RunReport, router,
+    AppError, HandlerError, Router, router,
     state::States,
     subscription::{IntoSubscription, Subscription},
     watch::Observer,
-    worker,
 };
 
 type StateMaker = Box<
@@ -22,7 +26,7 @@ type StateMaker = Box<
         ) -> BoxFuture<'static, Result<Box<dyn FnOnce(&mut States) + Send>, AppError>>
         + Send,
 >;
-type Hook = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+pub(crate) type Hook = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
 /// An application.
 ///
@@ -31,12 +35,13 @@ type Hook = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 #[derive(Default)]
 pub struct App {
     name: Option<String>,
-    router: Router,
-    states: States,
-    makers: Vec<StateMaker>,
-    hooks: Vec<Hook>,
+    pub(crate) router: Router,
+    pub(crate) states: States,
+    /// With the type that each makes.
+    pub(crate) makers: Vec<(TypeId, StateMaker)>,
+    pub(crate) hooks: Vec<Hook>,
     only: Option<Vec<String>>,
-    observer: Option<Arc<dyn Observer>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
 impl App {
@@ -59,7 +64,8 @@ impl App {
         self.mount(Router::new().subscribe(subscription))
     }
 
-    /// Declares an event type that this program publishes: registered at start (setting `auto-register`).
+    /// Declares an event type that this program publishes: registered at start (setting `auto-register`). A type that
+    /// handlers only take is its producer's to register: a consumer needs no right on schemas.
     #[must_use]
     pub fn event<T: Event>(self) -> Self {
         self.mount(Router::new().event::<T>())
@@ -109,7 +115,7 @@ impl App {
         F: FnOnce(Settings) -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, HandlerError>> + Send + 'static,
     {
-        self.makers.push(Box::new(|settings| {
+        let maker: StateMaker = Box::new(|settings| {
             Box::pin(async move {
                 let value = make(settings).await.map_err(|e| AppError::State {
                     state: type_name::<T>().to_owned(),
@@ -119,11 +125,14 @@ impl App {
                     Box::new(move |states| states.insert(value));
                 Ok(insert)
             })
-        }));
+        });
+        self.makers.push((TypeId::of::<T>(), maker));
         self
     }
 
-    /// Runs after the worker has drained and left its groups; several in the order of registration.
+    /// Runs when a run is over, after the worker has drained and left its groups; several in the order of registration.
+    /// It runs however the run ended, when it could not connect or make a state as well; only an application that
+    /// [`Self::check`] refuses begins nothing and has no end.
     #[must_use]
     pub fn on_shutdown<F, Fut>(mut self, hook: F) -> Self
     where
@@ -166,64 +175,34 @@ impl App {
         Ok(schemas)
     }
 
-    /// Checks everything that can be checked without Kafka: patterns, groups, bounds, overlaps, `only`, documents.
+    /// Checks everything that can be checked without Kafka: patterns, groups, bounds, overlaps, `only`, documents, and
+    /// that handlers' states are there (of the groups that [`Self::only`] leaves).
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), AppError> {
+        self.check_with(&[])
+    }
+
+    /// The same, as if these subscriptions were added: their handlers may not be ready yet.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check_with(&self, added: &[Subscription]) -> Result<(), AppError> {
         self.schemas()?;
-        router::check(&self.router.subscriptions)?;
+        let all = [self.subscriptions(), added].concat();
+        router::check(&all)?;
         for group in self.only.iter().flatten() {
-            if !self
-                .router
-                .subscriptions
-                .iter()
-                .any(|s| s.group.as_ref() == Some(group))
-            {
+            if !all.iter().any(|s| s.group.as_ref() == Some(group)) {
                 return Err(AppError::UnknownGroup {
                     group: group.clone(),
-                    known: router::groups(&self.router.subscriptions),
+                    known: router::groups(&all),
                 });
             }
         }
-        Ok(())
-    }
-
-    /// Connects and runs until `shutdown` resolves, then drains, commits and leaves its groups.
-    ///
-    /// # Errors
-    /// [`AppError`]: what is wrong with the application, Kafka's refusal, or an abort.
-    pub async fn run(
-        self,
-        settings: &Settings,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<RunReport, AppError> {
-        self.check()?;
-        let connection = Connection::open(settings).await?;
-        self.run_on(connection, shutdown).await
-    }
-
-    /// Runs over a connection that is there already.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn run_on(
-        self,
-        connection: Connection,
-        shutdown: impl Future<Output = ()> + Send,
-    ) -> Result<RunReport, AppError> {
-        self.check()?;
-        let subscriptions: Vec<_> = self.chosen().cloned().collect();
-        if subscriptions.is_empty() {
-            return Err(AppError::NothingToRun);
-        }
-        let mut states = self.states;
-        for make in self.makers {
-            make(connection.settings().clone()).await?(&mut states);
-        }
-        for subscription in &subscriptions {
+        for subscription in all.iter().filter(|s| self.wants(s)) {
             for (id, name) in subscription.needs().states {
-                if !states.has(id) {
+                if !self.states.has(id) && !self.makers.iter().any(|(made, _)| *made == id) {
                     return Err(AppError::MissingState {
                         pattern: subscription.pattern.clone(),
                         state: name.to_owned(),
@@ -231,28 +210,19 @@ impl App {
                 }
             }
         }
-        let events = self
-            .router
-            .events
-            .into_iter()
-            .collect::<Result<Vec<_>, _>>()?;
-        if !events.is_empty() {
-            connection.catalog().register(&events).await?;
-        }
-        let worker = worker::Worker::new(connection, Arc::new(states), self.observer);
-        let ran = worker.run(subscriptions, shutdown).await;
-        for hook in self.hooks {
-            hook().await;
-        }
-        ran
+        Ok(())
     }
 
     /// The subscriptions that [`Self::only`] leaves.
     pub(crate) fn chosen(&self) -> impl Iterator<Item = &Subscription> {
-        self.router.subscriptions.iter().filter(|s| {
-            let only = self.only.as_ref();
-            only.is_none_or(|only| s.group.as_ref().is_some_and(|group| only.contains(group)))
-        })
+        self.router.subscriptions.iter().filter(|s| self.wants(s))
+    }
+
+    fn wants(&self, subscription: &Subscription) -> bool {
+        let group = subscription.group.as_ref();
+        self.only
+            .as_ref()
+            .is_none_or(|only| group.is_some_and(|group| only.contains(group)))
     }
 
     pub(crate) fn observed(mut self, observer: Arc<dyn Observer>) -> Self {

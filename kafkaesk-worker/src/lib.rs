@@ -24,6 +24,7 @@ pub mod prelude;
 mod report;
 pub mod retry;
 mod router;
+mod run;
 mod schedule;
 mod state;
 mod subscription;

@@ -48,7 +48,8 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
     run_declared(app, connection, &declared, &arguments.groups).await
 }
 
-/// Patterns, groups and overlaps, before anything is started or contacted.
+/// The application with only these groups (all, if none are named), checked together with the declared subscriptions
+/// before anything is started or contacted.
 ///
 /// # Errors
 /// What is wrong with the subscriptions.
@@ -63,18 +64,16 @@ pub(crate) fn check(
             Handling::run(async {})
         }
     }
-    let own_subscriptions = own.subscriptions().to_vec();
-    let all = declared
+    let own = if groups.is_empty() {
+        own
+    } else {
+        own.only(groups.iter().cloned())
+    };
+    let declared: Vec<_> = declared
         .iter()
         .map(|settings| settings.subscription(Nothing))
-        .chain(own_subscriptions)
-        .fold(App::new(), App::subscribe);
-    let all = if groups.is_empty() {
-        all
-    } else {
-        all.only(groups.iter().cloned())
-    };
-    match all.check() {
+        .collect();
+    match own.check_with(&declared) {
         Ok(()) => Ok(own),
         Err(error @ AppError::UnknownGroup { .. }) => Err(Usage::of(error).into()),
         Err(error) => Err(error.into()),
@@ -96,9 +95,6 @@ async fn run_declared(
             handlers.push(handler.clone());
             app = app.subscribe(settings.subscription(handler));
         }
-    }
-    if !groups.is_empty() {
-        app = app.only(groups.iter().cloned());
     }
     run_app(app, connection, handlers).await
 }

@@ -7,4 +7,5 @@ mod delivery;
 mod events;
 mod pressure;
 mod registration;
+mod start;
 mod test_app;
