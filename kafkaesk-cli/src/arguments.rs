@@ -131,7 +131,7 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub delivery_timeout: Option<String>,
-    /// Bounds the drain at shutdown [default: 25s]
+    /// Bounds the end of a worker, and the drain of partitions that are given up [default: 25s]
     #[arg(
         long,
         global = true,

@@ -132,7 +132,8 @@ impl App {
 
     /// Runs when a run is over, after the worker has drained and left its groups; several in the order of registration.
     /// It runs however the run ended, when it could not connect or make a state as well; only an application that
-    /// [`Self::check`] refuses begins nothing and has no end.
+    /// [`Self::check`] refuses begins nothing and has no end. Hooks have what the steps before them left of
+    /// `shutdown_timeout`, a twentieth of it or a second at least, and are cut off then.
     #[must_use]
     pub fn on_shutdown<F, Fut>(mut self, hook: F) -> Self
     where

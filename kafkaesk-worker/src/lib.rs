@@ -10,6 +10,7 @@ mod attempt;
 mod context;
 mod delivery;
 mod drain;
+mod ending;
 mod error;
 pub mod extract;
 mod flow;

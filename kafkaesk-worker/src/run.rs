@@ -5,11 +5,14 @@ use std::{
     future::{Future, ready},
     pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use kafkaesk_client::{Connection, Settings};
+use tokio::time::{Instant, timeout_at};
+use tracing::warn;
 
-use crate::{App, AppError, RunReport, Subscription, worker::Worker};
+use crate::{App, AppError, RunReport, Subscription, app::Hook, ending::End, worker::Worker};
 
 impl App {
     /// Connects and runs until `shutdown` resolves, then drains, commits and leaves its groups. `shutdown` is heard
@@ -23,7 +26,8 @@ impl App {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
         let opening = async { Ok(Connection::open(settings).await?) };
-        self.run_when(opening, shutdown).await
+        self.run_when(opening, settings.shutdown_timeout, shutdown)
+            .await
     }
 
     /// Runs over a connection that is there already.
@@ -35,12 +39,15 @@ impl App {
         connection: Connection,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
-        self.run_when(ready(Ok(connection)), shutdown).await
+        let patience = connection.settings().shutdown_timeout;
+        self.run_when(ready(Ok(connection)), patience, shutdown)
+            .await
     }
 
     async fn run_when(
         mut self,
         opening: impl Future<Output = Result<Connection, AppError>> + Send,
+        patience: Duration,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
         self.check()?;
@@ -48,18 +55,17 @@ impl App {
             return Err(AppError::NothingToRun);
         }
         let hooks = std::mem::take(&mut self.hooks);
+        let end = End::within(patience);
         let mut shutdown = pin!(shutdown);
         let ran = tokio::select! {
             biased;
             () = &mut shutdown => Ok(RunReport::default()),
-            started = self.start(opening) => match started {
+            started = self.start(opening, end.clone()) => match started {
                 Ok((worker, subscriptions)) => worker.run(subscriptions, shutdown).await,
                 Err(error) => Err(error),
             },
         };
-        for hook in hooks {
-            hook().await;
-        }
+        run_hooks(hooks, end.begin().hooks).await;
         ran
     }
 
@@ -67,6 +73,7 @@ impl App {
     async fn start(
         self,
         opening: impl Future<Output = Result<Connection, AppError>> + Send,
+        end: End,
     ) -> Result<(Worker, Vec<Subscription>), AppError> {
         let connection = opening.await?;
         let subscriptions = self.chosen().cloned().collect();
@@ -82,7 +89,20 @@ impl App {
         if !events.is_empty() {
             connection.catalog().register(&events).await?;
         }
-        let worker = Worker::new(connection, Arc::new(states), self.observer);
+        let worker = Worker::new(connection, Arc::new(states), self.observer, end);
         Ok((worker, subscriptions))
+    }
+}
+
+async fn run_hooks(hooks: Vec<Hook>, deadline: Instant) {
+    let all = hooks.len();
+    for (ran, hook) in hooks.into_iter().enumerate() {
+        if timeout_at(deadline, hook()).await.is_err() {
+            warn!(
+                cut_off = all - ran,
+                "what runs at the end of the application did not end within the shutdown's deadline"
+            );
+            return;
+        }
     }
 }

@@ -6,12 +6,13 @@ use kafkaesk_client::{
     Connection,
     consumer::{ConsumerSpec, Start},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::{
     AppError, RunReport, Subscription,
     context::{Context, KnownSchemas},
+    ending::{End, left},
     instance::Instance,
     state::States,
     subscription,
@@ -23,8 +24,7 @@ pub(crate) struct Worker {
     connection: Connection,
     states: Arc<States>,
     observer: Option<Arc<dyn Observer>>,
-    /// True once everything shall end.
-    shutdown: watch::Sender<bool>,
+    end: End,
     instances: JoinSet<Result<RunReport, AppError>>,
 }
 
@@ -33,12 +33,13 @@ impl Worker {
         connection: Connection,
         states: Arc<States>,
         observer: Option<Arc<dyn Observer>>,
+        end: End,
     ) -> Self {
         Self {
             connection,
             states,
             observer,
-            shutdown: watch::Sender::new(false),
+            end,
             instances: JoinSet::new(),
         }
     }
@@ -54,7 +55,7 @@ impl Worker {
         for subscription in &subscriptions {
             tokio::select! {
                 () = &mut shutdown => {
-                    self.shutdown.send_replace(true);
+                    self.end.begin();
                     break;
                 }
                 started = self.start(subscription) => if let Err(error) = started {
@@ -64,13 +65,13 @@ impl Worker {
             }
         }
         let mut report = RunReport::default();
+        let begun = self.end.watch();
         loop {
             if failure.is_some() {
-                self.shutdown.send_replace(true);
+                self.end.begin();
             }
-            let ending = *self.shutdown.borrow();
             tokio::select! {
-                () = &mut shutdown, if !ending => { self.shutdown.send_replace(true); }
+                () = &mut shutdown, if begun.borrow().is_none() => { self.end.begin(); }
                 ended = self.instances.join_next() => match ended {
                     None => break,
                     Some(Ok(Ok(part))) => {
@@ -88,7 +89,7 @@ impl Worker {
             }
         }
         // What handlers published without waiting for its receipt.
-        let patience = self.connection.settings().shutdown_timeout;
+        let patience = left(self.end.begin().flushing);
         if let Err(error) = self.connection.broker().flush(patience).await {
             warn!(%error, "not everything that handlers published is known to be written");
         }
@@ -142,8 +143,7 @@ impl Worker {
             observer: self.observer.clone(),
         });
         let instance = Instance::new(context, consumer, drain);
-        self.instances
-            .spawn(instance.run(self.shutdown.subscribe()));
+        self.instances.spawn(instance.run(self.end.clone()));
         Ok(())
     }
 }

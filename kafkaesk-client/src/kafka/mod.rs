@@ -1,7 +1,7 @@
 //! Apache Kafka behind the `Broker` seam, by rdkafka.
 //!
 //! Each kind of question has its file: metadata, admin, the bookkeeping logs, the producer, consumers. What blocks runs
-//! on threads of its own or on tokio's blocking pool.
+//! on threads of its own.
 
 mod admin;
 mod config;
@@ -21,13 +21,14 @@ pub(crate) use native::set_mock_rebalance_delay;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
+    thread,
     time::Duration,
 };
 
 use bytes::Bytes;
 use kafkaesk_core::{Offset, TopicName};
 use kafkaesk_schema::LogRecord;
-use rdkafka::producer::Producer as _;
+use tokio::sync::oneshot;
 
 use self::{
     consume::Consumers,
@@ -242,16 +243,8 @@ impl Broker for KafkaBroker {
             let Some(producer) = self.producer.get() else {
                 return Ok(());
             };
-            let handle = producer.handle();
-            blocking("flushing", move || {
-                handle
-                    .flush(timeout)
-                    .map_err(|_| ClientError::FlushTimeout {
-                        waited: timeout,
-                        outstanding: usize::try_from(handle.in_flight_count()).unwrap_or(0),
-                    })
-            })
-            .await
+            let flush = producer.flusher();
+            blocking("flushing", move || flush(timeout)).await
         })
     }
 
@@ -264,12 +257,18 @@ impl Broker for KafkaBroker {
     }
 }
 
-/// Runs what blocks on tokio's blocking pool; dropping the future leaves it to finish there.
+/// Runs what blocks on a thread of its own; dropping the future leaves it to finish there. Not on tokio's blocking pool:
+/// the end of a runtime waits for that one, and a program would not end before its brokers answer.
 async fn blocking<T: Send + 'static>(
     action: &'static str,
     work: impl FnOnce() -> Result<T, ClientError> + Send + 'static,
 ) -> Result<T, ClientError> {
-    tokio::task::spawn_blocking(work)
+    let (answer, answered) = oneshot::channel();
+    thread::Builder::new()
+        .name("kafkaesk-asking".into())
+        .spawn(move || answer.send(work()))
+        .map_err(|e| errors::other(action, Box::new(e)))?;
+    answered
         .await
         .map_err(|e| errors::other(action, Box::new(e)))?
 }

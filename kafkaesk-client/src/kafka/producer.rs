@@ -44,6 +44,8 @@ pub(super) struct Producer {
     /// How long a record waits for room, at most: `delivery-timeout`.
     patience: Duration,
     stop: Arc<AtomicBool>,
+    /// A flush ran out of time and nothing was queued since: the end does not wait for the same once more.
+    given_up: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -56,14 +58,15 @@ impl Producer {
             .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
-        let (polled, stopped) = (producer.clone(), stop.clone());
+        let given_up = Arc::new(AtomicBool::new(false));
+        let (polled, stopped, over) = (producer.clone(), stop.clone(), given_up.clone());
         let thread = thread::Builder::new()
             .name("kafkaesk-producer".into())
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
                     polled.poll(POLL);
                 }
-                if polled.in_flight_count() > 0 {
+                if polled.in_flight_count() > 0 && !over.load(Ordering::Relaxed) {
                     let _ = polled.flush(LAST_FLUSH);
                 }
             })
@@ -74,6 +77,7 @@ impl Producer {
             units,
             patience: settings.delivery_timeout,
             stop,
+            given_up,
             thread: Some(thread),
         })
     }
@@ -136,6 +140,9 @@ impl Producer {
             Ok(()) => {
                 // The delivery report gives it back.
                 room.forget();
+                if self.given_up.load(Ordering::Relaxed) {
+                    self.given_up.store(false, Ordering::Relaxed);
+                }
                 Ok(Delivery(answered))
             }
             Err((error, _)) => Err(self.refusal(&error, &record)),
@@ -176,9 +183,20 @@ impl Producer {
         )
     }
 
-    /// The handle, for a flush on a thread that may block.
-    pub(super) fn handle(&self) -> Arc<BaseProducer<Deliveries>> {
-        self.producer.clone()
+    /// A flush, for a thread that may block.
+    pub(super) fn flusher(
+        &self,
+    ) -> impl FnOnce(Duration) -> Result<(), ClientError> + Send + 'static {
+        let (producer, given_up) = (self.producer.clone(), self.given_up.clone());
+        move |timeout| {
+            producer.flush(timeout).map_err(|_| {
+                given_up.store(true, Ordering::Relaxed);
+                ClientError::FlushTimeout {
+                    waited: timeout,
+                    outstanding: usize::try_from(producer.in_flight_count()).unwrap_or(0),
+                }
+            })
+        }
     }
 
     fn units_of(&self, record: &Outgoing) -> u32 {
@@ -190,10 +208,11 @@ impl Producer {
 
 impl Drop for Producer {
     /// Waits for what was queued, five seconds at most, and blocks this thread: lost would be worse. Whoever cannot wait
-    /// here calls `flush` before.
+    /// here calls `flush` before: what that could not flush is not waited for again.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if self.producer.in_flight_count() > 0
+            && !self.given_up.load(Ordering::Relaxed)
             && let Some(thread) = self.thread.take()
         {
             let _ = thread.join();

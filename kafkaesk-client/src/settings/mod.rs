@@ -53,7 +53,8 @@ pub struct Settings {
     /// Bounds a publish with the brokers gone, from its place in the queue on, and the wait for such a place, each.
     /// Default 120 s.
     pub delivery_timeout: Duration,
-    /// Bounds the drain at shutdown. Default 25 s, under Kubernetes' 30.
+    /// Bounds the whole end of a worker, a second at least: handlers, last commits, what they published, hooks. And the
+    /// drain of partitions that are given up. Default 25 s, under Kubernetes' 30.
     pub shutdown_timeout: Duration,
     /// How often patterns look for new topics. Default 2 s.
     pub discovery_interval: Duration,

@@ -1,22 +1,21 @@
 //! The end of an instance: what runs is waited for up to the deadline, what is finished is committed, the group is
 //! left, and what did not finish is named.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kafkaesk_client::consumer::ConsumerEvent;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::Instance;
-use crate::{AppError, RunReport, Unfinished, drain};
-
-/// What the last commit gets where the drain used up everything, at least.
-const LEAST: Duration = Duration::from_secs(1);
+use crate::{
+    AppError, RunReport, Unfinished, drain,
+    ending::{Ending, left},
+};
 
 impl Instance {
     /// Starts nothing more, waits for what runs, commits, leaves the group.
-    pub(super) async fn finish(mut self) -> Result<RunReport, AppError> {
-        let deadline = Instant::now() + self.drain;
+    pub(super) async fn finish(mut self, ending: Ending) -> Result<RunReport, AppError> {
         let mut sources = Vec::new();
         for (_, partition) in self.partitions.iter_mut() {
             partition.revoking = true;
@@ -34,7 +33,7 @@ impl Instance {
                     Some(event) => self.change(event),
                     None => ended = true,
                 },
-                () = sleep_until(deadline) => break,
+                () = sleep_until(ending.handlers) => break,
             }
             drain::release_drained(&mut self, Instant::now());
         }
@@ -46,8 +45,7 @@ impl Instance {
         drain::release_all(&mut self);
         let commits = self.partitions.last_word(None);
         let control = self.control.clone();
-        let left = deadline.saturating_duration_since(Instant::now());
-        let mut closing = control.close_within(commits.clone(), left.max(LEAST));
+        let mut closing = control.close_within(commits.clone(), left(ending.leaving));
         let closed = loop {
             tokio::select! {
                 closed = &mut closing => break closed,

@@ -8,7 +8,6 @@ use std::{collections::HashMap, hash::RandomState, sync::Arc, time::Duration};
 
 use kafkaesk_client::consumer::{Consumer, ConsumerControl};
 use tokio::{
-    sync::watch,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -18,6 +17,7 @@ use crate::{
     AppError, RunReport,
     context::Context,
     drain::{self, Draining},
+    ending::End,
     flow::{Flow, PEEK},
     pace::Pace,
     partitions::Partitions,
@@ -47,7 +47,7 @@ pub(crate) struct Instance {
     /// What runs as a task, for the bound, and to name it if it does not finish.
     running: HashMap<LaneId, Running>,
     pub(crate) draining: Vec<Draining>,
-    /// How long handlers may go on after a revoke or the end.
+    /// How long handlers may go on after a revoke.
     pub(crate) drain: Duration,
     report: RunReport,
     /// When to say that no partition came.
@@ -78,15 +78,14 @@ impl Instance {
         }
     }
 
-    /// Runs until `shutdown` is true, its consumer fails or a handler aborts; then drains, commits and leaves.
-    pub(crate) async fn run(
-        mut self,
-        mut shutdown: watch::Receiver<bool>,
-    ) -> Result<RunReport, AppError> {
+    /// Runs until the end begins, its consumer fails or a handler aborts, which begins the end of all; then drains,
+    /// commits and leaves.
+    pub(crate) async fn run(mut self, end: End) -> Result<RunReport, AppError> {
+        let mut begun = end.watch();
         let mut commit_at = Instant::now() + COMMIT_INTERVAL;
         let mut peek_at = Instant::now();
         self.hint_at = Some(Instant::now() + HINT);
-        while self.stop.is_none() && !*shutdown.borrow() {
+        while self.stop.is_none() && begun.borrow().is_none() {
             let now = Instant::now();
             self.schedule.wake(now);
             self.pause.wake(now);
@@ -119,7 +118,7 @@ impl Instance {
             }
             tokio::select! {
                 biased;
-                _ = shutdown.changed() => {}
+                _ = begun.changed() => {}
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     self.finished(finished);
                     while let Some(finished) = self.tasks.try_join_next() {
@@ -134,7 +133,7 @@ impl Instance {
                 () = sleep_until(wake_at) => {}
             }
         }
-        self.finish().await
+        self.finish(end.begin()).await
     }
 
     fn commit(&mut self) {

@@ -4,6 +4,7 @@
 
 mod compile_fail;
 mod delivery;
+mod ends;
 mod events;
 mod pressure;
 mod registration;

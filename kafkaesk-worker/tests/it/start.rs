@@ -1,5 +1,5 @@
-//! The start and the end of a run: what is checked before anything else, how a shutdown is heard at any time, when hooks
-//! run. No Kafka.
+//! The start of a run: what is checked before anything else, how a shutdown is heard from the beginning, when hooks run.
+//! No Kafka.
 
 use std::{
     future::{Future, pending, ready},
