@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
-    Expr, ExprLit, FnArg, ItemFn, Lit, LitStr, Path, ReturnType, Token,
+    Expr, ExprLit, FnArg, Item, ItemFn, Lit, LitStr, Path, ReturnType, Token, Type,
     parse::{Parse, ParseStream},
     spanned::Spanned,
 };
@@ -63,12 +63,21 @@ impl Parse for Arguments {
             calls: Vec::new(),
             krate: None,
         };
+        let mut given: Vec<syn::Ident> = Vec::new();
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
                 break;
             }
             let Setting { name, value } = input.parse()?;
+            if given.contains(&name) {
+                let written = name.to_string().replace("krate", "crate");
+                return Err(syn::Error::new(
+                    name.span(),
+                    format!("`{written}` stands twice"),
+                ));
+            }
+            given.push(name.clone());
             if name == "krate" {
                 let Expr::Path(path) = value else {
                     return Err(syn::Error::new(value.span(), "a crate's path"));
@@ -186,7 +195,7 @@ fn worker_path() -> syn::Result<TokenStream> {
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let arguments: Arguments = syn::parse2(arguments)?;
-    let mut function: ItemFn = syn::parse2(item)?;
+    let mut function = function(item)?;
     let types = check(&function)?;
     let worker = match &arguments.krate {
         Some(path) => quote!(#path),
@@ -263,8 +272,19 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
     })
 }
 
+/// The function that the attribute stands on.
+fn function(item: TokenStream) -> syn::Result<ItemFn> {
+    match syn::parse2(item)? {
+        Item::Fn(function) => Ok(function),
+        other => Err(syn::Error::new(
+            other.span(),
+            "`#[subscribe]` stands on a handler: an `async fn` with a body",
+        )),
+    }
+}
+
 /// What no trait can say as well; gives the arguments' types.
-fn check(function: &ItemFn) -> syn::Result<Vec<syn::Type>> {
+fn check(function: &ItemFn) -> syn::Result<Vec<Type>> {
     let signature = &function.sig;
     if signature.asyncness.is_none() {
         return Err(syn::Error::new(
@@ -276,6 +296,14 @@ fn check(function: &ItemFn) -> syn::Result<Vec<syn::Type>> {
         return Err(syn::Error::new(
             signature.generics.span(),
             "a handler cannot be generic: its arguments' types decide what it gets",
+        ));
+    }
+    if let ReturnType::Type(_, output) = &signature.output
+        && matches!(**output, Type::ImplTrait(_) | Type::Never(_))
+    {
+        return Err(syn::Error::new(
+            output.span(),
+            "a handler returns `()`, `Outcome`, or `Result<_, HandlerError>`, written out",
         ));
     }
     let mut types = Vec::new();
@@ -292,13 +320,13 @@ fn check(function: &ItemFn) -> syn::Result<Vec<syn::Type>> {
                 "a handler takes at most 8 arguments; put several values into one `State<T>`",
             ));
         }
-        if let syn::Type::Reference(reference) = &*argument.ty {
+        if let Type::Reference(reference) = &*argument.ty {
             return Err(syn::Error::new(
                 reference.span(),
                 "a handler's arguments are owned; write the type without `&`",
             ));
         }
-        if let syn::Type::ImplTrait(ty) = &*argument.ty {
+        if let Type::ImplTrait(ty) = &*argument.ty {
             return Err(syn::Error::new(
                 ty.span(),
                 "a handler's argument has a type of its own; `impl Trait` says too little",

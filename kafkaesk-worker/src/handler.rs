@@ -39,7 +39,7 @@ pub struct Needs {
     message = "`{Self}` is not a handler",
     label = "not a handler",
     note = "a handler is an `async fn` with up to 8 arguments, each an event type or one of `Json`, `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
-    note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; put `#[subscribe(…)]` on it to see which argument does not fit",
+    note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; `#[subscribe(…)]` on it tells in an error of its own what does not fit",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]
 pub trait HandlerFn<Arguments>: Send + Sync + 'static {
