@@ -26,7 +26,8 @@ pub enum Start {
     /// The first record that there is.
     #[default]
     Earliest,
-    /// What comes after the group's first start; partitions that appear later begin at their earliest.
+    /// What comes after the group's first start; partitions that appear later begin at their earliest. A start that finds
+    /// no matching topic leaves no trace, so the first that finds one is the group's first.
     Latest,
     /// What is younger than this.
     Back(Duration),

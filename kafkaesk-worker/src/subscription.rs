@@ -160,7 +160,8 @@ impl Subscription {
         self
     }
 
-    /// Where a group without offsets starts. Default [`Start::Earliest`].
+    /// Where a group without offsets starts. Default [`Start::Earliest`]. With [`Start::Latest`], a first start at which
+    /// no topic matched yet does not count: what was written before the next one is passed over.
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.options.start = start;
