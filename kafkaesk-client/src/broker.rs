@@ -135,7 +135,8 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
         value: Bytes,
     ) -> BoxFuture<'a, Result<Offset, ClientError>>;
 
-    /// The newest record's value of any partition of a topic, if there is one (decisions.md 19).
+    /// The newest record's value of some partition of a topic, if there is one: what the topic carries, as far as one look
+    /// tells (decisions.md 19).
     fn last_value<'a>(
         &'a self,
         topic: &'a TopicName,

@@ -1,8 +1,9 @@
 //! Whether handlers are polled in place or as tasks: their measured time in, a mode out.
 //!
 //! In place costs no task, but a handler that computes or blocks there holds up its whole instance. So an instance
-//! starts in place, and once its handlers hold the thread for more than [`SLOW`] on average they run as tasks, in
-//! parallel, until they are below [`QUICK`] again.
+//! starts in place, and once its handlers hold the thread for more than [`SLOW`] on average they run as tasks, on as many
+//! threads as the runtime has free, until they are below [`QUICK`] again. A handler that blocks for long still takes a
+//! thread of the runtime's, the instance's own among them: it belongs on `spawn_blocking`.
 
 use std::time::{Duration, Instant};
 

@@ -47,7 +47,8 @@ pub(super) fn read(
     read_from(settings, shared, topic, 0, BEGINNING, until)
 }
 
-/// The newest record of any partition, by timestamp.
+/// The newest record of the first partition that has one: enough to tell what a stream carries, and each further
+/// partition would cost a first publish another consumer.
 pub(super) fn last_value(
     settings: &Settings,
     shared: &Arc<Shared>,

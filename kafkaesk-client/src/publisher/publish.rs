@@ -67,7 +67,7 @@ impl Publish {
         self
     }
 
-    /// A fixed partition instead of the key's.
+    /// A fixed partition instead of the key's; a negative one is an error of this publish.
     pub fn partition(mut self, partition: i32) -> Self {
         if partition < 0 {
             self.request.refuse(ClientError::Setting(format!(
@@ -78,8 +78,14 @@ impl Publish {
         self
     }
 
-    /// The record's timestamp, in milliseconds since the Unix epoch; now if not given.
+    /// The record's timestamp, in milliseconds since the Unix epoch; now if not given. One before it is an error of this
+    /// publish: Kafka would keep none at all.
     pub fn timestamp(mut self, millis: i64) -> Self {
+        if millis < 0 {
+            self.request.refuse(ClientError::Setting(format!(
+                "timestamp {millis} lies before 1970; a record cannot have it"
+            )));
+        }
         self.request.timestamp = Some(millis);
         self
     }

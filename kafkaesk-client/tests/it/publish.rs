@@ -408,6 +408,23 @@ async fn with_the_brokers_gone_every_publish_ends_in_an_error_in_time() {
 }
 
 #[tokio::test]
+async fn a_partition_or_a_time_that_no_record_can_have_is_refused() {
+    let publisher = Connection::in_memory(Settings::default()).publisher();
+    let publish = || publisher.publish("content.a", &content("a"));
+    for (refused, said) in [
+        (publish().partition(-1), "partition -1"),
+        (publish().timestamp(-5), "timestamp -5"),
+    ] {
+        let error = refused.await.unwrap_err();
+        assert!(
+            matches!(&error, ClientError::Setting(text) if text.contains(said)),
+            "{error}"
+        );
+    }
+    publish().partition(0).timestamp(0).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_publish_is_owned_and_can_be_spawned() {
     let kafka = testing::kafka().await;
     let publisher = connect(&kafka).await.publisher();
