@@ -1,10 +1,12 @@
 //! Backpressure: what waits in, when to read and which partitions to pause out. Pure.
 //!
-//! Bounds, for one instance: [`FULL`] records wait before reading slows down to one event every [`PEEK`] (reading
-//! never stops, so that a revoke is seen soon however full it is); at [`PACKED`] every partition that has its share
-//! waiting is paused, and what is still on its way is at most the event stream's bound. A partition with less than
-//! its share goes on: what waits behind records that keep failing may never get less, and must not hold up others. A partition is paused alone when one of its lanes has
-//! enough to do, or when one unfinished record holds up [`WINDOW`] later ones: the others go on.
+//! Bounds, for one instance: [`FULL`] records wait for a handler before reading slows down to one event every [`PEEK`]
+//! (reading never stops, so that a revoke is seen soon however full it is). What waits for a backoff to end is not among
+//! them: slower reading would not make it less, and would hold up others. At [`PACKED`], backoffs included, every
+//! partition that has its share waiting is paused, and what is still on its way is at most the event stream's bound. A
+//! partition with less than its share goes on: what waits behind records that keep failing may never get less. A
+//! partition is paused alone when one of its lanes has enough to do, or when one unfinished record holds up [`WINDOW`]
+//! later ones: the others go on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +15,7 @@ use kafkaesk_core::Source;
 
 use crate::{partitions::Partitions, schedule::Schedule};
 
-/// Records that wait before reading slows down, of partitions that are not paused.
+/// Records that wait for a handler before reading slows down, of partitions that are not paused.
 pub(crate) const FULL: usize = 4096;
 /// Their bytes.
 pub(crate) const FULL_BYTES: usize = 8 * 1024 * 1024;
@@ -50,11 +52,11 @@ impl Flow {
         let (mut records, mut bytes, mut all_records, mut all_bytes) = (0, 0, 0, 0);
         for (generation, partition) in partitions.iter_mut() {
             let load = schedule.load(generation);
-            all_records += load.records;
-            all_bytes += load.bytes;
+            all_records += load.all.records;
+            all_bytes += load.all.bytes;
             if !partition.paused {
-                records += load.records;
-                bytes += load.bytes;
+                records += load.all.records - load.backing_off.records;
+                bytes += load.all.bytes - load.backing_off.bytes;
             }
         }
         self.packed = match self.packed {
@@ -76,7 +78,7 @@ impl Flow {
             } else {
                 share * 2
             };
-            let greedy = load.records > PACKED / part || load.bytes > PACKED_BYTES / part;
+            let greedy = load.all.records > PACKED / part || load.all.bytes > PACKED_BYTES / part;
             let wanted = held || load.deep > 0 || (self.packed && greedy);
             if wanted != partition.paused && !partition.revoking {
                 partition.paused = wanted;

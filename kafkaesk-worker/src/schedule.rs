@@ -6,6 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
+    ops::{AddAssign, SubAssign},
 };
 
 use tokio::time::Instant;
@@ -43,10 +44,33 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// What it holds in memory, about.
-    fn bytes(&self) -> usize {
+    fn amount(&self) -> Amount {
         let record = self.delivery.record();
-        record.value().len() + record.key.as_ref().map_or(0, |key| key.len()) + 256
+        Amount {
+            records: 1,
+            bytes: record.value().len() + record.key.as_ref().map_or(0, |key| key.len()) + 256,
+        }
+    }
+}
+
+/// Records and what they hold in memory, about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.bytes += other.bytes;
+    }
+}
+
+impl SubAssign for Amount {
+    fn sub_assign(&mut self, other: Self) {
+        self.records -= other.records;
+        self.bytes -= other.bytes;
     }
 }
 
@@ -64,14 +88,28 @@ enum Doing {
 struct Queue {
     doing: Doing,
     items: VecDeque<Item>,
+    /// Of its items.
+    amount: Amount,
     deep: bool,
+}
+
+impl Queue {
+    fn new(doing: Doing) -> Self {
+        Self {
+            doing,
+            items: VecDeque::new(),
+            amount: Amount::default(),
+            deep: false,
+        }
+    }
 }
 
 /// What one assignment has waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Load {
-    pub(crate) records: usize,
-    pub(crate) bytes: usize,
+    pub(crate) all: Amount,
+    /// What of it is in lanes whose first record is tried again later: no handler could take it now.
+    pub(crate) backing_off: Amount,
     /// Lanes that reached [`DEEP`] and are not down to [`SHALLOW`].
     pub(crate) deep: usize,
 }
@@ -103,30 +141,30 @@ impl Schedule {
 
     /// A record waits behind its lane's others.
     pub(crate) fn wait(&mut self, lane: LaneId, item: Item) {
-        self.count(lane.generation, &item, true);
+        let (load, amount) = (
+            self.loads.entry(lane.generation).or_default(),
+            item.amount(),
+        );
+        load.all += amount;
         let queue = self.lanes.entry(lane).or_insert_with(|| {
             self.ready.push_back(lane);
-            Queue {
-                doing: Doing::Ready,
-                items: VecDeque::new(),
-                deep: false,
-            }
+            Queue::new(Doing::Ready)
         });
         queue.items.push_back(item);
+        queue.amount += amount;
+        if matches!(queue.doing, Doing::Waiting(_)) {
+            load.backing_off += amount;
+        }
         if queue.items.len() >= DEEP && !queue.deep {
             queue.deep = true;
-            self.loads.entry(lane.generation).or_default().deep += 1;
+            load.deep += 1;
         }
     }
 
     /// A record of an idle lane is being handled without having waited.
     pub(crate) fn occupy(&mut self, lane: LaneId) {
-        let queue = self.lanes.entry(lane).or_insert_with(|| Queue {
-            doing: Doing::Running,
-            items: VecDeque::new(),
-            deep: false,
-        });
-        queue.doing = Doing::Running;
+        let queue = self.lanes.entry(lane);
+        queue.or_insert_with(|| Queue::new(Doing::Running)).doing = Doing::Running;
     }
 
     /// The next record to handle, from the lane whose turn it is; that lane is busy until [`Self::release`] or
@@ -144,11 +182,12 @@ impl Schedule {
                 continue;
             };
             queue.doing = Doing::Running;
-            let shallow = queue.deep && queue.items.len() <= SHALLOW;
-            queue.deep &= !shallow;
-            self.count(lane.generation, &item, false);
-            if shallow {
-                self.loads.entry(lane.generation).or_default().deep -= 1;
+            let load = self.loads.entry(lane.generation).or_default();
+            load.all -= item.amount();
+            queue.amount -= item.amount();
+            if queue.deep && queue.items.len() <= SHALLOW {
+                queue.deep = false;
+                load.deep -= 1;
             }
             return Some((lane, item));
         }
@@ -170,13 +209,15 @@ impl Schedule {
 
     /// A lane's record is to be tried again then; the lane waits with it.
     pub(crate) fn back_off(&mut self, lane: LaneId, item: Item, until: Instant) {
-        self.count(lane.generation, &item, true);
-        self.occupy(lane);
-        if let Some(queue) = self.lanes.get_mut(&lane) {
-            queue.items.push_front(item);
-            queue.doing = Doing::Waiting(until);
-            self.due.push(Reverse((until, lane)));
-        }
+        let load = self.loads.entry(lane.generation).or_default();
+        let queue = self.lanes.entry(lane);
+        let queue = queue.or_insert_with(|| Queue::new(Doing::Running));
+        load.all += item.amount();
+        queue.amount += item.amount();
+        load.backing_off += queue.amount;
+        queue.items.push_front(item);
+        queue.doing = Doing::Waiting(until);
+        self.due.push(Reverse((until, lane)));
     }
 
     /// When the next lane's wait is over.
@@ -196,6 +237,8 @@ impl Schedule {
             {
                 queue.doing = Doing::Ready;
                 self.ready.push_back(lane);
+                let load = self.loads.entry(lane.generation).or_default();
+                load.backing_off -= queue.amount;
             }
         }
     }
@@ -208,6 +251,7 @@ impl Schedule {
                 return true;
             }
             queue.items.clear();
+            queue.amount = Amount::default();
             queue.deep = false;
             queue.doing == Doing::Running
         });
@@ -219,17 +263,6 @@ impl Schedule {
     /// What an assignment has waiting.
     pub(crate) fn load(&self, generation: Generation) -> Load {
         self.loads.get(&generation).copied().unwrap_or_default()
-    }
-
-    fn count(&mut self, generation: Generation, item: &Item, in_: bool) {
-        let load = self.loads.entry(generation).or_default();
-        if in_ {
-            load.records += 1;
-            load.bytes += item.bytes();
-        } else {
-            load.records -= 1;
-            load.bytes -= item.bytes();
-        }
     }
 }
 

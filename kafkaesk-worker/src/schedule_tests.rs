@@ -1,1 +1,178 @@
 //! The lanes' laws.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use kafkaesk_client::{
+    ClientError, Connection, Settings,
+    broker::BoxFuture,
+    consumer::{Commits, ConsumerControl},
+};
+use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicPrefix};
+
+use super::*;
+use crate::{
+    Raw,
+    context::{Context, KnownSchemas},
+    flow::{FULL, Flow, PACKED},
+    partitions::Partitions,
+    state::States,
+    subscription,
+    tracker::Tracker,
+};
+
+const GENERATION: Generation = 1;
+
+/// Makes records of one assignment.
+struct Maker {
+    context: Arc<Context>,
+    tracker: Tracker,
+    source: Arc<Source>,
+    offset: i64,
+}
+
+impl Maker {
+    fn new() -> Self {
+        let subscription = subscription("s", |_: Raw| async {}).group("g");
+        let context = Context {
+            group: "g".to_owned(),
+            pattern: "s".to_owned(),
+            options: subscription.options.clone(),
+            handler: subscription.handler.clone(),
+            decodes: false,
+            states: Arc::new(States::default()),
+            connection: Connection::in_memory(Settings::default()),
+            known: KnownSchemas::default(),
+            observer: None,
+        };
+        Self {
+            context: Arc::new(context),
+            tracker: Tracker::new(GENERATION),
+            source: source(),
+            offset: 0,
+        }
+    }
+
+    fn item(&mut self) -> Item {
+        self.offset += 1;
+        let record = Record {
+            source: self.source.clone(),
+            offset: Offset(self.offset),
+            timestamp: None,
+            key: None,
+            headers: Headers::new(),
+            value: Some(Bytes::from_static(b"data")),
+        };
+        Item {
+            delivery: Delivery::new(record, self.context.clone()),
+            ticket: self.tracker.push(Offset(self.offset)),
+        }
+    }
+}
+
+fn lane(key: u64) -> LaneId {
+    LaneId {
+        generation: GENERATION,
+        lane: Lane::Key(key),
+    }
+}
+
+fn source() -> Arc<Source> {
+    let stream = StreamId::new("s").unwrap();
+    Arc::new(Source {
+        topic: TopicPrefix::default().topic(&stream).unwrap(),
+        stream,
+        partition: 0,
+    })
+}
+
+fn backing_off(schedule: &Schedule) -> usize {
+    schedule.load(GENERATION).backing_off.records
+}
+
+#[test]
+fn what_backs_off_is_counted_with_all_behind_it_until_its_wait_is_over() {
+    let (mut maker, mut schedule) = (Maker::new(), Schedule::default());
+    let until = Instant::now() + Duration::from_secs(1);
+    schedule.wait(lane(1), maker.item());
+    schedule.wait(lane(1), maker.item());
+    let (taken, item) = schedule.take().unwrap();
+    assert_eq!((taken, backing_off(&schedule)), (lane(1), 0));
+    schedule.back_off(lane(1), item, until);
+    schedule.wait(lane(1), maker.item());
+    schedule.wait(lane(2), maker.item());
+    assert_eq!(backing_off(&schedule), 3);
+    assert_eq!(schedule.load(GENERATION).all.records, 4);
+    schedule.wake(until);
+    assert_eq!(schedule.load(GENERATION).backing_off, Amount::default());
+    while let Some((lane, _)) = schedule.take() {
+        schedule.release(lane);
+    }
+    assert!(schedule.is_empty());
+    assert_eq!(schedule.load(GENERATION), Load::default());
+}
+
+#[test]
+fn a_lane_runs_one_record_at_a_time_in_order_and_holds_up_no_other() {
+    let (mut maker, mut schedule) = (Maker::new(), Schedule::default());
+    for key in [1, 1, 2] {
+        schedule.wait(lane(key), maker.item());
+    }
+    let first = schedule.take().unwrap();
+    let second = schedule.take().unwrap();
+    assert_eq!((first.0, second.0), (lane(1), lane(2)));
+    assert!(schedule.take().is_none());
+    schedule.release(lane(1));
+    let (_, third) = schedule.take().unwrap();
+    assert_eq!(third.delivery.record().offset, Offset(2));
+}
+
+#[test]
+fn what_is_forgotten_waits_for_nothing_and_is_counted_no_more() {
+    let (mut maker, mut schedule) = (Maker::new(), Schedule::default());
+    let until = Instant::now();
+    schedule.back_off(lane(1), maker.item(), until);
+    schedule.wait(lane(2), maker.item());
+    schedule.forget(GENERATION);
+    schedule.wake(until);
+    assert!(schedule.is_empty() && schedule.take().is_none());
+    assert_eq!(schedule.load(GENERATION), Load::default());
+}
+
+#[test]
+fn records_that_back_off_slow_no_reading_and_are_bounded_all_the_same() {
+    let (mut maker, mut schedule) = (Maker::new(), Schedule::default());
+    let (mut flow, mut partitions) = (Flow::default(), Partitions::default());
+    assert_eq!(partitions.assign(source()), GENERATION);
+    let until = Instant::now() + Duration::from_secs(1);
+    let mut paused = |schedule: &Schedule, flow: &mut Flow| {
+        flow.regulate(&mut partitions, schedule, &Nobody);
+        partitions.get_mut(GENERATION).unwrap().paused
+    };
+    for key in 0..FULL + 1 {
+        schedule.back_off(lane(key as u64), maker.item(), until);
+    }
+    assert!(!paused(&schedule, &mut flow) && !flow.full);
+    schedule.wake(until);
+    assert!(!paused(&schedule, &mut flow) && flow.full);
+    for key in FULL + 1..PACKED {
+        schedule.back_off(lane(key as u64), maker.item(), until);
+    }
+    assert!(paused(&schedule, &mut flow));
+}
+
+/// A consumer that nobody hears.
+#[derive(Debug)]
+struct Nobody;
+
+impl ConsumerControl for Nobody {
+    fn commit(&self, _: Commits) {}
+
+    fn pause(&self, _: &[Arc<Source>]) {}
+
+    fn resume(&self, _: &[Arc<Source>]) {}
+
+    fn close_within(&self, _: Commits, _: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
