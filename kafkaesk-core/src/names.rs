@@ -211,6 +211,14 @@ impl Default for TopicPrefix {
     }
 }
 
+impl std::str::FromStr for TopicPrefix {
+    type Err = NameError;
+
+    fn from_str(prefix: &str) -> Result<Self, NameError> {
+        Self::new(prefix)
+    }
+}
+
 impl TopicPrefix {
     /// Checks a prefix's characters. The empty prefix is allowed (and begins every other: see the contract).
     ///

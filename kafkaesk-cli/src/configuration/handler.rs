@@ -91,9 +91,12 @@ fn one_of(given: &str) -> String {
 fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
     let shown = section.shown("http");
     let text = section.required_text("http")?;
-    let url: reqwest::Url = text
-        .parse()
-        .map_err(|e| section.error("http", format!("this is no URL: {e}")))?;
+    let url: reqwest::Url = text.parse().map_err(|e| {
+        section.error(
+            "http",
+            format!("this is no URL such as http://127.0.0.1:8080/orders: {e}"),
+        )
+    })?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(section
             .error("http", "the URL must begin with http: or https:")

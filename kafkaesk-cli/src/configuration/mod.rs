@@ -62,15 +62,17 @@ impl Configuration {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
+        let prefix = &loaded.settings.group_prefix;
+        let subscriptions = loaded
+            .subscriptions
+            .into_iter()
+            .map(|section| SubscriptionSettings::read(section, prefix))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
+            subscriptions,
             settings: loaded.settings,
             schemas: loaded.schemas,
             streams: loaded.streams,
-            subscriptions: loaded
-                .subscriptions
-                .into_iter()
-                .map(SubscriptionSettings::read)
-                .collect::<Result<_, _>>()?,
             effective: loaded.effective,
             file: loaded.file,
             profile: loaded.profile,

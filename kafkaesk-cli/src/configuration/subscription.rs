@@ -30,7 +30,7 @@ pub(crate) struct SubscriptionSettings {
 
 impl SubscriptionSettings {
     /// Reads one table to its end.
-    pub(super) fn read(mut section: Section) -> anyhow::Result<Self> {
+    pub(super) fn read(mut section: Section, group_prefix: &str) -> anyhow::Result<Self> {
         let pattern = section.required_text("pattern")?;
         Pattern::new(&pattern).map_err(|e| section.error("pattern", e.to_string()))?;
         let group = section.required_text("group")?;
@@ -78,7 +78,7 @@ impl SubscriptionSettings {
             max_concurrency: count(&mut section, "max-concurrency", 1_000)?,
             concurrency: count(&mut section, "concurrency", 100_000)?,
             validate: section.boolean("validate")?,
-            handler: HandlerSettings::read(&mut section, &group)?,
+            handler: HandlerSettings::read(&mut section, &format!("{group_prefix}{group}"))?,
             pattern,
             group,
             start,

@@ -1,4 +1,5 @@
-//! Handlers made from configuration: a message goes in, an [`Answer`] comes out. Each folder is one kind.
+//! Handlers made from configuration: a message goes in, an [`Answer`] comes out. Each kind has its folder or
+//! file.
 
 pub(crate) mod adapter;
 pub(crate) mod answer;

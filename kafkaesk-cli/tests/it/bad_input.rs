@@ -19,6 +19,10 @@ fn a_misspelt_key_is_named_with_its_line_and_the_nearest_key() {
         &["error: kafkaesk.toml:2: unknown key `topic-prefx`; did you mean `topic-prefix`?"],
     );
     worker_says(
+        "[[streams]]\nnam = \"a\"\n",
+        &["kafkaesk.toml:2: unknown key `streams[0].nam`; did you mean `name`?"],
+    );
+    worker_says(
         &format!("{SUBSCRIPTION}handler = {{ stdout = true }}\npatern = \"x\"\n"),
         &["kafkaesk.toml:5: unknown key `subscriptions[0].patern`; did you mean `pattern`?"],
     );
@@ -135,6 +139,10 @@ fn usage_errors_exit_with_64_and_suggest() {
         (
             &["publish", "a b", "--schema", "A:1", "--data", "1"],
             "stream id \"a b\" has ' ' at byte 1",
+        ),
+        (
+            &["publish", "a", "--schema", "A:1", "--data", "@a.json"],
+            "a file is --file FILE",
         ),
         (&["tail", ""], "the pattern is empty"),
         (&["schema", "show", "A:01"], "version \"01\""),

@@ -5,6 +5,7 @@ use kafkaesk_cli::{
     schema::Event,
     worker::{App, Json, subscribe},
 };
+use kafkaesk_client::testing::kafka;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,37 @@ async fn an_application_exports_and_checks_its_own_schemas() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("integer", "string")).unwrap();
     assert_eq!(status(&["schema", "check", path]).await, failed);
+}
+
+#[tokio::test]
+async fn an_applications_own_type_is_registered_by_its_publish() {
+    let kafka = kafka().await;
+    let on = [
+        "--kafka-servers",
+        kafka.servers(),
+        "--topic-prefix",
+        kafka.prefix(),
+    ];
+    let publish = |schema: &'static str| {
+        let arguments = [
+            "publish",
+            "orders.placed",
+            "--schema",
+            schema,
+            "--data",
+            "{\"id\":1}",
+        ];
+        async move { status(&[&arguments[..], &on].concat()).await }
+    };
+    assert_eq!(
+        publish("Order:3").await,
+        format!("{:?}", std::process::ExitCode::SUCCESS)
+    );
+    // Another's is not.
+    assert_eq!(
+        publish("Order:4").await,
+        format!("{:?}", std::process::ExitCode::from(1))
+    );
 }
 
 #[derive(Parser)]

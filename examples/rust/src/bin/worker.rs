@@ -26,6 +26,10 @@ mod billing {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // What is retried, held or rejected is told through `tracing`: without a subscriber nobody hears it.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
     let settings = Settings::load()?;
     let shutdown = async {
         let _ = tokio::signal::ctrl_c().await;

@@ -22,6 +22,12 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
     let stream = StreamId::new(stream).map_err(Usage::of)?;
     let headers = headers(&arguments.headers)?;
     let data = match (&arguments.data, &arguments.file, &arguments.stdin) {
+        (Some(elsewhere), ..) if elsewhere == "-" || elsewhere.starts_with('@') => {
+            return Err(Usage(format!(
+                "--data {elsewhere:?} is no JSON; a file is --file FILE, standard input is `-` as an argument of its own"
+            ))
+            .into());
+        }
         (Some(json), ..) => json.clone().into_bytes(),
         (_, Some(file), _) => input::read(&Input::parse(file)).await?,
         (.., Some(_)) => input::read(&Input::Stdin).await?,
@@ -33,6 +39,12 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
         }
     };
     let connection = context.connect().await?;
+    // This program's own types are registered as where it publishes them in Rust.
+    if connection.settings().auto_register {
+        let mut own = context.app.schemas()?;
+        own.retain(|event| event.id == schema);
+        connection.catalog().register(&own).await?;
+    }
     let mut publish =
         connection
             .publisher()

@@ -296,7 +296,7 @@ impl Running<'_> {
         let text = String::from_utf8_lossy(line);
         let shown: String = text.chars().take(EXCERPT).collect();
         warn!(group = %self.settings.group, process = self.number, pid = self.pid,
-            "a line on standard output is ignored: {why}: {shown}");
+            "a line on standard output is ignored: {why}: {shown} (standard output is for answers; print other text to standard error)");
     }
 
     async fn log_errors(&self, stderr: ChildStderr) {

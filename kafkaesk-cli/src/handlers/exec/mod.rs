@@ -51,7 +51,7 @@ pub(crate) struct ExecSettings {
     pub(crate) timeout: Duration,
     /// The working directory: the configuration file's folder.
     pub(crate) directory: PathBuf,
-    /// The group, for logs.
+    /// The group as sent to Kafka, for logs.
     pub(crate) group: String,
 }
 

@@ -11,6 +11,7 @@ use super::{
     kafka,
     value::{Data, Table},
 };
+use crate::settings::nearest::nearest;
 
 /// One table, such as a `[[subscriptions]]`, read by asking for each key once and then calling [`Self::finish`].
 ///
@@ -199,9 +200,20 @@ impl Section {
         }
     }
 
-    /// The error for a key that must be there and is not.
+    /// The error for a key that must be there and is not: perhaps it is misspelt.
     pub fn missing(&self, key: &str) -> SettingsError {
-        self.error(key, "it is missing, and there is no default")
+        let misspelt = self
+            .rest
+            .iter()
+            .find(|(other, _)| nearest(other, [key]).is_some());
+        match misspelt {
+            Some((other, value)) => SettingsError::UnknownKey {
+                hint: hint(other, [key]),
+                key: format!("{}.{other}", self.name),
+                origin: value.origin.clone(),
+            },
+            None => self.error(key, "it is missing, and there is no default"),
+        }
     }
 
     /// Where this table's relative paths and programs are found: the folder of the file that holds it.
