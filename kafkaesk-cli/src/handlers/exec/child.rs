@@ -122,7 +122,13 @@ pub(super) async fn run(
             stopped: false,
         };
     };
-    info!(group = %settings.group, process = number, pid, "started `{}`", settings.shown);
+    info!(
+        group = settings.group.as_str(),
+        process = number,
+        pid,
+        "started `{}`",
+        settings.shown
+    );
     let how = {
         let errors = running.log_errors(stderr);
         let work = async {
@@ -156,7 +162,12 @@ pub(super) async fn run(
         reason: format!("`{}` (pid {pid}) ended: {how}", settings.shown),
     });
     if retried > 0 {
-        warn!(group = %settings.group, process = number, pid, "messages in flight are retried: {retried}");
+        warn!(
+            group = settings.group.as_str(),
+            process = number,
+            pid,
+            "messages in flight are retried: {retried}"
+        );
     }
     Ended {
         how,
@@ -237,8 +248,13 @@ impl Running<'_> {
     /// End of input was given: SIGTERM at the deadline, SIGKILL after it. The child's own end ends this first.
     async fn see_out(&self, deadline: Instant) -> String {
         tokio::time::sleep_until(deadline).await;
-        warn!(group = %self.settings.group, process = self.number, pid = self.pid,
-            "`{}` still runs after the end of its input: SIGTERM", self.settings.shown);
+        warn!(
+            group = self.settings.group.as_str(),
+            process = self.number,
+            pid = self.pid,
+            "`{}` still runs after the end of its input: SIGTERM",
+            self.settings.shown
+        );
         self.group.signal(Signal::Terminate);
         tokio::time::sleep(TERM_TO_KILL).await;
         self.group.signal(Signal::Kill);
@@ -281,11 +297,11 @@ impl Running<'_> {
         match self.pending().answer(&delivery, answer, Instant::now()) {
             Met::Message => return true,
             Met::Late => {
-                warn!(group = %self.settings.group, process = self.number, pid = self.pid, %delivery,
+                warn!(group = self.settings.group.as_str(), process = self.number, pid = self.pid, %delivery,
                 "a late answer is ignored: its message waits no more");
             }
             Met::Unknown => {
-                warn!(group = %self.settings.group, process = self.number, pid = self.pid, %delivery,
+                warn!(group = self.settings.group.as_str(), process = self.number, pid = self.pid, %delivery,
                 "an answer to an unknown delivery is ignored");
             }
         }
@@ -295,16 +311,25 @@ impl Running<'_> {
     fn no_answer(&self, why: &str, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         let shown: String = text.chars().take(EXCERPT).collect();
-        warn!(group = %self.settings.group, process = self.number, pid = self.pid,
-            "a line on standard output is ignored: {why}: {shown} (standard output is for answers; print other text to standard error)");
+        warn!(
+            group = self.settings.group.as_str(),
+            process = self.number,
+            pid = self.pid,
+            "a line on standard output is ignored: {why}: {shown} (standard output is for answers; print other text to standard error)"
+        );
     }
 
     async fn log_errors(&self, stderr: ChildStderr) {
         let mut lines = Lines::over(BufReader::new(stderr));
         while let Ok(Some(line)) = lines.next().await {
             if let Ok(bytes) = line.bytes {
-                info!(group = %self.settings.group, process = self.number, pid = self.pid,
-                    "stderr: {}", String::from_utf8_lossy(&bytes));
+                info!(
+                    group = self.settings.group.as_str(),
+                    process = self.number,
+                    pid = self.pid,
+                    "stderr: {}",
+                    String::from_utf8_lossy(&bytes)
+                );
             }
         }
     }
@@ -323,9 +348,13 @@ impl Running<'_> {
                 )
             };
             if let Some(waiting) = silent {
-                warn!(group = %self.settings.group, process = self.number, pid = self.pid,
+                warn!(
+                    group = self.settings.group.as_str(),
+                    process = self.number,
+                    pid = self.pid,
                     "`{}` has given no answer for {SILENCE:?} with {waiting} in flight; it must write one line such as {{\"delivery\":\"…\",\"outcome\":\"done\"}} for each message, and flush it",
-                    self.settings.shown);
+                    self.settings.shown
+                );
             }
             if stuck {
                 return format!(

@@ -32,7 +32,13 @@ pub(super) async fn supervise(
             Ok(process) => {
                 let ended = child::run(&settings, number, process, &queue, stopping.clone()).await;
                 if ended.stopped {
-                    info!(group = %settings.group, process = number, "`{}` ended: {}", settings.shown, ended.how);
+                    info!(
+                        group = settings.group.as_str(),
+                        process = number,
+                        "`{}` ended: {}",
+                        settings.shown,
+                        ended.how
+                    );
                     return;
                 }
                 if ended.worked {
@@ -42,8 +48,12 @@ pub(super) async fn supervise(
             }
             Err(error) => format!("{error:#}"),
         };
-        error!(group = %settings.group, process = number,
-            "`{}` ended: {how}; it is started again in {backoff:?}", settings.shown);
+        error!(
+            group = settings.group.as_str(),
+            process = number,
+            "`{}` ended: {how}; it is started again in {backoff:?}",
+            settings.shown
+        );
         tokio::select! {
             _ = stopping.wait_for(Option::is_some) => return,
             () = tokio::time::sleep(backoff) => {}
