@@ -15,7 +15,7 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// Until when each step of an end may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ending {
+pub(crate) struct Deadlines {
     /// What runs is finished.
     pub(crate) handlers: Instant,
     /// The last commits, and the groups are left.
@@ -26,7 +26,7 @@ pub(crate) struct Ending {
     pub(crate) hooks: Instant,
 }
 
-impl Ending {
+impl Deadlines {
     fn from(now: Instant, patience: Duration) -> Self {
         let all = patience.max(LEAST);
         let reserve = (all / 5).min(RESERVE);
@@ -44,7 +44,7 @@ impl Ending {
 #[derive(Clone, Debug)]
 pub(crate) struct End {
     patience: Duration,
-    asked: Arc<watch::Sender<Option<Ending>>>,
+    asked: Arc<watch::Sender<Option<Deadlines>>>,
 }
 
 impl End {
@@ -57,15 +57,15 @@ impl End {
     }
 
     /// Everything ends. The first call starts the clock, others get its times.
-    pub(crate) fn begin(&self) -> Ending {
-        let ending = Ending::from(Instant::now(), self.patience);
+    pub(crate) fn begin(&self) -> Deadlines {
+        let deadlines = Deadlines::from(Instant::now(), self.patience);
         self.asked
-            .send_if_modified(|asked| asked.is_none() && asked.replace(ending).is_none());
-        self.asked.borrow().unwrap_or(ending)
+            .send_if_modified(|asked| asked.is_none() && asked.replace(deadlines).is_none());
+        self.asked.borrow().unwrap_or(deadlines)
     }
 
     /// Sees it begin.
-    pub(crate) fn watch(&self) -> watch::Receiver<Option<Ending>> {
+    pub(crate) fn watch(&self) -> watch::Receiver<Option<Deadlines>> {
         self.asked.subscribe()
     }
 }
@@ -84,19 +84,19 @@ mod tests {
         let now = Instant::now();
         for millis in [0, 1, 200, 1_000, 6_000, 25_000, 600_000] {
             let patience = Duration::from_millis(millis);
-            let ending = Ending::from(now, patience);
-            assert_eq!(ending.hooks, now + patience.max(LEAST), "{patience:?}");
+            let deadlines = Deadlines::from(now, patience);
+            assert_eq!(deadlines.hooks, now + patience.max(LEAST), "{patience:?}");
             let steps = [
-                ending.handlers,
-                ending.leaving,
-                ending.flushing,
-                ending.hooks,
+                deadlines.handlers,
+                deadlines.leaving,
+                deadlines.flushing,
+                deadlines.hooks,
             ];
-            assert!(steps.is_sorted(), "{patience:?}: {ending:?}");
-            assert!(ending.hooks - ending.leaving >= LEAST / 10);
+            assert!(steps.is_sorted(), "{patience:?}: {deadlines:?}");
+            assert!(deadlines.hooks - deadlines.leaving >= LEAST / 10);
         }
-        let ending = Ending::from(now, Duration::from_secs(25));
-        assert_eq!(ending.handlers, now + Duration::from_secs(21));
+        let deadlines = Deadlines::from(now, Duration::from_secs(25));
+        assert_eq!(deadlines.handlers, now + Duration::from_secs(21));
     }
 
     #[tokio::test(start_paused = true)]

@@ -33,30 +33,32 @@ pub(crate) fn judge(ending: Ending, delivery: &Delivery) -> Verdict {
     if matches!(ending, Ending::Outcome(Outcome::Done)) && delivery.context().observer.is_none() {
         return Verdict::Finish;
     }
-    let (outcome, error) = outcome_of(&ending, delivery);
+    let unavailable = matches!(ending, Ending::Unavailable(_));
+    let (outcome, error) = outcome_of(ending, delivery);
     let attempt = delivery.attempt();
-    let verdict = match (&ending, &outcome) {
-        (Ending::Unavailable(error), _) => {
-            Verdict::Pause(error.chain(), retry::wait(attempt, None))
-        }
-        (_, Outcome::Done) => Verdict::Finish,
-        (_, Outcome::Skip) => {
+    let verdict = match &outcome {
+        _ if unavailable => Verdict::Pause(
+            error.clone().unwrap_or_default(),
+            retry::wait(attempt, None),
+        ),
+        Outcome::Done => Verdict::Finish,
+        Outcome::Skip => {
             debug!(record = %Name(delivery), "skipped");
             Verdict::Finish
         }
-        (_, Outcome::Reject { reason }) => {
+        Outcome::Reject { reason } => {
             log_rejected(delivery, reason, error.as_deref());
             match delivery.context().options.on_reject {
                 OnReject::Log => Verdict::Finish,
                 OnReject::Hold => Verdict::Again(retry::wait(attempt, None)),
             }
         }
-        (_, Outcome::Retry { after }) => {
+        Outcome::Retry { after } => {
             let wait = retry::wait(attempt, *after);
             log_retried(delivery, wait, error.as_deref());
             Verdict::Again(wait)
         }
-        (_, Outcome::Abort) => {
+        Outcome::Abort => {
             // Whoever runs the worker gets it as its error.
             debug!(record = %Name(delivery), "the handler aborted; the worker stops");
             Verdict::Stop
@@ -94,9 +96,9 @@ fn observed(
 }
 
 /// The outcome that an ending stands for, with the error behind it.
-fn outcome_of(ending: &Ending, delivery: &Delivery) -> (Outcome, Option<String>) {
+fn outcome_of(ending: Ending, delivery: &Delivery) -> (Outcome, Option<String>) {
     match ending {
-        Ending::Outcome(outcome) => (outcome.clone(), None),
+        Ending::Outcome(outcome) => (outcome, None),
         Ending::Unavailable(error) => (Outcome::retry(), Some(error.chain())),
         Ending::Failed(error) => {
             let outcome = match error.class() {

@@ -10,7 +10,7 @@ mod attempt;
 mod context;
 mod delivery;
 mod drain;
-mod ending;
+mod end;
 mod error;
 pub mod extract;
 mod flow;

@@ -12,7 +12,7 @@ use kafkaesk_client::{Connection, Settings};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::{App, AppError, RunReport, Subscription, app::Hook, ending::End, worker::Worker};
+use crate::{App, AppError, RunReport, Subscription, app::Hook, end::End, worker::Worker};
 
 impl App {
     /// Connects and runs until `shutdown` resolves, then drains, commits and leaves its groups. `shutdown` is heard

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::{
     AppError, RunReport, Subscription,
     context::{Context, KnownSchemas},
-    ending::{End, left},
+    end::{End, left},
     instance::Instance,
     state::States,
     subscription,

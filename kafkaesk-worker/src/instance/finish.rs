@@ -10,12 +10,12 @@ use tracing::warn;
 use super::Instance;
 use crate::{
     AppError, RunReport, Unfinished, drain,
-    ending::{Ending, left},
+    end::{Deadlines, left},
 };
 
 impl Instance {
     /// Starts nothing more, waits for what runs, commits, leaves the group.
-    pub(super) async fn finish(mut self, ending: Ending) -> Result<RunReport, AppError> {
+    pub(super) async fn finish(mut self, deadlines: Deadlines) -> Result<RunReport, AppError> {
         let mut sources = Vec::new();
         for (_, partition) in self.partitions.iter_mut() {
             partition.revoking = true;
@@ -33,7 +33,7 @@ impl Instance {
                     Some(event) => self.change(event),
                     None => ended = true,
                 },
-                () = sleep_until(ending.handlers) => break,
+                () = sleep_until(deadlines.handlers) => break,
             }
             drain::release_drained(&mut self, Instant::now());
         }
@@ -45,7 +45,7 @@ impl Instance {
         drain::release_all(&mut self);
         let commits = self.partitions.last_word(None);
         let control = self.control.clone();
-        let mut closing = control.close_within(commits.clone(), left(ending.leaving));
+        let mut closing = control.close_within(commits.clone(), left(deadlines.leaving));
         let closed = loop {
             tokio::select! {
                 closed = &mut closing => break closed,

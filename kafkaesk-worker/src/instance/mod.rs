@@ -17,7 +17,7 @@ use crate::{
     AppError, RunReport,
     context::Context,
     drain::{self, Draining},
-    ending::End,
+    end::End,
     flow::{Flow, PEEK},
     pace::Pace,
     partitions::Partitions,
