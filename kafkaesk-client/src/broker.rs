@@ -71,13 +71,7 @@ pub struct Outgoing {
 
 /// How many bytes a record takes in a queue: key, value and headers.
 pub(crate) fn size_of(record: &Outgoing) -> usize {
-    record.value.len()
-        + record.key.as_ref().map_or(0, Bytes::len)
-        + record
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.map_or(0, Bytes::len))
-            .sum::<usize>()
+    record.value.len() + record.key.as_ref().map_or(0, Bytes::len) + record.headers.bytes()
 }
 
 /// Why a record was not taken.

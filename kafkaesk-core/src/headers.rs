@@ -91,6 +91,14 @@ impl Headers {
             .map(|(name, value)| (name.as_str(), value.as_ref()))
     }
 
+    /// How many bytes names and values take together; the one measure that every bound on headers uses.
+    pub fn bytes(&self) -> usize {
+        self.0
+            .iter()
+            .map(|(name, value)| name.len() + value.as_ref().map_or(0, Bytes::len))
+            .sum()
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -132,6 +140,11 @@ mod tests {
         assert_eq!(all.get("b"), None);
         assert_eq!(all.len(), 3);
         assert_eq!(headers(&[("a", Some("1")), ("a", None)]).get("a"), None);
+    }
+
+    #[test]
+    fn bytes_are_those_of_names_and_values() {
+        assert_eq!(headers(&[("ab", Some("123")), ("c", None)]).bytes(), 6);
     }
 
     #[test]

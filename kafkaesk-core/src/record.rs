@@ -76,6 +76,13 @@ impl Record {
         self.timestamp
     }
 
+    /// How many bytes it takes: key, value and headers. Every bound on records counts these.
+    pub fn size(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len)
+            + self.value.as_ref().map_or(0, Bytes::len)
+            + self.headers.bytes()
+    }
+
     /// The value's bytes, empty for a null value.
     pub fn value(&self) -> &[u8] {
         self.value.as_deref().unwrap_or_default()

@@ -45,10 +45,9 @@ pub(crate) struct Item {
 
 impl Item {
     fn amount(&self) -> Amount {
-        let record = self.delivery.record();
         Amount {
             records: 1,
-            bytes: record.value().len() + record.key.as_ref().map_or(0, |key| key.len()) + 256,
+            bytes: self.delivery.record().size() + 256,
         }
     }
 }

@@ -29,14 +29,9 @@ pub(super) struct Stored {
 
 impl Stored {
     pub(super) fn bytes(&self) -> usize {
-        let headers: usize = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.map_or(0, Bytes::len))
-            .sum();
         self.key.as_ref().map_or(0, Bytes::len)
             + self.value.as_ref().map_or(0, Bytes::len)
-            + headers
+            + self.headers.bytes()
     }
 }
 
