@@ -14,6 +14,8 @@ pub mod consumer;
 pub mod dev;
 pub mod error;
 mod kafka;
+#[cfg(test)]
+mod librdkafka_sources;
 pub mod memory;
 pub mod publisher;
 pub mod settings;

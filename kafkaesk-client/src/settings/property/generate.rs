@@ -1,8 +1,10 @@
-//! librdkafka's CONFIGURATION.md and rdkafka_conf.c in, `librdkafka.tsv` out. Runs as a test, on the sources of the
-//! pinned rdkafka-sys; it fails when the committed table does not agree, and writes it anew when asked:
+//! Generates `librdkafka.tsv` from librdkafka's CONFIGURATION.md and rdkafka_conf.c. Runs as a test on the sources of the
+//! pinned rdkafka-sys. It fails when the committed table differs, and rewrites the table when asked:
 //! `KAFKAESK_BLESS=1 cargo test -p kafkaesk-client --features settings the_table_agrees`.
 
-use std::{collections::BTreeSet, path::PathBuf, process::Command};
+use std::{collections::BTreeSet, path::PathBuf};
+
+use crate::librdkafka_sources::librdkafka_sources;
 
 const HEAD: &str = "# Generated from the pinned librdkafka by settings/property/generate.rs, which says how. Do not edit.\n\
     # name\tcanonical name\tscope\trole\ttype\trange\tflags\n";
@@ -20,37 +22,8 @@ fn the_table_agrees_with_the_pinned_librdkafka() {
     assert_eq!(
         std::fs::read_to_string(&committed).unwrap(),
         expected,
-        "run this test with KAFKAESK_BLESS=1 to write the table anew"
+        "run this test with KAFKAESK_BLESS=1 to rewrite the table"
     );
-}
-
-/// Cargo knows where it unpacked rdkafka-sys.
-fn librdkafka_sources() -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--offline",
-            "--manifest-path",
-        ])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let manifest = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|package| package["name"] == "rdkafka-sys")
-        .and_then(|package| package["manifest_path"].as_str())
-        .unwrap();
-    PathBuf::from(manifest).with_file_name("librdkafka")
 }
 
 fn generate(document: &str, source: &str) -> String {
