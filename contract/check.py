@@ -616,6 +616,10 @@ def identity(document):
 
 DRAFTS = {f"http://json-schema.org/draft-0{n}/schema": n for n in (4, 6, 7)} | {
     "https://json-schema.org/draft/2019-09/schema": 2019, "https://json-schema.org/draft/2020-12/schema": 2020}
+META = {uri for uri in DRAFTS} | {f"https://json-schema.org/draft/{year}/meta/{name}" for year, names in {
+    "2019-09": "applicator content core format meta-data validation",
+    "2020-12": "applicator content core format-annotation format-assertion meta-data unevaluated validation",
+}.items() for name in names.split()}
 SPACE = "\\t-\\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 TOKEN = re.compile(r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[dDwWsStnvfrbB]|\\[^A-Za-z0-9<>]|\(\?:|\(\?<(?=[A-Za-z_])"
                    r"|(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??|[^\\{(]|\((?!\?)", re.DOTALL)
@@ -655,17 +659,25 @@ def below(name, value, place):
     return "map" if name in MAP else "schema" if name in ONE else None
 
 
-def leads_inside(root, reference, anchors):
-    if not reference.startswith("#/"):
-        return reference[1:] in anchors if reference.startswith("#") else False
-    value, place = root, "schema"
-    for token in segments(reference[1:]):
+def leads_inside(root, base, reference, anchors, resources):
+    uri, _, fragment = reference.partition("#")
+    uri = urllib.parse.urljoin(base, uri) if uri else base
+    if uri != "" and uri not in resources:
+        return uri in META
+    if not fragment.startswith("/"):
+        return fragment == "" or (uri, fragment) in anchors
+    try:
+        pointer = urllib.parse.unquote_to_bytes(fragment).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    value, place = resources.get(uri, root), "schema"
+    for token in segments(pointer):
         if place == "schema" and token in ANNOTATIONS:
             return False
-        name = int(token) if isinstance(value, list) else token
         try:
+            name = int(token) if isinstance(value, list) else token
             value, place = value[name], below(name, value[name], place)
-        except (KeyError, IndexError):
+        except (KeyError, IndexError, TypeError, ValueError):
             return False
     return True
 
@@ -676,51 +688,57 @@ def push(document):
     dialect = (root if isinstance(root, dict) else {}).get("$schema", "https://json-schema.org/draft/2020-12/schema")
     if dialect.rstrip("#") not in DRAFTS:
         raise Refused("/$schema", None)
-    draft, ids, anchors, references = DRAFTS[dialect.rstrip("#")], set(), set(), []
+    anchors, references, resources = set(), [], {}
 
     def once(seen, name, pointer):
         if name in seen:
             raise Refused(pointer, None)
-        seen.add(name)
+        if isinstance(seen, set):
+            seen.add(name)
 
-    def schema(value, pointer, base):
-        if value.get("$schema", dialect).rstrip("#") != dialect.rstrip("#"):
-            raise Refused(pointer + "/$schema", None)
+    def schema(value, pointer, base, draft):
+        if "$schema" in value:
+            own = DRAFTS.get(value["$schema"].rstrip("#"))
+            if own is None or own != draft and value.get("id" if own == 4 else "$id", "#").startswith("#"):
+                raise Refused(pointer + "/$schema", None)
+            draft = own
         key = "id" if draft == 4 else "$id"
         name = value.get(key, "") if draft > 7 or "$ref" not in value else ""
         if name.startswith("#"):
             once(anchors, (base, name[1:]), f"{pointer}/{key}")
         elif name:
             base = urllib.parse.urljoin(base, name)
-            once(ids, base, f"{pointer}/{key}")
+            once(resources, base, f"{pointer}/{key}")
+            resources[base] = value
         for key in ("$anchor", "$dynamicAnchor") if draft > 7 else ():
             if key in value and (key == "$anchor" or value.get("$anchor") != value[key]):
                 once(anchors, (base, value[key]), f"{pointer}/{key}")
         if "$ref" in value:
-            references.append((value["$ref"], pointer + "/$ref"))
+            references.append((base, value["$ref"], pointer + "/$ref"))
         if "pattern" in value:
             expressions.append((value["pattern"], pointer + "/pattern"))
         for name in value.get("patternProperties", ()):
             expressions.append((name, f"{pointer}/patternProperties/" + name.replace("~", "~0").replace("/", "~1")))
-        return base
+        return base, draft
 
-    def walk(value, place, pointer, base):
+    def walk(value, place, pointer, base, draft):
         if place == "schema" and isinstance(value, dict):
-            base = schema(value, pointer, base)
+            base, draft = schema(value, pointer, base, draft)
         inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         for name, v in inside:
             if below(name, v, place):
-                walk(v, below(name, v, place), f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}", base)
+                inner = f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
+                walk(v, below(name, v, place), inner, base, draft)
 
     expressions = []
-    walk(root, "schema", "", "")
+    walk(root, "schema", "", "", DRAFTS[dialect.rstrip("#")])
     for pattern, pointer in expressions:
         try:
             expression(pattern)
         except Refused:
             raise Refused(pointer, None) from None
-    for reference, pointer in references:
-        if not leads_inside(root, reference, {name for _, name in anchors}):
+    for base, reference, pointer in references:
+        if not leads_inside(root, base, reference, anchors, resources):
             raise Refused(pointer, None)
 
 

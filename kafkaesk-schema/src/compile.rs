@@ -2,11 +2,16 @@
 //!
 //! Refuses what a publisher could not stand by later, each with its JSON pointer. Fetches nothing.
 
-use jsonschema::{Draft, ValidationError, error::ValidationErrorKind};
+use std::sync::LazyLock;
+
+use jsonschema::{Draft, ValidationError};
 use serde_json::Value;
 
 use crate::{
-    Document, DocumentError, draft, expression, references::Schemas, represent::Borrowed,
+    Document, DocumentError, draft, expression,
+    keywords::Holds,
+    references::{Checked, Schemas, write_uris},
+    represent::Borrowed,
     steps::InPlace,
 };
 
@@ -17,17 +22,24 @@ pub(crate) struct Compiled {
 }
 
 pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
-    let value: Value =
+    let mut value: Value =
         serde_json::from_slice(document.bytes()).map_err(|error| DocumentError::Invalid {
             pointer: String::new(),
             message: error.to_string(),
         })?;
     let draft = draft::of(&value)?;
+    write_uris(&mut value, Holds::Schema);
     let schemas = Schemas::of(&value, draft)?;
-    against_meta_schema(&value, draft)?;
-    let in_place = schemas.check(&value, draft)?;
+    against_meta_schemas(&value, draft, &schemas.dialects)?;
+    let Checked {
+        in_place,
+        rewritten,
+    } = schemas.check(&value, draft)?;
+    let value = rewritten.unwrap_or(value);
+    let registry = Schemas::of(&value, draft)?.registry()?;
     let validator = jsonschema::options_for::<Borrowed>()
         .with_draft(draft)
+        .with_registry(&registry)
         .offline()
         .should_validate_formats(false)
         // Annotations since 2019-09, and read as such for older drafts too, as Python does.
@@ -35,35 +47,72 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
         .without_content_media_type_support("application/json")
         .with_pattern_options(expression::engine())
         .build(&value)
-        .map_err(|error| refused(&error, error.schema_path().as_str()))?;
+        .map_err(|error| refused(&error, error.schema_path().as_str().to_owned()))?;
     Ok(Compiled {
         validator,
         in_place,
     })
 }
 
-fn against_meta_schema(value: &Value, draft: Draft) -> Result<(), DocumentError> {
-    let meta = match draft {
-        Draft::Draft4 => jsonschema::draft4::meta::validator(),
-        Draft::Draft6 => jsonschema::draft6::meta::validator(),
-        Draft::Draft7 => jsonschema::draft7::meta::validator(),
-        Draft::Draft201909 => jsonschema::draft201909::meta::validator(),
-        _ => jsonschema::draft202012::meta::validator(),
-    };
-    match meta.validate(value) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(refused(&error, error.instance_path().as_str())),
+type MetaSchema = LazyLock<jsonschema::Validator>;
+
+/// The meta-schema of a draft. `format` only annotates there as well: what matters of it is checked elsewhere.
+macro_rules! meta_schema {
+    ($draft:ident, $document:ident) => {{
+        static META: MetaSchema = LazyLock::new(|| {
+            jsonschema::options()
+                .with_draft(Draft::$draft)
+                .offline()
+                .should_validate_formats(false)
+                .build(&referencing::meta::$document)
+                .expect("a published meta-schema is a schema")
+        });
+        &META
+    }};
+}
+
+fn meta_schema(draft: Draft) -> &'static jsonschema::Validator {
+    match draft {
+        Draft::Draft4 => meta_schema!(Draft4, DRAFT4),
+        Draft::Draft6 => meta_schema!(Draft6, DRAFT6),
+        Draft::Draft7 => meta_schema!(Draft7, DRAFT7),
+        Draft::Draft201909 => meta_schema!(Draft201909, DRAFT201909),
+        _ => meta_schema!(Draft202012, DRAFT202012),
     }
 }
 
-fn refused(error: &ValidationError<'_>, pointer: &str) -> DocumentError {
-    let pointer = pointer.to_owned();
+/// The document against the meta-schema of its draft; each resource with another dialect, by its pointer, against its own.
+fn against_meta_schemas(
+    value: &Value,
+    draft: Draft,
+    dialects: &[(String, Draft)],
+) -> Result<(), DocumentError> {
+    if dialects.is_empty() {
+        return against_meta_schema(value, draft, "");
+    }
+    let mut rest = value.clone();
+    // Inner ones come last, and are taken out first.
+    for (pointer, draft) in dialects.iter().rev() {
+        if let Some(resource) = rest.pointer_mut(pointer) {
+            let resource = std::mem::replace(resource, Value::Object(Default::default()));
+            against_meta_schema(&resource, *draft, pointer)?;
+        }
+    }
+    against_meta_schema(&rest, draft, "")
+}
+
+fn against_meta_schema(value: &Value, draft: Draft, at: &str) -> Result<(), DocumentError> {
+    match meta_schema(draft).validate(value) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(refused(
+            &error,
+            format!("{at}{}", error.instance_path().as_str()),
+        )),
+    }
+}
+
+fn refused(error: &ValidationError<'_>, pointer: String) -> DocumentError {
     let mut message = error.to_string();
     crate::bounded(&mut message, 500);
-    match (error.kind(), error.instance().as_str()) {
-        (ValidationErrorKind::Format { format }, Some(pattern)) if format == "regex" => {
-            DocumentError::pattern(pointer, pattern, "no ECMA-262".to_owned())
-        }
-        _ => DocumentError::Invalid { pointer, message },
-    }
+    DocumentError::Invalid { pointer, message }
 }

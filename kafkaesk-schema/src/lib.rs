@@ -22,6 +22,7 @@ mod references;
 mod represent;
 mod stack;
 mod steps;
+mod uri;
 pub mod validate;
 mod violation;
 

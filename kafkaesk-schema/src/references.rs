@@ -1,11 +1,17 @@
 //! A document's schemas and references: the first that leads out of it, or nowhere, or where identity does not look, is
 //! refused.
 //!
-//! jsonschema would find most of them too, but without the JSON pointer. Fetches nothing.
+//! jsonschema would find most of them too, but without the JSON pointer. Fetches nothing: besides the document, only the
+//! meta-schemas of the five drafts are known.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
-use jsonschema::{Draft, Registry, Uri, uri};
+use jsonschema::{Draft, Uri, uri};
+use percent_encoding::percent_decode_str;
+use referencing::{Registry, RegistryBuilder, SPECIFICATIONS};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -15,7 +21,11 @@ use crate::{
     json::push_segment,
     keywords::{Holds, is_annotation},
     steps::{self, InPlace},
+    uri::reference,
 };
+
+/// The keywords that refer to another schema.
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// Every schema of a document, with where its references lead.
 #[derive(Default)]
@@ -25,8 +35,19 @@ pub(crate) struct Schemas<'d> {
     by_address: HashMap<usize, usize>,
     /// The URIs, without fragments, that the document itself defines.
     resources: HashSet<String>,
+    /// Those of them that stand inside the document, with their dialects.
+    embedded: Vec<(String, &'d Value, Draft)>,
     /// Base URI and name.
     anchors: HashSet<(String, &'d str)>,
+    /// Where a resource with another dialect than that of the schema around it begins, and its dialect.
+    pub(crate) dialects: Vec<(String, Draft)>,
+}
+
+/// What following every reference of a document gave.
+pub(crate) struct Checked {
+    pub(crate) in_place: InPlace,
+    /// The document with every reference written as a URI reference; `None` where it was already.
+    pub(crate) rewritten: Option<Value>,
 }
 
 /// One schema object.
@@ -43,7 +64,8 @@ pub(crate) struct Schema<'d> {
 /// One `$ref`, `$dynamicRef` or `$recursiveRef`.
 pub(crate) struct Reference<'d> {
     keyword: &'static str,
-    text: &'d str,
+    /// As a URI reference.
+    text: Cow<'d, str>,
     /// The schema that it leads to; `None` for one that is a boolean.
     pub(crate) target: Option<usize>,
 }
@@ -60,8 +82,9 @@ fn address(value: &Value) -> usize {
 }
 
 impl<'d> Schemas<'d> {
-    /// Finds the schemas. Refuses a dialect other than the document's, two schemas with one name, and regular expressions
-    /// outside the contract's dialect. Asks nothing else of the document, which its meta-schema may still refuse.
+    /// Finds the schemas. Refuses another dialect in a schema that is not a resource of its own, two schemas with one name,
+    /// and regular expressions outside the contract's dialect. Asks nothing else of the document, which its meta-schema may
+    /// still refuse.
     pub(crate) fn of(document: &'d Value, draft: Draft) -> Result<Self, DocumentError> {
         let base = root_base(document, draft)?;
         let mut schemas = Self::default();
@@ -70,15 +93,14 @@ impl<'d> Schemas<'d> {
         Ok(schemas)
     }
 
-    /// Follows every reference, of which none may lead out of the document. What applying it to one value may take.
-    pub(crate) fn check(self, document: &Value, draft: Draft) -> Result<InPlace, DocumentError> {
+    /// Follows every reference, of which none may lead out of the document.
+    pub(crate) fn check(self, document: &Value, draft: Draft) -> Result<Checked, DocumentError> {
         self.all_inside(0)?;
         let base = root_base(document, draft)?;
-        let registry = Registry::new()
-            .draft(draft)
-            .add(base.as_str(), draft.create_resource_ref(document))
-            .and_then(|builder| builder.prepare())
-            .map_err(|error| invalid("", error.to_string()))?;
+        let embedded = self.registry()?;
+        let root = draft.create_resource_ref(document);
+        let with_root = embedded.add(base.as_str(), root);
+        let registry = prepared(with_root.map(|builder| builder.draft(draft)))?;
         let mut stripped = HashSet::new();
         note_stripped(document, Holds::Schema, false, &mut stripped);
         let mut schemas: Schemas<'_> = self;
@@ -87,19 +109,40 @@ impl<'d> Schemas<'d> {
             schemas.follow(next, &registry, &stripped)?;
             next += 1;
         }
-        steps::most(&schemas)
+        let rewritten: HashSet<usize> = schemas
+            .by_address
+            .iter()
+            .filter(|(_, number)| {
+                let references = &schemas.all[**number].references;
+                references.iter().any(|it| matches!(it.text, Cow::Owned(_)))
+            })
+            .map(|(address, _)| *address)
+            .collect();
+        Ok(Checked {
+            in_place: steps::most(&schemas)?,
+            rewritten: (!rewritten.is_empty()).then(|| with_references(document, &rewritten)),
+        })
+    }
+
+    /// The published meta-schemas, and every resource inside the document: jsonschema alone looks for them only where the
+    /// draft expects schemas, so not under `definitions` since 2019-09.
+    pub(crate) fn registry(&self) -> Result<Registry<'d>, DocumentError> {
+        let embedded = self.embedded.iter();
+        let embedded =
+            embedded.map(|(uri, it, draft)| (uri.as_str(), draft.create_resource_ref(it)));
+        prepared(SPECIFICATIONS.extend(embedded))
     }
 
     /// Refuses references to other documents, of all schemas from `first` on.
     fn all_inside(&self, first: usize) -> Result<(), DocumentError> {
         for schema in &self.all[first..] {
             for reference in &schema.references {
-                let inside = uri::resolve_against(&schema.base.borrow(), reference.text).is_ok_and(
-                    |mut target| {
+                let inside = uri::resolve_against(&schema.base.borrow(), &reference.text)
+                    .is_ok_and(|mut target| {
                         target.set_fragment(None);
                         self.resources.contains(target.as_str())
-                    },
-                );
+                            || SPECIFICATIONS.contains_resource(target.as_str())
+                    });
                 if !inside {
                     return Err(schema.refused(reference));
                 }
@@ -121,19 +164,21 @@ impl<'d> Schemas<'d> {
             let reference = &schema.references[number];
             let resolved = registry
                 .resolver(schema.base.clone())
-                .lookup(reference.text)
+                .lookup(&reference.text)
                 .map_err(|_| schema.refused(reference))?;
             let (contents, resolver, draft) = resolved.into_inner();
             if stripped.contains(&address(contents)) {
                 return Err(DocumentError::Stripped {
                     pointer: format!("{}/{}", schema.pointer, reference.keyword),
-                    reference: reference.text.to_owned(),
+                    reference: reference.text.to_string(),
                 });
             }
             if contents.is_object() && self.number_of(contents).is_none() {
                 let fragment = reference.text.split_once('#').map_or("", |(_, name)| name);
                 let first = self.all.len();
-                let mut pointer = fragment.to_owned();
+                let mut pointer = percent_decode_str(fragment)
+                    .decode_utf8_lossy()
+                    .into_owned();
                 self.walk(
                     contents,
                     Holds::Schema,
@@ -197,12 +242,18 @@ impl<'d> Schemas<'d> {
         base: &Uri<String>,
         pointer: &str,
     ) -> Result<(Draft, Uri<String>), DocumentError> {
-        if let Some(dialect) = members.get("$schema")
-            && of_uri(dialect, pointer)? != draft
-        {
-            return Err(DocumentError::OtherDialect {
-                pointer: format!("{pointer}/$schema"),
-            });
+        let mut draft = draft;
+        if let Some(dialect) = members.get("$schema") {
+            let own = of_uri(dialect, pointer)?;
+            if own != draft && !is_resource(members, own) {
+                return Err(DocumentError::OtherDialect {
+                    pointer: format!("{pointer}/$schema"),
+                });
+            }
+            if own != draft {
+                self.dialects.push((pointer.to_owned(), own));
+                draft = own;
+            }
         }
         check_expressions(members, pointer)?;
         let replaced = is_replaced(members, draft);
@@ -215,8 +266,13 @@ impl<'d> Schemas<'d> {
                 .map_err(|error| invalid(&format!("{pointer}/{keyword}"), error.to_string()))?;
             // Until draft 7 an `$id` may end in `#` or name an anchor; neither is part of a base.
             base.set_fragment(None);
-            if !id.starts_with('#') && !self.resources.insert(base.as_str().to_owned()) {
-                return Err(twice(pointer, keyword, id));
+            if !id.starts_with('#') {
+                if !self.resources.insert(base.as_str().to_owned()) {
+                    return Err(twice(pointer, keyword, id));
+                }
+                if !pointer.is_empty() {
+                    self.embedded.push((base.as_str().to_owned(), value, draft));
+                }
             }
             if let Some(name) = id.strip_prefix('#').filter(|name| !name.is_empty())
                 && !self.anchors.insert((base.as_str().to_owned(), name))
@@ -235,12 +291,13 @@ impl<'d> Schemas<'d> {
                 return Err(twice(pointer, keyword, name));
             }
         }
-        let references = ["$ref", "$dynamicRef", "$recursiveRef"]
+        let references = REFERENCES
             .into_iter()
             .filter_map(|keyword| {
+                let text = members.get(keyword)?.as_str()?;
                 Some(Reference {
                     keyword,
-                    text: members.get(keyword)?.as_str()?,
+                    text: reference(text).unwrap_or(Cow::Borrowed(text)),
                     target: None,
                 })
             })
@@ -266,9 +323,17 @@ impl Schema<'_> {
     fn refused(&self, reference: &Reference<'_>) -> DocumentError {
         DocumentError::Reference {
             pointer: format!("{}/{}", self.pointer, reference.keyword),
-            reference: reference.text.to_owned(),
+            reference: reference.text.to_string(),
         }
     }
+}
+
+fn prepared<'r>(
+    builder: Result<RegistryBuilder<'r>, referencing::Error>,
+) -> Result<Registry<'r>, DocumentError> {
+    builder
+        .and_then(RegistryBuilder::prepare)
+        .map_err(|error| invalid("", error.to_string()))
 }
 
 /// Of every schema, whether or not a value ever reaches it.
@@ -288,6 +353,73 @@ fn check_expressions(members: &Map<String, Value>, pointer: &str) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// Writes every `$id` and reference in schema positions as a URI reference, and leaves out embedded copies of the published
+/// meta-schemas: those are known already.
+pub(crate) fn write_uris(value: &mut Value, holds: Holds) {
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                write_uris_inside(item, holds.in_item());
+            }
+        }
+        Value::Object(object) => {
+            for (key, member) in object {
+                if holds.is_schema()
+                    && (REFERENCES.contains(&&**key) || matches!(&**key, "$id" | "id"))
+                {
+                    write_uri(member);
+                }
+                write_uris_inside(member, holds.in_member(key));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn write_uris_inside(value: &mut Value, holds: Holds) {
+    if holds.is_schema() && is_published(value) {
+        *value = Value::Object(Map::new());
+    }
+    write_uris(value, holds);
+}
+
+/// Whether a schema carries the name of a meta-schema of the five drafts, or of one of their vocabularies.
+fn is_published(schema: &Value) -> bool {
+    let names = ["$id", "id"].into_iter().filter_map(|key| schema.get(key));
+    let mut names = names.filter_map(Value::as_str);
+    names.any(|name| {
+        name.starts_with("http")
+            && SPECIFICATIONS.contains_resource(name.strip_suffix('#').unwrap_or(name))
+    })
+}
+
+fn write_uri(value: &mut Value) {
+    if let Value::String(text) = value
+        && let Some(Cow::Owned(uri)) = reference(text)
+    {
+        *text = uri;
+    }
+}
+
+/// The document with the references of some of its objects, which are given by their addresses, written as URI references.
+fn with_references(value: &Value, of: &HashSet<usize>) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(|it| with_references(it, of)).collect(),
+        Value::Object(object) => {
+            let rewrites = of.contains(&address(value));
+            let member = |(key, member): (&String, &Value)| {
+                let mut member = with_references(member, of);
+                if rewrites && REFERENCES.contains(&&**key) {
+                    write_uri(&mut member);
+                }
+                (key.clone(), member)
+            };
+            Value::Object(object.iter().map(member).collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// Notes what the canonical form leaves out, by address.
@@ -335,6 +467,12 @@ fn root_base(document: &Value, draft: Draft) -> Result<Uri<String>, DocumentErro
         .map_err(|error| invalid(&format!("/{keyword}"), error.to_string()))?;
     base.set_fragment(None);
     Ok(base)
+}
+
+/// Whether a schema has an identity of its own in a draft, so that it may have a dialect of its own.
+fn is_resource(schema: &Map<String, Value>, draft: Draft) -> bool {
+    let id = schema.get(draft.id_keyword()).and_then(Value::as_str);
+    id.is_some_and(|id| !id.starts_with('#')) && !is_replaced(schema, draft)
 }
 
 fn is_replaced(schema: &Map<String, Value>, draft: Draft) -> bool {

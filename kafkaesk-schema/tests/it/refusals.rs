@@ -25,7 +25,7 @@ fn references_stay_inside_the_document() {
         ),
         (r#"{"items": {"$ref": "other.json"}}"#, "/items/$ref"),
         (
-            r#"{"$ref": "http://json-schema.org/draft-07/schema#"}"#,
+            r#"{"$ref": "http://json-schema.org/draft-03/schema#"}"#,
             "/$ref",
         ),
         (
@@ -339,5 +339,154 @@ fn an_expression_outside_the_dialect_is_refused_with_the_engines_reason() {
             }
             other => panic!("{schema}: {other:?}"),
         }
+    }
+}
+
+const DRAFTS: [&str; 5] = [
+    "http://json-schema.org/draft-04/schema#",
+    "http://json-schema.org/draft-06/schema#",
+    "http://json-schema.org/draft-07/schema#",
+    "https://json-schema.org/draft/2019-09/schema",
+    "https://json-schema.org/draft/2020-12/schema",
+];
+
+/// Names as generators write them.
+const NAMES: [&str; 18] = [
+    "Page<Reading>",
+    "Meter Reading",
+    "Page[Reading]",
+    "A|B",
+    "Map«string»",
+    "Zähler",
+    "100%",
+    "a%20b",
+    "x~y",
+    "x~0y",
+    "x~1y",
+    "a/b",
+    "say \"x\"",
+    "back\\slash",
+    "{brace}^`",
+    "a#b",
+    "漢字",
+    "a?b=c&d",
+];
+
+#[test]
+fn a_reference_finds_every_name_written_plainly_or_encoded_in_every_draft() {
+    use serde_json::json;
+    for draft in DRAFTS {
+        for name in NAMES {
+            let segment = name.replace('~', "~0").replace('/', "~1");
+            let encoded: String = segment
+                .bytes()
+                .map(|byte| match byte {
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+                    other => format!("%{other:02x}"),
+                })
+                .collect();
+            // A `%` that two hexadecimal digits follow is an escape, as RFC 6901 says.
+            let plain = segment.replace("%20", "%2520");
+            for fragment in [plain, encoded] {
+                let document = json!({
+                    "$schema": draft,
+                    "properties": {"a": {"$ref": format!("#/definitions/{fragment}")}},
+                    "definitions": {name: {"type": "integer"}},
+                    "enum": [{"a": 1, "$ref": "#/a b"}, {"a": "x"}, {"a": 1}],
+                });
+                let validator = compiled(&document.to_string());
+                validator.validate(br#"{"a":1}"#).unwrap();
+                validator.validate(br##"{"a":1,"$ref":"#/a b"}"##).unwrap();
+                assert!(validator.validate(br#"{"a":"x"}"#).is_err(), "{document}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_dynamic_reference_and_one_in_an_unusual_place_find_odd_names_too() {
+    for schema in [
+        r##"{"properties": {"a": {"$dynamicRef": "#/$defs/Page<X>"}}, "$defs": {"Page<X>": {"type": "integer"}}}"##,
+        r##"{"properties": {"a": {"$ref": "#/components/A<B>"}}, "components": {"A<B>": {"$ref": "#/components/C<D>"}, "C<D>": {"type": "integer"}}}"##,
+        r##"{"$id": "my schema", "properties": {"a": {"$ref": "my schema#/$defs/Page<X>"}}, "$defs": {"Page<X>": {"type": "integer"}}}"##,
+        r##"{"properties": {"a": {"$ref": "Zähler d.json#/$defs/ö"}}, "$defs": {"d": {"$id": "Zähler d.json", "$defs": {"ö": {"type": "integer"}}}}}"##,
+    ] {
+        let validator = compiled(schema);
+        validator.validate(br#"{"a":1}"#).unwrap();
+        assert!(validator.validate(br#"{"a":"x"}"#).is_err(), "{schema}");
+    }
+    for schema in [
+        r##"{"items": {"$ref": "#/$defs/Page<X>"}, "$defs": {"Page<Y>": {}}}"##,
+        r##"{"items": {"$ref": "#/$defs/%FF"}, "$defs": {"%FF": {}}}"##,
+    ] {
+        match refused(schema) {
+            DocumentError::Reference { pointer, .. } => assert_eq!(pointer, "/items/$ref"),
+            other => panic!("{schema}: {other}"),
+        }
+    }
+}
+
+#[test]
+fn the_meta_schemas_of_the_five_drafts_are_known() {
+    for draft in DRAFTS {
+        for target in DRAFTS {
+            let validator = compiled(
+                &serde_json::json!({"$schema": draft, "properties": {"s": {"$ref": target}}})
+                    .to_string(),
+            );
+            validator
+                .validate(br#"{"s":{"type":"string","minLength":1}}"#)
+                .unwrap();
+            assert!(
+                validator.validate(br#"{"s":{"type":"strin"}}"#).is_err(),
+                "{draft} {target}"
+            );
+        }
+    }
+    compiled(r#"{"$ref": "https://json-schema.org/draft/2020-12/meta/validation"}"#);
+    compiled(
+        r##"{"$ref": "http://json-schema.org/draft-07/schema#/definitions/nonNegativeInteger"}"##,
+    );
+}
+
+#[test]
+fn a_document_may_embed_what_it_refers_to_in_its_own_dialect() {
+    use referencing::meta;
+    for (draft, embedded) in [
+        (4, &meta::DRAFT4),
+        (6, &meta::DRAFT6),
+        (7, &meta::DRAFT7),
+        (2019, &meta::DRAFT201909),
+        (2020, &meta::DRAFT202012),
+    ] {
+        for outer in DRAFTS {
+            let document = serde_json::json!({
+                "$schema": outer,
+                "properties": {"s": {"$ref": embedded[if draft == 4 { "id" } else { "$id" }]}},
+                "definitions": {"meta": ***embedded},
+            });
+            let validator = compiled(&document.to_string());
+            validator.validate(br#"{"s":{"type":"string"}}"#).unwrap();
+            assert!(
+                validator.validate(br#"{"s":{"type":"strin"}}"#).is_err(),
+                "{draft} in {outer}"
+            );
+        }
+        // A meta-schema is a schema like any other.
+        let validator = compiled(&embedded.to_string());
+        validator.validate(br#"{"not":{"type":"string"}}"#).unwrap();
+        let wrong = validator.validate(br#"{"not":{"type":"strin"}}"#);
+        assert!(wrong.is_err(), "{draft}");
+    }
+    let mixed = r##"{"properties": {"a": {"$ref": "old"}}, "$defs": {"x":
+        {"id": "old", "$schema": "http://json-schema.org/draft-04/schema#", "maximum": 3, "exclusiveMaximum": true}}}"##;
+    let validator = compiled(mixed);
+    validator.validate(br#"{"a":2}"#).unwrap();
+    assert!(validator.validate(br#"{"a":3}"#).is_err());
+    match refused(&mixed.replace("true", "3")) {
+        DocumentError::Invalid { pointer, .. } => {
+            assert_eq!(pointer, "/$defs/x/exclusiveMaximum");
+        }
+        other => panic!("{other}"),
     }
 }
