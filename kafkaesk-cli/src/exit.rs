@@ -11,6 +11,7 @@ Exit statuses:
   64   usage: the arguments make no sense
   130  ended at once by a second Ctrl-C
   143  ended at once by a second SIGTERM
+  129  ended at once by a second SIGHUP
 
 Every setting has one name: kafka-servers in kafkaesk.toml, KAFKAESK_KAFKA_SERVERS in the environment,
 --kafka-servers here. Flags beat the environment, which beats the file's profile, which beats the file.";

@@ -27,6 +27,8 @@ mod progress;
 mod reading;
 mod run;
 mod signals;
+mod stderr;
+mod terminal;
 mod violations;
 mod writer;
 

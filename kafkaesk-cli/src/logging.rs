@@ -1,12 +1,20 @@
-//! Logs: tracing events go in, lines on standard error come out. Standard output belongs to data.
+//! Logs: tracing events become lines on standard error, through a queue that never blocks. Standard output belongs to
+//! data.
 
-use std::io::IsTerminal;
+use std::{fmt, io};
 
 use clap::ValueEnum;
 use tracing::warn;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter,
+    field::RecordFields,
+    fmt::{
+        FormatFields,
+        format::{DefaultFields, Writer},
+    },
+};
 
-use crate::output;
+use crate::{output, stderr, terminal};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -18,8 +26,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. `RUST_LOG` beats `default_level`, unless it is empty or no filter. A program that has set up tracing
-/// itself keeps its own.
+/// Starts logging. `RUST_LOG` beats `default_level`, unless it is empty or not a filter. A program that has set up
+/// tracing itself keeps its own.
 pub(crate) fn start(format: LogFormat, default_level: &str) {
     let given = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let (filter, problem) = match EnvFilter::try_new(&given) {
@@ -27,16 +35,65 @@ pub(crate) fn start(format: LogFormat, default_level: &str) {
         Ok(_) => (EnvFilter::new(default_level), None),
         Err(problem) => (EnvFilter::new(default_level), Some(problem)),
     };
+    let terminal = stderr::is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        // It would tell of a failure by `eprintln!`, which panics when standard error fails.
+        .log_internal_errors(false)
+        .with_ansi(terminal);
     let _ = match format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder
+            .with_target(false)
+            .fmt_fields(Fields { escape: terminal })
+            .with_writer(|| Lines { escape: false })
+            .try_init(),
+        LogFormat::Json => builder
+            .json()
+            .with_writer(move || Lines { escape: terminal })
+            .try_init(),
     };
     output::notes_as(format);
     if let Some(problem) = problem {
-        warn!("RUST_LOG={given:?} is no filter and is ignored: {problem}");
+        warn!("RUST_LOG={given:?} is not a filter and is ignored: {problem}");
+    }
+}
+
+/// Takes whole lines to the queue of standard error.
+struct Lines {
+    /// Whether a terminal would act on what the line holds.
+    escape: bool,
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        stderr::push(match self.escape {
+            true => terminal::escape(line).into_owned(),
+            false => line.to_vec(),
+        });
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Formats an event's fields; on a terminal without what it would act on. The line around them is our own.
+struct Fields {
+    escape: bool,
+}
+
+impl<'writer> FormatFields<'writer> for Fields {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        if !self.escape {
+            return DefaultFields::new().format_fields(writer, fields);
+        }
+        let mut text = String::new();
+        DefaultFields::new().format_fields(Writer::new(&mut text), fields)?;
+        writer.write_str(&terminal::escape_str(&text))
     }
 }

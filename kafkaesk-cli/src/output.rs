@@ -1,9 +1,12 @@
-//! Standard output: finished lines go in, whole lines come out, flushed. One writer for the whole process, so that
-//! lines never mix. Never decides what a command says.
+//! Output: whole lines to standard output, flushed, and notes to standard error. What a terminal would act on is escaped
+//! on a terminal; elsewhere the bytes stay. Never decides what a command says.
 
 use std::{
-    io::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    io::{self, IsTerminal as _, Write},
+    sync::{
+        LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
@@ -11,7 +14,7 @@ use clap::ValueEnum;
 use kafkaesk_core::timestamp;
 use serde_json::json;
 
-use crate::logging::LogFormat;
+use crate::{logging::LogFormat, stderr, terminal};
 
 /// How a command prints its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -23,14 +26,36 @@ pub enum OutputFormat {
     Json,
 }
 
-/// Writes one line to standard output and flushes it.
+/// Writes one line of a command to standard output and flushes it, after the notes that came before it.
 ///
 /// # Errors
-/// As writing fails; [`is_closed`] tells a reader that went away.
-#[allow(clippy::print_stdout)]
+/// As writing fails; [`is_closed`] recognizes a reader that went away.
 pub(crate) fn line(text: impl AsRef<[u8]>) -> io::Result<()> {
+    stderr::settle();
+    write_line(text.as_ref())
+}
+
+/// Writes one line to standard output and flushes it. Waits for nothing but standard output.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn write_line(text: &[u8]) -> io::Result<()> {
+    static TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stdout().is_terminal());
+    if *TERMINAL {
+        write_stdout(&terminal::escape(text))
+    } else {
+        write_stdout(text)
+    }
+}
+
+/// Writes a text of this program to standard output, as it is, and a line end.
+///
+/// # Errors
+/// As [`line`].
+#[allow(clippy::print_stdout)]
+pub(crate) fn write_stdout(text: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_ref())?;
+    out.write_all(text)?;
     out.write_all(b"\n")?;
     out.flush()
 }
@@ -62,22 +87,48 @@ pub(crate) fn error(text: impl AsRef<str>) {
     to_stderr("ERROR", text.as_ref());
 }
 
-/// A closed standard error is ignored, there is nobody left to tell.
 fn to_stderr(level: &str, text: &str) {
-    let mut err = io::stderr().lock();
-    let _ = if NOTES_AS_JSON.load(Ordering::Relaxed) {
-        // The members of the log's own lines.
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let line = json!({
-            "timestamp": timestamp::format(now.as_millis() as i64),
-            "level": level,
-            "fields": {"message": text},
-            "target": env!("CARGO_CRATE_NAME"),
-        });
-        writeln!(err, "{line}")
+    stderr::push(if NOTES_AS_JSON.load(Ordering::Relaxed) {
+        json_line(level, text)
     } else {
-        writeln!(err, "{text}")
-    };
+        let mut line = safe(text.as_bytes());
+        line.push(b'\n');
+        line
+    });
+}
+
+/// A line as the log writes it, with its line end.
+pub(crate) fn log_line(level: &str, text: &str) -> Vec<u8> {
+    if NOTES_AS_JSON.load(Ordering::Relaxed) {
+        return json_line(level, text);
+    }
+    format!("{} {level:>5} {text}\n", now().unwrap_or_default()).into_bytes()
+}
+
+/// The members of the log's own lines.
+fn json_line(level: &str, text: &str) -> Vec<u8> {
+    let line = json!({
+        "timestamp": now(),
+        "level": level,
+        "fields": {"message": text},
+        "target": env!("CARGO_CRATE_NAME"),
+    });
+    let mut line = safe(line.to_string().as_bytes());
+    line.push(b'\n');
+    line
+}
+
+fn now() -> Option<String> {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    timestamp::format(now.as_millis() as i64)
+}
+
+/// As standard error shows it.
+fn safe(text: &[u8]) -> Vec<u8> {
+    match stderr::is_terminal() {
+        true => terminal::escape(text).into_owned(),
+        false => text.to_vec(),
+    }
 }
 
 /// Whether the reader of our output went away (`| head`).

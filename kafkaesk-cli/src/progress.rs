@@ -1,19 +1,65 @@
-//! Progress: counts go in, a bar on standard error comes out, when that is a terminal. Otherwise nothing.
+//! Progress: counts are added up, and the thread of standard error draws them as a bar where that is a terminal.
+//! Elsewhere nothing is drawn. Adding never blocks.
 
-use std::{io::IsTerminal, time::Duration};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::stderr;
+
+/// What was done so far.
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: AtomicU64,
+    published: AtomicU64,
+    refused: AtomicU64,
+}
+
 /// A progress bar, or nothing where nobody looks.
 #[derive(Debug)]
-pub(crate) struct Progress(ProgressBar);
+pub(crate) struct Progress(Option<Arc<Counts>>);
 
 impl Progress {
     /// Starts one. `total` in bytes where it is known.
     pub(crate) fn start(total: Option<u64>) -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
+        if !stderr::is_terminal() {
+            return Self(None);
         }
+        let counts = Arc::new(Counts::default());
+        stderr::show(Some(Bar::new(total, counts.clone())));
+        Self(Some(counts))
+    }
+
+    /// One more line of this many bytes.
+    pub(crate) fn advance(&self, bytes: u64, published: u64, refused: u64) {
+        if let Some(counts) = &self.0 {
+            counts.bytes.fetch_add(bytes, Ordering::Relaxed);
+            counts.published.store(published, Ordering::Relaxed);
+            counts.refused.store(refused, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// Takes the bar away.
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            stderr::show(None);
+        }
+    }
+}
+
+/// The bar as the thread of standard error has it.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    counts: Arc<Counts>,
+}
+
+impl Bar {
+    fn new(total: Option<u64>, counts: Arc<Counts>) -> Self {
         let bar = match total {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::new_spinner(),
@@ -27,24 +73,28 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
+        Self { bar, counts }
     }
 
-    /// One more line of this many bytes.
-    pub(crate) fn advance(&self, bytes: u64, published: u64, refused: u64) {
-        self.0.inc(bytes);
-        self.0
-            .set_message(format!("{published} published, {refused} refused"));
+    /// Draws it with the present counts.
+    pub(crate) fn draw(&self) {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        self.bar.set_message(format!(
+            "{} published, {} refused",
+            count(&self.counts.published),
+            count(&self.counts.refused)
+        ));
+        self.bar.set_position(count(&self.counts.bytes));
+        self.bar.tick();
     }
 
-    /// Says something above the bar.
-    pub(crate) fn aside(&self, say: impl FnOnce()) {
-        self.0.suspend(say);
+    /// Takes the bar away while lines are written.
+    pub(crate) fn suspend<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.bar.suspend(write)
     }
 
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        self.0.finish_and_clear();
+    /// Takes the bar away for good.
+    pub(crate) fn clear(self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -1,8 +1,9 @@
 //! The library's entry: an application in, its whole command line run, an exit status out.
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{ffi::OsString, io::IsTerminal as _, path::Path, process::ExitCode};
 
-use clap::{CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+use anyhow::Context as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use kafkaesk_worker::App;
 
 use crate::{
@@ -12,15 +13,18 @@ use crate::{
     context::Context,
     errors,
     exit::Exit,
-    logging, output,
+    logging, output, signals, stderr,
 };
 
 /// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `config`, `dev`,
 /// `completions`. Reads the process's arguments.
 ///
 /// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to
-/// standard error. A second Ctrl-C or SIGTERM during `worker`, `dev`, `tail` or
+/// standard error. A second Ctrl-C, SIGTERM or SIGHUP during `worker`, `dev`, `tail` or
 /// `publish --ndjson` ends the process at once.
+///
+/// Log lines are queued, up to 4 MiB, and written by a thread of their own. The end waits for them for 1 s if none can
+/// be written, for 5 s in all.
 ///
 /// ```no_run
 /// use kafkaesk_worker::prelude::*;
@@ -111,11 +115,26 @@ pub async fn execute(app: App, options: Options, command: Command) -> ExitCode {
         _ => "warn",
     };
     logging::start(options.log_format.unwrap_or_default(), default_level);
-    let context = Context::new(app, options);
-    match dispatch(context, command).await {
-        Ok(exit) => exit.into(),
-        Err(error) => failed(&error).into(),
+    let exit = match start_listening(&command) {
+        Ok(()) => dispatch(Context::new(app, options), command).await,
+        Err(error) => Err(error),
+    };
+    let exit = exit.unwrap_or_else(|error| failed(&error));
+    stderr::finish();
+    exit.into()
+}
+
+/// Commands that end by a signal listen before they do anything else; every other ends at once, as by default.
+fn start_listening(command: &Command) -> anyhow::Result<()> {
+    let listens = match command {
+        Command::Worker(_) | Command::Dev(_) | Command::Tail(_) => true,
+        Command::Publish(arguments) => arguments.ndjson.is_some(),
+        _ => false,
+    };
+    if listens {
+        signals::shutdown().context("listening to signals")?;
     }
+    Ok(())
 }
 
 async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
@@ -141,10 +160,21 @@ fn failed(error: &anyhow::Error) -> Exit {
 
 /// clap's own words, with our exit status: its 2 would read as "done in part".
 fn usage(error: &clap::Error) -> Exit {
-    // A closed standard output ends `--help | head` quietly.
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
-        _ => Exit::Usage,
-    }
+    let text = error.render();
+    let text = |colours: bool| match colours && std::env::var_os("NO_COLOR").is_none() {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    };
+    let exit = if error.use_stderr() {
+        stderr::push(text(stderr::is_terminal()).into_bytes());
+        Exit::Usage
+    } else {
+        let text = text(std::io::stdout().is_terminal());
+        match output::write_stdout(text.trim_end().as_bytes()) {
+            Ok(()) => Exit::Done,
+            Err(error) => failed(&anyhow::Error::new(error).context("writing to standard output")),
+        }
+    };
+    stderr::finish();
+    exit
 }

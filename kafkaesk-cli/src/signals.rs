@@ -1,6 +1,6 @@
-//! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends the process at once, children included.
+//! Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean end, the second ends the process at once, children included.
 
-use std::{future::pending, io};
+use std::{future::pending, io, sync::OnceLock, thread};
 
 use tokio::sync::watch;
 use tracing::info;
@@ -19,50 +19,83 @@ impl Shutdown {
             pending().await
         }
     }
+
+    /// Runs a future to its end, unless a signal comes before that: then `None`, and the future is dropped.
+    pub(crate) async fn unless<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            () = self.asked() => None,
+            done = future => Some(done),
+        }
+    }
 }
 
-/// Listens from now on, in a task of its own: what a command waits for must not hide a signal. After the first one a
-/// second exits with 130 (Ctrl-C) or 143 (SIGTERM).
+/// Listens from the first call on. The signals have a thread of their own: neither what a command waits for nor busy
+/// threads of the runtime hide one. After the first signal a second exits with 130 (Ctrl-C), 143 (SIGTERM) or 129
+/// (SIGHUP).
 ///
 /// # Errors
 /// The signals cannot be listened to.
 pub(crate) fn shutdown() -> io::Result<Shutdown> {
+    static LISTENING: OnceLock<Shutdown> = OnceLock::new();
+    if let Some(shutdown) = LISTENING.get() {
+        return Ok(shutdown.clone());
+    }
     let mut signals = Signals::listen()?;
     let (ask, asked) = watch::channel(false);
-    tokio::spawn(async move {
-        let (name, _) = signals.next().await;
-        info!("{name}: finishing what is in flight; a second signal ends at once");
-        ask.send_replace(true);
-        let (_, status) = signals.next().await;
-        exec::kill_all();
-        std::process::exit(status);
-    });
-    Ok(Shutdown(asked))
+    thread::Builder::new()
+        .name("kafkaesk-signals".into())
+        .spawn(move || {
+            let (name, _) = signals.next();
+            ask.send_replace(true);
+            info!("{name}: finishing what is in flight; a second signal ends at once");
+            let (_, status) = signals.next();
+            exec::kill_all();
+            exit_now(status);
+        })?;
+    Ok(LISTENING.get_or_init(|| Shutdown(asked)).clone())
 }
 
 #[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+struct Signals(signal_hook::iterator::Signals);
 
 #[cfg(unix)]
 impl Signals {
     fn listen() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let mut wanted = vec![SIGINT, SIGTERM];
+        if !is_ignored(SIGHUP) {
+            wanted.push(SIGHUP);
+        }
+        signal_hook::iterator::Signals::new(wanted).map(Self)
     }
 
-    /// Its name, and the exit status of a process that it ends.
-    async fn next(&mut self) -> (&'static str, i32) {
-        tokio::select! {
-            _ = self.interrupt.recv() => ("Ctrl-C", 130),
-            _ = self.terminate.recv() => ("SIGTERM", 143),
+    /// Waits for one: its name, and the exit status of a process that it ends.
+    fn next(&mut self) -> (&'static str, i32) {
+        use signal_hook::consts::{SIGHUP, SIGINT};
+        match self.0.forever().next() {
+            Some(SIGINT) => ("Ctrl-C", 130),
+            Some(SIGHUP) => ("SIGHUP", 129),
+            _ => ("SIGTERM", 143),
         }
     }
+}
+
+/// Whether this process was started with the signal ignored, as `nohup` does with SIGHUP. Only Linux tells.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
+}
+
+/// Ends the process without a word to anybody: no destructor, no lock, no wait.
+#[cfg(unix)]
+fn exit_now(status: i32) -> ! {
+    signal_hook::low_level::exit(status)
 }
 
 #[cfg(not(unix))]
@@ -74,8 +107,21 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn next(&mut self) -> (&'static str, i32) {
-        let _ = tokio::signal::ctrl_c().await;
-        ("Ctrl-C", 130)
+    fn next(&mut self) -> (&'static str, i32) {
+        let waited = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .and_then(|runtime| runtime.block_on(tokio::signal::ctrl_c()));
+        match waited {
+            Ok(()) => ("Ctrl-C", 130),
+            Err(_) => loop {
+                thread::park();
+            },
+        }
     }
+}
+
+#[cfg(not(unix))]
+fn exit_now(status: i32) -> ! {
+    std::process::exit(status)
 }

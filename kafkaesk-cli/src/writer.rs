@@ -24,7 +24,7 @@ impl Writer {
     /// # Errors
     /// No thread can be started.
     pub(crate) fn start() -> io::Result<Self> {
-        Self::over(|text| output::line(text))
+        Self::over(output::write_line)
     }
 
     pub(crate) fn over(

@@ -62,12 +62,19 @@ fn start(text: &str) -> Result<Start, String> {
 /// Prints messages until told to stop.
 pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow::Result<Exit> {
     let pattern = Pattern::new(&arguments.pattern).map_err(Usage::of)?;
-    let connection = context.connect().await?;
-    let mut waiting = if arguments.until_end {
-        Some(partitions(&connection, &pattern).await?)
-    } else {
-        None
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
+    let begun = async {
+        let connection = context.connect().await?;
+        let waiting = match arguments.until_end {
+            true => Some(partitions(&connection, &pattern).await?),
+            false => None,
+        };
+        anyhow::Ok((connection, waiting))
     };
+    let Some(begun) = shutdown.unless(begun).await else {
+        return Ok(Exit::Done);
+    };
+    let (connection, mut waiting) = begun?;
     if waiting.as_ref().is_some_and(BTreeSet::is_empty) {
         output::note(format!(
             "no stream matches {:?} (topic prefix {:?})",
@@ -76,22 +83,22 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
         ));
         return Ok(Exit::Done);
     }
-    let mut consumer = connection
-        .broker()
-        .consume(ConsumerSpec {
-            group: None,
-            pattern,
-            start: arguments.from.unwrap_or(if arguments.until_end {
-                Start::Earliest
-            } else {
-                Start::Latest
-            }),
-            drain: Duration::ZERO,
-            kafka_settings: Default::default(),
-        })
-        .await?;
+    let spec = ConsumerSpec {
+        group: None,
+        pattern,
+        start: arguments.from.unwrap_or(if arguments.until_end {
+            Start::Earliest
+        } else {
+            Start::Latest
+        }),
+        drain: Duration::ZERO,
+        kafka_settings: Default::default(),
+    };
+    let Some(consumer) = shutdown.unless(connection.broker().consume(spec)).await else {
+        return Ok(Exit::Done);
+    };
+    let mut consumer = consumer?;
     let mut left = arguments.max.unwrap_or(u64::MAX);
-    let mut shutdown = signals::shutdown().context("listening to signals")?;
     let writer = Writer::start().context("starting the writer of standard output")?;
     let mut look = tokio::time::interval(LOOK);
     while left > 0 {

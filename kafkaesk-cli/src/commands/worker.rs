@@ -31,7 +31,7 @@ pub struct WorkerArguments {
     pub groups: Vec<String>,
 }
 
-/// Runs until Ctrl-C or SIGTERM.
+/// Runs until Ctrl-C, SIGTERM or SIGHUP.
 pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> anyhow::Result<Exit> {
     let declared = context.configuration()?.subscriptions.clone();
     let app = std::mem::take(&mut context.app);
@@ -44,7 +44,11 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
     }
     // What is wrong with the subscriptions is said before a broker is waited for.
     let app = check(&declared, app, &arguments.groups)?;
-    let connection = context.connect().await?;
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
+    let Some(connection) = shutdown.unless(context.connect()).await else {
+        return Ok(Exit::Done);
+    };
+    let connection = connection?;
     run_declared(app, connection, &declared, &arguments.groups).await
 }
 

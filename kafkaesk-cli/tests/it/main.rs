@@ -12,4 +12,5 @@ mod library;
 mod no_envelope;
 mod publish;
 mod server;
+mod stderr;
 mod support;

@@ -131,6 +131,22 @@ impl Project {
         self.start_with(arguments, Stdio::null())
     }
 
+    /// Starts in the background with this standard error, which is not collected.
+    pub(crate) fn start_saying(&self, arguments: &[&str], stderr: impl Into<Stdio>) -> Running {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        Running {
+            stdout: collect(child.stdout.take().unwrap()),
+            stderr: Arc::default(),
+            child,
+        }
+    }
+
     /// Starts in the background with this standard input.
     pub(crate) fn start_with(&self, arguments: &[&str], stdin: Stdio) -> Running {
         let mut child = self

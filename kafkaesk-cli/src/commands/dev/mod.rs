@@ -9,12 +9,16 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use kafkaesk_client::{Connection, catalog::Pushed, dev::DevBroker};
+use kafkaesk_client::{
+    Connection, Settings,
+    catalog::{Pushed, StreamSpec},
+    dev::DevBroker,
+};
 use kafkaesk_worker::{App, Subscription};
 
 use super::{schema, worker};
 use crate::{
-    configuration::Configuration,
+    configuration::{Configuration, SchemaSource},
     context::Context,
     errors::Usage,
     exit::Exit,
@@ -31,7 +35,7 @@ pub struct DevArguments {
     pub directory: Option<PathBuf>,
 }
 
-/// Runs until Ctrl-C or SIGTERM.
+/// Runs until Ctrl-C, SIGTERM or SIGHUP.
 pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::Result<Exit> {
     let mut options = context.options.clone();
     if let Some(directory) = &arguments.directory {
@@ -62,20 +66,12 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     for note in &isolated.notes {
         output::note(note);
     }
-    let connection = Connection::open(&settings).await?;
-    for source in &sources {
-        let pushed = connection
-            .catalog()
-            .push(&source.id, &source.document)
-            .await
-            .with_context(|| format!("pushing {}", source.shown))?;
-        if pushed == Pushed::New {
-            output::line(format!("pushed  {}", source.id))?;
-        }
-    }
-    for stream in &streams {
-        connection.catalog().ensure_stream(stream).await?;
-    }
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
+    let prepared = shutdown.unless(prepare(&settings, &sources, &streams));
+    let Some(connection) = prepared.await else {
+        return Ok(Exit::Done);
+    };
+    let connection = connection?;
     let declared = configuration
         .subscriptions
         .iter()
@@ -95,6 +91,29 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     .await;
     drop(broker);
     ended
+}
+
+/// Connects, pushes the schemas and creates the streams.
+async fn prepare(
+    settings: &Settings,
+    sources: &[SchemaSource],
+    streams: &[StreamSpec],
+) -> anyhow::Result<Connection> {
+    let connection = Connection::open(settings).await?;
+    for source in sources {
+        let pushed = connection
+            .catalog()
+            .push(&source.id, &source.document)
+            .await
+            .with_context(|| format!("pushing {}", source.shown))?;
+        if pushed == Pushed::New {
+            output::line(format!("pushed  {}", source.id))?;
+        }
+    }
+    for stream in streams {
+        connection.catalog().ensure_stream(stream).await?;
+    }
+    Ok(connection)
 }
 
 /// Runs the subscriptions, or waits where there are none.

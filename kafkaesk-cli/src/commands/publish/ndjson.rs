@@ -68,15 +68,22 @@ pub(super) async fn run(
     input: &str,
 ) -> anyhow::Result<Exit> {
     let input = Input::parse(input);
-    let mut lines = Lines::open(&input)
-        .await
-        .with_context(|| format!("reading {input}"))?;
     let from = arguments.from_line.unwrap_or(1);
-    // An input that can never work is said before a broker is waited for.
-    let Some(first) = next(&mut lines, from, &input).await? else {
-        bail!("{}", nothing(&input, lines.count(), from));
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
+    let begun = async {
+        let mut lines = Lines::open(&input)
+            .await
+            .with_context(|| format!("reading {input}"))?;
+        // An input that can never work is said before a broker is waited for.
+        let Some(first) = next(&mut lines, from, &input).await? else {
+            bail!("{}", nothing(&input, lines.count(), from));
+        };
+        anyhow::Ok((lines, first, context.connect().await?))
     };
-    let connection = context.connect().await?;
+    let Some(begun) = shutdown.unless(begun).await else {
+        bail!("stopped by a signal before the first line was published; nothing was published");
+    };
+    let (mut lines, first, connection) = begun?;
     let size = match &input {
         Input::File(path) => std::fs::metadata(path).ok().map(|file| file.len()),
         Input::Stdin => None,
@@ -93,14 +100,14 @@ pub(super) async fn run(
         publisher: connection.publisher(),
         progress: Progress::start(size),
         answers,
-        shutdown: signals::shutdown().context("listening to signals")?,
+        shutdown,
         tally: Tally::from_line(from),
         failed: None,
         limits: BTreeMap::new(),
     };
     let begun = Instant::now();
     run.work(&mut lines, first, from).await;
-    run.progress.finish();
+    drop(run.progress);
     output::note(run.tally.summary(begun.elapsed().as_secs_f64()));
     match run.failed {
         Some(error) => Err(error),
@@ -195,11 +202,9 @@ impl Run<'_> {
     fn signalled(&mut self, flying: usize) {
         self.tally.stop(Stop::Signal);
         if flying > 0 {
-            self.progress.aside(|| {
-                output::note(format!(
-                    "waiting for the brokers' answers to {flying} lines; a second signal ends at once"
-                ));
-            });
+            output::note(format!(
+                "waiting for the brokers' answers to {flying} lines; a second signal ends at once"
+            ));
         }
     }
 
@@ -292,10 +297,10 @@ impl Run<'_> {
                 let stops = self.stops(&refusal);
                 if !self.tally.is_stopped() {
                     let text = format!("{}:{number}: {}", self.input, refusal.text());
-                    self.progress.aside(|| match stops {
+                    match stops {
                         true => output::error(format!("error: {text}")),
                         false => output::note(format!("skipped: {text}")),
-                    });
+                    }
                 }
                 if stops {
                     self.tally.stop(Stop::Refused {
