@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, Offset, TopicName};
+use kafkaesk_core::{Headers, NextOffset, Offset, TopicName};
 use kafkaesk_schema::LogRecord;
 
 use crate::{
@@ -52,6 +52,15 @@ pub struct TopicSpec {
     pub config: BTreeMap<String, String>,
 }
 
+/// What came of creating a topic.
+#[derive(Clone, Debug)]
+pub struct Creation {
+    /// Whether it is new.
+    pub created: bool,
+    /// The topic as it is.
+    pub topic: TopicInfo,
+}
+
 /// A record on its way out. Owned, so that it can wait for room.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -83,6 +92,9 @@ pub enum SendError {
     Refused(ClientError),
 }
 
+/// Takes a log's records, in the order of the log.
+pub type LogSink = Box<dyn FnMut(LogRecord) -> Result<(), ClientError> + Send>;
+
 /// Who answers.
 pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// Fresh metadata of all topics, asked through a consumer handle.
@@ -96,13 +108,31 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
         operation: &'static str,
     ) -> BoxFuture<'a, Result<Option<TopicInfo>, ClientError>>;
 
-    /// Creates a topic; `false` if it was there already (it is then left as it is). Returns once every broker's
-    /// metadata that we can see knows it.
-    fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>>;
+    /// Creates topics. One that is there already is left as it is. Returns once every broker's metadata that we can see
+    /// knows them; an answer for each, in the order asked.
+    fn create_topics<'a>(
+        &'a self,
+        specs: &'a [TopicSpec],
+    ) -> BoxFuture<'a, Vec<Result<Creation, ClientError>>>;
 
-    /// Whether a topic that is absent could be created so: an error where not. Creates nothing. Nobody can say where
+    /// Creates one topic; `false` if it was there already.
+    fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>> {
+        Box::pin(async move {
+            let created = self.create_topics(std::slice::from_ref(spec)).await;
+            created
+                .into_iter()
+                .next()
+                .unwrap_or(Err(ClientError::Closed))
+                .map(|creation| creation.created)
+        })
+    }
+
+    /// Whether absent topics could be created so: an error for each that could not. Creates nothing. Nobody can say where
     /// Create is denied; that is no error.
-    fn check_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<(), ClientError>>;
+    fn check_topics<'a>(
+        &'a self,
+        specs: &'a [TopicSpec],
+    ) -> BoxFuture<'a, Vec<Result<(), ClientError>>>;
 
     /// A topic's settings; `None` where DescribeConfigs is denied or not answered.
     fn topic_config<'a>(
@@ -110,24 +140,32 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, ClientError>>;
 
-    /// Partition 0 of a log topic, read committed, from the first record to its last stable offset, and on to the
-    /// record at `until` where that is given. An absent topic is an empty log.
+    /// Reads partition 0 of a log topic, committed records only, from `from` to its last stable offset, or to the record
+    /// at `until` where that is given. Each record goes to `sink`; its error ends the reading. An absent topic is an empty
+    /// log.
     ///
-    /// [`ClientError::LogHeldBack`] where a transaction that stays open keeps `until` out of sight for
-    /// `connect_timeout`.
+    /// Returns where the next reading starts, or `None` if the log ends before `from`: its topic was deleted or created
+    /// again, and what was read before counts no longer. Dropped while it reads, it may still hand records to `sink` for a
+    /// while.
+    ///
+    /// # Errors
+    /// [`ClientError::LogHeldBack`] where a transaction that stays open keeps `until` out of sight for `connect_timeout`;
+    /// [`ClientError::LogTooLarge`] after 1 GiB.
     fn read_log<'a>(
         &'a self,
         topic: &'a TopicName,
+        from: NextOffset,
         until: Option<Offset>,
-    ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>>;
+        sink: LogSink,
+    ) -> BoxFuture<'a, Result<Option<NextOffset>, ClientError>>;
 
-    /// Appends to partition 0 of a log topic with acks=all, whatever the settings say; says where.
+    /// Appends keys and values to partition 0 of a log topic, in order and with acks=all, whatever the settings say; says
+    /// where each is. An error says nothing of the others.
     fn append_log<'a>(
         &'a self,
         topic: &'a TopicName,
-        key: Bytes,
-        value: Bytes,
-    ) -> BoxFuture<'a, Result<Offset, ClientError>>;
+        records: Vec<(Bytes, Bytes)>,
+    ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>>;
 
     /// The newest record's value of some partition of a topic, if there is one: what the topic carries, as far as one look
     /// tells (decisions.md 19).

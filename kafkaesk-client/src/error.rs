@@ -241,6 +241,16 @@ pub enum ClientError {
         /// How long was waited.
         waited: Duration,
     },
+    /// A log holds more than a reader takes.
+    #[error(
+        "{topic} holds {what}, more than a program reads of a log: somebody writes to it what does not belong there; restrict Write on that topic, and move to another name (a schema) or another topic prefix (the bindings)"
+    )]
+    LogTooLarge {
+        /// The topic.
+        topic: TopicName,
+        /// What there is too much of, with the bound.
+        what: String,
+    },
     /// A flush took longer than it was given.
     #[error(
         "the producer's queue did not empty within {waited:?}: {outstanding} record(s) are unanswered; each one's own delivery still resolves"

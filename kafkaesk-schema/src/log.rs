@@ -21,6 +21,13 @@ pub struct LogRecord {
     pub value: Option<Bytes>,
 }
 
+impl LogRecord {
+    /// How many bytes its key and value take.
+    pub fn size(&self) -> usize {
+        self.key.as_ref().map_or(0, Bytes::len) + self.value.as_ref().map_or(0, Bytes::len)
+    }
+}
+
 /// What one version is by its log.
 #[derive(Clone, Debug)]
 pub struct Version {

@@ -1,30 +1,80 @@
 //! `__streams__`: which schema name each stream is bound to. The first record of an epoch wins, for every reader.
+//!
+//! The log is read once and then read on from where that ended: a program that publishes to many new streams would
+//! otherwise read it whole for each of them.
 
-use kafkaesk_core::{Offset, SchemaName, StreamId};
-use kafkaesk_schema::{Binding, Bindings};
+use std::sync::{Arc, Mutex};
 
-use super::{Catalog, schemas::not_read_back};
-use crate::ClientError;
+use kafkaesk_core::{NextOffset, Offset, SchemaName, StreamId};
+use kafkaesk_schema::{Binding, Bindings, LogRecord};
 
-impl Catalog {
-    /// All bindings, read afresh; empty if there are none.
-    ///
-    /// # Errors
-    /// As reading fails.
-    pub async fn bindings(&self) -> Result<Bindings, ClientError> {
-        self.bindings_until(None).await
+use super::{Catalog, MAX_LOG_KEPT, lock, schemas::not_read_back};
+use crate::{ClientError, broker::LogSink};
+
+/// The bindings log, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct BindingsLog(Mutex<Arc<Mutex<Replay>>>);
+
+impl BindingsLog {
+    fn current(&self) -> Arc<Mutex<Replay>> {
+        lock(&self.0).clone()
     }
 
-    async fn bindings_until(&self, until: Option<Offset>) -> Result<Bindings, ClientError> {
-        let topic = self.settings.topic_prefix.bindings_topic()?;
-        let mut bindings = Bindings::default();
-        for record in self.broker.read_log(&topic, until).await? {
-            bindings.apply(&record);
+    /// Forgets what was read. A reading that still goes on fills the replay that was replaced.
+    fn restart(&self) -> Arc<Mutex<Replay>> {
+        let fresh = Arc::<Mutex<Replay>>::default();
+        *lock(&self.0) = fresh.clone();
+        fresh
+    }
+}
+
+#[derive(Debug)]
+struct Replay {
+    bindings: Bindings,
+    next: NextOffset,
+    /// Bytes of the records that count.
+    kept: usize,
+}
+
+impl Default for Replay {
+    fn default() -> Self {
+        Self {
+            bindings: Bindings::default(),
+            next: NextOffset(0),
+            kept: 0,
         }
+    }
+}
+
+impl Replay {
+    /// Takes a record, unless another reading took it already.
+    fn apply(&mut self, record: &LogRecord) -> Result<(), ClientError> {
+        if record.offset < self.next.0 {
+            return Ok(());
+        }
+        self.next = Offset(record.offset).next();
+        let before = self.bindings.ignored.len() as u64 + self.bindings.more_ignored;
+        self.bindings.apply(record);
+        if self.bindings.ignored.len() as u64 + self.bindings.more_ignored == before {
+            self.kept += record.size();
+        }
+        Ok(())
+    }
+}
+
+impl Catalog {
+    /// All bindings, read from the log's start; empty if there are none.
+    ///
+    /// # Errors
+    /// As reading fails; [`ClientError::LogTooLarge`].
+    pub async fn bindings(&self) -> Result<Bindings, ClientError> {
+        let replay = self.bindings.restart();
+        self.read_bindings(replay.clone(), None).await?;
+        let bindings = lock(&replay).bindings.clone();
         if let Some(first) = bindings.ignored.first() {
             tracing::debug!(
-                %topic,
-                ignored = bindings.ignored.len(),
+                topic = %self.settings.topic_prefix.bindings_topic()?,
+                ignored = bindings.ignored.len() as u64 + bindings.more_ignored,
                 offset = first.offset,
                 reason = first.reason,
                 "records in the bindings log do not count"
@@ -33,40 +83,98 @@ impl Catalog {
         Ok(bindings)
     }
 
-    /// Binds a stream that nobody bound; whoever loses the race is judged by what the winner wrote.
-    pub(super) async fn bind(
+    /// Reads the log on to its end, or to the record at `until` at least.
+    pub(super) async fn follow_bindings(&self, until: Option<Offset>) -> Result<(), ClientError> {
+        let replay = self.bindings.current();
+        if !self.read_bindings(replay, until).await? {
+            let replay = self.bindings.restart();
+            self.read_bindings(replay, until).await?;
+        }
+        Ok(())
+    }
+
+    /// What a stream is bound to, as far as the log was read.
+    pub(super) fn binding(&self, stream: &StreamId) -> Option<Binding> {
+        let replay = self.bindings.current();
+        lock(&replay).bindings.streams.get(stream).cloned()
+    }
+
+    /// Whether the stream is bound to this schema, as far as the log was read.
+    ///
+    /// # Errors
+    /// It is bound to another.
+    pub(super) fn is_bound(
         &self,
         stream: &StreamId,
         schema: &SchemaName,
-    ) -> Result<(), ClientError> {
+    ) -> Result<bool, ClientError> {
+        match self.binding(stream) {
+            None => Ok(false),
+            Some(binding) if binding.schema == *schema => Ok(true),
+            Some(binding) => Err(ClientError::BoundElsewhere {
+                stream: stream.clone(),
+                bound: binding.schema,
+                given: schema.clone(),
+            }),
+        }
+    }
+
+    /// Reads on to the log's end; `false` if the log is no longer the one that was read.
+    async fn read_bindings(
+        &self,
+        replay: Arc<Mutex<Replay>>,
+        until: Option<Offset>,
+    ) -> Result<bool, ClientError> {
+        let topic = self.settings.topic_prefix.bindings_topic()?;
+        let from = lock(&replay).next;
+        if until.is_some_and(|until| until < Offset(from.0)) {
+            return Ok(true);
+        }
+        let (taker, name) = (replay.clone(), topic.clone());
+        let sink: LogSink = Box::new(move |record| {
+            let mut replay = lock(&taker);
+            replay.apply(&record)?;
+            if replay.kept > MAX_LOG_KEPT {
+                return Err(ClientError::LogTooLarge {
+                    topic: name.clone(),
+                    what: format!("more than {} MiB of bindings", MAX_LOG_KEPT >> 20),
+                });
+            }
+            Ok(())
+        });
+        let Some(next) = self.broker.read_log(&topic, from, until, sink).await? else {
+            return Ok(false);
+        };
+        let mut replay = lock(&replay);
+        replay.next = replay.next.max(next);
+        Ok(true)
+    }
+
+    /// Binds streams that nobody bound; who loses a race is judged by what the winner wrote. An answer for each.
+    pub(super) async fn bind(
+        &self,
+        streams: &[(&StreamId, &SchemaName)],
+    ) -> Result<Vec<Result<(), ClientError>>, ClientError> {
         let topic = self.settings.topic_prefix.bindings_topic()?;
         self.ensure_log_topic(&topic).await?;
-        let binding = Binding {
-            schema: schema.clone(),
-            epoch: 1,
-        };
-        let (key, value) = Bindings::record(stream, &binding);
-        let own = self.broker.append_log(&topic, key, value).await?;
-        if is_bound(&self.bindings_until(Some(own)).await?, stream, schema)? {
-            return Ok(());
-        }
-        Err(not_read_back(&topic))
-    }
-}
-
-/// Whether the stream is bound to this schema; bound to another is an error.
-pub(super) fn is_bound(
-    bindings: &Bindings,
-    stream: &StreamId,
-    schema: &SchemaName,
-) -> Result<bool, ClientError> {
-    match bindings.streams.get(stream) {
-        None => Ok(false),
-        Some(binding) if binding.schema == *schema => Ok(true),
-        Some(binding) => Err(ClientError::BoundElsewhere {
-            stream: stream.clone(),
-            bound: binding.schema.clone(),
-            given: schema.clone(),
-        }),
+        let records = streams
+            .iter()
+            .map(|(stream, schema)| {
+                let binding = Binding {
+                    schema: (*schema).clone(),
+                    epoch: 1,
+                };
+                Bindings::record(stream, &binding)
+            })
+            .collect();
+        let own = self.broker.append_log(&topic, records).await?;
+        self.follow_bindings(own.last().copied()).await?;
+        Ok(streams
+            .iter()
+            .map(|(stream, schema)| match self.is_bound(stream, schema)? {
+                true => Ok(()),
+                false => Err(not_read_back(&topic)),
+            })
+            .collect())
     }
 }

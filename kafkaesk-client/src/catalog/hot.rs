@@ -11,7 +11,7 @@ use std::{
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaName, StreamId, TopicName};
 use kafkaesk_schema::{Event, EventSchema};
 
-use super::{AGAIN, Catalog, StoredSchema, bindings::is_bound, streams::undeclared};
+use super::{AGAIN, Catalog, StoredSchema, streams::undeclared};
 use crate::ClientError;
 
 /// How many streams and how many schema ids are remembered, at most; beyond that they are asked for anew.
@@ -151,7 +151,8 @@ impl Catalog {
             _ => {}
         }
         let topic = self.settings.topic_prefix.topic(stream)?;
-        let bound = match is_bound(&self.bindings().await?, stream, schema) {
+        self.follow_bindings(None).await?;
+        let bound = match self.is_bound(stream, schema) {
             Err(ClientError::BoundElsewhere { bound, .. }) => {
                 // Remembered, so that a burst of wrong events does not ask for each.
                 self.remember(stream, &topic, &bound);
@@ -163,22 +164,19 @@ impl Catalog {
             }
             other => other?,
         };
-        let cluster = self.broker.cluster().await?;
-        let exists = cluster.topics.contains_key(topic.as_str())
-            // Bound, it was there once: out of sight it is forbidden rather than absent.
-            || bound && self.broker.topic(&topic, "Write").await?.is_some();
-        if !exists || !bound {
-            if !self.settings.auto_create_streams {
-                return Err(self.no_stream(stream, topic, schema, exists));
+        if bound && self.broker.topic(&topic, "Write").await?.is_some() {
+            return Ok(self.remember(stream, &topic, schema));
+        }
+        if !self.settings.auto_create_streams {
+            let exists = !bound && self.broker.topic(&topic, "Write").await?.is_some();
+            return Err(self.no_stream(stream, topic, schema, exists));
+        }
+        let retention: Option<Duration> = entry.event.as_ref().and_then(|e| e.retention);
+        let spec = undeclared(stream, schema, retention);
+        for outcome in self.ensure_unbound(&[spec]).await? {
+            for warning in &outcome?.warnings {
+                tracing::warn!("{warning}");
             }
-            let retention: Option<Duration> = entry.event.as_ref().and_then(|e| e.retention);
-            self.create_and_bind(
-                &undeclared(stream, schema, retention),
-                &topic,
-                exists,
-                bound,
-            )
-            .await?;
         }
         Ok(self.remember(stream, &topic, schema))
     }
@@ -198,29 +196,6 @@ impl Catalog {
         put(&self.hot.streams, stream.as_str().into(), ready.clone());
         self.refresher.start(&self.own);
         ready
-    }
-
-    async fn create_and_bind(
-        &self,
-        spec: &super::StreamSpec,
-        topic: &TopicName,
-        exists: bool,
-        bound: bool,
-    ) -> Result<(), ClientError> {
-        if !exists {
-            let outcome = self.ensure_stream(spec).await?;
-            for warning in &outcome.warnings {
-                tracing::warn!("{warning}");
-            }
-            return Ok(());
-        }
-        let Some(schema) = spec.schema.as_ref().filter(|_| !bound) else {
-            return Ok(());
-        };
-        if let Some(warning) = self.foreign_schema(topic, schema).await? {
-            tracing::warn!("{warning}");
-        }
-        self.bind(&spec.stream, schema).await
     }
 
     fn no_stream(

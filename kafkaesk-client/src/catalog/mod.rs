@@ -105,6 +105,8 @@ pub struct Catalog {
     checked: Mutex<HashSet<TopicName>>,
     /// Held while a log is read or written for a publish, so that a burst asks once.
     asking: tokio::sync::Mutex<()>,
+    /// The bindings log, as far as it was read.
+    bindings: bindings::BindingsLog,
     /// What publishing looks up.
     hot: hot::Hot,
     /// Keeps that fresh.
@@ -120,6 +122,8 @@ enum Found {
 
 /// How long "there is no such version" holds, before the log is read again.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How many bytes of records that count a log may hold, for all that is kept of it in memory.
+const MAX_LOG_KEPT: usize = 64 * 1024 * 1024;
 /// How many absent versions are remembered, at most.
 const ABSENT_BOUND: usize = 256;
 
@@ -133,6 +137,7 @@ impl Catalog {
             absent: Mutex::default(),
             checked: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
+            bindings: bindings::BindingsLog::default(),
             hot: hot::Hot::default(),
             refresher: refresh::Refresher::default(),
         })

@@ -1,15 +1,18 @@
 //! `__schema__…`: versions found, planned, stored. A version's first document is the law; verdicts come from reading back.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use bytes::Bytes;
-use kafkaesk_core::{Offset, SchemaId, SchemaName, TopicName};
+use kafkaesk_core::{NextOffset, Offset, SchemaId, SchemaName, TopicName};
 use kafkaesk_schema::{Document, SchemaLog, Validator};
 
-use super::{ABSENT_BOUND, AGAIN, Catalog, Found, Pushed, StoredSchema, lock};
+use super::{ABSENT_BOUND, AGAIN, Catalog, Found, MAX_LOG_KEPT, Pushed, StoredSchema, lock};
 use crate::{
     ClientError,
-    broker::{Cluster, TopicSpec},
+    broker::{Cluster, LogSink, TopicSpec},
 };
 
 impl Catalog {
@@ -69,10 +72,29 @@ impl Catalog {
         until: Option<Offset>,
     ) -> Result<SchemaLog, ClientError> {
         let topic = self.settings.topic_prefix.schema_topic(name)?;
-        let mut log = SchemaLog::new(name.clone());
-        for record in self.broker.read_log(&topic, until).await? {
+        let replay = Arc::new(Mutex::new((SchemaLog::new(name.clone()), 0)));
+        let (taker, log_topic) = (replay.clone(), topic.clone());
+        let sink: LogSink = Box::new(move |record| {
+            let (log, kept) = &mut *lock(&taker);
+            let before = log.versions.len();
             log.apply(&record);
-        }
+            *kept += if log.versions.len() > before {
+                record.size()
+            } else {
+                0
+            };
+            if *kept > MAX_LOG_KEPT {
+                return Err(ClientError::LogTooLarge {
+                    topic: log_topic.clone(),
+                    what: format!("more than {} MiB of documents", MAX_LOG_KEPT >> 20),
+                });
+            }
+            Ok(())
+        });
+        self.broker
+            .read_log(&topic, NextOffset(0), until, sink)
+            .await?;
+        let log = std::mem::replace(&mut lock(&replay).0, SchemaLog::new(name.clone()));
         if let Some(first) = log.ignored.first() {
             tracing::debug!(
                 %topic,
@@ -117,9 +139,9 @@ impl Catalog {
         let key = Bytes::from(id.version().to_string());
         let own = self
             .broker
-            .append_log(&topic, key, document.bytes().clone())
+            .append_log(&topic, vec![(key, document.bytes().clone())])
             .await?;
-        let log = self.log_until(id.name(), Some(own)).await?;
+        let log = self.log_until(id.name(), own.last().copied()).await?;
         lock(&self.absent).remove(id);
         if verdict(&log, id, document, &topic)? {
             return Ok(Pushed::New);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kafkaesk_core::{Envelope, SchemaName, StreamId, TopicName, names::collide, span::format_span};
 
-use super::{Catalog, StreamOutcome, StreamSpec, bindings::is_bound};
+use super::{Catalog, StreamOutcome, StreamSpec};
 use crate::{
     ClientError,
     broker::{Cluster, TopicInfo, TopicSpec},
@@ -16,11 +16,27 @@ impl Catalog {
     /// # Errors
     /// As [`Self::ensure_stream`], as far as that can be known before.
     pub async fn plan_stream(&self, spec: &StreamSpec) -> Result<StreamOutcome, ClientError> {
-        let (outcome, topic) = self.compare(spec).await?;
-        if let Some(topic) = topic {
-            self.broker.check_topic(&topic).await?;
+        only(self.plan_streams(std::slice::from_ref(spec)).await?)
+    }
+
+    /// The same for many, with as few questions as for one. An answer for each, in their order.
+    ///
+    /// # Errors
+    /// As asking the cluster fails; an answer's as [`Self::plan_stream`].
+    pub async fn plan_streams(
+        &self,
+        specs: &[StreamSpec],
+    ) -> Result<Vec<Result<StreamOutcome, ClientError>>, ClientError> {
+        self.follow_bindings(None).await?;
+        let (mut answers, create) = self.compare_all(specs).await?;
+        let topics: Vec<TopicSpec> = create.iter().map(|(_, topic)| topic.clone()).collect();
+        let checked = self.broker.check_topics(&topics).await;
+        for ((index, _), checked) in create.into_iter().zip(checked) {
+            if let Err(error) = checked {
+                answers[index] = Err(error);
+            }
         }
-        Ok(outcome)
+        Ok(answers)
     }
 
     /// Creates the topic if it is absent and binds it if a schema is given. An existing topic is never altered.
@@ -29,43 +45,121 @@ impl Catalog {
     /// [`ClientError::BoundElsewhere`], [`ClientError::Collision`], [`ClientError::Name`],
     /// [`ClientError::TopicSettings`], [`ClientError::LogSettings`] of the bindings' topic.
     pub async fn ensure_stream(&self, spec: &StreamSpec) -> Result<StreamOutcome, ClientError> {
-        let (mut outcome, topic) = self.compare(spec).await?;
-        if let Some(topic) = topic {
-            // Somebody may have been faster.
-            outcome.created = self.broker.create_topic(&topic).await?;
-            // And the dev broker has its own idea of how many partitions.
-            if let Some(there) = self.broker.topic(&topic.topic, "Describe").await? {
-                outcome.partitions = there.partitions;
-            }
-            if outcome.created {
-                tracing::info!(
-                    topic = topic.topic.as_str(),
-                    partitions = outcome.partitions,
-                    schema = spec.schema.as_ref().map(SchemaName::as_str),
-                    "created"
-                );
+        only(self.ensure_streams(std::slice::from_ref(spec)).await?)
+    }
+
+    /// The same for many, with as few questions as for one. An answer for each, in their order; an error of one says
+    /// nothing of the others.
+    ///
+    /// # Errors
+    /// As asking the cluster or writing the bindings fails; an answer's as [`Self::ensure_stream`].
+    pub async fn ensure_streams(
+        &self,
+        specs: &[StreamSpec],
+    ) -> Result<Vec<Result<StreamOutcome, ClientError>>, ClientError> {
+        self.follow_bindings(None).await?;
+        self.ensure_unbound(specs).await
+    }
+
+    /// The same, going by the bindings as far as they were read. A race is decided when a binding is read back.
+    pub(super) async fn ensure_unbound(
+        &self,
+        specs: &[StreamSpec],
+    ) -> Result<Vec<Result<StreamOutcome, ClientError>>, ClientError> {
+        let (mut answers, create) = self.compare_all(specs).await?;
+        let topics: Vec<TopicSpec> = create.iter().map(|(_, topic)| topic.clone()).collect();
+        let mut created = self.broker.create_topics(&topics).await.into_iter();
+        for (index, topic) in create {
+            answers[index] = match (created.next(), answers[index].as_ref()) {
+                (Some(Ok(creation)), Ok(planned)) => {
+                    if creation.created {
+                        tracing::info!(
+                            topic = topic.topic.as_str(),
+                            partitions = creation.topic.partitions,
+                            schema = specs[index].schema.as_ref().map(SchemaName::as_str),
+                            "created"
+                        );
+                    }
+                    Ok(StreamOutcome {
+                        // Another program may have been faster,
+                        created: creation.created,
+                        // and the dev broker decides how many partitions a topic has.
+                        partitions: creation.topic.partitions,
+                        ..planned.clone()
+                    })
+                }
+                (Some(Err(error)), _) => Err(error),
+                // What comes after a request that failed was not asked for.
+                _ => Err(ClientError::Kafka {
+                    action: format!("creating topic {}", topic.topic),
+                    source: "not tried, since creating the topics before it failed".into(),
+                }),
+            };
+        }
+        let unbound: Vec<(usize, (&StreamId, &SchemaName))> = specs
+            .iter()
+            .zip(&answers)
+            .enumerate()
+            .filter_map(|(index, (spec, answer))| {
+                let bind = answer.as_ref().is_ok_and(|outcome| outcome.bound);
+                let schema = spec.schema.as_ref().filter(|_| bind)?;
+                Some((index, (&spec.stream, schema)))
+            })
+            .collect();
+        if unbound.is_empty() {
+            return Ok(answers);
+        }
+        let streams: Vec<(&StreamId, &SchemaName)> =
+            unbound.iter().map(|(_, pair)| *pair).collect();
+        let bound = self.bind(&streams).await?;
+        let indices: Vec<usize> = unbound.into_iter().map(|(index, _)| index).collect();
+        for (index, bound) in indices.into_iter().zip(bound) {
+            if let Err(error) = bound {
+                answers[index] = Err(error);
             }
         }
-        if let (true, Some(schema)) = (outcome.bound, &spec.schema) {
-            self.bind(&spec.stream, schema).await?;
+        Ok(answers)
+    }
+
+    /// What there is against what was asked for, and the topics to create, each with the place of its stream.
+    async fn compare_all(
+        &self,
+        specs: &[StreamSpec],
+    ) -> Result<
+        (
+            Vec<Result<StreamOutcome, ClientError>>,
+            Vec<(usize, TopicSpec)>,
+        ),
+        ClientError,
+    > {
+        let cluster = self.broker.cluster().await?;
+        let (mut answers, mut create) = (Vec::with_capacity(specs.len()), Vec::new());
+        for (index, spec) in specs.iter().enumerate() {
+            answers.push(match self.compare(spec, &cluster).await {
+                Ok((outcome, topic)) => {
+                    create.extend(topic.map(|topic| (index, topic)));
+                    Ok(outcome)
+                }
+                Err(error) => Err(error),
+            });
         }
-        Ok(outcome)
+        Ok((answers, create))
     }
 
     /// What there is against what was asked for; the topic to create, if there is none.
     async fn compare(
         &self,
         spec: &StreamSpec,
+        cluster: &Cluster,
     ) -> Result<(StreamOutcome, Option<TopicSpec>), ClientError> {
         let topic = self.settings.topic_prefix.topic(&spec.stream)?;
         let bound = match &spec.schema {
-            Some(schema) => !is_bound(&self.bindings().await?, &spec.stream, schema)?,
+            Some(schema) => !self.is_bound(&spec.stream, schema)?,
             None => false,
         };
-        let cluster = self.broker.cluster().await?;
         if bound {
             let bindings = self.settings.topic_prefix.bindings_topic()?;
-            self.log_exists(&cluster, &bindings).await?;
+            self.log_exists(cluster, &bindings).await?;
         }
         let mut outcome = StreamOutcome {
             topic: topic.clone(),
@@ -76,7 +170,7 @@ impl Catalog {
             warnings: Vec::new(),
         };
         let Some(existing) = cluster.topics.get(topic.as_str()) else {
-            check_collision(&cluster, &topic)?;
+            check_collision(cluster, &topic)?;
             outcome.created = true;
             let create = self.topic_spec(spec, topic, cluster.brokers);
             return Ok((outcome, Some(create)));
@@ -157,6 +251,14 @@ impl Catalog {
             )
         }))
     }
+}
+
+/// The answer for a single stream.
+fn only(answers: Vec<Result<StreamOutcome, ClientError>>) -> Result<StreamOutcome, ClientError> {
+    answers
+        .into_iter()
+        .next()
+        .unwrap_or(Err(ClientError::Closed))
 }
 
 /// Kafka takes names that differ only in `.` and `_` for one; the error names both.

@@ -11,78 +11,141 @@ use kafkaesk_core::TopicName;
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
     error::RDKafkaErrorCode,
-    producer::{BaseProducer, Producer},
+    producer::{BaseProducer, Producer as _},
 };
 
 use super::{
+    clients::Clients,
     config::{Role, client_config},
     context::{Context, Shared},
     errors::{Doing, client_error, code_error, other},
     metadata::Lookup,
 };
-use crate::{ClientError, Settings, broker::TopicSpec};
+use crate::{
+    ClientError, Settings,
+    broker::{TopicInfo, TopicSpec},
+};
 
 /// Between two looks at whether a new topic is there.
-const LOOK: Duration = Duration::from_millis(30);
+const LOOK: Duration = Duration::from_millis(10);
 
-/// Creates a topic; `false` if it was there.
-pub(super) async fn create_topic(
-    settings: &Settings,
-    shared: &Arc<Shared>,
-    spec: &TopicSpec,
-) -> Result<bool, ClientError> {
-    let admin = client(settings, shared).await?;
-    match create(&admin, spec, &spec.config, &options(settings)).await? {
-        Ok(()) => Ok(true),
-        Err(RDKafkaErrorCode::TopicAlreadyExists) => Ok(false),
-        Err(code) => Err(refusal(&admin, settings, spec, code).await),
-    }
+/// Topics in one request: a broker creates some hundred partitions a second, and has `connect-timeout` for it.
+const CHUNK: usize = 50;
+
+/// Creates topics; `false` for one that was there.
+pub(super) async fn create_topics(
+    clients: &Arc<Clients>,
+    specs: &[TopicSpec],
+) -> Vec<Result<bool, ClientError>> {
+    ask_each(clients, specs, false, |code| match code {
+        None => Some(true),
+        Some(RDKafkaErrorCode::TopicAlreadyExists) => Some(false),
+        Some(_) => None,
+    })
+    .await
 }
 
-/// Whether it could be created so. Creates nothing.
-pub(super) async fn check_topic(
-    settings: &Settings,
-    shared: &Arc<Shared>,
-    spec: &TopicSpec,
-) -> Result<(), ClientError> {
-    let admin = client(settings, shared).await?;
-    let dry = options(settings).validate_only(true);
-    match create(&admin, spec, &spec.config, &dry).await? {
-        // Whoever only plans need not be allowed to create.
-        Ok(())
-        | Err(
-            RDKafkaErrorCode::TopicAlreadyExists
-            | RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed,
-        ) => Ok(()),
-        Err(code) => Err(refusal(&admin, settings, spec, code).await),
-    }
+/// Whether they could be created so. Creates nothing.
+pub(super) async fn check_topics(
+    clients: &Arc<Clients>,
+    specs: &[TopicSpec],
+) -> Vec<Result<(), ClientError>> {
+    // Who only plans need not be allowed to create.
+    ask_each(clients, specs, true, |code| {
+        matches!(
+            code,
+            None | Some(
+                RDKafkaErrorCode::TopicAlreadyExists
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
+            )
+        )
+        .then_some(())
+    })
+    .await
 }
 
-/// The broker's answer, with these of the topic's settings.
+/// Asks for topics in chunks; `accept` says which answers of the brokers are good.
+async fn ask_each<T>(
+    clients: &Arc<Clients>,
+    specs: &[TopicSpec],
+    validate_only: bool,
+    accept: impl Fn(Option<RDKafkaErrorCode>) -> Option<T>,
+) -> Vec<Result<T, ClientError>> {
+    let options = options(&clients.settings).validate_only(validate_only);
+    let mut answers = Vec::with_capacity(specs.len());
+    for chunk in specs.chunks(CHUNK) {
+        let admin = match clients.admin().await {
+            Ok(admin) => admin,
+            Err(error) => {
+                // An error has no copy: the first topic gets it, and the others are not asked for.
+                answers.push(Err(error));
+                break;
+            }
+        };
+        match create(&admin, chunk, &options).await {
+            Ok(codes) => {
+                for (spec, code) in chunk.iter().zip(codes) {
+                    answers.push(match accept(code) {
+                        Some(answer) => Ok(answer),
+                        None => Err(match code {
+                            Some(code) => refusal(&admin, &clients.settings, spec, code).await,
+                            None => ClientError::Closed,
+                        }),
+                    });
+                }
+                clients.keep_admin(admin);
+            }
+            Err(error) => {
+                answers.push(Err(error));
+                break;
+            }
+        }
+    }
+    answers
+}
+
+/// The broker's answer for each topic, in order: `None` for yes.
 async fn create(
     admin: &AdminClient<Context>,
-    spec: &TopicSpec,
-    config: &BTreeMap<String, String>,
+    specs: &[TopicSpec],
     options: &AdminOptions,
-) -> Result<Result<(), RDKafkaErrorCode>, ClientError> {
+) -> Result<Vec<Option<RDKafkaErrorCode>>, ClientError> {
+    let topics: Vec<NewTopic<'_>> = specs.iter().map(new_topic).collect();
+    let first = specs.first().map_or_else(String::new, creating);
+    let name = specs.first().map_or("", |spec| spec.topic.as_str());
+    let answers = admin
+        .create_topics(&topics, options)
+        .await
+        .map_err(|e| client_error(e, Doing::topic(&first, "Create", name)))?;
+    let by_name: BTreeMap<String, Option<RDKafkaErrorCode>> = answers
+        .into_iter()
+        .map(|answer| match answer {
+            Ok(name) => (name, None),
+            Err((name, code)) => (name, Some(code)),
+        })
+        .collect();
+    specs
+        .iter()
+        .map(|spec| {
+            by_name
+                .get(spec.topic.as_str())
+                .copied()
+                .ok_or_else(|| other(&creating(spec), "the broker answered nothing".into()))
+        })
+        .collect()
+}
+
+fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
     let mut topic = NewTopic::new(
         spec.topic.as_str(),
         i32::try_from(spec.partitions).unwrap_or(i32::MAX),
         TopicReplication::Fixed(i32::from(spec.replication_factor)),
     );
-    for (name, value) in config {
+    for (name, value) in &spec.config {
         topic = topic.set(name, value);
     }
-    let action = creating(spec);
-    let answers = admin
-        .create_topics([&topic], options)
-        .await
-        .map_err(|e| client_error(e, Doing::topic(&action, "Create", spec.topic.as_str())))?;
-    match answers.into_iter().next() {
-        Some(answer) => Ok(answer.map(drop).map_err(|(_, code)| code)),
-        None => Err(other(&action, "the broker answered nothing".into())),
-    }
+    topic
 }
 
 /// Why a topic is not created. The broker's words do not come through, so each setting is asked for alone.
@@ -99,8 +162,12 @@ async fn refusal(
     let dry = options(settings).validate_only(true);
     let mut wrong = Vec::new();
     for (name, value) in &spec.config {
-        let alone = BTreeMap::from([(name.clone(), value.clone())]);
-        if !matches!(create(admin, spec, &alone, &dry).await, Ok(Ok(()))) {
+        let alone = TopicSpec {
+            config: BTreeMap::from([(name.clone(), value.clone())]),
+            ..spec.clone()
+        };
+        let answer = create(admin, &[alone], &dry).await;
+        if !answer.is_ok_and(|codes| codes == [None]) {
             wrong.push((name, value));
         }
     }
@@ -149,9 +216,12 @@ pub(super) fn wait_for(
     lookup: &Lookup,
     topic: &TopicName,
     timeout: Duration,
-) -> Result<(), ClientError> {
+) -> Result<TopicInfo, ClientError> {
     let started = Instant::now();
-    while lookup.topic(topic.as_str(), "Describe")?.is_none() {
+    loop {
+        if let Some(there) = lookup.topic(topic.as_str(), "Describe")? {
+            return Ok(there);
+        }
         if started.elapsed() > timeout {
             return Err(other(
                 &format!("creating topic {topic}"),
@@ -160,18 +230,20 @@ pub(super) fn wait_for(
         }
         thread::sleep(LOOK);
     }
-    Ok(())
 }
 
 /// A topic's settings; `None` where DescribeConfigs is denied or not answered.
 pub(super) async fn topic_config(
-    settings: &Settings,
-    shared: &Arc<Shared>,
+    clients: &Arc<Clients>,
     topic: &TopicName,
 ) -> Result<Option<BTreeMap<String, String>>, ClientError> {
-    let admin = client(settings, shared).await?;
+    let admin = clients.admin().await?;
     let asked = [ResourceSpecifier::Topic(topic.as_str())];
-    let answers = match admin.describe_configs(&asked, &options(settings)).await {
+    let answers = admin
+        .describe_configs(&asked, &options(&clients.settings))
+        .await;
+    clients.keep_admin(admin);
+    let answers = match answers {
         Ok(answers) => answers,
         Err(error) => {
             tracing::debug!(%topic, %error, "the topic's settings cannot be read");
@@ -198,25 +270,6 @@ fn options(settings: &Settings) -> AdminOptions {
     AdminOptions::new()
         .request_timeout(Some(settings.connect_timeout))
         .operation_timeout(Some(settings.connect_timeout))
-}
-
-async fn client(
-    settings: &Settings,
-    shared: &Arc<Shared>,
-) -> Result<AdminClient<Context>, ClientError> {
-    let admin: AdminClient<Context> = client_config(settings, Role::Admin)
-        .create_with_context(Context(shared.clone()))
-        .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
-    if shared.tokens.is_none() {
-        return Ok(admin);
-    }
-    // Nobody polls this handle's events, so it could not even ask for a token.
-    let (shared, settings) = (shared.clone(), settings.clone());
-    super::blocking("fetching a token", move || {
-        shared.log_in(admin.inner(), &settings)?;
-        Ok(admin)
-    })
-    .await
 }
 
 /// A producer that sends nothing.

@@ -1,182 +1,256 @@
-//! The bookkeeping logs: partition 0 of a topic in, its records out; and a record appended and acknowledged by all.
+//! The bookkeeping logs: reads partition 0 of a topic, and appends records that all replicas acknowledge.
 //!
 //! Reads without a group, so that reading needs no right but Read on the topic. All of it blocks: never on tokio.
 
 use std::{
-    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use kafkaesk_core::{Offset, TopicName};
+use kafkaesk_core::{NextOffset, Offset, TopicName};
 use kafkaesk_schema::LogRecord;
 use rdkafka::{
     consumer::{BaseConsumer, Consumer as _},
-    error::RDKafkaErrorCode,
+    error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord},
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use super::{
-    config::{Role, client_config},
-    context::{Context, Shared},
+    clients::Clients,
+    context::Context,
     delivery::{Deliveries, Pending},
-    errors::{Doing, client_error, code_error, other},
+    errors::{Doing, client_error, code_error, code_of, other},
     metadata::Lookup,
     native::{Batch, Queue, Reading},
 };
-use crate::{ClientError, Settings};
+use crate::{ClientError, Settings, broker::LogSink};
 
 /// Records fetched in one go.
 const BATCH: usize = 256;
+/// Bytes of keys and values that one reading of a log takes. Whoever may write to a log decides how long everybody who
+/// asks for it reads.
+const MAX_LOG_BYTES: usize = 1024 * 1024 * 1024;
+/// Between two questions to a leader that moves.
+const RETRY: Duration = Duration::from_millis(20);
 /// librdkafka's number for the first offset.
 pub(super) const BEGINNING: i64 = -2;
 
-/// Partition 0, read committed, to the last stable offset that the broker names when it is reached, and to the record
-/// at `until` at least.
+/// Reads partition 0 from `from` to the last stable offset, or to the record at `until` where one is given. Each record
+/// goes to `sink` at once, so that a log of any length needs no memory of its own.
+///
+/// Returns where the next reading starts; `None` if the log ends before `from`, so that what was read before is no longer
+/// in it.
 pub(super) fn read(
-    settings: &Settings,
-    shared: &Arc<Shared>,
+    clients: &Clients,
     lookup: &Lookup,
     topic: &TopicName,
+    from: NextOffset,
     until: Option<Offset>,
-) -> Result<Vec<LogRecord>, ClientError> {
-    if lookup.topic(topic.as_str(), "Read")?.is_none() {
-        return Ok(Vec::new());
+    mut sink: LogSink,
+) -> Result<Option<NextOffset>, ClientError> {
+    let start = NextOffset(0);
+    // A log that was read before is there; if not, its ends cannot be asked for.
+    if from == start && lookup.topic(topic.as_str(), "Read")?.is_none() {
+        return Ok(Some(start));
     }
-    read_from(settings, shared, topic, 0, BEGINNING, until)
+    let reader = clients.reader()?;
+    let reading = LogReading {
+        clients,
+        reader: &reader,
+        topic,
+        partition: 0,
+    };
+    let read = reading.read(from.0, until, &mut *sink);
+    if read.is_ok() {
+        clients.keep_reader(reader);
+    }
+    read
 }
 
 /// The newest record of the first partition that has one: enough to tell what a stream carries, and each further
-/// partition would cost a first publish another consumer.
+/// partition would cost a first publish another question.
 pub(super) fn last_value(
-    settings: &Settings,
-    shared: &Arc<Shared>,
+    clients: &Clients,
     lookup: &Lookup,
     topic: &TopicName,
 ) -> Result<Option<Bytes>, ClientError> {
     let Some(info) = lookup.topic(topic.as_str(), "Read")? else {
         return Ok(None);
     };
+    let reader = clients.reader()?;
     for partition in 0..info.partitions as i32 {
         let (low, high) = lookup.watermarks(topic.as_str(), partition)?;
         if high > low {
             // A transaction's end mark takes an offset too, so look at the last few.
             let first = (high - 3).max(low);
-            let records = read_from(settings, shared, topic, partition, first, None)?;
-            if let Some(value) = records.into_iter().rev().find_map(|record| record.value) {
-                return Ok(Some(value));
+            let reading = LogReading {
+                clients,
+                reader: &reader,
+                topic,
+                partition,
+            };
+            let mut last = None;
+            reading.read(first, None, &mut |record| {
+                last = record.value.or(last.take());
+                Ok(())
+            })?;
+            if last.is_some() {
+                clients.keep_reader(reader);
+                return Ok(last);
             }
         }
     }
+    clients.keep_reader(reader);
     Ok(None)
 }
 
-fn read_from(
-    settings: &Settings,
-    shared: &Arc<Shared>,
-    topic: &TopicName,
-    partition: i32,
-    offset: i64,
-    until: Option<Offset>,
-) -> Result<Vec<LogRecord>, ClientError> {
-    let action = format!("reading {topic}[{partition}]");
-    let doing = Doing::topic(&action, "Read", topic.as_str());
-    let mut config = client_config(settings, Role::Reader);
-    // Whatever the settings say: an aborted record is no record.
-    config.set("isolation.level", "read_committed");
-    config.set("fetch.wait.max.ms", "10");
-    let consumer: BaseConsumer<Context> = config
-        .create_with_context(Context(shared.clone()))
-        .map_err(|e| client_error(e, doing))?;
-    shared.log_in(consumer.client(), settings)?;
-    // A partition whose leader is not known yet waits 500 ms before librdkafka asks again.
-    consumer
-        .fetch_metadata(Some(topic.as_str()), settings.connect_timeout)
-        .map_err(|e| client_error(e, doing))?;
-    let queue = Queue::new(&consumer).ok_or_else(|| other(&action, "no queue".into()))?;
-    let reading = Reading::start(&consumer, &queue, topic.as_str(), partition, offset)
-        .map_err(|code| code_error(code, doing))?;
-    let mut batch = Batch::new(BATCH);
-    let mut end = End {
-        settings,
-        shared,
-        topic,
-        until,
-        reached: false,
-    };
-    let records = end.read(&consumer, &queue, &mut batch, doing);
-    // All of these before the client.
-    drop(batch);
-    drop(reading);
-    drop(queue);
-    records
-}
-
-/// How far a log is read.
-struct End<'a> {
-    settings: &'a Settings,
-    shared: &'a Shared,
+/// One reading of one partition.
+struct LogReading<'a> {
+    clients: &'a Clients,
+    reader: &'a BaseConsumer<Context>,
     topic: &'a TopicName,
-    /// A record that must have been read.
-    until: Option<Offset>,
-    /// The last stable offset was reached.
-    reached: bool,
+    partition: i32,
 }
 
-impl End<'_> {
+impl LogReading<'_> {
     fn read(
-        &mut self,
-        consumer: &BaseConsumer<Context>,
+        &self,
+        from: i64,
+        until: Option<Offset>,
+        sink: &mut dyn FnMut(LogRecord) -> Result<(), ClientError>,
+    ) -> Result<Option<NextOffset>, ClientError> {
+        let action = format!("reading {}[{}]", self.topic, self.partition);
+        let doing = Doing::topic(&action, "Read", self.topic.as_str());
+        let (low, high) = match self.ends(from == 0) {
+            Ok(ends) => ends,
+            Err(error) if from > 0 && is_gone(&error) => return Ok(None),
+            Err(error) => return Err(client_error(error, doing)),
+        };
+        if high < from {
+            return Ok(None);
+        }
+        if high <= from.max(low) && until.is_none() {
+            return Ok(Some(NextOffset(high)));
+        }
+        let queue = Queue::new(self.reader).ok_or_else(|| other(&action, "no queue".into()))?;
+        let reading = Reading::start(
+            self.reader,
+            &queue,
+            self.topic.as_str(),
+            self.partition,
+            from.max(low),
+        )
+        .map_err(|code| code_error(code, doing))?;
+        let mut batch = Batch::new(BATCH);
+        let next = self.records(&queue, &mut batch, until, doing, sink);
+        // All of these before the client.
+        drop(batch);
+        drop(reading);
+        drop(queue);
+        next.map(Some)
+    }
+
+    /// The first and the next offset, up to the last stable one. Finds the leader as well: a reading that does not know
+    /// it waits 500 ms before librdkafka asks again.
+    /// `expected`: metadata says that the topic is there, so a broker that does not know it yet will.
+    fn ends(&self, expected: bool) -> Result<(i64, i64), KafkaError> {
+        let (topic, timeout) = (self.topic.as_str(), self.clients.settings.connect_timeout);
+        let started = Instant::now();
+        loop {
+            let error = match self.reader.fetch_watermarks(topic, self.partition, timeout) {
+                Ok(ends) => return Ok(ends),
+                Err(error) => error,
+            };
+            let passing = match is_gone(&error) {
+                true => expected,
+                false => code_of(&error).is_some_and(is_passing),
+            };
+            if !passing || started.elapsed() > timeout {
+                return Err(error);
+            }
+            thread::sleep(RETRY);
+            self.reader.fetch_metadata(Some(topic), timeout)?;
+        }
+    }
+
+    fn records(
+        &self,
         queue: &Queue,
         batch: &mut Batch,
+        until: Option<Offset>,
         doing: Doing<'_>,
-    ) -> Result<Vec<LogRecord>, ClientError> {
-        let mut records: Vec<LogRecord> = Vec::new();
+        sink: &mut dyn FnMut(LogRecord) -> Result<(), ClientError>,
+    ) -> Result<NextOffset, ClientError> {
+        let (mut records, mut bytes) = (0u64, 0usize);
+        // The last stable offset, once it was reached.
+        let mut end = None;
+        let mut last = None;
         let mut progress = Instant::now();
         loop {
             // Events only: the records go into the queue.
-            let _ = consumer.poll(Duration::ZERO);
+            let _ = self.reader.poll(Duration::ZERO);
             if batch.fill(queue, 0, BATCH) == 0 {
                 batch.fill(queue, 20, 1);
             }
             for message in batch.iter() {
                 match message.error() {
-                    None => records.push(LogRecord {
-                        offset: message.offset(),
-                        key: message.key().map(Bytes::copy_from_slice),
-                        value: message.payload().map(Bytes::copy_from_slice),
-                    }),
-                    Some(RDKafkaErrorCode::PartitionEOF) => self.reached = true,
+                    None => {
+                        let record = LogRecord {
+                            offset: message.offset(),
+                            key: message.key().map(Bytes::copy_from_slice),
+                            value: message.payload().map(Bytes::copy_from_slice),
+                        };
+                        records += 1;
+                        bytes += record.size();
+                        if bytes > MAX_LOG_BYTES {
+                            return Err(ClientError::LogTooLarge {
+                                topic: self.topic.clone(),
+                                what: format!("more than {} MiB of records", MAX_LOG_BYTES >> 20),
+                            });
+                        }
+                        last = Some(Offset(record.offset));
+                        sink(record)?;
+                    }
+                    Some(RDKafkaErrorCode::PartitionEOF) => {
+                        end = Some(NextOffset(message.offset()));
+                    }
                     Some(code) if is_passing(code) => {}
                     Some(code) => return Err(code_error(code, doing)),
                 }
                 progress = Instant::now();
             }
-            let last = records.last().map(|record| record.offset);
-            if self.reached && self.until.is_none_or(|until| last >= Some(until.0)) {
-                return Ok(records);
+            match until {
+                // What comes later does not change what this record decided.
+                Some(until) if last >= Some(until) => {
+                    return Ok(last.map_or(NextOffset(0), Offset::next));
+                }
+                None if let Some(end) = end => return Ok(end),
+                _ => {}
             }
-            if progress.elapsed() > self.settings.connect_timeout {
-                return Err(self.timeout(records.len()));
+            if progress.elapsed() > self.clients.settings.connect_timeout {
+                return Err(self.timeout(records, until.filter(|_| end.is_some())));
             }
         }
     }
 
-    fn timeout(&self, records: usize) -> ClientError {
-        let (topic, waited) = (self.topic.clone(), self.settings.connect_timeout);
-        match self.until {
-            Some(offset) if self.reached => ClientError::LogHeldBack {
+    /// `held`: the record that was written, but is out of sight behind an open transaction.
+    fn timeout(&self, records: u64, held: Option<Offset>) -> ClientError {
+        let (topic, waited) = (self.topic.clone(), self.clients.settings.connect_timeout);
+        match held {
+            Some(offset) => ClientError::LogHeldBack {
                 topic,
                 offset,
                 waited,
             },
-            _ => ClientError::LogTimeout {
+            None => ClientError::LogTimeout {
                 topic,
                 waited,
                 reason: format!(
                     "{records} record(s) came, then none; {}",
-                    self.shared
+                    self.clients
+                        .shared
                         .reason()
                         .unwrap_or_else(|| "no error was reported".into())
                 ),
@@ -185,7 +259,19 @@ impl End<'_> {
     }
 }
 
-/// What mends itself: a leader that moves, a broker that restarts.
+/// Whether an error says that there is no such topic.
+fn is_gone(error: &KafkaError) -> bool {
+    matches!(
+        code_of(error),
+        Some(
+            RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownPartition
+        )
+    )
+}
+
+/// What passes by itself: a leader that moves, a broker that restarts.
 pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
@@ -200,53 +286,68 @@ pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// Appends to partition 0 and waits for every in-sync replica, `connect_timeout` at most.
+/// Appends to partition 0, in order, and waits for every in-sync replica, `connect_timeout` at most. Says where each is.
 pub(super) fn append(
-    settings: &Settings,
-    shared: &Arc<Shared>,
+    clients: &Clients,
     topic: &TopicName,
-    key: &[u8],
-    value: &[u8],
-) -> Result<Offset, ClientError> {
+    records: &[(Bytes, Bytes)],
+) -> Result<Vec<Offset>, ClientError> {
+    let writer = clients.writer()?;
+    let appended = append_with(&writer, &clients.settings, topic, records);
+    if appended.is_ok() {
+        clients.keep_writer(writer);
+    }
+    appended
+}
+
+fn append_with(
+    writer: &BaseProducer<Deliveries>,
+    settings: &Settings,
+    topic: &TopicName,
+    records: &[(Bytes, Bytes)],
+) -> Result<Vec<Offset>, ClientError> {
     let action = format!("appending to {topic}");
     let doing = Doing::topic(&action, "Write", topic.as_str());
-    let writer: BaseProducer<Deliveries> = client_config(settings, Role::LogWriter)
-        .create_with_context(Deliveries::new(
-            Context(shared.clone()),
-            Arc::new(Semaphore::new(0)),
-        ))
-        .map_err(|e| client_error(e, doing))?;
-    let (answer, mut answered) = oneshot::channel();
-    writer
-        .send(
-            BaseRecord::with_opaque_to(
-                topic.as_str(),
-                Box::new(Pending {
-                    topic: topic.clone(),
-                    bytes: value.len(),
-                    units: 0,
-                    answer,
-                }),
+    let mut answers = Vec::with_capacity(records.len());
+    for (key, value) in records {
+        let (answer, answered) = oneshot::channel();
+        let pending = Box::new(Pending {
+            topic: topic.clone(),
+            bytes: value.len(),
+            units: 0,
+            answer,
+        });
+        writer
+            .send(
+                BaseRecord::with_opaque_to(topic.as_str(), pending)
+                    .partition(0)
+                    .key(&key[..])
+                    .payload(&value[..]),
             )
-            .partition(0)
-            .key(key)
-            .payload(value),
-        )
-        .map_err(|(e, _)| client_error(e, doing))?;
-    // The message times out before we do, and says why.
+            .map_err(|(e, _)| client_error(e, doing))?;
+        answers.push(answered);
+    }
+    // The messages time out before we do, and say why.
     let patience = settings.connect_timeout + Duration::from_secs(2);
     let started = Instant::now();
-    loop {
-        writer.poll(Duration::from_millis(5));
-        match answered.try_recv() {
-            Ok(result) => return result.map(|receipt| receipt.offset),
-            Err(_) if started.elapsed() > patience => {
-                return Err(ClientError::DeliveryUnknown {
-                    topic: topic.clone(),
-                    reason: "no delivery report came".into(),
-                });
+    let mut offsets = Vec::with_capacity(records.len());
+    for mut answered in answers {
+        loop {
+            writer.poll(Duration::from_millis(5));
+            match answered.try_recv() {
+                Ok(result) => {
+                    offsets.push(result?.offset);
+                    break;
+                }
+                Err(_) if started.elapsed() > patience => {
+                    return Err(ClientError::DeliveryUnknown {
+                        topic: topic.clone(),
+                        reason: "no delivery report came".into(),
+                    });
+                }
+                Err(_) => {}
             }
-            Err(_) => {}
         }
     }
+    Ok(offsets)
 }

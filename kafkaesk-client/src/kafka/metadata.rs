@@ -16,12 +16,13 @@ use rdkafka::{
 };
 
 use super::{
+    clients::Clients,
     config::{Role, client_config},
     context::{Context, Shared},
     errors::{Doing, client_error, code_error},
 };
 use crate::{
-    ClientError, Settings,
+    ClientError,
     broker::{Cluster, TopicInfo},
 };
 
@@ -42,7 +43,9 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    pub(super) fn new(settings: &Settings, shared: Arc<Shared>) -> Result<Self, ClientError> {
+    pub(super) fn new(clients: Arc<Clients>) -> Result<Self, ClientError> {
+        let (settings, shared) = (clients.settings.clone(), clients.shared.clone());
+        let settings = &*settings;
         let consumer: BaseConsumer<Context> = client_config(settings, Role::Lookup)
             .create_with_context(Context(shared.clone()))
             .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
@@ -55,6 +58,7 @@ impl Lookup {
                 while !stopped.load(Ordering::Relaxed) {
                     // No group: nothing but events comes out.
                     let _ = events.poll(EVENTS);
+                    clients.tend();
                 }
             })
             .map_err(|e| super::errors::other("starting a thread", Box::new(e)))?;

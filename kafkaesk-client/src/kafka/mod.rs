@@ -4,6 +4,7 @@
 //! on threads of its own.
 
 mod admin;
+mod clients;
 mod config;
 mod consume;
 mod context;
@@ -26,11 +27,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use kafkaesk_core::{Offset, TopicName};
-use kafkaesk_schema::LogRecord;
+use kafkaesk_core::{NextOffset, Offset, TopicName};
 use tokio::sync::oneshot;
 
 use self::{
+    clients::Clients,
     consume::Consumers,
     context::{Shared, lock},
     metadata::Lookup,
@@ -39,20 +40,26 @@ use self::{
 };
 use crate::{
     ClientError, Delivery, Settings,
-    broker::{BoxFuture, Broker, Cluster, Outgoing, SendError, TopicInfo, TopicSpec},
+    broker::{
+        BoxFuture, Broker, Cluster, Creation, LogSink, Outgoing, SendError, TopicInfo, TopicSpec,
+    },
     consumer::{Consumer, ConsumerSpec},
 };
 
 /// Connects; returns after a broker answered.
 pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, ClientError> {
     config::check(settings)?;
-    let shared = Arc::new(Shared::new(TokenSource::of(settings)?));
-    let lookup = Arc::new(Lookup::new(settings, shared.clone())?);
+    let clients = Arc::new(Clients::new(
+        Arc::new(settings.clone()),
+        Arc::new(Shared::new(TokenSource::of(settings)?)),
+    ));
+    let lookup = Arc::new(Lookup::new(clients.clone())?);
     let asking = lookup.clone();
     blocking("connecting", move || asking.cluster()).await?;
     Ok(Arc::new(KafkaBroker {
-        settings: Arc::new(settings.clone()),
-        shared,
+        settings: clients.settings.clone(),
+        shared: clients.shared.clone(),
+        clients,
         lookup,
         producer: OnceLock::new(),
         starting: Mutex::new(()),
@@ -65,6 +72,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, Clie
 struct KafkaBroker {
     settings: Arc<Settings>,
     shared: Arc<Shared>,
+    clients: Arc<Clients>,
     lookup: Arc<Lookup>,
     /// Made by the first publish: whoever only reads has none.
     producer: OnceLock<Producer>,
@@ -84,6 +92,43 @@ impl KafkaBroker {
         }
         let made = Producer::new(&self.settings, self.shared.clone())?;
         Ok(self.producer.get_or_init(|| made))
+    }
+}
+
+impl KafkaBroker {
+    async fn is_dev(&self) -> bool {
+        let lookup = self.lookup.clone();
+        blocking("asking for metadata", move || Ok(lookup.is_dev()))
+            .await
+            .unwrap_or(false)
+    }
+
+    /// The dev broker answers no admin request.
+    async fn create_by_asking(&self, specs: &[TopicSpec]) -> Vec<Result<bool, ClientError>> {
+        let mut answers = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let (lookup, clients) = (self.lookup.clone(), self.clients.clone());
+            let topic = spec.topic.clone();
+            let created = blocking("creating a topic", move || {
+                if lookup.topic(topic.as_str(), "Describe")?.is_some() {
+                    return Ok(false);
+                }
+                admin::create_by_asking(&clients.settings, &clients.shared, &topic)?;
+                Ok(true)
+            });
+            answers.push(created.await);
+        }
+        answers
+    }
+
+    /// A topic that was created, once metadata knows it.
+    async fn appeared(&self, spec: &TopicSpec) -> Result<TopicInfo, ClientError> {
+        let (lookup, topic) = (self.lookup.clone(), spec.topic.clone());
+        let timeout = self.settings.connect_timeout;
+        blocking("creating a topic", move || {
+            admin::wait_for(&lookup, &topic, timeout)
+        })
+        .await
     }
 }
 
@@ -117,45 +162,40 @@ impl Broker for KafkaBroker {
         })
     }
 
-    fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>> {
+    fn create_topics<'a>(
+        &'a self,
+        specs: &'a [TopicSpec],
+    ) -> BoxFuture<'a, Vec<Result<Creation, ClientError>>> {
         Box::pin(async move {
-            let lookup = self.lookup.clone();
-            let topic = spec.topic.clone();
-            let settings = self.settings.clone();
-            let shared = self.shared.clone();
-            let dev = blocking("creating a topic", move || {
-                if !lookup.is_dev() {
-                    return Ok(None);
-                }
-                if lookup.topic(topic.as_str(), "Describe")?.is_some() {
-                    return Ok(Some(false));
-                }
-                admin::create_by_asking(&settings, &shared, &topic)?;
-                Ok(Some(true))
-            })
-            .await?;
-            let created = match dev {
-                Some(created) => created,
-                None => admin::create_topic(&self.settings, &self.shared, spec).await?,
+            let created = if self.is_dev().await {
+                self.create_by_asking(specs).await
+            } else {
+                admin::create_topics(&self.clients, specs).await
             };
-            let (lookup, topic) = (self.lookup.clone(), spec.topic.clone());
-            let timeout = self.settings.connect_timeout;
-            blocking("creating a topic", move || {
-                admin::wait_for(&lookup, &topic, timeout)
-            })
-            .await?;
-            Ok(created)
+            let mut answers = Vec::with_capacity(created.len());
+            for (spec, created) in specs.iter().zip(created) {
+                answers.push(match created {
+                    Ok(created) => self
+                        .appeared(spec)
+                        .await
+                        .map(|topic| Creation { created, topic }),
+                    Err(error) => Err(error),
+                });
+            }
+            answers
         })
     }
 
-    fn check_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<(), ClientError>> {
+    fn check_topics<'a>(
+        &'a self,
+        specs: &'a [TopicSpec],
+    ) -> BoxFuture<'a, Vec<Result<(), ClientError>>> {
         Box::pin(async move {
-            let lookup = self.lookup.clone();
-            if blocking("asking for metadata", move || Ok(lookup.is_dev())).await? {
+            if self.is_dev().await {
                 // It takes any.
-                return Ok(());
+                return specs.iter().map(|_| Ok(())).collect();
             }
-            admin::check_topic(&self.settings, &self.shared, spec).await
+            admin::check_topics(&self.clients, specs).await
         })
     }
 
@@ -164,29 +204,25 @@ impl Broker for KafkaBroker {
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, ClientError>> {
         Box::pin(async move {
-            let lookup = self.lookup.clone();
-            if blocking("asking for metadata", move || Ok(lookup.is_dev())).await? {
+            if self.is_dev().await {
                 // It would use up the whole timeout.
                 return Ok(None);
             }
-            admin::topic_config(&self.settings, &self.shared, topic).await
+            admin::topic_config(&self.clients, topic).await
         })
     }
 
     fn read_log<'a>(
         &'a self,
         topic: &'a TopicName,
+        from: NextOffset,
         until: Option<Offset>,
-    ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>> {
-        let (settings, shared, lookup) = (
-            self.settings.clone(),
-            self.shared.clone(),
-            self.lookup.clone(),
-        );
-        let topic = topic.clone();
+        sink: LogSink,
+    ) -> BoxFuture<'a, Result<Option<NextOffset>, ClientError>> {
+        let (clients, lookup, topic) = (self.clients.clone(), self.lookup.clone(), topic.clone());
         Box::pin(async move {
             blocking("reading a log", move || {
-                log::read(&settings, &shared, &lookup, &topic, until)
+                log::read(&clients, &lookup, &topic, from, until, sink)
             })
             .await
         })
@@ -195,13 +231,12 @@ impl Broker for KafkaBroker {
     fn append_log<'a>(
         &'a self,
         topic: &'a TopicName,
-        key: Bytes,
-        value: Bytes,
-    ) -> BoxFuture<'a, Result<Offset, ClientError>> {
-        let (settings, shared, topic) = (self.settings.clone(), self.shared.clone(), topic.clone());
+        records: Vec<(Bytes, Bytes)>,
+    ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>> {
+        let (clients, topic) = (self.clients.clone(), topic.clone());
         Box::pin(async move {
             blocking("appending to a log", move || {
-                log::append(&settings, &shared, &topic, &key, &value)
+                log::append(&clients, &topic, &records)
             })
             .await
         })
@@ -211,15 +246,10 @@ impl Broker for KafkaBroker {
         &'a self,
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>> {
-        let (settings, shared, lookup) = (
-            self.settings.clone(),
-            self.shared.clone(),
-            self.lookup.clone(),
-        );
-        let topic = topic.clone();
+        let (clients, lookup, topic) = (self.clients.clone(), self.lookup.clone(), topic.clone());
         Box::pin(async move {
             blocking("reading a topic's last record", move || {
-                log::last_value(&settings, &shared, &lookup, &topic)
+                log::last_value(&clients, &lookup, &topic)
             })
             .await
         })

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, Offset, TopicName};
+use kafkaesk_core::{Headers, NextOffset, Offset, TopicName};
 use kafkaesk_schema::LogRecord;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     ClientError, Delivery, Receipt,
-    broker::{BoxFuture, Broker, Cluster, Outgoing, SendError, TopicInfo, TopicSpec},
+    broker::{
+        BoxFuture, Broker, Cluster, Creation, LogSink, Outgoing, SendError, TopicInfo, TopicSpec,
+    },
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
 };
 
@@ -71,18 +73,36 @@ impl Broker for MemoryBroker {
         ready(Ok(found.map(|found| info(name, found))))
     }
 
-    fn create_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<bool, ClientError>> {
+    fn create_topics<'a>(
+        &'a self,
+        specs: &'a [TopicSpec],
+    ) -> BoxFuture<'a, Vec<Result<Creation, ClientError>>> {
         ready(self.shared.change(|state| {
-            let created = state.store.create(spec)?;
+            let created = specs
+                .iter()
+                .map(|spec| {
+                    let created = state.store.create(spec)?;
+                    let name = spec.topic.as_str();
+                    let there = state.store.topics.get(name).ok_or(ClientError::Closed)?;
+                    Ok(Creation {
+                        created,
+                        topic: info(name, there),
+                    })
+                })
+                .collect();
             for group in state.groups.values_mut() {
                 group.rebalance(&state.store);
             }
-            Ok(created)
+            created
         }))
     }
 
-    fn check_topic<'a>(&'a self, spec: &'a TopicSpec) -> BoxFuture<'a, Result<(), ClientError>> {
-        ready(self.shared.state().store.check(spec))
+    fn check_topics<'a>(
+        &'a self,
+        specs: &'a [TopicSpec],
+    ) -> BoxFuture<'a, Vec<Result<(), ClientError>>> {
+        let state = self.shared.state();
+        ready(specs.iter().map(|spec| state.store.check(spec)).collect())
     }
 
     fn topic_config<'a>(
@@ -106,29 +126,43 @@ impl Broker for MemoryBroker {
     fn read_log<'a>(
         &'a self,
         topic: &'a TopicName,
+        from: NextOffset,
         _until: Option<Offset>,
-    ) -> BoxFuture<'a, Result<Vec<LogRecord>, ClientError>> {
-        let state = self.shared.state();
-        let records = state.store.tail(topic.as_str(), 0, 0);
-        ready(Ok(records
-            .iter()
-            .zip(0..)
-            .map(|(stored, offset)| LogRecord {
-                offset,
-                key: stored.key.clone(),
-                value: stored.value.clone(),
-            })
-            .collect()))
+        mut sink: LogSink,
+    ) -> BoxFuture<'a, Result<Option<NextOffset>, ClientError>> {
+        let records = {
+            let state = self.shared.state();
+            let end = state.store.end(topic.as_str(), 0);
+            if end < from.0 {
+                return ready(Ok(None));
+            }
+            state.store.tail(topic.as_str(), 0, from.0).to_vec()
+        };
+        let mut next = from;
+        for stored in records {
+            let record = LogRecord {
+                offset: next.0,
+                key: stored.key,
+                value: stored.value,
+            };
+            next = Offset(record.offset).next();
+            if let Err(error) = sink(record) {
+                return ready(Err(error));
+            }
+        }
+        ready(Ok(Some(next)))
     }
 
     fn append_log<'a>(
         &'a self,
         topic: &'a TopicName,
-        key: Bytes,
-        value: Bytes,
-    ) -> BoxFuture<'a, Result<Offset, ClientError>> {
-        let appended = self.append(topic, Some(0), Some(key), Some(value), Headers::new(), None);
-        ready(appended.map(|receipt| receipt.offset))
+        records: Vec<(Bytes, Bytes)>,
+    ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>> {
+        let append = |(key, value)| {
+            self.append(topic, Some(0), Some(key), Some(value), Headers::new(), None)
+                .map(|receipt| receipt.offset)
+        };
+        ready(records.into_iter().map(append).collect())
     }
 
     fn last_value<'a>(

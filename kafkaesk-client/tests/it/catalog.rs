@@ -1,12 +1,18 @@
 //! The bookkeeping on a real broker: one verdict for everybody, whatever races.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use bytes::Bytes;
 use kafkaesk_client::{
-    ClientError,
-    broker::TopicSpec,
+    ClientError, Connection, Settings,
+    broker::{Broker, TopicSpec},
     catalog::{Pushed, StreamSpec},
-    core::{SchemaName, TopicName},
+    core::{Headers, SchemaName, TopicName, TopicPrefix},
+    memory::MemoryBroker,
     schema::EventSchema,
     testing,
 };
@@ -233,6 +239,75 @@ async fn asking_creates_nothing() {
     );
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert!(topics(&kafka).is_empty());
+}
+
+/// Foreign records cost the reader no memory, and what counts has a bound.
+#[tokio::test]
+async fn a_log_that_keeps_too_much_is_refused_and_one_full_of_garbage_is_not() {
+    let memory = Arc::new(MemoryBroker::default());
+    let mut settings = Settings::new("memory");
+    settings.topic_prefix = TopicPrefix::new("").unwrap();
+    let connection = Connection::with_broker(settings, memory.clone());
+    let name = SchemaName::new("Big").unwrap();
+    let topic = TopicName::new("__schema__Big").unwrap();
+    let append = |key: String, value: Bytes| {
+        memory
+            .append_raw(&topic, Some(key.into()), Some(value), Headers::new())
+            .unwrap();
+    };
+    let create = TopicSpec {
+        topic: topic.clone(),
+        partitions: 1,
+        replication_factor: 1,
+        config: BTreeMap::new(),
+    };
+    memory.create_topic(&create).await.unwrap();
+    let padding = "x".repeat(900_000);
+    for _ in 0..100 {
+        append("junk".into(), Bytes::from(padding.clone()));
+    }
+    append("1".into(), Bytes::from_static(b"{}"));
+    let log = connection.catalog().log(&name).await.unwrap();
+    assert_eq!((log.versions.len(), log.ignored.len()), (1, 100));
+
+    let document = Bytes::from(format!("{{\"title\":\"{padding}\"}}"));
+    for version in 2..=80 {
+        append(version.to_string(), document.clone());
+    }
+    let error = connection.catalog().log(&name).await.unwrap_err();
+    assert!(matches!(error, ClientError::LogTooLarge { .. }), "{error}");
+    assert!(error.to_string().contains("__schema__Big"), "{error}");
+}
+
+#[tokio::test]
+async fn many_streams_are_created_and_bound_together_each_with_its_own_answer() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let catalog = connection.catalog();
+    let schema = SchemaName::new("Order").unwrap();
+    let mut specs: Vec<StreamSpec> = (0..60)
+        .map(|n| StreamSpec::new(stream(&format!("many.{n}"))))
+        .collect();
+    for spec in &mut specs {
+        spec.schema = Some(schema.clone());
+        spec.partitions = Some(1);
+    }
+    // One that the brokers refuse, in the midst of others.
+    specs[7].config.insert("retention.ms".into(), "soon".into());
+    let outcomes = catalog.ensure_streams(&specs).await.unwrap();
+    assert_eq!(outcomes.len(), 60);
+    for (index, outcome) in outcomes.iter().enumerate() {
+        match outcome {
+            Ok(outcome) => assert!(outcome.created && outcome.bound && index != 7),
+            Err(error) => {
+                assert_eq!(index, 7, "{error}");
+                assert!(error.to_string().contains("retention.ms=soon"), "{error}");
+            }
+        }
+    }
+    let bindings = connect(&kafka).await.catalog().bindings().await.unwrap();
+    assert_eq!(bindings.streams.len(), 59);
+    assert!(bindings.ignored.is_empty());
 }
 
 #[tokio::test]

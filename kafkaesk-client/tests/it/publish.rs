@@ -184,8 +184,7 @@ async fn a_running_publisher_follows_a_withdrawal_and_a_new_binding() {
     memory
         .append_log(
             &bindings,
-            "b".into(),
-            r#"{"schema":"Other","epoch":2}"#.into(),
+            vec![("b".into(), r#"{"schema":"Other","epoch":2}"#.into())],
         )
         .await
         .unwrap();

@@ -1,6 +1,6 @@
 //! `schema push`: sources in, a plan, then the writes. Nothing is written while anything in the plan is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use kafkaesk_client::{
@@ -21,6 +21,9 @@ use crate::{
     exit::Exit,
     output::{self, OutputFormat},
 };
+
+/// Streams that are written together, before their lines are printed.
+const CHUNK: usize = 50;
 
 /// Plans, then writes unless it is a dry run.
 pub(crate) async fn run(context: &Context, arguments: &PushArguments) -> anyhow::Result<Exit> {
@@ -144,28 +147,34 @@ impl Plan {
                 Err(error) => return Err(error.into()),
             }
         }
-        for spec in streams {
+        let declared: BTreeSet<&str> = plan
+            .schemas
+            .iter()
+            .map(|(source, ..)| source.id.name().as_str())
+            .collect();
+        let mut stored: BTreeMap<&str, bool> = BTreeMap::new();
+        for spec in &streams {
             // A binding is for good: it must not be to a name that is only misspelt.
-            if let Some(schema) = &spec.schema
-                && !plan
-                    .schemas
-                    .iter()
-                    .any(|(source, ..)| source.id.name() == schema)
-                && catalog.log(schema).await?.versions.is_empty()
-            {
-                let declared: BTreeSet<&str> = plan
-                    .schemas
-                    .iter()
-                    .map(|(source, ..)| source.id.name().as_str())
-                    .collect();
+            let Some(schema) = &spec.schema else { continue };
+            if declared.contains(schema.as_str()) {
+                continue;
+            }
+            let is_stored = match stored.get(schema.as_str()) {
+                Some(is_stored) => *is_stored,
+                None => !catalog.log(schema).await?.versions.is_empty(),
+            };
+            stored.insert(schema.as_str(), is_stored);
+            if !is_stored {
                 refused.push(format!(
                     "stream {}: schema {schema} is neither declared nor stored, and a binding is for good; declared are: {}",
                     spec.stream,
-                    Vec::from_iter(declared).join(", ")
+                    Vec::from_iter(declared.iter().copied()).join(", ")
                 ));
-                continue;
             }
-            match catalog.plan_stream(&spec).await {
+        }
+        let planned = catalog.plan_streams(&streams).await?;
+        for (spec, planned) in streams.into_iter().zip(planned) {
+            match planned {
                 Ok(outcome) => plan.streams.push((spec, outcome)),
                 Err(
                     error @ (ClientError::BoundElsewhere { .. }
@@ -230,14 +239,27 @@ impl Plan {
                 .with_context(|| format!("pushing {}", source.shown))?;
             print_schema(source, topic, pushed, Tense::Did, width, format)?;
         }
-        for (spec, planned) in &self.streams {
+        for streams in self.streams.chunks(CHUNK) {
             // Nothing to do needs no rights.
-            let outcome = if planned.created || planned.bound {
-                catalog.ensure_stream(spec).await?
-            } else {
-                planned.clone()
-            };
-            print_stream(spec, &outcome, Tense::Did, format)?;
+            let (changed, same): (Vec<_>, Vec<_>) = streams
+                .iter()
+                .cloned()
+                .partition(|(_, planned)| planned.created || planned.bound);
+            for (spec, planned) in &same {
+                print_stream(spec, planned, Tense::Did, format)?;
+            }
+            let specs: Vec<StreamSpec> = changed.into_iter().map(|(spec, _)| spec).collect();
+            let outcomes = catalog.ensure_streams(&specs).await?;
+            let mut failed = None;
+            for (spec, outcome) in specs.iter().zip(outcomes) {
+                match outcome {
+                    Ok(outcome) => print_stream(spec, &outcome, Tense::Did, format)?,
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
         }
         Ok(())
     }

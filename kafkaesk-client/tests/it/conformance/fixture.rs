@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,7 +11,10 @@ use kafkaesk_client::{
     ClientError, Connection, Receipt, Settings,
     broker::{Outgoing, SendError, TopicSpec},
     consumer::{Commits, Consumer, ConsumerEvent, ConsumerSpec, Start},
-    core::{Headers, NextOffset, Pattern, Record, Source, StreamId, TopicName, TopicPrefix},
+    core::{
+        Headers, NextOffset, Offset, Pattern, Record, Source, StreamId, TopicName, TopicPrefix,
+    },
+    schema::LogRecord,
     testing,
 };
 
@@ -73,6 +76,28 @@ impl Fixture {
         let topic = self.topic(stream);
         assert!(self.try_create(topic.clone(), partitions).await.unwrap());
         topic
+    }
+
+    /// A log's records from an offset on, and where the next reading starts.
+    pub(super) async fn log(
+        &self,
+        topic: &TopicName,
+        from: i64,
+        until: Option<Offset>,
+    ) -> (Vec<LogRecord>, Option<NextOffset>) {
+        let records = Arc::new(Mutex::new(Vec::new()));
+        let taker = records.clone();
+        let sink = Box::new(move |record| {
+            taker.lock().unwrap().push(record);
+            Ok(())
+        });
+        let broker = self.connection.broker();
+        let next = broker
+            .read_log(topic, NextOffset(from), until, sink)
+            .await
+            .unwrap();
+        let records = std::mem::take(&mut *records.lock().unwrap());
+        (records, next)
     }
 
     pub(super) async fn send(&self, record: Outgoing) -> Result<Receipt, ClientError> {

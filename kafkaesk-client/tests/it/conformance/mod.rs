@@ -31,6 +31,7 @@ laws! {
     records::what_was_sent_is_what_is_read,
     records::a_key_lands_where_the_contract_says,
     records::a_log_reads_back_in_order,
+    records::a_log_is_read_on_from_where_reading_ended,
     records::the_last_value_is_a_partitions_newest,
     groups::a_group_goes_on_behind_its_commit,
     groups::what_was_not_committed_comes_again,

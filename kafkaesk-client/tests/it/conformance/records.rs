@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafkaesk_client::{
     ClientError,
     consumer::Start,
-    core::{Headers, Offset, TopicName, partitioner::partition_for_key},
+    core::{Headers, NextOffset, Offset, TopicName, partitioner::partition_for_key},
 };
 
 use super::fixture::{Fixture, outgoing};
@@ -26,7 +26,7 @@ pub(super) async fn an_absent_topic_is_refused_and_not_created(law: Fixture) {
     assert!(matches!(error, ClientError::NotDelivered { .. }), "{text}");
     assert!(text.contains(topic.as_str()), "{text}");
     let broker = law.connection.broker();
-    assert!(broker.read_log(&topic, None).await.unwrap().is_empty());
+    assert!(law.log(&topic, 0, None).await.0.is_empty());
     assert_eq!(broker.last_value(&topic).await.unwrap(), None);
     let cluster = broker.cluster().await.unwrap();
     assert!(!cluster.topics.contains_key(topic.as_str()));
@@ -94,27 +94,52 @@ pub(super) async fn a_key_lands_where_the_contract_says(law: Fixture) {
 pub(super) async fn a_log_reads_back_in_order(law: Fixture) {
     let topic = TopicName::new(format!("{}__schema__Law", law.prefix())).unwrap();
     let broker = law.connection.broker();
-    assert!(broker.read_log(&topic, None).await.unwrap().is_empty());
+    assert!(law.log(&topic, 0, None).await.0.is_empty());
     assert!(
         broker
-            .append_log(&topic, "1".into(), "{}".into())
+            .append_log(&topic, vec![("1".into(), "{}".into())])
             .await
             .is_err()
     );
     law.try_create(topic.clone(), 1).await.unwrap();
-    assert!(broker.read_log(&topic, None).await.unwrap().is_empty());
+    assert!(law.log(&topic, 0, None).await.0.is_empty());
     for n in 0..5 {
         let text = Bytes::from(n.to_string());
-        let at = broker.append_log(&topic, text.clone(), text).await.unwrap();
-        assert_eq!(at, Offset(n));
+        let at = broker.append_log(&topic, vec![(text.clone(), text)]).await;
+        assert_eq!(at.unwrap(), [Offset(n)]);
     }
-    let log = broker.read_log(&topic, Some(Offset(4))).await.unwrap();
+    let (log, next) = law.log(&topic, 0, Some(Offset(4))).await;
+    assert_eq!(next, Some(NextOffset(5)));
     let expected: Vec<_> = (0..5)
         .map(|n| (n, Some(Bytes::from(n.to_string()))))
         .collect();
     let read: Vec<_> = log.iter().map(|r| (r.offset, r.value.clone())).collect();
     assert_eq!(read, expected);
     assert!(log.iter().all(|record| record.key == record.value));
+}
+
+pub(super) async fn a_log_is_read_on_from_where_reading_ended(law: Fixture) {
+    let topic = TopicName::new(format!("{}__schema__Law", law.prefix())).unwrap();
+    law.try_create(topic.clone(), 1).await.unwrap();
+    let broker = law.connection.broker();
+    let mut next = 0;
+    for n in 0..3 {
+        let text = Bytes::from(n.to_string());
+        broker
+            .append_log(&topic, vec![(text.clone(), text)])
+            .await
+            .unwrap();
+        let (log, reached) = law.log(&topic, next, Some(Offset(n))).await;
+        assert_eq!(log.len(), 1, "only what is new");
+        assert_eq!(log[0].offset, n);
+        next = reached.unwrap().0;
+    }
+    let (log, reached) = law.log(&topic, next, None).await;
+    assert!(log.is_empty());
+    assert_eq!(reached, Some(NextOffset(3)));
+    let (log, reached) = law.log(&topic, 4, None).await;
+    assert!(log.is_empty());
+    assert_eq!(reached, None, "a log that ends before is another log");
 }
 
 pub(super) async fn the_last_value_is_a_partitions_newest(law: Fixture) {
