@@ -28,6 +28,10 @@ def reserved_topic(topic):
     return "__schema__" in topic or topic.endswith("__streams__")
 
 
+def is_reserved_header(name):
+    return name[:9].isascii() and name[:9].lower() == "kafkaesk-"
+
+
 def is_stream(text):
     return bool(NAME.fullmatch(text)) and not text.startswith("__") and not reserved_topic(text)
 
@@ -327,8 +331,10 @@ def write_line(record):
         out.append(("id", quoted(identity)))
     if schema is not None:
         out.append(("data", data.decode("utf-8").replace("\r", " ").replace("\n", " ")))
+    elif value is None:
+        out.append(("tombstone", "true"))
     else:
-        packed = "null" if value is None else '{"base64":"' + base64.b64encode(value).decode() + '"}'
+        packed = '{"base64":"' + base64.b64encode(value).decode() + '"}'
         out += [("value", packed), ("error", refusal)]
     out += [("partition", str(record["partition"])), ("offset", str(record["offset"]))]
     millis = record.get("timestamp")
@@ -342,7 +348,7 @@ def write_line(record):
     return out
 
 
-LINE = ["stream", "schema", "data", "key", "headers", "id", "partition", "offset", "timestamp", "group", "attempt", "delivery"]
+LINE = ["stream", "schema", "data", "tombstone", "key", "headers", "id", "partition", "offset", "timestamp", "group", "attempt", "delivery"]
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -411,7 +417,7 @@ def read_headers(value):
         if name in seen:
             raise Refused("duplicate-member", at)
         seen.add(name)
-        if name.startswith("kafkaesk-"):
+        if is_reserved_header(name):
             raise Refused("reserved-header", at)
         for item in v[1] if v[0] == "array" else [v]:
             headers.append([name, field(item)])
@@ -423,7 +429,15 @@ def read_line(line, keep):
 
     def judge(name, at, value):
         kind, content, start, end = value
-        if name in ("stream", "schema"):
+        if name in ("schema", "data") and "tombstone" in found:
+            raise Refused("misplaced-member", start)
+        if name == "tombstone":
+            if "schema" in found or "data" in found:
+                raise Refused("misplaced-member", start)
+            if line[start:end] != b"true":
+                raise Refused("wrong-type", start)
+            found["tombstone"] = True
+        elif name in ("stream", "schema"):
             if kind != "string":
                 raise Refused("wrong-type", start)
             good = is_stream(text(content, start)) if name == "stream" else schema_id(text(content, start))
@@ -449,7 +463,11 @@ def read_line(line, keep):
             raise Refused("unknown-member", at)
 
     read_object(line, judge)
-    need(found, "stream", "schema", "data")
+    need(found, "stream")
+    if "tombstone" not in found:
+        need(found, "schema", "data")
+    elif found["key"] is None:
+        raise Refused("missing-member", None)
     return found
 
 
@@ -831,7 +849,7 @@ def names(case):
             "prefix": is_prefix,
             "schema-name": lambda t: bool(NAME.fullmatch(t)),
             "version": lambda t: version_of(t) is not None,
-            "header": lambda t: not t.startswith("kafkaesk-"),
+            "header": lambda t: not is_reserved_header(t),
         }[kind]
         same(rule(string), case["valid"])
 

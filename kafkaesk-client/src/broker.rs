@@ -70,8 +70,8 @@ pub struct Outgoing {
     pub partition: Option<i32>,
     /// The key's bytes.
     pub key: Option<Bytes>,
-    /// The envelope.
-    pub value: Bytes,
+    /// The envelope; `None` for a null value, a tombstone.
+    pub value: Option<Bytes>,
     /// Headers.
     pub headers: Headers,
     /// Milliseconds since the Unix epoch; now if absent.
@@ -80,7 +80,14 @@ pub struct Outgoing {
 
 /// How many bytes a record takes in a queue: key, value and headers.
 pub(crate) fn size_of(record: &Outgoing) -> usize {
-    record.value.len() + record.key.as_ref().map_or(0, Bytes::len) + record.headers.bytes()
+    record.value_len() + record.key.as_ref().map_or(0, Bytes::len) + record.headers.bytes()
+}
+
+impl Outgoing {
+    /// How many bytes the value has; 0 for a null one.
+    pub(crate) fn value_len(&self) -> usize {
+        self.value.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// Why a record was not taken.

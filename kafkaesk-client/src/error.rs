@@ -129,6 +129,14 @@ pub enum ClientError {
         /// The command or the setting.
         remedy: String,
     },
+    /// A tombstone for a stream that carries no events.
+    #[error(
+        "stream {stream} is not bound to a schema, and a tombstone binds nothing; nothing was published. Publish an event to it first, or declare it under [[streams]] with its schema and run `kafkaesk-cli schema push`"
+    )]
+    NotBound {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Kafka cannot hold both names.
     #[error(
         "topic {topic} cannot be created beside {existing}: Kafka takes names that differ only in `.` and `_` for one; choose another {}",

@@ -12,6 +12,8 @@ use crate::{
     span::{SpanError, parse_span},
 };
 
+/// The longest delay that any handler can ask for, in whatever way; a worker cuts a longer one to it and logs that.
+pub const MAX_DELAY: Duration = Duration::from_secs(3600);
 /// The media type under which the body of a 2xx answer is read; that of any other is ignored.
 pub const MEDIA_TYPE: &str = "application/vnd.kafkaesk.answer+json";
 
@@ -22,7 +24,8 @@ pub enum Answer {
     Done,
     /// To be tried again.
     Retry {
-        /// Not before this time has passed; without it the subscription's backoff decides. The worker bounds it.
+        /// Not before this time has passed; without it the subscription's backoff decides. A worker cuts it to
+        /// [`MAX_DELAY`].
         delay: Option<Duration>,
         /// Why, for the log.
         reason: Option<String>,

@@ -62,6 +62,11 @@ impl EnvelopeError {
         }
     }
 
+    /// Whether the value is null or holds nothing but white space: usual on compacted topics, and nobody's mistake.
+    pub fn is_blank(&self) -> bool {
+        matches!(self, Self::Null | Self::Json(JsonError::Empty))
+    }
+
     /// The byte offset of what is wrong; `None` when it is nowhere (null, a missing member).
     pub fn at(&self) -> Option<usize> {
         match self {

@@ -22,12 +22,14 @@ pub struct ReservedHeader {
     pub name: String,
 }
 
-/// Checks a header name that a user gives. Any name is allowed that does not begin with [`RESERVED_PREFIX`].
+/// Checks a header name that a user gives. Any name is allowed that does not begin with [`RESERVED_PREFIX`], whatever
+/// the case of its letters: HTTP, where record headers also go, does not tell `Kafkaesk-Id` from `kafkaesk-id`.
 ///
 /// # Errors
 /// [`ReservedHeader`].
 pub fn check_user_header(name: &str) -> Result<(), ReservedHeader> {
-    if name.starts_with(RESERVED_PREFIX) {
+    let start = name.as_bytes().get(..RESERVED_PREFIX.len());
+    if start.is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX.as_bytes())) {
         return Err(ReservedHeader {
             name: name.to_owned(),
         });
@@ -127,10 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn our_own_names_are_refused_to_users() {
-        assert!(check_user_header("kafkaesk-id").is_err());
-        assert!(check_user_header("kafkaesk").is_ok());
-        assert!(check_user_header("traceparent").is_ok());
+    fn our_own_names_are_refused_to_users_in_any_case() {
+        for reserved in ["kafkaesk-id", "kafkaesk-", "Kafkaesk-Id", "KAFKAESK-x"] {
+            assert!(check_user_header(reserved).is_err(), "{reserved}");
+        }
+        for free in ["kafkaesk", "traceparent", "", "x-kafkaesk-id", "kafkaesk–é"] {
+            assert!(check_user_header(free).is_ok(), "{free}");
+        }
     }
 
     #[test]

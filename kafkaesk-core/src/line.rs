@@ -1,4 +1,4 @@
-//! The JSON line: a record in, one line out that every tool exchanges; a line in, what is to be published out.
+//! The JSON line: writes a record as the one line that every tool exchanges; reads a line as what is to be published.
 //!
 //! `tail`, the `stdout` and `exec` handlers write it, `publish --ndjson` reads it. The data's bytes are never
 //! re-serialized.
@@ -25,8 +25,6 @@ pub use write::{Delivery, write};
 pub struct Line<'a> {
     /// Where to.
     pub stream: StreamId,
-    /// What the data is checked against.
-    pub schema: SchemaId,
     /// The key's bytes; `None` for a null key.
     pub key: Option<Bytes>,
     /// The user's headers.
@@ -35,8 +33,22 @@ pub struct Line<'a> {
     pub id: Option<String>,
     /// Milliseconds since 1970; only with [`Timestamps::Keep`].
     pub timestamp: Option<i64>,
-    /// The data's bytes: one JSON value, as it stands in the line.
-    pub data: &'a [u8],
+    /// The event, or that there is none.
+    pub content: Content<'a>,
+}
+
+/// What a line's record holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content<'a> {
+    /// An event.
+    Event {
+        /// What the data is checked against.
+        schema: SchemaId,
+        /// The data's bytes: one JSON value, as it stands in the line.
+        data: &'a [u8],
+    },
+    /// A null value, which deletes its key on a compacted topic. Such a line has a key.
+    Tombstone,
 }
 
 /// What reading a line does with its `timestamp`.
@@ -58,12 +70,25 @@ pub enum LineError {
     Member(#[from] MemberError),
     /// A record that was no envelope when the line was written.
     #[error(
-        "member `{member}` at byte {at}: the line shows a record that is no event, which cannot be published"
+        "member `{member}` at byte {at}: the line shows a record that is not an event, which cannot be published{}",
+        tombstone_hint(*.is_null)
     )]
     NotAnEvent {
         /// `value` or `error`.
         member: &'static str,
         /// Its opening quote.
+        at: usize,
+        /// Whether it is `"value":null`, which may have been meant as a tombstone.
+        is_null: bool,
+    },
+    /// A member of an event beside `tombstone`, or the other way round.
+    #[error(
+        "/{member} at byte {at}: a line has either `schema` and `data`, or `\"tombstone\":true`"
+    )]
+    Misplaced {
+        /// The second of the two.
+        member: &'static str,
+        /// Where its value begins.
         at: usize,
     },
     /// `stream` is no stream id.
@@ -108,6 +133,14 @@ pub enum LineError {
     },
 }
 
+fn tombstone_hint(is_null: bool) -> &'static str {
+    if is_null {
+        "; to publish a tombstone, which deletes its key on a compacted topic, write `\"tombstone\":true` in place of `value` and `error`"
+    } else {
+        ""
+    }
+}
+
 impl From<JsonError> for LineError {
     fn from(e: JsonError) -> Self {
         Self::Member(e.into())
@@ -120,6 +153,7 @@ impl LineError {
         match self {
             Self::Member(e) => e.class(),
             Self::NotAnEvent { .. } => "not-an-event",
+            Self::Misplaced { .. } => "misplaced-member",
             Self::Stream { .. } => "stream",
             Self::Schema { .. } => "schema-id",
             Self::Header { .. } => "reserved-header",
@@ -133,6 +167,7 @@ impl LineError {
         match self {
             Self::Member(e) => e.at(),
             Self::NotAnEvent { at, .. }
+            | Self::Misplaced { at, .. }
             | Self::Stream { at, .. }
             | Self::Schema { at, .. }
             | Self::Header { at, .. }

@@ -8,7 +8,7 @@ use kafkaesk_client::{
     Connection,
     consumer::{ConsumerEvent, ConsumerSpec, Start},
 };
-use kafkaesk_core::{Pattern, Record, Source, line, span::parse_span, timestamp};
+use kafkaesk_core::{EnvelopeError, Pattern, Record, Source, line, span::parse_span, timestamp};
 use tracing::warn;
 
 use crate::{
@@ -206,6 +206,7 @@ fn text(record: &Record) -> Vec<u8> {
                 .iter()
                 .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
         ),
+        Err(EnvelopeError::Null) => bytes.extend_from_slice(b"(tombstone)"),
         Err(error) => bytes.extend_from_slice(format!("({error})").as_bytes()),
     }
     bytes

@@ -181,6 +181,35 @@ impl Catalog {
         Ok(self.remember(stream, &topic, schema))
     }
 
+    /// A stream that is there and bound, to whatever schema. Creates and binds nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::NotBound`], [`ClientError::NoStream`] where its topic is gone.
+    pub(crate) async fn existing_stream(
+        &self,
+        stream: &StreamId,
+    ) -> Result<Arc<BoundStream>, ClientError> {
+        let _asking = self.asking.lock().await;
+        if let Some(known) = self.bound_stream(stream.as_str()) {
+            return Ok(known);
+        }
+        let topic = self.settings.topic_prefix.topic(stream)?;
+        let bindings = self.bindings().await?;
+        let Some(binding) = bindings.streams.get(stream) else {
+            return Err(ClientError::NotBound {
+                stream: stream.clone(),
+            });
+        };
+        if self.broker.topic(&topic, "Write").await?.is_none() {
+            return Err(ClientError::NoStream {
+                stream: stream.clone(),
+                topic,
+                remedy: "it was bound, but its topic was deleted; an event creates it again, a tombstone does not".to_owned(),
+            });
+        }
+        Ok(self.remember(stream, &topic, &binding.schema))
+    }
+
     pub(super) fn remember(
         &self,
         stream: &StreamId,

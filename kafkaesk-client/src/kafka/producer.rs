@@ -124,12 +124,12 @@ impl Producer {
             record.topic.as_str(),
             Box::new(Pending {
                 topic: record.topic.clone(),
-                bytes: record.value.len(),
+                bytes: record.value_len(),
                 units: u32::try_from(room.num_permits()).unwrap_or(u32::MAX),
                 answer,
             }),
-        )
-        .payload(&record.value[..]);
+        );
+        base.payload = record.value.as_deref();
         base.key = record.key.as_deref();
         base.partition = record.partition;
         base.timestamp = record.timestamp;
@@ -165,7 +165,7 @@ impl Producer {
         ) {
             return ClientError::TooLarge {
                 topic: record.topic.clone(),
-                bytes: record.value.len(),
+                bytes: record.value_len(),
                 reason: "it exceeds the producer's `message.max.bytes`".into(),
             };
         }
@@ -174,7 +174,7 @@ impl Producer {
         failure(
             error,
             record.topic.clone(),
-            record.value.len(),
+            record.value_len(),
             record.partition.unwrap_or(-1),
             false,
             fatal

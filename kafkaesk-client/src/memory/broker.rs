@@ -180,7 +180,7 @@ impl Broker for MemoryBroker {
             &record.topic,
             record.partition,
             record.key,
-            Some(record.value),
+            record.value,
             record.headers,
             record.timestamp,
         );

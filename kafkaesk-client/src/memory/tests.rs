@@ -34,7 +34,7 @@ fn outgoing(name: &str, key: Option<&str>, value: &str) -> Outgoing {
         topic: topic(name),
         partition: None,
         key: key.map(|k| Bytes::copy_from_slice(k.as_bytes())),
-        value: Bytes::copy_from_slice(value.as_bytes()),
+        value: Some(Bytes::copy_from_slice(value.as_bytes())),
         headers: Headers::new(),
         timestamp: None,
     }

@@ -83,6 +83,20 @@ impl Publisher {
         ))
     }
 
+    /// Publishes a tombstone: a record with this key and a null value, which deletes the key from a compacted topic.
+    /// It holds no event, so handlers get it only where they ask for it (`Option<Content>`, `Record`, `Raw`). The
+    /// stream must exist and be bound to a schema: a tombstone creates and binds nothing.
+    ///
+    /// # Errors
+    /// Those of [`Publish::enqueue`], when awaited; [`ClientError::NotBound`], [`ClientError::NoStream`].
+    pub fn tombstone(&self, stream: &str, key: impl AsRef<[u8]>) -> Publish {
+        Publish::new(Request::of_tombstone(
+            self.connection.clone(),
+            stream,
+            key.as_ref(),
+        ))
+    }
+
     /// Resolves when everything queued is on the brokers.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::future::IntoFuture;
 use bytes::Bytes;
 use kafkaesk_core::{
     Headers,
-    headers::{ID, RESERVED_PREFIX, TRACEPARENT, TRACESTATE},
+    headers::{ID, check_user_header},
 };
 
 use super::{
@@ -34,7 +34,8 @@ impl Publish {
         self
     }
 
-    /// Adds a header; an equal name is kept as well. Names that begin with `kafkaesk-` are refused when awaited.
+    /// Adds a header; an equal name is kept as well. Names that begin with `kafkaesk-`, in any case, are refused when
+    /// awaited.
     pub fn header(self, name: impl Into<String>, value: impl AsRef<str>) -> Self {
         self.header_bytes(name, value.as_ref())
     }
@@ -90,15 +91,11 @@ impl Publish {
         self
     }
 
-    /// Carries a consumed record's trace on (`traceparent`, `tracestate`), unless this has one already.
+    /// Carries a consumed record's trace on: its last `traceparent` and every `tracestate`, or neither without a
+    /// `traceparent` ([`Headers::trace`]). Nothing of it is sent when this publish has a `traceparent` header of its
+    /// own, given before or after.
     pub fn trace_from(mut self, headers: &Headers) -> Self {
-        for name in [TRACEPARENT, TRACESTATE] {
-            if self.request.headers.get(name).is_none()
-                && let Some(value) = headers.get(name)
-            {
-                self.request.headers.push(name, Some(value.clone()));
-            }
-        }
+        self.request.trace = headers.trace();
         self
     }
 
@@ -113,17 +110,16 @@ impl Publish {
     }
 
     fn push_header(mut self, name: String, value: Option<Bytes>) -> Self {
-        let reserved = name
-            .get(..RESERVED_PREFIX.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
-        if reserved || name.contains('\0') {
-            let why = if reserved {
-                "names that begin with `kafkaesk-` are kafkaesk's own; choose another, or use `.id()` for the event's identity"
-            } else {
-                "a header's name cannot hold a NUL character"
-            };
-            self.request
-                .refuse(ClientError::Setting(format!("header {name:?}: {why}")));
+        let refused = match check_user_header(&name) {
+            Err(reserved) => Some(reserved.to_string()),
+            // librdkafka takes names as C strings.
+            Ok(()) if name.contains('\0') => Some(format!(
+                "header {name:?}: a header's name cannot hold a NUL character"
+            )),
+            Ok(()) => None,
+        };
+        if let Some(why) = refused {
+            self.request.refuse(ClientError::Setting(why));
             return self;
         }
         self.request.headers.push(name, value);

@@ -1,9 +1,9 @@
-//! What one publish collects, and the steps that it takes: schema, check, stream, queue.
+//! One publish: what it collects, and the steps that it takes: schema, check, stream, queue.
 
 use std::{cell::Cell, sync::Arc};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, StreamId};
+use kafkaesk_core::{Headers, StreamId, headers::TRACEPARENT};
 use kafkaesk_schema::{Event, InvalidData};
 
 use super::{Delivery, json::IntoJson};
@@ -24,17 +24,28 @@ pub(super) struct Request {
     connection: Connection,
     /// Where it goes; an error waits until it is awaited.
     target: Target,
-    entry: Option<Arc<EventEntry>>,
-    /// The envelope.
-    value: Bytes,
+    content: Content,
     pub(super) key: Option<Bytes>,
     pub(super) headers: Headers,
+    /// A consumed record's trace, sent unless `headers` has one.
+    pub(super) trace: Headers,
     pub(super) partition: Option<i32>,
     pub(super) timestamp: Option<i64>,
     /// The data fits its schema: not asked twice when the queue was full.
     checked: bool,
     /// The first thing that was wrong.
     refused: Option<ClientError>,
+}
+
+/// What the record holds.
+#[derive(Debug)]
+enum Content {
+    /// An envelope of this schema.
+    Event(Arc<EventEntry>, Bytes),
+    /// A null value.
+    Tombstone,
+    /// Nothing: the request is refused.
+    None,
 }
 
 #[derive(Debug)]
@@ -75,12 +86,42 @@ impl Request {
         Self::new(connection, stream, entry, |buffer| data.write_json(buffer))
     }
 
+    pub(super) fn of_tombstone(connection: Connection, stream: &str, key: &[u8]) -> Self {
+        let mut request = Self::to(connection, stream);
+        request.content = Content::Tombstone;
+        request.key = Some(Bytes::copy_from_slice(key));
+        request
+    }
+
     fn new(
         connection: Connection,
         stream: &str,
         entry: Result<Arc<EventEntry>, ClientError>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), serde_json::Error>,
     ) -> Self {
+        let mut request = Self::to(connection, stream);
+        match entry {
+            Ok(entry) => {
+                let mut buffer = Vec::with_capacity(LAST_LENGTH.get() + 64);
+                buffer.extend_from_slice(entry.prefix.as_bytes());
+                match write(&mut buffer) {
+                    Ok(()) => {
+                        buffer.push(b'}');
+                        LAST_LENGTH.set(buffer.len());
+                        request.content = Content::Event(entry, buffer.into());
+                    }
+                    Err(error) => request.refuse(ClientError::Setting(format!(
+                        "the event for {stream} cannot be written as JSON; nothing was published: {error}"
+                    ))),
+                }
+            }
+            Err(error) => request.refuse(error),
+        }
+        request
+    }
+
+    /// A request without a content.
+    fn to(connection: Connection, stream: &str) -> Self {
         let mut refused = None;
         let target = match connection.catalog().bound_stream(stream) {
             Some(known) => Target::Known(known),
@@ -92,37 +133,13 @@ impl Request {
                 }
             },
         };
-        let mut value = Bytes::new();
-        let entry = match entry {
-            Ok(entry) => {
-                let mut buffer = Vec::with_capacity(LAST_LENGTH.get() + 64);
-                buffer.extend_from_slice(entry.prefix.as_bytes());
-                match write(&mut buffer) {
-                    Ok(()) => {
-                        buffer.push(b'}');
-                        LAST_LENGTH.set(buffer.len());
-                        value = buffer.into();
-                    }
-                    Err(error) => {
-                        refused.get_or_insert_with(|| ClientError::Setting(format!(
-                            "the event for {stream} cannot be written as JSON; nothing was published: {error}"
-                        )));
-                    }
-                }
-                Some(entry)
-            }
-            Err(error) => {
-                refused.get_or_insert(error);
-                None
-            }
-        };
         Self {
             connection,
             target,
-            entry,
-            value,
+            content: Content::None,
             key: None,
             headers: Headers::new(),
+            trace: Headers::new(),
             partition: None,
             timestamp: None,
             checked: false,
@@ -140,18 +157,20 @@ impl Request {
         if let Some(error) = self.refused.take() {
             return Tried::Refused(error);
         }
-        let (Target::Known(known), Some(entry)) = (&self.target, &self.entry) else {
+        let Target::Known(known) = &self.target else {
             return Tried::Wait(self);
         };
-        let Some(stored) = entry
-            .stored
-            .get()
-            .filter(|_| known.schema == *entry.id.name())
-        else {
-            return Tried::Wait(self);
-        };
-        if let Err(error) = self.check(entry, stored, &known.stream) {
-            return Tried::Refused(error);
+        if let Content::Event(entry, value) = &self.content {
+            let Some(stored) = entry
+                .stored
+                .get()
+                .filter(|_| known.schema == *entry.id.name())
+            else {
+                return Tried::Wait(self);
+            };
+            if let Err(error) = check(value, entry, stored, &known.stream) {
+                return Tried::Refused(error);
+            }
         }
         let connection = self.connection.clone();
         match connection.broker().send(self.outgoing(&known.clone())) {
@@ -170,70 +189,86 @@ impl Request {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
-        let Some(entry) = self.entry.clone() else {
-            return Err(ClientError::Closed);
-        };
         let connection = self.connection.clone();
         connection.broker().prepare();
         let catalog = connection.catalog();
-        let stored = catalog.stored_of(&entry).await?;
         let stream = match &self.target {
             Target::Known(known) => known.stream.clone(),
             Target::New(stream) => stream.clone(),
             Target::None => return Err(ClientError::Closed),
         };
-        // Before the stream: an event that does not fit leaves no topic behind.
-        if !self.checked {
-            self.check(&entry, &stored, &stream)?;
-        }
-        let ready = catalog.ready_stream(&stream, &entry).await?;
+        let ready = match &self.content {
+            Content::Event(entry, value) => {
+                let stored = catalog.stored_of(entry).await?;
+                // Before the stream: an event that does not fit leaves no topic behind.
+                if !self.checked {
+                    check(value, entry, &stored, &stream)?;
+                }
+                catalog.ready_stream(&stream, entry).await?
+            }
+            Content::Tombstone => catalog.existing_stream(&stream).await?,
+            Content::None => return Err(ClientError::Closed),
+        };
         connection.broker().queue(self.outgoing(&ready)).await
     }
 
-    /// The data against the stored schema, on the very bytes that are sent.
-    fn check(
-        &self,
-        entry: &EventEntry,
-        stored: &StoredSchema,
-        stream: &StreamId,
-    ) -> Result<(), ClientError> {
-        let data = &self.value[entry.prefix.as_bytes().len()..self.value.len() - 1];
-        stored
-            .validator
-            .validate(data)
-            .map_err(|invalid| match invalid {
-                InvalidData::Violations(violations) => ClientError::Invalid {
-                    schema: entry.id.clone(),
-                    stream: stream.clone(),
-                    violations,
-                },
-                malformed => ClientError::Malformed {
-                    stream: stream.clone(),
-                    message: malformed.to_string(),
-                },
-            })
-    }
-
     fn outgoing(&mut self, stream: &BoundStream) -> Outgoing {
-        if let Some(entry) = &self.entry {
-            // Only now: the places that the check names are those of the caller's bytes.
-            trim(&mut self.value, entry.prefix.as_bytes().len());
+        let value = match &mut self.content {
+            Content::Event(entry, value) => {
+                // Only now: the places that the check names are those of the caller's bytes.
+                trim(value, entry.prefix.as_bytes().len());
+                Some(std::mem::take(value))
+            }
+            Content::Tombstone | Content::None => None,
+        };
+        let mut headers = std::mem::take(&mut self.headers);
+        if !self.trace.is_empty() && headers.get(TRACEPARENT).is_none() {
+            for (name, value) in self.trace.iter() {
+                headers.push(name, value.cloned());
+            }
         }
         Outgoing {
             topic: stream.topic.clone(),
             partition: self.partition,
             key: self.key.take(),
-            value: std::mem::take(&mut self.value),
-            headers: std::mem::take(&mut self.headers),
+            value,
+            headers,
             timestamp: self.timestamp,
         }
     }
 
+    /// The queue was full: what [`Self::outgoing`] took is needed again. The trace is among the headers by now.
     fn take_back(&mut self, record: Outgoing) {
         self.key = record.key;
-        self.value = record.value;
+        if let (Content::Event(_, value), Some(taken)) = (&mut self.content, record.value) {
+            *value = taken;
+        }
         self.headers = record.headers;
     }
+}
+
+/// The data against the stored schema, on the very bytes that are sent.
+fn check(
+    value: &[u8],
+    entry: &EventEntry,
+    stored: &StoredSchema,
+    stream: &StreamId,
+) -> Result<(), ClientError> {
+    let data = &value[entry.prefix.as_bytes().len()..value.len() - 1];
+    stored
+        .validator
+        .validate(data)
+        .map_err(|invalid| match invalid {
+            InvalidData::Violations(violations) => ClientError::Invalid {
+                schema: entry.id.clone(),
+                stream: stream.clone(),
+                violations,
+            },
+            malformed => ClientError::Malformed {
+                stream: stream.clone(),
+                message: malformed.to_string(),
+            },
+        })
 }
 
 /// Takes the white space around the data out of an envelope whose data begins at `start` (contract/README.md §3).

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Line, LineError, Timestamps, field};
+use super::{Content, Line, LineError, Timestamps, field};
 use crate::{
     Headers, StreamId,
     headers::check_user_header,
@@ -11,10 +11,11 @@ use crate::{
 };
 
 /// Every member that a line may have.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "stream",
     "schema",
     "data",
+    "tombstone",
     "key",
     "headers",
     "id",
@@ -31,11 +32,11 @@ impl<'a> Line<'a> {
     /// `group`, `attempt`, `delivery`, and `timestamp` unless kept) is allowed and not looked at.
     ///
     /// ```
-    /// use kafkaesk_core::line::{Line, Timestamps};
+    /// use kafkaesk_core::line::{Content, Line, Timestamps};
     /// let line = br#"{"stream":"orders.placed","schema":"Order:1","key":"user-7","data":{"id": 1.0}}"#;
     /// let line = Line::read(line, Timestamps::Ignore)?;
     /// assert_eq!(line.stream.as_str(), "orders.placed");
-    /// assert_eq!(line.data, br#"{"id": 1.0}"#);
+    /// assert!(matches!(line.content, Content::Event { data: br#"{"id": 1.0}"#, .. }));
     /// # Ok::<(), kafkaesk_core::line::LineError>(())
     /// ```
     ///
@@ -43,12 +44,18 @@ impl<'a> Line<'a> {
     /// [`LineError`]: the first thing wrong in byte order, missing members last.
     pub fn read(line: &'a [u8], timestamps: Timestamps) -> Result<Self, LineError> {
         let mut object = Object::open(line)?;
-        let (mut stream, mut schema, mut data) = (None, None, None);
+        let (mut stream, mut schema, mut data, mut tombstone) = (None, None, None, false);
         let (mut key, mut id, mut kept) = (None, None, None);
         let mut headers = Headers::new();
         while let Some(member) = object.next()? {
             let at = member.value_at;
+            let beside = |member| Err(LineError::Misplaced { member, at });
             match &*member.name {
+                "schema" if tombstone => return beside("schema"),
+                "data" if tombstone => return beside("data"),
+                "tombstone" if schema.is_some() || data.is_some() => return beside("tombstone"),
+                "tombstone" if member.value == "true" => tombstone = true,
+                "tombstone" => return Err(MemberError::wrong_type(&member, "`true`").into()),
                 "stream" => {
                     let id = StreamId::new(needed_text(&member)?)
                         .map_err(|reason| LineError::Stream { reason, at })?;
@@ -72,10 +79,20 @@ impl<'a> Line<'a> {
             }
         }
         let missing = |member| MemberError::Missing { member };
+        let stream = stream.ok_or(missing("stream"))?;
+        let content = if tombstone {
+            // Without a key it would delete nothing.
+            key.as_ref().ok_or(missing("key"))?;
+            Content::Tombstone
+        } else {
+            Content::Event {
+                schema: schema.ok_or(missing("schema"))?,
+                data: data.ok_or(missing("data"))?,
+            }
+        };
         Ok(Self {
-            stream: stream.ok_or(missing("stream"))?,
-            schema: schema.ok_or(missing("schema"))?,
-            data: data.ok_or(missing("data"))?,
+            stream,
+            content,
             key,
             headers,
             id,
@@ -93,6 +110,7 @@ fn not_an_event(name: &'static str, member: &Member<'_>) -> LineError {
     LineError::NotAnEvent {
         member: name,
         at: member.name_at,
+        is_null: name == "value" && member.value == "null",
     }
 }
 

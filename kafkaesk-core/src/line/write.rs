@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::field;
-use crate::{Envelope, Headers, Record, headers, timestamp};
+use crate::{Envelope, EnvelopeError, Headers, Record, headers, timestamp};
 
 /// What an `exec` handler's line has on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct Delivery<'a> {
     pub delivery: &'a str,
 }
 
-/// Appends a record's line to `out`, without a line break. A record that is no envelope gets `value` and `error`.
+/// Appends a record's line to `out`, without a line break. A null value is a tombstone; a record that holds no event
+/// otherwise gets `value` and `error`.
 ///
 /// Carriage returns and line feeds between the tokens of the data become spaces; every other byte of it stays.
 /// `timestamp` is left out when there is none, or none that RFC 3339 can write (before 1970, after 9999).
@@ -42,12 +43,10 @@ pub fn write(out: &mut Vec<u8>, record: &Record, delivery: Option<Delivery<'_>>)
                 other => *other,
             }));
         }
+        Err(EnvelopeError::Null) => out.extend_from_slice(b",\"tombstone\":true"),
         Err(error) => {
             member(out, "value");
-            match &record.value {
-                Some(value) => field::base64(out, value),
-                None => out.extend_from_slice(b"null"),
-            }
+            field::base64(out, record.value());
             member(out, "error");
             field::string(out, &error.to_string());
         }

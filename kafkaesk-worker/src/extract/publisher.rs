@@ -7,10 +7,7 @@ use kafkaesk_client::{
     publisher::{IntoJson, Publish},
     schema::Event,
 };
-use kafkaesk_core::{
-    Headers,
-    headers::{TRACEPARENT, TRACESTATE},
-};
+use kafkaesk_core::Headers;
 
 use crate::{Delivery, FromDelivery, Rejection};
 
@@ -19,7 +16,7 @@ use crate::{Delivery, FromDelivery, Rejection};
 #[derive(Clone, Debug)]
 pub struct Publisher {
     inner: kafkaesk_client::Publisher,
-    /// The consumed record's trace headers.
+    /// The consumed record's trace.
     trace: Headers,
 }
 
@@ -51,6 +48,11 @@ impl Publisher {
             .publish_json(stream, schema, data)
             .trace_from(&self.trace)
     }
+
+    /// Publishes a tombstone; see [`kafkaesk_client::Publisher::tombstone`].
+    pub fn tombstone(&self, stream: &str, key: impl AsRef<[u8]>) -> Publish {
+        self.inner.tombstone(stream, key).trace_from(&self.trace)
+    }
 }
 
 impl Deref for Publisher {
@@ -63,16 +65,9 @@ impl Deref for Publisher {
 
 impl FromDelivery for Publisher {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
-        let headers = &delivery.record().headers;
-        let mut trace = Headers::new();
-        for name in [TRACEPARENT, TRACESTATE] {
-            if let Some(value) = headers.get(name) {
-                trace.push(name, Some(value.clone()));
-            }
-        }
         Ok(Self {
             inner: delivery.connection().publisher(),
-            trace,
+            trace: delivery.record().headers.trace(),
         })
     }
 }

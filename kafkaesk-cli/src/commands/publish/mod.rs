@@ -14,7 +14,8 @@ use crate::{context::Context, exit::Exit};
 #[command(after_help = "\
 With --ndjson each line is an object such as
   {\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"key\":\"user-7\",\"data\":{\"id\":1}}
-the same that `tail --output json` prints. The first line that cannot be published stops the run with exit status 1;
+the same that `tail --output json` prints. A line with \"tombstone\":true in place of `schema` and `data` publishes a
+null value. The first line that cannot be published stops the run with exit status 1;
 with --skip-invalid the others are published, and the exit status is 2. Ctrl-C, SIGTERM and a closed standard output
 stop it as well. What was sent by then is awaited, and the last line of standard error says how to resume without losing
 or doubling a line. Lines are at most 16 MiB; empty lines are passed over; an input without any line is an error. With
@@ -32,8 +33,8 @@ pub struct PublishArguments {
     #[arg(
         long,
         value_name = "NAME:VERSION",
-        required_unless_present = "ndjson",
-        conflicts_with = "ndjson"
+        required_unless_present_any = ["ndjson", "tombstone"],
+        conflicts_with_all = ["ndjson", "tombstone"]
     )]
     pub schema: Option<String>,
     /// The record's key: events of one key stay in order
@@ -56,6 +57,9 @@ pub struct PublishArguments {
     /// The event's data, in a file; `-` is standard input
     #[arg(long, conflicts_with = "ndjson")]
     pub file: Option<String>,
+    /// Publish a null value, which deletes the key from a compacted topic; the stream must be bound
+    #[arg(long, requires = "key", conflicts_with_all = ["stdin", "data", "file", "ndjson"])]
+    pub tombstone: bool,
     /// Publish every line of a file; `-` is standard input
     #[arg(long, value_name = "FILE|-")]
     pub ndjson: Option<String>,

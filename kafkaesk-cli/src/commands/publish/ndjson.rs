@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use kafkaesk_client::{ClientError, Delivery, Publisher, Receipt};
 use kafkaesk_core::{
     TopicName,
-    line::{self, Timestamps},
+    line::{self, Content, Timestamps},
 };
 use serde_json::{Value, json};
 
@@ -122,7 +122,7 @@ fn nothing(input: &Input, count: u64, from: u64) -> String {
         return format!("{name} has {count} line(s), and from line {from} on none to publish");
     }
     format!(
-        "{name} holds no line to publish; each line is an object with `stream`, `schema` and `data`"
+        "{name} holds no line to publish; each line is an object with `stream`, `schema` and `data`, or with `stream`, `key` and `\"tombstone\":true`"
     )
 }
 
@@ -231,13 +231,23 @@ impl Run<'_> {
             Ok(event) => event,
             Err(error) => return Sent::Refused(Refusal::Line(error.to_string())),
         };
-        let mut publish = self
-            .publisher
-            .publish_json(event.stream.as_str(), event.schema.to_string(), event.data)
-            .headers(&event.headers);
-        if let Some(key) = &event.key {
-            publish = publish.key(key);
+        let stream = event.stream.as_str();
+        let mut publish = match (event.content, &event.key) {
+            (Content::Event { schema, data }, None) => {
+                self.publisher
+                    .publish_json(stream, schema.to_string(), data)
+            }
+            (Content::Event { schema, data }, Some(key)) => self
+                .publisher
+                .publish_json(stream, schema.to_string(), data)
+                .key(key),
+            (Content::Tombstone, key) => {
+                // Reading the line refuses one without a key.
+                self.publisher
+                    .tombstone(stream, key.as_deref().unwrap_or_default())
+            }
         }
+        .headers(&event.headers);
         if let Some(id) = &event.id {
             publish = publish.id(id);
         }

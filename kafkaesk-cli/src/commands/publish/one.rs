@@ -1,4 +1,4 @@
-//! `publish STREAM`: one event from the arguments, one receipt out.
+//! `publish STREAM`: publishes one event, or one tombstone, from the arguments and prints its receipt.
 
 use kafkaesk_core::{SchemaId, StreamId, headers::check_user_header};
 use serde_json::json;
@@ -15,43 +15,38 @@ use crate::{
 
 /// Publishes one event.
 pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyhow::Result<Exit> {
-    let (Some(stream), Some(schema)) = (&arguments.stream, &arguments.schema) else {
-        return Err(Usage("give a stream and --schema, or --ndjson".into()).into());
+    let Some(stream) = &arguments.stream else {
+        return Err(Usage("give a stream, or --ndjson".into()).into());
     };
-    let schema: SchemaId = schema.parse().map_err(Usage::of)?;
     let stream = StreamId::new(stream).map_err(Usage::of)?;
     let headers = headers(&arguments.headers)?;
-    let data = match (&arguments.data, &arguments.file, &arguments.stdin) {
-        (Some(elsewhere), ..) if elsewhere == "-" || elsewhere.starts_with('@') => {
-            return Err(Usage(format!(
-                "--data {elsewhere:?} is no JSON; a file is --file FILE, standard input is `-` as an argument of its own"
-            ))
-            .into());
+    let event = match (&arguments.schema, arguments.tombstone) {
+        (_, true) => None,
+        (Some(schema), false) => {
+            let schema: SchemaId = schema.parse().map_err(Usage::of)?;
+            Some((schema, data(arguments).await?))
         }
-        (Some(json), ..) => json.clone().into_bytes(),
-        (_, Some(file), _) => input::read(&Input::parse(file)).await?,
-        (.., Some(_)) => input::read(&Input::Stdin).await?,
-        _ => {
-            return Err(Usage(
-                "say what to publish: --data JSON, --file FILE, or `-` for standard input".into(),
-            )
-            .into());
-        }
+        (None, false) => return Err(Usage("give --schema, or --tombstone".into()).into()),
     };
     let connection = context.connect().await?;
-    // This program's own types are registered as where it publishes them in Rust.
-    if connection.settings().auto_register {
-        let mut own = context.app.schemas()?;
-        own.retain(|event| event.id == schema);
-        connection.catalog().register(&own).await?;
-    }
-    let mut publish =
-        connection
-            .publisher()
-            .publish_json(stream.as_str(), schema.to_string(), data);
-    if let Some(key) = &arguments.key {
-        publish = publish.key(key);
-    }
+    let publisher = connection.publisher();
+    let mut publish = match (event, &arguments.key) {
+        (Some((schema, data)), key) => {
+            // This program's own types are registered as where it publishes them in Rust.
+            if connection.settings().auto_register {
+                let mut own = context.app.schemas()?;
+                own.retain(|event| event.id == schema);
+                connection.catalog().register(&own).await?;
+            }
+            let publish = publisher.publish_json(stream.as_str(), schema.to_string(), data);
+            match key {
+                Some(key) => publish.key(key),
+                None => publish,
+            }
+        }
+        (None, Some(key)) => publisher.tombstone(stream.as_str(), key),
+        (None, None) => return Err(Usage("--tombstone needs --key".into()).into()),
+    };
     for (name, value) in headers {
         publish = publish.header(name, value);
     }
@@ -68,6 +63,27 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
     Ok(Exit::Done)
 }
 
+/// The event's data, from wherever the arguments say.
+async fn data(arguments: &PublishArguments) -> anyhow::Result<Vec<u8>> {
+    Ok(match (&arguments.data, &arguments.file, &arguments.stdin) {
+        (Some(elsewhere), ..) if elsewhere == "-" || elsewhere.starts_with('@') => {
+            return Err(Usage(format!(
+                "--data {elsewhere:?} is no JSON; a file is --file FILE, standard input is `-` as an argument of its own"
+            ))
+            .into());
+        }
+        (Some(json), ..) => json.clone().into_bytes(),
+        (_, Some(file), _) => input::read(&Input::parse(file)).await?,
+        (.., Some(_)) => input::read(&Input::Stdin).await?,
+        _ => {
+            return Err(Usage(
+                "say what to publish: --data JSON, --file FILE, or `-` for standard input".into(),
+            )
+            .into());
+        }
+    })
+}
+
 fn headers(given: &[String]) -> Result<Vec<(&str, &str)>, Usage> {
     given
         .iter()
@@ -77,7 +93,7 @@ fn headers(given: &[String]) -> Result<Vec<(&str, &str)>, Usage> {
                     "--header {header:?} has no `=`; write it as --header name=value"
                 ))
             })?;
-            check_user_header(&name.to_ascii_lowercase()).map_err(Usage::of)?;
+            check_user_header(name).map_err(Usage::of)?;
             Ok((name, value))
         })
         .collect()

@@ -33,6 +33,7 @@ impl Refusal {
                     | ClientError::UnknownSchema { .. }
                     | ClientError::WithdrawnSchema { .. }
                     | ClientError::BoundElsewhere { .. }
+                    | ClientError::NotBound { .. }
                     | ClientError::TooLarge { .. }
                     | ClientError::Setting(_)
             ),

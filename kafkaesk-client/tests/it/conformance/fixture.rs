@@ -142,7 +142,7 @@ pub(super) fn outgoing(topic: &TopicName, key: Option<&str>, value: &str) -> Out
         topic: topic.clone(),
         partition: None,
         key: key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
-        value: Bytes::copy_from_slice(value.as_bytes()),
+        value: Some(Bytes::copy_from_slice(value.as_bytes())),
         headers: Headers::new(),
         timestamp: None,
     }

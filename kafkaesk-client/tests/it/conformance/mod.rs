@@ -2,6 +2,7 @@
 
 mod fixture;
 mod groups;
+mod publishing;
 mod readers;
 mod records;
 
@@ -42,6 +43,9 @@ laws! {
     groups::a_duration_back_starts_there,
     groups::a_consumer_may_be_closed_twice,
     groups::a_paused_partition_rests_until_it_is_resumed,
+    publishing::a_tombstone_is_a_null_value_under_its_key,
+    publishing::a_tombstone_creates_and_binds_nothing,
+    publishing::a_trace_is_carried_whole_or_not_at_all,
     readers::a_reader_tells_each_end_once_and_reads_on,
     readers::a_reader_leaves_nothing_behind,
 }

@@ -1,0 +1,119 @@
+//! Laws of publishing: tombstones, and the trace that a record carries on.
+
+use bytes::Bytes;
+use kafkaesk_client::{
+    ClientError, Connection,
+    consumer::Start,
+    core::{Headers, Record, partitioner::partition_for_key},
+};
+
+use super::fixture::Fixture;
+use crate::support::content;
+
+pub(super) async fn a_tombstone_is_a_null_value_under_its_key(law: Fixture) {
+    let publisher = law.connection.publisher();
+    let event = publisher.publish("a", &content("x")).key("user-7");
+    let event = event.await.unwrap();
+    let tombstone = publisher
+        .tombstone("a", "user-7")
+        .header("source", "erasure")
+        .id("e-1")
+        .await
+        .unwrap();
+    assert_eq!(tombstone.partition, event.partition);
+    assert_eq!(tombstone.partition, partition_for_key(b"user-7", 7));
+    // A publisher that did not publish to the stream before looks its binding up.
+    let settings = law.connection.settings().clone();
+    let other = Connection::with_broker(settings, law.connection.broker().clone()).publisher();
+    let delivery = other.tombstone("a", [0xff]).enqueue().await.unwrap();
+    delivery.await.unwrap();
+
+    let mut tap = law.consume(Some(&law.group()), "a", Start::Earliest).await;
+    let mut read = tap.records(3).await;
+    read.retain(|record| record.value.is_none());
+    read.sort_by_key(|record| record.key.clone());
+    let keys: Vec<_> = read.iter().map(|record| record.key.as_deref()).collect();
+    assert_eq!(keys, [Some(&b"user-7"[..]), Some(&[0xff])]);
+    assert_eq!(read[0].headers.get_str("source"), Some("erasure"));
+    assert_eq!(read[0].headers.id(), Some("e-1"));
+}
+
+pub(super) async fn a_tombstone_creates_and_binds_nothing(law: Fixture) {
+    let broker = law.connection.broker();
+    let publisher = law.connection.publisher();
+    let error = publisher.tombstone("absent", "k").await.unwrap_err();
+    assert!(matches!(error, ClientError::NotBound { .. }), "{error}");
+    let unbound = law.create("unbound", 1).await;
+    let error = publisher.tombstone("unbound", "k").await.unwrap_err();
+    assert!(matches!(error, ClientError::NotBound { .. }), "{error}");
+    assert_eq!(broker.last_value(&unbound).await.unwrap(), None);
+    let cluster = broker.cluster().await.unwrap();
+    let names: Vec<_> = cluster.topics.keys().collect();
+    let ours = names.iter().filter(|name| name.starts_with(law.prefix()));
+    assert_eq!(ours.count(), 1, "{names:?}");
+}
+
+/// A record's headers as text, sorted.
+fn texts(record: &Record) -> Vec<(&str, &str)> {
+    let headers = record.headers.iter();
+    let mut headers: Vec<_> = headers
+        .map(|(name, value)| {
+            let value = value.map_or("(null)", |value| std::str::from_utf8(value).unwrap());
+            (name, value)
+        })
+        .collect();
+    headers.sort_unstable();
+    headers
+}
+
+pub(super) async fn a_trace_is_carried_whole_or_not_at_all(law: Fixture) {
+    type Texts = &'static [(&'static str, &'static str)];
+    let headers = |all: Texts| -> Headers {
+        let all = all.iter();
+        all.map(|(name, value)| (*name, Some(Bytes::from_static(value.as_bytes()))))
+            .collect()
+    };
+    let consumed = headers(&[
+        ("tracestate", "a=1"),
+        ("traceparent", "00-old"),
+        ("other", "x"),
+        ("tracestate", "b=2"),
+        ("traceparent", "00-new"),
+    ]);
+    let mut null_parent = consumed.clone();
+    null_parent.push("traceparent", None);
+    let whole: Texts = &[
+        ("traceparent", "00-new"),
+        ("tracestate", "a=1"),
+        ("tracestate", "b=2"),
+    ];
+    let own: Texts = &[("traceparent", "00-own"), ("tracestate", "own=1")];
+    let parent_alone: Texts = &[("traceparent", "00-own")];
+    let state_alone = headers(&[("tracestate", "a=1")]);
+    // What was consumed, what the publish has of its own, what is sent.
+    let cases: [(&Headers, Texts, Texts); 5] = [
+        (&consumed, &[], whole),
+        (&consumed, own, own),
+        (&consumed, parent_alone, parent_alone),
+        (&state_alone, &[], &[]),
+        (&null_parent, &[], &[]),
+    ];
+    let publisher = law.connection.publisher();
+    for (consumed, own, _) in cases {
+        let own = headers(own);
+        let first = publisher.publish("t", &content("x")).key("k");
+        first.headers(&own).trace_from(consumed).await.unwrap();
+        let second = publisher.publish("t", &content("x")).key("k");
+        second.trace_from(consumed).headers(&own).await.unwrap();
+    }
+    let mut tap = law.consume(Some(&law.group()), "t", Start::Earliest).await;
+    let read = tap.records(2 * cases.len()).await;
+    for (pair, (_, _, sent)) in read.chunks(2).zip(cases) {
+        assert_eq!(texts(&pair[0]), sent);
+        assert_eq!(
+            texts(&pair[1]),
+            sent,
+            "the order of the calls does not count"
+        );
+    }
+}
