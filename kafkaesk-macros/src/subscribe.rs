@@ -117,6 +117,10 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
             "OnMismatch",
             &[("hold", "Hold"), ("reject", "Reject"), ("skip", "Skip")],
         ),
+        "on_no_event" => choice(
+            "OnNoEvent",
+            &[("skip", "Skip"), ("reject", "Reject"), ("hold", "Hold")],
+        ),
         "on_reject" => choice("OnReject", &[("log", "Log"), ("hold", "Hold")]),
         "start" => {
             let text = text(&value)?;
@@ -138,7 +142,7 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
         _ => Err(syn::Error::new(
             name.span(),
             format!(
-                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, on_mismatch, on_reject, crate"
+                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, on_mismatch, on_no_event, on_reject, crate"
             ),
         )),
     }

@@ -125,6 +125,31 @@ pub trait Events: Sized + Send + 'static {
     /// # Errors
     /// [`DocumentError`].
     fn schemas() -> Result<Vec<EventSchema>, DocumentError>;
+
+    /// What stands for a tombstone, a record with a null value; `None` where a type has nothing for it, which is the
+    /// rule. `Option<T>` has: its own `None`.
+    fn tombstone() -> Option<Self> {
+        None
+    }
+}
+
+/// The event, or `None` for a tombstone. Data that is `null` is an event, which `T` takes or not.
+impl<T: Events> Events for Option<T> {
+    fn takes(name: &str, version: u32) -> bool {
+        T::takes(name, version)
+    }
+
+    fn decode(name: &str, version: u32, data: &[u8]) -> Result<Self, DecodeError> {
+        T::decode(name, version, data).map(Some)
+    }
+
+    fn schemas() -> Result<Vec<EventSchema>, DocumentError> {
+        T::schemas()
+    }
+
+    fn tombstone() -> Option<Self> {
+        Some(None)
+    }
 }
 
 impl<T: Event> Events for T {

@@ -6,9 +6,10 @@ use std::{
 };
 
 use bytes::Bytes;
+use kafkaesk_client::Connection;
 use kafkaesk_client::schema::Events;
-use kafkaesk_client::{Connection, core::Envelope};
-use kafkaesk_core::Record;
+use kafkaesk_core::{Envelope, EnvelopeError, Record};
+use tokio::time::Instant;
 
 use crate::{
     context::{Context, Known},
@@ -22,9 +23,11 @@ pub struct Delivery {
     record: Record,
     /// 1 for the first.
     pub(crate) attempt: u32,
+    /// When its first attempt failed, if one did.
+    pub(crate) failing_since: Option<Instant>,
     context: Arc<Context>,
     /// Set once the whole value is known to be an envelope, or not to be one.
-    parts: OnceLock<Result<Parts, String>>,
+    parts: OnceLock<Result<Parts, Box<EnvelopeError>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +41,7 @@ impl Delivery {
         Self {
             record,
             attempt: 1,
+            failing_since: None,
             context,
             parts: OnceLock::new(),
         }
@@ -87,7 +91,7 @@ impl Delivery {
     /// The schema id as text, proven by reading the whole envelope.
     ///
     /// # Errors
-    /// [`Rejection::Mismatch`] when the value is no envelope.
+    /// [`Rejection::NoEvent`] when the value is not an envelope.
     pub fn schema(&self) -> Result<&str, Rejection> {
         Ok(&self.parts()?.schema.text)
     }
@@ -95,7 +99,7 @@ impl Delivery {
     /// The data's bytes, exactly as the producer wrote them.
     ///
     /// # Errors
-    /// [`Rejection::Mismatch`] when the value is no envelope.
+    /// [`Rejection::NoEvent`] when the value is not an envelope.
     pub fn data(&self) -> Result<&[u8], Rejection> {
         let parts = self.parts()?;
         Ok(&self.record.value()[parts.data.clone()])
@@ -141,11 +145,16 @@ impl Delivery {
         decode(&parts.schema, &self.record.value()[parts.data.clone()])
     }
 
-    /// Decodes into an event type, any version that it takes.
+    /// Decodes into an event type, any version that it takes; an `Option` of one is `None` for a null value.
     ///
     /// # Errors
-    /// [`Rejection::Mismatch`].
+    /// [`Rejection::NoEvent`], [`Rejection::Mismatch`].
     pub fn event<T: Events>(&self) -> Result<T, Rejection> {
+        if self.record.value.is_none()
+            && let Some(tombstone) = T::tombstone()
+        {
+            return Ok(tombstone);
+        }
         self.decode(|known, data| {
             if !T::takes(&known.name, known.version) {
                 return Err(Rejection::Mismatch(format!(
@@ -163,20 +172,17 @@ impl Delivery {
         self.parts
             .get_or_init(|| self.read())
             .as_ref()
-            .map_err(|message| Rejection::Mismatch(message.clone()))
+            .map_err(|why| Rejection::NoEvent((**why).clone()))
     }
 
-    fn read(&self) -> Result<Parts, String> {
+    fn read(&self) -> Result<Parts, Box<EnvelopeError>> {
         let value = self.record.value();
-        if self.record.value.is_none() {
-            return Err("the record is no envelope: its value is null".to_owned());
-        }
-        let envelope = Envelope::read(value).map_err(|e| format!("the record is {e}"))?;
+        let envelope = Envelope::of(self.record.value.as_deref())?;
         let schema = self
             .context
             .known
             .learn(&envelope.schema)
-            .map_err(|e| format!("the record is no envelope: {e}"))?;
+            .map_err(|reason| EnvelopeError::SchemaId { reason, at: 0 })?;
         // The data is a part of the value, so its place is the distance between their starts.
         let start = envelope.data.as_ptr() as usize - value.as_ptr() as usize;
         Ok(Parts {

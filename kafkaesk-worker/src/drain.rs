@@ -1,5 +1,5 @@
-//! Giving partitions up: a revoke in, its acknowledgement with the last commits out, once nothing runs there any
-//! more or the deadline has come.
+//! Gives partitions up: acknowledges a revoke with the last commits, once nothing runs there any more or the deadline
+//! has come.
 
 use std::sync::Arc;
 
@@ -16,16 +16,19 @@ pub(crate) struct Draining {
     generations: Vec<Generation>,
     ack: RevokeAck,
     deadline: Instant,
+    /// How many messages were held there.
+    held: usize,
 }
 
 /// Starts nothing of these partitions any more and waits for what runs.
 pub(crate) fn begin(instance: &mut Instance, sources: &[Arc<Source>], ack: RevokeAck) {
-    let generations = instance.forget(sources);
+    let (generations, held) = instance.forget(sources);
     instance.draining.push(Draining {
         generations,
         ack,
         // Before the consumer's own patience ends: what is finished by then is still committed.
         deadline: Instant::now() + instance.drain.mul_f64(0.9),
+        held,
     });
     release_drained(instance, Instant::now());
 }
@@ -59,9 +62,25 @@ pub(crate) fn release_all(instance: &mut Instance) {
 }
 
 fn release(instance: &mut Instance, draining: Draining) {
+    say_given_up(instance, &draining.generations, draining.held);
     let commits = instance.partitions.last_word(Some(&draining.generations));
     draining.ack.release(commits);
     instance.partitions.remove(&draining.generations);
+}
+
+/// Says what the next member with these partitions gets again, if anything.
+pub(crate) fn say_given_up(instance: &Instance, generations: &[Generation], held: usize) {
+    let redelivered = instance
+        .partitions
+        .redelivered_of(|generation| generations.contains(generation));
+    if held > 0 || redelivered > 0 {
+        warn!(
+            group = instance.context.group,
+            held,
+            redelivered,
+            "partitions were given up with unfinished messages: these are delivered again to the next member, and so are the handled ones that follow them"
+        );
+    }
 }
 
 /// When the first of them is out of time.

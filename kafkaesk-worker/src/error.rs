@@ -1,4 +1,5 @@
-//! A handler's errors: any error in, a class (retry or reject) that survives other wrappers out.
+//! A handler's errors: wraps any error and finds its class (retry, reject or unavailable), which survives other
+//! wrappers.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -19,6 +20,8 @@ pub(crate) enum Class {
     Retry(Option<Duration>),
     /// Never again.
     Reject(String),
+    /// No message is to blame: the whole subscription pauses.
+    Unavailable(String),
 }
 
 impl HandlerError {
@@ -35,6 +38,25 @@ impl HandlerError {
     /// An error that retries the message after this long.
     pub fn retry_after(after: Duration) -> Self {
         Self::from(Classified::new(Class::Retry(Some(after)), None))
+    }
+
+    /// An error that concerns no message: what the handler needs is away or wrong, such as its database or its
+    /// credentials. The whole subscription pauses, says so once, and tries one message after a backoff (at most
+    /// [`crate::retry::LONGEST`]) until that one ends otherwise. See [`crate::Ending::Unavailable`].
+    ///
+    /// ```
+    /// use kafkaesk_worker::prelude::*;
+    ///
+    /// async fn index(_: Json) -> Result<(), HandlerError> {
+    ///     std::net::TcpStream::connect("127.0.0.1:1").or_unavailable("the index cannot be reached")?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn unavailable(reason: impl fmt::Display) -> Self {
+        Self::from(Classified::new(
+            Class::Unavailable(reason.to_string()),
+            None,
+        ))
     }
 
     pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
@@ -123,7 +145,7 @@ struct Mark {
 impl Classified {
     fn new(class: Class, source: Option<Boxed>) -> Self {
         let text = match &class {
-            Class::Reject(reason) => reason.clone(),
+            Class::Reject(reason) | Class::Unavailable(reason) => reason.clone(),
             Class::Retry(Some(after)) => format!("to be retried after {after:?}"),
             Class::Retry(None) => "to be retried".to_owned(),
         };
@@ -151,6 +173,7 @@ impl fmt::Display for Mark {
         f.write_str(match self.class {
             Class::Reject(_) => "rejected",
             Class::Retry(_) => "retried",
+            Class::Unavailable(_) => "unavailable",
         })
     }
 }
@@ -183,11 +206,17 @@ pub trait Classify<T>: Sized {
     /// The same failure, classified.
     fn or_reject(self, reason: impl Into<String>) -> Result<T, Classified>;
 
-    /// The message is retried after this long (at most [`crate::retry::MAX_AFTER`]).
+    /// The message is retried after this long (at most [`kafkaesk_core::answer::MAX_DELAY`], one hour).
     ///
     /// # Errors
     /// The same failure, classified.
     fn or_retry_after(self, after: Duration) -> Result<T, Classified>;
+
+    /// No message is to blame: the whole subscription pauses; see [`HandlerError::unavailable`].
+    ///
+    /// # Errors
+    /// The same failure, classified.
+    fn or_unavailable(self, reason: impl Into<String>) -> Result<T, Classified>;
 }
 
 impl<T, E: Into<Boxed>> Classify<T> for Result<T, E> {
@@ -198,6 +227,10 @@ impl<T, E: Into<Boxed>> Classify<T> for Result<T, E> {
     fn or_retry_after(self, after: Duration) -> Result<T, Classified> {
         self.map_err(|e| Classified::new(Class::Retry(Some(after)), Some(e.into())))
     }
+
+    fn or_unavailable(self, reason: impl Into<String>) -> Result<T, Classified> {
+        self.map_err(|e| Classified::new(Class::Unavailable(reason.into()), Some(e.into())))
+    }
 }
 
 impl<T> Classify<T> for Option<T> {
@@ -207,6 +240,10 @@ impl<T> Classify<T> for Option<T> {
 
     fn or_retry_after(self, after: Duration) -> Result<T, Classified> {
         self.ok_or_else(|| Classified::new(Class::Retry(Some(after)), None))
+    }
+
+    fn or_unavailable(self, reason: impl Into<String>) -> Result<T, Classified> {
+        self.ok_or_else(|| Classified::new(Class::Unavailable(reason.into()), None))
     }
 }
 
@@ -247,6 +284,11 @@ mod tests {
         assert_eq!(
             class_of(late.context("x").unwrap_err()),
             Class::Retry(Some(Duration::from_secs(30)))
+        );
+        let away = parse().or_unavailable("no database");
+        assert_eq!(
+            class_of(away.context("x").unwrap_err()),
+            Class::Unavailable("no database".into())
         );
     }
 

@@ -38,7 +38,7 @@ pub struct Needs {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     label = "not a handler",
-    note = "a handler is an `async fn` with up to 8 arguments, each an event type or one of `Json`, `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
+    note = "a handler is an `async fn` with up to 8 arguments, each an event type or `Json` (or an `Option` of it), or one of `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
     note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; `#[subscribe(…)]` on it tells in an error of its own what does not fit",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]

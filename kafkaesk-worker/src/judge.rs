@@ -1,16 +1,18 @@
-//! An attempt's ending and the subscription's policies in, what happens to the message out: the one place that
-//! matches every outcome. Logs what a person should know.
+//! Decides what happens to a message, from how an attempt ended and the subscription's policies: the one place that
+//! matches every outcome. Logs what a person should know; what repeats is logged as `notices` says.
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::{
-    OnMismatch, OnReject,
+    HandlerError, OnMismatch, OnNoEvent, OnReject,
     delivery::Delivery,
     error::Class,
+    notices::Notices,
     outcome::{Ending, Outcome},
-    retry,
+    retry::{self, MAX_AFTER},
     watch::Attempted,
 };
 
@@ -27,39 +29,73 @@ pub(crate) enum Verdict {
     Stop,
 }
 
+/// An ending after the policies were applied to it.
+struct Judged {
+    outcome: Outcome,
+    /// The error behind it, or why the message does not fit.
+    error: Option<String>,
+    why: Why,
+}
+
+/// What the outcome comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// The handler, or a policy for messages that do not fit.
+    Handler,
+    /// No message is to blame.
+    Unavailable,
+    /// The record holds no event.
+    NoEvent {
+        /// It is null or empty.
+        blank: bool,
+    },
+}
+
 /// Judges one attempt.
-pub(crate) fn judge(ending: Ending, delivery: &Delivery) -> Verdict {
+pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) -> Verdict {
     // The way of almost every message: no text, no clock, no log.
     if matches!(ending, Ending::Outcome(Outcome::Done)) && delivery.context().observer.is_none() {
         return Verdict::Finish;
     }
-    let unavailable = matches!(ending, Ending::Unavailable(_));
-    let (outcome, error) = outcome_of(ending, delivery);
+    let Judged {
+        outcome,
+        error,
+        why,
+    } = judged(ending, delivery);
     let attempt = delivery.attempt();
     let verdict = match &outcome {
-        _ if unavailable => Verdict::Pause(
+        _ if why == Why::Unavailable => Verdict::Pause(
             error.clone().unwrap_or_default(),
             retry::wait(attempt, None),
         ),
         Outcome::Done => Verdict::Finish,
         Outcome::Skip => {
-            debug!(record = %Name(delivery), "skipped");
+            log_skipped(delivery, why, error.as_deref(), notices);
             Verdict::Finish
         }
-        Outcome::Reject { reason } => {
-            log_rejected(delivery, reason, error.as_deref());
-            match delivery.context().options.on_reject {
-                OnReject::Log => Verdict::Finish,
-                OnReject::Hold => Verdict::Again(retry::wait(attempt, None)),
+        Outcome::Reject { reason } => match delivery.context().options.on_reject {
+            OnReject::Log => {
+                // Each of them: it is the last that is ever heard of the message.
+                log_rejected(delivery, reason, error.as_deref(), None);
+                Verdict::Finish
             }
-        }
+            OnReject::Hold => {
+                if let Some(count) = notices.held.occurred(Instant::now()) {
+                    log_rejected(delivery, reason, error.as_deref(), Some(count));
+                }
+                Verdict::Again(retry::wait(attempt, None))
+            }
+        },
         Outcome::Retry { after } => {
+            if let Some(asked) = after.filter(|asked| *asked > MAX_AFTER) {
+                log_cut(delivery, asked, notices);
+            }
             let wait = retry::wait(attempt, *after);
-            log_retried(delivery, wait, error.as_deref());
+            log_retried(delivery, wait, error.as_deref(), notices);
             Verdict::Again(wait)
         }
         Outcome::Abort => {
-            // Whoever runs the worker gets it as its error.
+            // The caller of `run` gets it as an error.
             debug!(record = %Name(delivery), "the handler aborted; the worker stops");
             Verdict::Stop
         }
@@ -95,43 +131,96 @@ fn observed(
     }
 }
 
-/// The outcome that an ending stands for, with the error behind it.
-fn outcome_of(ending: Ending, delivery: &Delivery) -> (Outcome, Option<String>) {
+/// The outcome that an ending stands for.
+fn judged(ending: Ending, delivery: &Delivery) -> Judged {
+    let options = &delivery.context().options;
+    let because = |outcome, error, why| Judged {
+        outcome,
+        error: Some(error),
+        why,
+    };
     match ending {
-        Ending::Outcome(outcome) => (outcome, None),
-        Ending::Unavailable(error) => (Outcome::retry(), Some(error.chain())),
-        Ending::Failed(error) => {
-            let outcome = match error.class() {
-                Class::Retry(after) => Outcome::Retry { after },
-                Class::Reject(reason) => Outcome::Reject { reason },
-            };
-            (outcome, Some(error.chain()))
-        }
+        Ending::Outcome(outcome) => Judged {
+            outcome,
+            error: None,
+            why: Why::Handler,
+        },
+        Ending::Unavailable(error) => unavailable(&error),
+        Ending::Failed(error) => match error.class() {
+            Class::Retry(after) => because(Outcome::Retry { after }, error.chain(), Why::Handler),
+            Class::Reject(reason) => {
+                because(Outcome::Reject { reason }, error.chain(), Why::Handler)
+            }
+            Class::Unavailable(_) => unavailable(&error),
+        },
         Ending::Mismatch(message) => {
-            let (outcome, what) = match delivery.context().options.on_mismatch {
+            let (outcome, what) = match options.on_mismatch {
                 OnMismatch::Hold => (
-                    Outcome::Retry { after: None },
+                    Outcome::retry(),
                     "held by on-mismatch = \"hold\"; \"reject\" or \"skip\" would pass it over",
                 ),
                 OnMismatch::Reject => (
-                    Outcome::Reject {
-                        reason: message.clone(),
-                    },
+                    Outcome::reject(&message),
                     "rejected by on-mismatch = \"reject\"",
                 ),
                 OnMismatch::Skip => (Outcome::Skip, "passed over by on-mismatch = \"skip\""),
             };
-            (
-                outcome,
-                Some(format!(
-                    "the message does not fit the handler: {message} ({what})"
-                )),
-            )
+            let error = format!("the message does not fit the handler: {message} ({what})");
+            because(outcome, error, Why::Handler)
+        }
+        Ending::NoEvent(error) => {
+            let (outcome, what) = match options.on_no_event {
+                OnNoEvent::Hold => (
+                    Outcome::retry(),
+                    "held by on-no-event = \"hold\"; \"reject\" or \"skip\" would pass it over",
+                ),
+                OnNoEvent::Reject => (
+                    Outcome::reject(format!("the record holds no event: {error}")),
+                    "rejected by on-no-event = \"reject\"",
+                ),
+                OnNoEvent::Skip => (Outcome::Skip, "passed over by on-no-event = \"skip\""),
+            };
+            let blank = error.is_blank();
+            let error = format!("the record holds no event: {error} ({what})");
+            because(outcome, error, Why::NoEvent { blank })
         }
     }
 }
 
-fn log_rejected(delivery: &Delivery, reason: &str, error: Option<&str>) {
+fn unavailable(error: &HandlerError) -> Judged {
+    Judged {
+        outcome: Outcome::retry(),
+        error: Some(error.chain()),
+        why: Why::Unavailable,
+    }
+}
+
+fn log_skipped(delivery: &Delivery, why: Why, error: Option<&str>, notices: &mut Notices) {
+    let count = match why {
+        Why::NoEvent { blank: false } => notices.no_event.occurred(Instant::now()),
+        Why::NoEvent { blank: true } => {
+            notices.blank += 1;
+            None
+        }
+        _ => None,
+    };
+    let record = delivery.record();
+    match count {
+        Some(count) => warn!(
+            group = delivery.group(),
+            stream = record.stream(),
+            partition = record.partition(),
+            offset = record.offset.0,
+            key = %Key(record.key.as_deref()),
+            count,
+            error,
+            "passed over"
+        ),
+        None => debug!(record = %Name(delivery), error, "skipped"),
+    }
+}
+
+fn log_rejected(delivery: &Delivery, reason: &str, error: Option<&str>, count: Option<u64>) {
     let record = delivery.record();
     warn!(
         group = delivery.group(),
@@ -142,13 +231,35 @@ fn log_rejected(delivery: &Delivery, reason: &str, error: Option<&str>) {
         schema = delivery.schema().unwrap_or("(no envelope)"),
         reason,
         error,
+        count,
         "rejected"
     );
 }
 
-fn log_retried(delivery: &Delivery, wait: Duration, error: Option<&str>) {
+fn log_cut(delivery: &Delivery, asked: Duration, notices: &mut Notices) {
+    if let Some(count) = notices.cut.occurred(Instant::now()) {
+        warn!(
+            record = %Name(delivery),
+            ?asked,
+            longest = ?MAX_AFTER,
+            count,
+            "the handler asked for a longer delay than there is; the longest is taken"
+        );
+    }
+}
+
+fn log_retried(delivery: &Delivery, wait: Duration, error: Option<&str>, notices: &mut Notices) {
     let record = delivery.record();
     let key = Key(record.key.as_deref());
+    let again_in = Duration::from_millis(wait.as_millis() as u64);
+    let streak = match error {
+        Some(_) => &mut notices.failed,
+        None => &mut notices.asked,
+    };
+    let Some(count) = streak.occurred(Instant::now()) else {
+        debug!(record = %Name(delivery), ?again_in, error, "tried again");
+        return;
+    };
     match error {
         Some(error) => warn!(
             group = delivery.group(),
@@ -157,7 +268,8 @@ fn log_retried(delivery: &Delivery, wait: Duration, error: Option<&str>) {
             offset = record.offset.0,
             %key,
             attempt = delivery.attempt(),
-            again_in = ?Duration::from_millis(wait.as_millis() as u64),
+            ?again_in,
+            count,
             error,
             "not handled; it is tried again"
         ),
@@ -168,8 +280,9 @@ fn log_retried(delivery: &Delivery, wait: Duration, error: Option<&str>) {
             offset = record.offset.0,
             %key,
             attempt = delivery.attempt(),
-            again_in = ?wait,
-            "the handler wants it again"
+            ?again_in,
+            count,
+            "the handler asked for another attempt"
         ),
     }
 }

@@ -17,6 +17,7 @@ mod flow;
 mod handler;
 mod instance;
 mod judge;
+mod notices;
 mod outcome;
 mod pace;
 mod partitions;
@@ -48,7 +49,7 @@ pub use outcome::{Ending, Handling, IntoEnding, Outcome};
 pub use report::{RunReport, Unfinished};
 pub use router::Router;
 pub use subscription::{
-    IntoSubscription, OnMismatch, OnReject, Ordering, Subscription, subscription,
+    IntoSubscription, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, subscription,
 };
 pub use testing::TestApp;
 

@@ -1,9 +1,10 @@
-//! How one attempt at one message ends: what a handler answers in, one [`Ending`] out. Decides nothing
-//! (`judge` does).
+//! How one attempt at one message ends: turns what a handler returns into an [`Ending`]. Decides nothing (`judge`
+//! does).
 
 use std::{future::Future, time::Duration};
 
 use kafkaesk_client::broker::BoxFuture;
+use kafkaesk_core::EnvelopeError;
 
 use crate::HandlerError;
 
@@ -58,9 +59,12 @@ pub enum Ending {
     Failed(HandlerError),
     /// The message does not fit the handler's arguments: the subscription's [`crate::OnMismatch`] decides.
     Mismatch(String),
-    /// No message is to blame: what the handler needs is wrong, such as its URL or its credentials. The whole
-    /// subscription pauses and tries one message after a backoff (at most [`crate::retry::LONGEST`]) until that one
-    /// ends otherwise. Nothing is passed over, whatever the subscription's policies say.
+    /// The record holds no event, and the handler needs one: the subscription's [`crate::OnNoEvent`] decides.
+    NoEvent(EnvelopeError),
+    /// No message is to blame: what the handler needs is wrong or away, such as its URL, its credentials or its
+    /// database. The whole subscription pauses and tries one message after a backoff (at most
+    /// [`crate::retry::LONGEST`]) until that one ends otherwise. Nothing is passed over, whatever the subscription's
+    /// policies say. A handler returns it as [`HandlerError::unavailable`].
     Unavailable(HandlerError),
 }
 

@@ -1,4 +1,4 @@
-//! The partitions that an instance has: assignments and finished records in, what to commit out.
+//! The partitions that an instance has, what is finished of each, and so what to commit.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -113,6 +113,22 @@ impl Partitions {
                 Some((partition.source.clone(), partition.tracker.watermark()?))
             })
             .collect()
+    }
+
+    /// How many records are handled and cannot be committed.
+    pub(crate) fn redelivered(&self) -> usize {
+        self.redelivered_of(|_| true)
+    }
+
+    /// The same, of these.
+    pub(crate) fn redelivered_of(&self, of: impl Fn(&Generation) -> bool) -> usize {
+        let these = self
+            .assigned
+            .iter()
+            .filter(|(generation, _)| of(generation));
+        these
+            .map(|(_, partition)| partition.tracker.redelivered())
+            .sum()
     }
 
     pub(crate) fn remove(&mut self, generations: &[Generation]) {

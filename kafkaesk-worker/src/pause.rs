@@ -1,14 +1,21 @@
-//! Whether a whole subscription waits: attempts that found what their handler needs wrong or away in, how many
-//! handlers may run now out. Pure but for the jitter of the wait.
+//! Pausing a whole subscription for what no message is to blame for, such as a wrong URL. Decides how many handlers
+//! may run now. Pure but for the jitter of the wait.
 //!
-//! A pause is for what no message is to blame for, such as a wrong URL. While it lasts nothing runs; when its wait is
-//! over one message is tried, and either the pause goes on, longer, or everything does.
+//! During a pause nothing runs. When its wait is over, one message is tried: either the pause goes on with a longer wait,
+//! or everything goes on.
+//!
+//! A pause is logged at its 1st, 2nd, 4th, 8th … try, and once more when it ends. Where every other try finds the service
+//! away (one of two addresses is dead, say), pauses follow one another closely; then only the 1st, 2nd, 4th … pause and
+//! those that last are logged.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::retry;
+use crate::{notices::Streak, retry};
+
+/// A pause that comes to this many tries is logged, however many there were before it.
+const LASTING: u32 = 8;
 
 /// An instance's pause.
 #[derive(Debug, Default)]
@@ -17,25 +24,49 @@ pub(crate) struct Pause {
     streak: u32,
     /// When one message is tried again; `None` once that time has come.
     until: Option<Instant>,
+    /// Pauses that followed one another closely.
+    pauses: Streak,
+    /// This pause is to be logged from its first try on.
+    loud: bool,
+    /// The log says that the subscription is paused.
+    logged: bool,
+}
+
+/// A pause that began or goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun {
+    /// How long everything waits.
+    pub(crate) wait: Duration,
+    /// How many tries in a row found it so, if that is to be logged.
+    pub(crate) log: Option<u32>,
 }
 
 impl Pause {
-    /// An attempt found what it needs wrong or away. Gives how long everything waits, or `None` if it does already:
-    /// attempts that ran side by side are one finding.
-    pub(crate) fn begin(&mut self, now: Instant) -> Option<Duration> {
+    /// An attempt found what it needs wrong or away. `None` if everything waits already: attempts that ran side by side
+    /// are one finding.
+    pub(crate) fn begin(&mut self, now: Instant) -> Option<Begun> {
         if self.until.is_some() {
             return None;
+        }
+        if self.streak == 0 {
+            self.loud = self.pauses.occurred(now).is_some();
         }
         self.streak = self.streak.saturating_add(1);
         let wait = retry::wait(self.streak, None);
         self.until = Some(now + wait);
-        Some(wait)
+        let log = self.streak.is_power_of_two() && (self.loud || self.streak >= LASTING);
+        self.logged |= log;
+        Some(Begun {
+            wait,
+            log: log.then_some(self.streak),
+        })
     }
 
-    /// An attempt ended in another way: everything goes on. Whether there was a pause.
+    /// An attempt ended in another way: everything goes on. Whether the log said that it is paused.
     pub(crate) fn end(&mut self) -> bool {
         self.until = None;
-        std::mem::take(&mut self.streak) > 0
+        self.streak = 0;
+        std::mem::take(&mut self.logged)
     }
 
     /// A wait that is over by now ends.
@@ -48,7 +79,12 @@ impl Pause {
         self.until
     }
 
-    /// How many handlers may run, of these.
+    /// How many pauses there were.
+    pub(crate) fn total(&self) -> u64 {
+        self.pauses.total()
+    }
+
+    /// How many of these handlers may run.
     pub(crate) fn room(&self, concurrency: usize) -> usize {
         match (self.until, self.streak) {
             (Some(_), _) => 0,
@@ -66,9 +102,9 @@ mod tests {
     fn nothing_runs_during_a_pause_and_one_message_ends_it() {
         let (mut pause, now) = (Pause::default(), Instant::now());
         assert_eq!(pause.room(32), 32);
-        let wait = pause.begin(now).unwrap();
+        let begun = pause.begin(now).unwrap();
         assert_eq!(pause.room(32), 0);
-        pause.wake(now + wait);
+        pause.wake(now + begun.wait);
         assert_eq!(pause.room(32), 1);
         assert!(pause.end());
         assert_eq!((pause.room(32), pause.end()), (32, false));
@@ -77,14 +113,37 @@ mod tests {
     #[test]
     fn a_pause_grows_with_each_try_and_not_with_each_message() {
         let (mut pause, mut now) = (Pause::default(), Instant::now());
-        let first = pause.begin(now).unwrap();
+        let first = pause.begin(now).unwrap().wait;
         assert_eq!(pause.begin(now), None);
         let mut last = first;
         for _ in 0..20 {
             now += last;
             pause.wake(now);
-            last = pause.begin(now).unwrap();
+            last = pause.begin(now).unwrap().wait;
         }
         assert!(last > first * 100 && last <= retry::LONGEST, "{last:?}");
+    }
+
+    /// How many lines `pauses` pauses of `tries` tries each write, beginnings and ends.
+    fn lines(pauses: u32, tries: u32) -> usize {
+        let (mut pause, mut now, mut lines) = (Pause::default(), Instant::now(), 0);
+        for _ in 0..pauses {
+            for _ in 0..tries {
+                let begun = pause.begin(now).unwrap();
+                lines += usize::from(begun.log.is_some());
+                now += begun.wait;
+                pause.wake(now);
+            }
+            lines += usize::from(pause.end());
+        }
+        lines
+    }
+
+    #[test]
+    fn the_log_of_pauses_is_bounded_whether_they_last_or_follow_one_another() {
+        assert_eq!(lines(1, 1_000), 10 + 1);
+        assert_eq!(lines(1_000, 1), 2 * 10);
+        // What is logged as paused is logged as going on, and a pause that lasts is always logged.
+        assert_eq!(lines(3, 8), 5 + 5 + 2);
     }
 }

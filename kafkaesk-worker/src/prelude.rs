@@ -16,6 +16,7 @@ pub use kafkaesk_client::{
 pub use serde::{Deserialize, Serialize};
 
 pub use crate::{
-    App, AppError, Attempt, Classify, HandlerError, Json, OnMismatch, OnReject, Ordering, Outcome,
-    Publisher, Raw, Record, Router, Schema, State, Subscription, TestApp, subscription,
+    App, AppError, Attempt, Classify, HandlerError, Json, OnMismatch, OnNoEvent, OnReject,
+    Ordering, Outcome, Publisher, Raw, Record, Router, Schema, State, Subscription, TestApp,
+    subscription,
 };

@@ -1,16 +1,30 @@
-//! What a run leaves to say: how it ended and what it left unfinished.
+//! What a run did and left undone.
 
-/// How a run ended that was asked to end.
+use std::time::SystemTime;
+
+/// What a run did, once it ended because it was asked to.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RunReport {
-    /// Messages whose handling came to an end (done, rejected or skipped).
+    /// Messages whose handling came to an end (done, rejected, skipped, or passed over without an event).
     pub handled: u64,
-    /// Handlers that were still running at the drain's deadline; their messages come again.
+    /// Of these, records that hold no event and were passed over by [`crate::OnNoEvent::Skip`].
+    pub without_event: u64,
+    /// Attempts that failed: with an error, a panic or a mismatch that is held.
+    pub failed_attempts: u64,
+    /// How often a whole subscription paused since its handler was unavailable.
+    pub pauses: u64,
+    /// Messages that were begun and did not end: the oldest of them, [`RunReport::LISTED`] at most. They are delivered
+    /// again at the next start.
     pub unfinished: Vec<Unfinished>,
+    /// How many there are in all.
+    pub unfinished_total: u64,
+    /// Handled messages that follow an unfinished one in their partition, so that their offset could not be committed:
+    /// they are delivered again at the next start, too.
+    pub redelivered: u64,
 }
 
-/// A message whose handler did not finish in time.
+/// A message that did not end: its handler was cut off, or it waited for its next attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
@@ -22,4 +36,30 @@ pub struct Unfinished {
     pub partition: i32,
     /// The offset.
     pub offset: i64,
+    /// How many attempts began.
+    pub attempts: u32,
+    /// When the first of them failed; when the attempt began, if none failed.
+    pub since: SystemTime,
+    /// Whether it is held: it failed and waited for its next attempt. Otherwise its handler ran until the deadline.
+    pub held: bool,
+    /// How many messages wait for it: those of its key (or partition, by the subscription's ordering) that were read.
+    pub waiting: usize,
+}
+
+impl RunReport {
+    /// How many unfinished messages are listed one by one.
+    pub const LISTED: usize = 10;
+
+    /// Adds what another subscription did.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.handled += other.handled;
+        self.without_event += other.without_event;
+        self.failed_attempts += other.failed_attempts;
+        self.pauses += other.pauses;
+        self.unfinished_total += other.unfinished_total;
+        self.redelivered += other.redelivered;
+        self.unfinished.extend(other.unfinished);
+        self.unfinished.sort_by_key(|unfinished| unfinished.since);
+        self.unfinished.truncate(Self::LISTED);
+    }
 }

@@ -1,13 +1,13 @@
-//! How long a lane waits before it tries a message again: attempts in, a wait out. Pure but for the jitter.
+//! How long a lane waits before it tries a message again. Pure but for the jitter.
 
 use std::time::Duration;
+
+pub use kafkaesk_core::answer::MAX_DELAY as MAX_AFTER;
 
 /// The first wait.
 pub const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait of the backoff.
 pub const LONGEST: Duration = Duration::from_secs(30);
-/// The longest wait that a handler may ask for.
-pub const MAX_AFTER: Duration = Duration::from_secs(3600);
 
 /// The wait after this attempt (from 1): doubling from [`FIRST`] to [`LONGEST`], less up to a fifth of it, so that
 /// lanes which failed together do not come again together. A handler's own wish stands as it is, up to [`MAX_AFTER`].

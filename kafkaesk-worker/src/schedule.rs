@@ -1,4 +1,4 @@
-//! Lanes: records in, which one may be handled now out. Runs nothing and knows no clock.
+//! Lanes: decides which waiting record may be handled now. Runs nothing and knows no clock.
 //!
 //! A lane handles one record at a time, in order; lanes are served in turns, so a busy one holds up nobody else.
 //! A record that is handled at once in an idle lane never enters here.
@@ -111,6 +111,17 @@ pub(crate) struct Load {
     pub(crate) backing_off: Amount,
     /// Lanes that reached [`DEEP`] and are not down to [`SHALLOW`].
     pub(crate) deep: usize,
+}
+
+/// A message that failed and waits for its next attempt, at the head of its lane.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    pub(crate) generation: Generation,
+    /// When its first attempt failed.
+    pub(crate) since: Instant,
+    pub(crate) delivery: &'a Delivery,
+    /// How many wait for it.
+    pub(crate) waiting: usize,
 }
 
 /// All lanes of an instance that are not idle.
@@ -257,6 +268,24 @@ impl Schedule {
         self.due
             .retain(|Reverse((_, lane))| lane.generation != generation);
         self.loads.remove(&generation);
+    }
+
+    /// Messages that failed and wait for their next attempt.
+    pub(crate) fn held(&self) -> impl Iterator<Item = Held<'_>> {
+        self.lanes.iter().filter_map(|(lane, queue)| {
+            let delivery = &queue.items.front()?.delivery;
+            Some(Held {
+                generation: lane.generation,
+                since: delivery.failing_since?,
+                delivery,
+                waiting: queue.items.len() - 1,
+            })
+        })
+    }
+
+    /// How many records wait in a lane, without the one that is being handled.
+    pub(crate) fn waiting(&self, lane: LaneId) -> usize {
+        self.lanes.get(&lane).map_or(0, |queue| queue.items.len())
     }
 
     /// What an assignment has waiting.

@@ -1,4 +1,4 @@
-//! A subscription: pattern, handler and options in, checked and ready to run out.
+//! A subscription: a handler on a pattern of streams, with its options; checks them before they are used.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -36,6 +36,22 @@ pub enum OnMismatch {
     Skip,
 }
 
+/// What happens to a record that holds no event (a null or empty value, not JSON, no schema id) where the handler needs
+/// one. `Raw`, `Record` and, for a null value, an `Option` argument need none, and get such records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnNoEvent {
+    /// Passed over: no later version of a handler could take it. Null and empty values are usual on compacted topics and
+    /// only counted ([`crate::RunReport::without_event`]); for the others the log has a warning at the 1st, 2nd, 4th,
+    /// 8th, …
+    #[default]
+    Skip,
+    /// As if the handler had rejected it.
+    Reject,
+    /// Kept and retried in its lane with backoff, loudly.
+    Hold,
+}
+
 /// What happens to a rejected message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,6 +73,7 @@ pub(crate) struct Options {
     pub(crate) validate: bool,
     pub(crate) ordering: Ordering,
     pub(crate) on_mismatch: OnMismatch,
+    pub(crate) on_no_event: OnNoEvent,
     pub(crate) on_reject: OnReject,
     pub(crate) kafka_settings: BTreeMap<String, String>,
 }
@@ -71,6 +88,7 @@ impl Default for Options {
             validate: false,
             ordering: Ordering::Key,
             on_mismatch: OnMismatch::Hold,
+            on_no_event: OnNoEvent::Skip,
             on_reject: OnReject::Log,
             kafka_settings: BTreeMap::new(),
         }
@@ -168,7 +186,8 @@ impl Subscription {
         self
     }
 
-    /// Whether data is checked against its stored schema before the handler sees it. Default `false`.
+    /// Whether data is checked against its stored schema before the handler sees it. Default `false`. A tombstone has no
+    /// data to check; any other record that holds no event then goes by [`OnNoEvent`], whatever the handler takes.
     #[must_use]
     pub fn validate(mut self, validate: bool) -> Self {
         self.options.validate = validate;
@@ -186,6 +205,13 @@ impl Subscription {
     #[must_use]
     pub fn on_mismatch(mut self, policy: OnMismatch) -> Self {
         self.options.on_mismatch = policy;
+        self
+    }
+
+    /// What happens to a record that holds no event where the handler needs one. Default [`OnNoEvent::Skip`].
+    #[must_use]
+    pub fn on_no_event(mut self, policy: OnNoEvent) -> Self {
+        self.options.on_no_event = policy;
         self
     }
 

@@ -1,4 +1,4 @@
-//! Offsets in as they are read and as they are finished, the contiguous watermark out. Pure: no I/O, no clock.
+//! Follows which offsets are read and finished, and gives the contiguous watermark. Pure: no I/O, no clock.
 //!
 //! One tracker follows one assignment of one partition. Records are finished in any order; what may be committed is
 //! the offset behind the last record before which everything is finished. Offsets may have gaps (compaction,
@@ -87,6 +87,11 @@ impl Tracker {
     /// What may be committed; `None` while nothing is.
     pub(crate) fn watermark(&self) -> Option<NextOffset> {
         self.watermark
+    }
+
+    /// How many finished records follow the first unfinished one: a restart delivers them again.
+    pub(crate) fn redelivered(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.done).count()
     }
 
     /// How many records stand at or behind the first unfinished one: what a stuck record holds up.

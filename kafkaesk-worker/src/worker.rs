@@ -1,4 +1,5 @@
-//! The worker: subscriptions in, one instance for each started, ended and reported on. Reads no record itself.
+//! The worker: starts one instance for each subscription, ends all of them, and reports what they did. Reads no record
+//! itself.
 
 use std::{future::Future, pin::pin, sync::Arc};
 
@@ -75,8 +76,7 @@ impl Worker {
                 ended = self.instances.join_next() => match ended {
                     None => break,
                     Some(Ok(Ok(part))) => {
-                        report.handled += part.handled;
-                        report.unfinished.extend(part.unfinished);
+                        report.add(part);
                     }
                     Some(Ok(Err(error))) => { failure.get_or_insert(error); }
                     Some(Err(error)) => {

@@ -129,8 +129,12 @@ pub(crate) async fn run_app(
     let report = ran?;
     info!(
         handled = report.handled,
-        cut_off = report.unfinished.len(),
-        "ended; what was not finished comes again at the next start"
+        without_event = report.without_event,
+        failed_attempts = report.failed_attempts,
+        pauses = report.pauses,
+        cut_off = report.unfinished_total,
+        redelivered = report.redelivered,
+        "ended; what was cut off or held, and the handled messages that follow it, are delivered again at the next start"
     );
     Ok(Exit::Done)
 }

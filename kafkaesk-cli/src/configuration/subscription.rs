@@ -1,10 +1,10 @@
-//! One `[[subscriptions]]` table in, a checked subscription out, or an error with file and line.
+//! Reads one `[[subscriptions]]` table into a checked subscription, or an error with file and line.
 
 use std::collections::BTreeMap;
 
 use kafkaesk_client::{consumer::Start, settings::Section};
 use kafkaesk_core::{Pattern, span::parse_span};
-use kafkaesk_worker::{Handle, OnMismatch, OnReject, Ordering, Subscription};
+use kafkaesk_worker::{Handle, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription};
 
 use super::handler::HandlerSettings;
 
@@ -24,6 +24,7 @@ pub(crate) struct SubscriptionSettings {
     validate: Option<bool>,
     ordering: Option<Ordering>,
     on_mismatch: Option<OnMismatch>,
+    on_no_event: Option<OnNoEvent>,
     on_reject: Option<OnReject>,
     pub(crate) kafka_settings: BTreeMap<String, String>,
 }
@@ -64,6 +65,13 @@ impl SubscriptionSettings {
                 "reject" => OnMismatch::Reject,
                 _ => OnMismatch::Skip,
             });
+        let on_no_event = section
+            .choice("on-no-event", &["skip", "reject", "hold"])?
+            .map(|word| match word {
+                "skip" => OnNoEvent::Skip,
+                "reject" => OnNoEvent::Reject,
+                _ => OnNoEvent::Hold,
+            });
         let on_reject = section
             .choice("on-reject", &["log", "hold"])?
             .map(|word| match word {
@@ -84,6 +92,7 @@ impl SubscriptionSettings {
             start,
             ordering,
             on_mismatch,
+            on_no_event,
             on_reject,
             kafka_settings,
         };
@@ -116,6 +125,9 @@ impl SubscriptionSettings {
         }
         if let Some(policy) = self.on_mismatch {
             to = to.on_mismatch(policy);
+        }
+        if let Some(policy) = self.on_no_event {
+            to = to.on_no_event(policy);
         }
         if let Some(policy) = self.on_reject {
             to = to.on_reject(policy);

@@ -1,8 +1,8 @@
-//! A configured handler as the worker's [`Handle`]: a delivery goes in, an ending comes out. The one place where an
-//! [`Answer`] becomes an outcome.
+//! A configured handler as the worker's [`Handle`]. The one place where an [`Answer`] becomes an outcome.
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use kafkaesk_core::line;
 use kafkaesk_worker::{
     Classify, Delivery, Ending, Handle, HandlerError, Handling, IntoEnding, Outcome,
@@ -131,11 +131,16 @@ async fn post(http: &Http, delivery: &Delivery) -> Result<Ending, reqwest::Error
         (Ok(schema), Ok(data)) => (schema, data),
         (Err(rejection), _) | (_, Err(rejection)) => return Ok(Ending::from(rejection)),
     };
+    // Shares the record's bytes.
+    let body = match &delivery.record().value {
+        Some(value) => value.slice_ref(data),
+        None => Bytes::new(),
+    };
     let answer = http
         .handle(
             delivery.record(),
             schema,
-            data,
+            body,
             delivery.group(),
             delivery.attempt(),
         )
@@ -143,7 +148,7 @@ async fn post(http: &Http, delivery: &Delivery) -> Result<Ending, reqwest::Error
     Ok(ending(answer))
 }
 
-/// The JSON line of a delivery; a record that is no envelope is shown as such, with its value and the error.
+/// The JSON line of a delivery; a record that holds no event is shown as such.
 fn write_line(delivery: &Delivery, id: Option<&str>) -> Vec<u8> {
     let mut line = Vec::with_capacity(delivery.record().value().len() + 256);
     let on_top = id.map(|id| line::Delivery {
@@ -167,7 +172,7 @@ fn ending(answer: Answer) -> Ending {
             Outcome::Abort.into_ending()
         }
         Answer::Retry { after, reason } => Ending::Failed(retry(after, reason)),
-        Answer::EndpointWrong(reason) => Ending::Unavailable(HandlerError::msg(reason)),
+        Answer::Unavailable(reason) => Ending::Unavailable(HandlerError::msg(reason)),
     }
 }
 

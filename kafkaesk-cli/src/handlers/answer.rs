@@ -1,5 +1,5 @@
-//! The answer object: `{"delivery":…,"outcome":"done"}` goes in, a checked [`Answer`] comes out. The same object for
-//! `exec` (a line) and for `http` (a body of our media type).
+//! The answer object, `{"delivery":…,"outcome":"done"}`: read and checked into an [`Answer`]. The same object for `exec`
+//! (a line) and for `http` (a body of our media type).
 
 use std::time::Duration;
 
@@ -7,8 +7,6 @@ use kafkaesk_core::answer::{self, AnswerError};
 
 pub(crate) use kafkaesk_core::answer::MEDIA_TYPE;
 
-/// The longest delay that an answer (or `Retry-After`) can ask for; longer ones are cut to it.
-pub(crate) const MAX_DELAY: Duration = Duration::from_secs(600);
 /// The longest reason that is kept, in characters.
 pub(crate) const MAX_REASON: usize = 1024;
 
@@ -19,7 +17,7 @@ pub(crate) enum Answer {
     Done,
     /// Not now: again after this long, or after the worker's own backoff.
     Retry {
-        /// At least this long.
+        /// At least this long; the worker bounds it.
         after: Option<Duration>,
         /// For the log.
         reason: String,
@@ -30,8 +28,9 @@ pub(crate) enum Answer {
     Skip,
     /// Stop the worker; nothing of this message is committed. Says why, unless nobody needs to be told.
     Abort(Option<String>),
-    /// The endpoint is wrong, not the message: the subscription pauses until somebody mends the endpoint.
-    EndpointWrong(String),
+    /// No message is to blame: the endpoint is wrong or cannot be reached, the child does not start, standard output
+    /// takes nothing. The subscription pauses until that ends.
+    Unavailable(String),
 }
 
 impl From<answer::Answer> for Answer {
@@ -42,7 +41,7 @@ impl From<answer::Answer> for Answer {
             answer::Answer::Done => Self::Done,
             answer::Answer::Skip => Self::Skip,
             answer::Answer::Retry { delay, reason } => Self::Retry {
-                after: delay.map(|delay| delay.min(MAX_DELAY)),
+                after: delay,
                 reason: words(reason),
             },
             answer::Answer::Reject { reason } => Self::Reject(words(reason)),
@@ -81,9 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_and_reasons_are_bounded() {
-        let answer = read_body(br#"{"outcome":"retry","delay":"9d"}"#).unwrap();
-        assert!(matches!(answer, Answer::Retry { after: Some(a), .. } if a == MAX_DELAY));
+    fn reasons_are_bounded() {
         assert_eq!(bounded(&"ü".repeat(5000)).chars().count(), MAX_REASON + 1);
     }
 }

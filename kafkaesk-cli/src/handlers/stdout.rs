@@ -1,5 +1,5 @@
-//! The `stdout` handler: lines go in, whole lines come out of standard output, flushed, one at a time. A line that
-//! could not be written is never counted as handled.
+//! The `stdout` handler: writes whole lines to standard output, flushed, one at a time. A line that could not be written
+//! is never counted as handled.
 
 use std::{
     io,
@@ -49,10 +49,10 @@ impl Stdout {
                 self.closed.store(true, Ordering::Relaxed);
                 Answer::Abort(None)
             }
-            Err(error) => Answer::Retry {
-                after: None,
-                reason: format!("writing to standard output failed: {error}"),
-            },
+            // A full disk, say: no message is to blame.
+            Err(error) => {
+                Answer::Unavailable(format!("writing to standard output failed: {error}"))
+            }
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
         assert!(stdout.is_closed());
         assert!(matches!(
             stdout.handle(b"3".to_vec()).await,
-            Answer::Retry { .. }
+            Answer::Unavailable(_)
         ));
     }
 }

@@ -264,3 +264,143 @@ async fn a_wrong_endpoint_pauses_its_subscription_and_spends_no_message() {
         .end()
         .fails(0, &["endpoint wrong", "the subscription goes on"]);
 }
+
+/// How many lines of its log say that something failed.
+fn warnings(stderr: &str) -> usize {
+    let lines = stderr.lines();
+    lines
+        .filter(|line| line.contains(" WARN ") || line.contains(" ERROR "))
+        .count()
+}
+
+#[tokio::test]
+async fn an_endpoint_where_nothing_listens_pauses_its_subscription_and_writes_few_lines() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"http://{address}\" }}"),
+    );
+    let lines: String = (0..20_000)
+        .map(|id| {
+            format!(
+                "{{\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"key\":\"{id}\",\"data\":{{\"id\":{id}}}}}\n"
+            )
+        })
+        .collect();
+    project
+        .run_with(&["publish", "--ndjson", "-"], &lines)
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("eight tries", |worker| worker.stderr().contains("tries=8"));
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &[
+            "cannot be reached",
+            "held: its last attempt failed",
+            "failed_attempts=0",
+            "pauses=1",
+        ],
+    );
+    // Four tries are logged, ten messages are named at the end, and the librdkafka of a busy machine may have its say.
+    let warnings = warnings(&ended.stderr);
+    assert!(warnings < 30, "{warnings} warnings:\n{}", ended.stderr);
+    let held: u64 = figure(&ended.stderr, "cut_off=");
+    assert!((1..200).contains(&held), "{held} messages were begun");
+}
+
+/// The number that follows `name` in the log.
+fn figure(stderr: &str, name: &str) -> u64 {
+    let at = stderr.rfind(name).expect(name) + name.len();
+    let digits = stderr[at..].split(|c: char| !c.is_ascii_digit()).next();
+    digits.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn messages_that_fail_alone_write_few_lines_as_well() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let server = Server::start(|_| (503, "", "busy"));
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"{}\" }}", server.url),
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(500))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("many failures", |_| server.posted().len() > 150);
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &["count=1 ", "count=64 ", "503 Service Unavailable: busy"],
+    );
+    assert!(figure(&ended.stderr, "failed_attempts=") > 150);
+    assert_eq!(figure(&ended.stderr, "cut_off="), 20, "{}", ended.stderr);
+    let warnings = warnings(&ended.stderr);
+    assert!(warnings < 30, "{warnings} warnings:\n{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn the_end_says_what_is_held_and_what_it_makes_come_again() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka)
+        .variable("KAFKAESK_PARTITIONS", "1")
+        .with_order();
+    let server = Server::start(|posted| match posted.body.ends_with(b":0}") {
+        true => (503, "", "not this one"),
+        false => (204, "", ""),
+    });
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"{}\" }}", server.url),
+    );
+    // One partition, two keys: the first message of one key is never handled.
+    let line = |id: u64| {
+        format!(
+            "{{\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"key\":\"{}\",\"data\":{{\"id\":{id}}}}}\n",
+            id % 2
+        )
+    };
+    let lines: String = (0..100).map(line).collect();
+    project
+        .run_with(&["publish", "--ndjson", "-"], &lines)
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("the other key", |_| {
+        let posted = posted_ids(&server.posted());
+        posted.len() == 51
+    });
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &[
+            "held: its last attempt failed",
+            "partition=0 offset=0 ",
+            "since=\"20",
+            "waiting_for_it=49",
+            "handled=50",
+            "cut_off=1",
+            "redelivered=50",
+        ],
+    );
+    // And so it is.
+    let before = server.posted().len();
+    let mut worker = project.start(&["worker"]);
+    worker.until("the same again", |_| {
+        let again = &server.posted()[before..];
+        posted_ids(again).len() == 51
+    });
+    worker.signal("TERM");
+    worker.end();
+}

@@ -14,3 +14,4 @@ mod publish;
 mod server;
 mod stderr;
 mod support;
+mod tombstones;

@@ -1,5 +1,5 @@
-//! Records that are no envelope, as another producer may have left them: shown for what they are, never taken for an
-//! event, and passed over only where the subscription says so.
+//! Records that hold no event, as another producer may have left them: shown for what they are, never taken for an event,
+//! and passed over, rejected or held as the subscription says.
 
 use bytes::Bytes;
 use kafkaesk_client::{
@@ -11,7 +11,7 @@ use kafkaesk_client::{
 
 use crate::{server::Server, support::Project};
 
-/// What is no envelope, and what is said of it.
+/// Values that are not an envelope, and what is said of them.
 const MALFORMED: [(&[u8], &str); 4] = [
     (b"", "the text is empty"),
     (b"{\"schema\":\"Order:1\"}", "no member `data`"),
@@ -30,7 +30,7 @@ async fn leave(kafka: &TestKafka) {
             topic: topic.clone(),
             partition: Some(0),
             key: Some(Bytes::from_static(b"k")),
-            value: Bytes::from_static(value),
+            value: Some(Bytes::from_static(value)),
             headers: Headers::new(),
             timestamp: None,
         };
@@ -39,7 +39,7 @@ async fn leave(kafka: &TestKafka) {
 }
 
 #[tokio::test]
-async fn a_record_that_is_no_envelope_is_shown_with_its_error_and_held_or_rejected_as_told() {
+async fn a_record_without_an_event_is_shown_with_its_error_and_held_rejected_or_passed_over() {
     let kafka = kafka().await;
     let project = Project::on(&kafka).with_order();
     project
@@ -73,54 +73,73 @@ async fn a_record_that_is_no_envelope_is_shown_with_its_error_and_held_or_reject
         );
         project
             .run_with(&["publish", "--ndjson", "-"], &line.to_string())
-            .fails(1, &["-:1: ", "a record that is no event"]);
+            .fails(1, &["-:1: ", "a record that is not an event"]);
     }
 
     let server = Server::start(|_| (204, "", ""));
-    let subscribe = |policy: &str| {
+    let subscribe = |group: &str, policy: &str| {
         project.toml(&format!(
-            "[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{}g\"\n{policy}handler = {{ http = \"{}\" }}\nkafka-settings = {{ \"session.timeout.ms\" = 6000 }}\n",
+            "[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{}{group}\"\n{policy}handler = {{ http = \"{}\" }}\nkafka-settings = {{ \"session.timeout.ms\" = 6000 }}\n",
             kafka.prefix(),
             server.url
         ));
     };
-    let here = format!(
-        "topic=\"{}orders.placed\" partition=0 offset=",
-        kafka.prefix()
-    );
-    subscribe("");
+    let posted = || {
+        let posted = server.posted();
+        posted
+            .iter()
+            .filter(|posted| posted.body == b"{\"id\":7}")
+            .count()
+    };
+    subscribe("g", "on-no-event = \"hold\"\n");
     let mut worker = project.start(&["worker"]);
-    worker.until("the hold", |worker| worker.stderr().contains("attempt=3"));
+    worker.until("the hold", |worker| worker.stderr().contains("attempt=4"));
     worker.signal("TERM");
     worker.end().fails(
         0,
         &[
-            "the record is no envelope: the text is empty",
-            "held by on-mismatch",
+            "the record holds no event: no envelope: the text is empty",
+            "held by on-no-event",
+            "held: its last attempt failed",
+            "waiting_for_it=4",
+            "cut_off=1",
         ],
     );
-    assert!(
-        server
-            .posted()
-            .iter()
-            .all(|posted| posted.body != b"{\"id\":7}")
-    );
+    assert_eq!(posted(), 0);
 
-    subscribe("on-mismatch = \"reject\"\n");
+    subscribe("g", "on-no-event = \"reject\"\n");
     let mut worker = project.start(&["worker"]);
-    worker.until("the event behind them", |_| {
-        server
-            .posted()
-            .iter()
-            .any(|posted| posted.body == b"{\"id\":7}")
-    });
+    worker.until("the event behind them", |_| posted() == 1);
     worker.signal("TERM");
     let ended = worker.end();
     ended.fails(0, &MALFORMED.map(|(_, said)| said));
+    let here = format!(
+        "topic=\"{}orders.placed\" partition=0 offset=",
+        kafka.prefix()
+    );
     assert_eq!(
         ended.stderr.matches(&here).count(),
         MALFORMED.len(),
         "{}",
         ended.stderr
     );
+
+    // By default they hold back nothing. An empty value is usual and only counted; of the others the 1st and 2nd are said.
+    subscribe("default", "");
+    let mut worker = project.start(&["worker"]);
+    worker.until("the event behind them", |_| posted() == 2);
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &[
+            "no member `data`",
+            "has no version",
+            "stream=\"orders.placed\" partition=0 offset=",
+            "passed over by on-no-event",
+            "without_event=4",
+            "cut_off=0",
+        ],
+    );
+    assert_eq!(ended.stderr.matches("passed over by").count(), 2);
 }

@@ -1,4 +1,5 @@
 //! `data: Content`: the typed event, of any version that the type takes; an enum takes one of several.
+//! `data: Option<Content>`: `None` for a tombstone.
 
 use kafkaesk_client::schema::Events;
 

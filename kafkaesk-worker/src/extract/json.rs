@@ -2,9 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
+use kafkaesk_client::schema::{DecodeError, DocumentError, EventSchema, Events};
 use serde_json::Value;
-
-use crate::{Delivery, FromDelivery, Rejection, handler::Needs};
 
 /// The message's data as JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,16 +23,22 @@ impl DerefMut for Json {
     }
 }
 
-impl FromDelivery for Json {
-    fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
-        delivery.decode(|known, data| {
-            serde_json::from_slice(data).map(Self).map_err(|e| {
-                Rejection::Mismatch(format!("{}: the data is no JSON: {e}", known.text))
-            })
-        })
+/// Takes every schema and registers none. So `Option<Json>` is an argument like `Option<Content>`.
+impl Events for Json {
+    fn takes(_name: &str, _version: u32) -> bool {
+        true
     }
 
-    fn needs(needs: &mut Needs) {
-        needs.decodes = true;
+    fn decode(_name: &str, _version: u32, data: &[u8]) -> Result<Self, DecodeError> {
+        serde_json::from_slice(data)
+            .map(Self)
+            .map_err(|error| DecodeError::Data {
+                type_name: "Json",
+                message: error.to_string(),
+            })
+    }
+
+    fn schemas() -> Result<Vec<EventSchema>, DocumentError> {
+        Ok(Vec::new())
     }
 }

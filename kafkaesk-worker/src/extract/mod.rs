@@ -17,6 +17,8 @@ pub use record::Record;
 pub use schema::Schema;
 pub use state::State;
 
+use kafkaesk_core::EnvelopeError;
+
 use crate::{
     delivery::Delivery,
     handler::Needs,
@@ -49,7 +51,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's argument",
     label = "not a handler argument",
-    note = "arguments are event types (`#[derive(Event)]` or `#[derive(Events)]`), `Json`, `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
+    note = "arguments are event types (`#[derive(Event)]` or `#[derive(Events)]`), `Json`, an `Option` of these, `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]
 pub trait FromDelivery: Sized + Send + 'static {
@@ -69,6 +71,8 @@ pub trait FromDelivery: Sized + Send + 'static {
 pub enum Rejection {
     /// The message does not fit: the subscription's [`crate::OnMismatch`] decides.
     Mismatch(String),
+    /// The record holds no event at all, and the argument needs one: the subscription's [`crate::OnNoEvent`] decides.
+    NoEvent(EnvelopeError),
     /// This outcome, whatever the message is.
     Outcome(Outcome),
 }
@@ -77,6 +81,7 @@ impl From<Rejection> for Ending {
     fn from(rejection: Rejection) -> Self {
         match rejection {
             Rejection::Mismatch(message) => Ending::Mismatch(message),
+            Rejection::NoEvent(why) => Ending::NoEvent(why),
             Rejection::Outcome(outcome) => Ending::Outcome(outcome),
         }
     }

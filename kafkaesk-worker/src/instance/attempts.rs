@@ -1,5 +1,5 @@
-//! Records in, attempts run in their lanes, what became of each message out: to the tracker, back to its lane, or the
-//! end of the instance.
+//! Runs attempts in their lanes, and hands each message on when one ends: to the tracker, back to its lane, or to the end
+//! of the instance.
 
 use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
@@ -16,6 +16,7 @@ use crate::{
     judge::{Verdict, judge},
     outcome::Ending,
     partitions::Generation,
+    pause::Begun,
     schedule::{Item, Lane, LaneId},
     tracker::Ticket,
 };
@@ -28,6 +29,8 @@ const TURN: usize = 512;
 pub(super) struct Running {
     pub(super) source: Arc<Source>,
     pub(super) offset: i64,
+    pub(super) attempt: u32,
+    /// When its first attempt failed, or this one began.
     pub(super) since: Instant,
 }
 
@@ -115,7 +118,8 @@ impl Instance {
         let running = Running {
             source: record.source.clone(),
             offset: record.offset.0,
-            since: Instant::now(),
+            attempt: delivery.attempt,
+            since: delivery.failing_since.unwrap_or_else(Instant::now),
         };
         self.running.insert(lane, running);
         let context = self.context.clone();
@@ -179,7 +183,7 @@ impl Instance {
     /// An attempt is over.
     fn settle(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>, ending: Ending) {
         let offset = delivery.record().offset;
-        let verdict = judge(ending, &delivery);
+        let verdict = judge(ending, &delivery, &mut self.notices);
         if !matches!(verdict, Verdict::Pause(..)) && self.pause.end() {
             info!(
                 group = self.context.group,
@@ -196,11 +200,17 @@ impl Instance {
             Verdict::Again(wait) => self.again(lane, delivery, ticket, Instant::now() + wait),
             Verdict::Pause(why, wait) => {
                 let now = Instant::now();
-                if let Some(pause) = self.pause.begin(now) {
+                if let Some(Begun {
+                    wait,
+                    log: Some(tries),
+                }) = self.pause.begin(now)
+                {
                     warn!(
                         group = self.context.group,
                         pattern = self.context.pattern,
-                        again_in = ?Duration::from_millis(pause.as_millis() as u64),
+                        again_in = ?Duration::from_millis(wait.as_millis() as u64),
+                        tries,
+                        pauses = self.pause.total(),
                         error = why,
                         "the subscription is paused and passes nothing over; one message is tried again then"
                     );
@@ -236,12 +246,14 @@ impl Instance {
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
             return self.schedule.release(lane);
         };
-        if partition.revoking {
+        // At the end it stays, to be named.
+        if partition.revoking && !self.ending {
             return self.schedule.release(lane);
         }
         let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.record().offset));
-        if delivery.attempt == 1 {
+        if delivery.failing_since.is_none() {
             delivery.keep();
+            delivery.failing_since = Some(Instant::now());
         }
         delivery.attempt = delivery.attempt.saturating_add(1);
         self.schedule

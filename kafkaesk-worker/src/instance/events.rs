@@ -1,4 +1,4 @@
-//! What the consumer says in, partitions assigned, given up or dropped out; records go to their lanes.
+//! Takes what the consumer says: partitions are assigned, given up or dropped; records go to their lanes.
 
 use std::sync::Arc;
 
@@ -42,9 +42,10 @@ impl Instance {
                 warn!(
                     group = self.context.group,
                     partitions = %names(&sources),
-                    "lost; what was in flight there comes again elsewhere"
+                    "lost; what was in flight there is delivered again, here or to another member"
                 );
-                let generations = self.forget(&sources);
+                let (generations, held) = self.forget(&sources);
+                drain::say_given_up(self, &generations, held);
                 self.partitions.remove(&generations);
             }
             ConsumerEvent::Warning(message) => {
@@ -67,20 +68,26 @@ impl Instance {
         });
     }
 
-    /// Nothing of these partitions is started any more; what waits is dropped.
-    pub(crate) fn forget(&mut self, sources: &[Arc<Source>]) -> Vec<Generation> {
+    /// Nothing of these partitions is started any more; what waits is dropped. Returns how many of its messages were held.
+    pub(crate) fn forget(&mut self, sources: &[Arc<Source>]) -> (Vec<Generation>, usize) {
         let mut generations = Vec::new();
         for source in sources {
             let Some(generation) = self.partitions.generation(source) else {
                 continue;
             };
-            self.schedule.forget(generation);
             if let Some(partition) = self.partitions.get_mut(generation) {
                 partition.revoking = true;
             }
             generations.push(generation);
         }
-        generations
+        let held = self.schedule.held();
+        let held = held
+            .filter(|held| generations.contains(&held.generation))
+            .count();
+        for generation in &generations {
+            self.schedule.forget(*generation);
+        }
+        (generations, held)
     }
 
     fn records(&mut self, records: Vec<Record>) {

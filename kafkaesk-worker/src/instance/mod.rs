@@ -1,4 +1,4 @@
-//! One consumer instance: events in, handlers run, offsets committed. One task; handlers that wait run beside it.
+//! One consumer instance: takes events, runs handlers, commits offsets. One task; handlers that wait run beside it.
 
 mod attempts;
 mod events;
@@ -19,6 +19,7 @@ use crate::{
     drain::{self, Draining},
     end::End,
     flow::{Flow, PEEK},
+    notices::Notices,
     pace::Pace,
     partitions::Partitions,
     pause::Pause,
@@ -42,6 +43,8 @@ pub(crate) struct Instance {
     pace: Pace,
     /// Whether all of its lanes wait for what their handler needs.
     pause: Pause,
+    /// What its log repeats.
+    notices: Notices,
     hasher: RandomState,
     tasks: JoinSet<Finished>,
     /// What runs as a task, for the bound, and to name it if it does not finish.
@@ -50,6 +53,8 @@ pub(crate) struct Instance {
     /// How long handlers may go on after a revoke.
     pub(crate) drain: Duration,
     report: RunReport,
+    /// It starts nothing any more.
+    ending: bool,
     /// When to say that no partition came.
     hint_at: Option<Instant>,
     /// Set when it must end by itself.
@@ -67,12 +72,14 @@ impl Instance {
             flow: Flow::default(),
             pace: Pace::new(),
             pause: Pause::default(),
+            notices: Notices::default(),
             hasher: RandomState::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             draining: Vec::new(),
             drain,
             report: RunReport::default(),
+            ending: false,
             hint_at: None,
             stop: None,
         }

@@ -148,7 +148,12 @@ impl TestApp {
         self.publisher.publish_json(stream, schema, data)
     }
 
-    /// Writes a record's value as it is, unchecked: how would the application take what is no event?
+    /// Publishes a tombstone, as [`Publisher::tombstone`] does: its stream must be bound.
+    pub fn tombstone(&self, stream: &str, key: impl AsRef<[u8]>) -> Publish {
+        self.publisher.tombstone(stream, key)
+    }
+
+    /// Writes a record's value as it is, unchecked, to see how the application takes a record that holds no event.
     ///
     /// # Panics
     /// When the stream's name is none.

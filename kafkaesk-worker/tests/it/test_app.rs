@@ -82,14 +82,26 @@ async fn a_handlers_publisher_carries_the_trace_on() {
     let event = Content::new("bar");
     let publish = app.publish("content.edited", &event);
     let publish = publish
+        .header("tracestate", "a=b")
         .header("traceparent", TRACE)
-        .header("tracestate", "a=b");
+        .header("tracestate", "c=d");
     publish.header("other", "x").await.unwrap();
     app.settle().await;
     let copy = &app.published("copies")[0];
     assert_eq!(copy.headers.get_str("traceparent"), Some(TRACE));
-    assert_eq!(copy.headers.get_str("tracestate"), Some("a=b"));
+    let states = copy
+        .headers
+        .iter()
+        .filter(|(name, _)| *name == "tracestate");
+    let states: Vec<_> = states.filter_map(|(_, value)| value.cloned()).collect();
+    assert_eq!(states, ["a=b", "c=d"]);
     assert_eq!(copy.headers.get_str("other"), None);
+
+    let alone = app.publish("content.edited", &event);
+    alone.header("tracestate", "a=b").await.unwrap();
+    app.settle().await;
+    let copy = app.published("copies").pop().unwrap();
+    assert!(copy.headers.is_empty(), "a tracestate alone means nothing");
 }
 
 #[subscribe("change.*")]
@@ -158,11 +170,12 @@ async fn what_does_not_fit_is_held_rejected_or_skipped_as_the_subscription_says(
                 .on_mismatch(OnMismatch::Skip),
         );
     let app = TestApp::start(app).await;
-    app.publish_raw("r", "no envelope").await;
+    app.publish_raw("r", r#"{"schema":"Other:1","data":{}}"#)
+        .await;
     let handled = app.settle().await;
     let reject = &handled.outcomes_of("reject")[0];
     assert!(
-        matches!(reject, Outcome::Reject { reason } if reason.starts_with("the record is no envelope")),
+        matches!(reject, Outcome::Reject { reason } if reason.contains("does not take schema Other:1")),
         "{reject:?}"
     );
     assert_eq!(handled.outcomes_of("skip"), [Outcome::Skip]);
@@ -177,6 +190,167 @@ async fn what_does_not_fit_is_held_rejected_or_skipped_as_the_subscription_says(
         "{error}"
     );
     assert_eq!(app.broker().committed("hold", "r", 0), None);
+}
+
+/// Values of every kind that is not an envelope.
+const NO_EVENT: [&[u8]; 8] = [
+    b"",
+    b" \n",
+    b"hello",
+    b"\xff",
+    b"[1]",
+    br#"{"schema":"Content:1"}"#,
+    br#"{"schema":"Content","data":{"foo":"a"}}"#,
+    br#"{"schema":1,"data":{"foo":"a"}}"#,
+];
+
+/// Runs an application that has one event, the values of [`NO_EVENT`] and a tombstone before it.
+async fn with_no_event(app: App) -> TestApp {
+    let app = TestApp::start(app).await;
+    app.publish("r", &Content::new("bound")).await.unwrap();
+    app.settle().await;
+    for value in NO_EVENT {
+        app.publish_raw("r", value).await;
+    }
+    app.tombstone("r", "k").await.unwrap();
+    app.publish("r", &Content::new("behind")).await.unwrap();
+    app
+}
+
+#[tokio::test]
+async fn a_record_without_an_event_is_skipped_rejected_or_held_as_the_subscription_says() {
+    let subscribed = |group: &str| subscription("r", typed).group(group);
+    // What does not fit is held by default; what is not an event is not.
+    let app = App::new()
+        .subscribe(subscribed("default"))
+        .subscribe(subscribed("reject").on_no_event(OnNoEvent::Reject));
+    let app = with_no_event(app).await;
+    let handled = app.settle().await;
+    let mut skipped = vec![Outcome::Skip; NO_EVENT.len() + 1];
+    skipped.push(Outcome::Done);
+    assert_eq!(handled.outcomes_of("default"), skipped);
+    let rejected = handled.outcomes_of("reject");
+    let reasons = rejected.iter().filter(|outcome| {
+        matches!(outcome, Outcome::Reject { reason } if reason.starts_with("the record holds no event: "))
+    });
+    assert_eq!(reasons.count(), NO_EVENT.len() + 1);
+    let report = app.stop().await.unwrap();
+    assert_eq!(report.without_event, NO_EVENT.len() as u64 + 1);
+    assert_eq!(report.unfinished_total, 0);
+
+    let app = App::new().subscribe(subscribed("hold").on_no_event(OnNoEvent::Hold));
+    let app = with_no_event(app).await;
+    let error = app.try_settle().await.unwrap_err().to_string();
+    assert!(error.contains("held by on-no-event"), "{error}");
+}
+
+#[subscribe("r", on_no_event = "reject")]
+async fn by_attribute(_: Json) {}
+
+#[tokio::test]
+async fn json_and_schema_need_an_event_as_well() {
+    async fn by_schema(_: Schema) {}
+    let app = App::new().subscribe(by_attribute).subscribe(
+        subscription("r", by_schema)
+            .group("schema")
+            .on_no_event(OnNoEvent::Reject),
+    );
+    let app = with_no_event(app).await;
+    let handled = app.settle().await;
+    for group in ["by_attribute", "schema"] {
+        let outcomes = handled.outcomes_of(group);
+        let rejected = outcomes
+            .iter()
+            .filter(|o| matches!(o, Outcome::Reject { .. }));
+        assert_eq!(rejected.count(), NO_EVENT.len() + 1, "{group}");
+        assert_eq!(outcomes.last(), Some(&Outcome::Done));
+    }
+}
+
+#[tokio::test]
+async fn an_option_is_none_for_a_tombstone_and_for_nothing_else() {
+    async fn content(data: Option<Content>, record: Record, seen: SeenState) {
+        seen.add(format!(
+            "content {:?} {:?}",
+            data.map(|d| d.foo),
+            record.key
+        ));
+    }
+    async fn change(data: Option<ContentChange>, seen: SeenState) {
+        seen.add(format!("change {}", data.is_some()));
+    }
+    async fn json(data: Option<Json>, seen: SeenState) {
+        seen.add(format!("json {:?}", data.map(|data| data.0)));
+    }
+    for validate in [false, true] {
+        let seen = seen();
+        let subscribed = |subscription: Subscription| {
+            subscription
+                .validate(validate)
+                .on_no_event(OnNoEvent::Reject)
+        };
+        let app = App::new()
+            .event::<Content>()
+            .state(seen.clone())
+            .subscribe(subscribed(subscription("r", content).group("content")))
+            .subscribe(subscribed(subscription("r", change).group("change")))
+            .subscribe(subscribed(subscription("r", json).group("json")));
+        let app = with_no_event(app).await;
+        let handled = app.settle().await;
+        for group in ["content", "change", "json"] {
+            let outcomes = handled.outcomes_of(group);
+            let done = outcomes.iter().filter(|outcome| **outcome == Outcome::Done);
+            assert_eq!(done.count(), 2, "{group}: {outcomes:?}");
+        }
+        let mut all = seen.all();
+        all.sort();
+        assert_eq!(
+            all,
+            [
+                "change false",
+                "change true",
+                "change true",
+                r#"content None Some(b"k")"#,
+                r#"content Some("behind") None"#,
+                r#"content Some("bound") None"#,
+                "json None",
+                r#"json Some(Object {"foo": String("behind")})"#,
+                r#"json Some(Object {"foo": String("bound")})"#,
+            ]
+        );
+    }
+}
+
+#[tokio::test]
+async fn data_that_is_null_is_an_event_and_not_a_tombstone() {
+    async fn json(data: Option<Json>, seen: SeenState) {
+        seen.add(format!("{:?}", data.map(|data| data.0)));
+    }
+    let seen = seen();
+    let app = App::new()
+        .state(seen.clone())
+        .subscribe(subscription("r", json));
+    let app = TestApp::start(app).await;
+    app.publish_raw("r", r#"{"schema":"A:1","data":null}"#)
+        .await;
+    app.settle().await;
+    assert_eq!(seen.all(), ["Some(Null)"]);
+}
+
+#[tokio::test]
+async fn a_handlers_tombstone_carries_the_trace_on() {
+    async fn erase(data: Content, publisher: Publisher) -> Result<(), HandlerError> {
+        publisher.publish("state", &data).key("k").await?;
+        publisher.tombstone("state", "k").await?;
+        Ok(())
+    }
+    let app = TestApp::start(App::new().subscribe(subscription("r", erase))).await;
+    let publish = app.publish("r", &Content::new("a"));
+    publish.header("traceparent", "00-x").await.unwrap();
+    app.settle().await;
+    let state = app.published("state");
+    assert_eq!(state[1].value, None);
+    assert_eq!(state[1].headers.get_str("traceparent"), Some("00-x"));
 }
 
 #[tokio::test]

@@ -157,9 +157,15 @@ pub(super) async fn run(
     let stopped = stopping.borrow_and_update().is_some();
     running.group.signal(Signal::Kill);
     let _ = child.wait().await;
-    let retried = running.pending().end(&Answer::Retry {
-        after: None,
-        reason: format!("`{}` (pid {pid}) ended: {how}", settings.shown),
+    let reason = format!("`{}` (pid {pid}) ended: {how}", settings.shown);
+    let worked = running.worked.load(Ordering::Relaxed);
+    let retried = running.pending().end(&match worked {
+        true => Answer::Retry {
+            after: None,
+            reason,
+        },
+        // It never answered anything, so it may not run at all: no message is to blame.
+        false => Answer::Unavailable(reason),
     });
     if retried > 0 {
         warn!(
@@ -171,7 +177,7 @@ pub(super) async fn run(
     }
     Ended {
         how,
-        worked: running.worked.load(Ordering::Relaxed),
+        worked,
         stopped,
     }
 }

@@ -1,5 +1,5 @@
-//! The `http` handler: a message goes in, one POST goes out, the answer's status decides. Follows no redirect, keeps
-//! connections alive, reads at most [`MAX_BODY`] bytes of an answer.
+//! The `http` handler: one POST for each message; the answer's status decides. Follows no redirect, keeps connections
+//! alive, reads at most [`MAX_BODY`] bytes of an answer.
 
 mod certificates;
 mod dev;
@@ -9,6 +9,7 @@ mod response;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use kafkaesk_core::Record;
 use reqwest::{Url, header::HeaderMap};
 
@@ -95,7 +96,7 @@ impl Http {
         &self,
         record: &Record,
         schema: &str,
-        data: &[u8],
+        data: Bytes,
         group: &str,
         attempt: u32,
     ) -> Result<Answer, reqwest::Error> {
@@ -107,7 +108,7 @@ impl Http {
             .client
             .post(self.settings.url.clone())
             .headers(headers)
-            .body(data.to_vec())
+            .body(data)
             .send()
             .await?;
         Ok(response::answer(response, &self.settings.shown).await)

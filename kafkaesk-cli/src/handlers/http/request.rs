@@ -1,9 +1,10 @@
-//! A message as HTTP headers (decisions.md 4): record in, headers out. A producer's header never becomes another
-//! header than `kafkaesk-header-…`, so that none can be forged.
+//! Writes a message as HTTP headers (decisions.md 4). A producer's header never becomes another header than
+//! `kafkaesk-header-…` or the trace's two, so that none can be forged.
 
 use std::collections::BTreeMap;
 
-use kafkaesk_core::{Record, headers, percent, timestamp};
+use bytes::Bytes;
+use kafkaesk_core::{Headers, Record, headers, percent, timestamp};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 /// How many bytes all headers of one request may have together: what common servers take by default. A message
@@ -23,7 +24,7 @@ pub(crate) fn own_headers(given: &BTreeMap<String, String>) -> Result<HeaderMap,
         let key: HeaderName = name
             .parse()
             .map_err(|_| format!("{name:?} is no valid name of a header"))?;
-        if key.as_str().starts_with(headers::RESERVED_PREFIX) {
+        if headers::check_user_header(key.as_str()).is_err() {
             return Err(format!(
                 "{name:?} is reserved: names that begin with `kafkaesk-` are the message's"
             ));
@@ -76,16 +77,19 @@ pub(crate) fn headers(
     if let Some(time) = record.timestamp.and_then(timestamp::format) {
         add("kafkaesk-timestamp", &time)?;
     }
+    let trace = trace(&record.headers);
+    for (name, value) in trace.iter() {
+        add(
+            name,
+            &String::from_utf8_lossy(value.map_or(&[], |v| &v[..])),
+        )?;
+    }
     for (name, value) in record.headers.iter() {
         let Some(value) = value else { continue };
         match name {
             headers::ID => add(headers::ID, &percent::encode(value))?,
-            // As they are, when they can be.
             headers::TRACEPARENT | headers::TRACESTATE
-                if value.iter().all(|b| matches!(b, 0x20..=0x7e)) =>
-            {
-                add(name, &String::from_utf8_lossy(value))?;
-            }
+                if trace.iter().any(|(n, v)| n == name && v == Some(value)) => {}
             _ => add(
                 &format!("{RECORD_HEADER}{}", percent::encode(name.as_bytes())),
                 &percent::encode(value),
@@ -95,12 +99,22 @@ pub(crate) fn headers(
     Ok(map)
 }
 
+/// The trace that goes on, as it is: the last `traceparent` and every `tracestate`. Empty where HTTP cannot carry one of
+/// them; what is left of it is then an ordinary header of the record.
+fn trace(all: &Headers) -> Headers {
+    let trace = all.trace();
+    let printable = |value: Option<&Bytes>| {
+        value.is_some_and(|value| value.iter().all(|b| matches!(b, 0x20..=0x7e)))
+    };
+    let can_go = trace.iter().all(|(_, value)| printable(value));
+    if can_go { trace } else { Headers::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use bytes::Bytes;
-    use kafkaesk_core::{Headers, Offset, Source, TopicPrefix};
+    use kafkaesk_core::{Offset, Source, TopicPrefix};
 
     use super::*;
 
@@ -155,6 +169,33 @@ mod tests {
         assert_eq!(get("kafkaesk-offset"), Some("7"));
         assert_eq!(get("kafkaesk-attempt"), Some("2"));
         assert_eq!(get("kafkaesk-schema"), Some("Order:1"));
+    }
+
+    #[test]
+    fn a_request_carries_one_traceparent_and_its_tracestates_or_neither() {
+        let of = |headers_: &[(&str, Option<&[u8]>)], name: &str| {
+            let map = headers(&record(headers_, b"k"), "Order:1", "g", 1).unwrap();
+            let all = map.get_all(name).into_iter();
+            all.map(|v| v.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        let (parent, state) = ("traceparent", "tracestate");
+        let whole: &[(&str, Option<&[u8]>)] = &[
+            (state, Some(b"a=1")),
+            (parent, Some(b"00-old")),
+            (parent, Some(b"00-new")),
+            (state, Some(b"b=2")),
+        ];
+        assert_eq!(of(whole, parent), ["00-new"]);
+        assert_eq!(of(whole, state), ["a=1", "b=2"]);
+        assert_eq!(of(whole, "kafkaesk-header-traceparent"), ["00-old"]);
+        let alone: &[(&str, Option<&[u8]>)] = &[(state, Some(b"a=1"))];
+        assert!(of(alone, state).is_empty());
+        assert_eq!(of(alone, "kafkaesk-header-tracestate"), ["a%3D1"]);
+        let unprintable: &[(&str, Option<&[u8]>)] =
+            &[(parent, Some(b"00\x07")), (state, Some(b"a=1"))];
+        assert!(of(unprintable, parent).is_empty() && of(unprintable, state).is_empty());
+        assert_eq!(of(unprintable, "kafkaesk-header-traceparent"), ["00%07"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! An HTTP answer as an [`Answer`] (decisions.md 3): status, `Retry-After` and a bounded body in, the outcome out.
+//! Reads an HTTP answer as an [`Answer`] (decisions.md 3), from its status, `Retry-After` and a bounded body.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use reqwest::{
 };
 
 use super::{
-    super::answer::{self, Answer, MAX_DELAY, MEDIA_TYPE, bounded},
+    super::answer::{self, Answer, MEDIA_TYPE, bounded},
     MAX_BODY,
 };
 
@@ -46,10 +46,12 @@ pub(crate) async fn answer(mut response: Response, address: &str) -> Answer {
 
 /// Nothing, or no whole answer, came back.
 pub(crate) fn broken(error: &reqwest::Error, address: &str) -> Answer {
+    if error.is_connect() && !error.is_timeout() {
+        // Refused, no such host, no trust in its certificate: the message was never sent.
+        return Answer::Unavailable(format!("{address} cannot be reached: {}", root(error)));
+    }
     let what = if error.is_timeout() {
         "gave no answer in time".to_owned()
-    } else if error.is_connect() {
-        format!("cannot be reached: {}", root(error))
     } else {
         format!("broke off: {}", root(error))
     };
@@ -85,7 +87,7 @@ fn decide(
     match status.as_u16() {
         200..=299 if ours => match answer::read_body(body) {
             Ok(answer) => answer,
-            Err(why) => Answer::EndpointWrong(format!(
+            Err(why) => Answer::Unavailable(format!(
                 "{address} answered {status} with {MEDIA_TYPE}, but {why}"
             )),
         },
@@ -95,8 +97,8 @@ fn decide(
             after: retry_after,
             reason: said(),
         },
-        _ => Answer::EndpointWrong(format!(
-            "endpoint wrong: {}; mend `http` of this handler in kafkaesk.toml, or what answers there",
+        _ => Answer::Unavailable(format!(
+            "endpoint wrong: {}; correct `http` of this handler in kafkaesk.toml, or what answers there",
             said()
         )),
     }
@@ -109,11 +111,11 @@ fn is_ours(content_type: &str) -> bool {
         .is_some_and(|media| media.trim().eq_ignore_ascii_case(MEDIA_TYPE))
 }
 
-/// `Retry-After` in seconds, bounded. Its other form, a date, needs the server's clock to agree with ours: the
-/// worker's own backoff serves instead.
+/// `Retry-After` in seconds; the worker bounds it. Its other form, a date, needs the server's clock to agree with ours:
+/// the worker's own backoff serves instead.
 fn retry_after(value: &str) -> Option<Duration> {
     let seconds: u64 = value.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(MAX_DELAY))
+    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]
@@ -148,7 +150,7 @@ mod tests {
             assert_eq!(after, Some(Duration::from_secs(3)), "{status}");
         }
         for status in [301, 302, 307, 308, 401, 403, 404, 405, 406, 418, 431, 451] {
-            let Answer::EndpointWrong(reason) = by(status) else {
+            let Answer::Unavailable(reason) = by(status) else {
                 panic!("{status}")
             };
             assert!(reason.starts_with("endpoint wrong"), "{reason}");
@@ -169,7 +171,7 @@ mod tests {
         // A body that nobody can read must not count as handled.
         assert!(matches!(
             decide(ok, None, true, b"?", "x"),
-            Answer::EndpointWrong(_)
+            Answer::Unavailable(_)
         ));
         assert!(is_ours(
             "application/vnd.kafkaesk.answer+json; charset=utf-8"
@@ -178,9 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_bounded() {
+    fn retry_after_is_taken_in_seconds() {
         assert_eq!(retry_after("7"), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after("999999999"), Some(MAX_DELAY));
+        assert_eq!(retry_after(" 0 "), Some(Duration::ZERO));
         assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), None);
     }
 }
