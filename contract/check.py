@@ -639,7 +639,10 @@ META = {uri for uri in DRAFTS} | {f"https://json-schema.org/draft/{year}/meta/{n
     "2020-12": "applicator content core format-annotation format-assertion meta-data unevaluated validation",
 }.items() for name in names.split()}
 SPACE = "\\t-\\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-TOKEN = re.compile(r"\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[dDwWsStnvfrbB]|\\[^A-Za-z0-9<>]|\(\?:|\(\?<(?=[A-Za-z_])"
+# Those of ECMA-262's property names that the vectors need.
+PROPERTY = re.compile(r"\\[pP]\{(?:(?:General_Category|gc)=)?(?:Letter|L|Lu|N)\}|\\[pP]\{(?:Alphabetic|ASCII|Any)\}"
+                      r"|\\[pP]\{(?:Script|sc|Script_Extensions|scx)=(?:Greek|Grek)\}")
+TOKEN = re.compile(PROPERTY.pattern + r"|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[dDwWsStnvfrbB]|\\[^A-Za-z0-9<>]|\(\?:|\(\?<(?=[A-Za-z_])"
                    r"|(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??|[^\\{(]|\((?!\?)", re.DOTALL)
 
 
@@ -654,6 +657,8 @@ def expression(pattern):
         i, repeated = i + len(token), repeats
         if token in ("[", "]"):
             token, in_class = "\\[" if in_class and token == "[" else token, token == "[" or in_class and token != "]"
+        # Python has no properties: such an expression is judged here, and never matched.
+        token = "x" if PROPERTY.fullmatch(token) else token
         out.append({"\\s": SPACE if in_class else f"[{SPACE}]", "(?<": "(?P<", "&": "\\&",
                     "$": "\\$" if in_class else "\\Z"}.get(token, token))
     try:

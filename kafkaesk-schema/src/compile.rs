@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Compiled {
     pub(crate) validator: jsonschema::Validator<Borrowed>,
     pub(crate) in_place: InPlace,
+    /// How many looks each byte of a member's name takes, beside the usual ones.
+    pub(crate) looks_of_names: u64,
 }
 
 pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
@@ -33,11 +35,13 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
     against_meta_schemas(&value, draft, &schemas.dialects)?;
     let Checked {
         in_place,
+        expressions,
         rewritten,
     } = schemas.check(&value, draft)?;
     let value = rewritten.unwrap_or(value);
     let registry = Schemas::of(&value, draft)?.registry()?;
-    let validator = jsonschema::options_for::<Borrowed>()
+    let looks_of_names = expressions.looks_of_names;
+    let mut options = jsonschema::options_for::<Borrowed>()
         .with_draft(draft)
         .with_registry(&registry)
         .offline()
@@ -45,12 +49,17 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
         // Annotations since 2019-09, and read as such for older drafts too, as Python does.
         .without_content_encoding_support("base64")
         .without_content_media_type_support("application/json")
-        .with_pattern_options(expression::engine())
+        .with_pattern_options(expression::engine());
+    if !expressions.are_small() {
+        options = options.with_keyword("pattern", expressions.into_keyword());
+    }
+    let validator = options
         .build(&value)
         .map_err(|error| refused(&error, error.schema_path().as_str().to_owned()))?;
     Ok(Compiled {
         validator,
         in_place,
+        looks_of_names,
     })
 }
 

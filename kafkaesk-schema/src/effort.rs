@@ -11,16 +11,31 @@ const BYTES_OF_A_LOOK: usize = 64;
 /// A verdict that may be remembered takes as many looks.
 const LOOKS_OF_A_MEMORY: u64 = 16;
 
+/// A member's name is read for a rule, perhaps by a regular expression: as many looks.
+const LOOKS_OF_A_NAME: u64 = 4;
+
 thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(u64::MAX) };
     static PER_ERROR: Cell<u64> = const { Cell::new(0) };
+    static PER_NAME_BYTE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Runs `work`, which may take fewer than `looks`, of which each error that it makes takes `per_error`. With its result:
-/// whether they were enough.
-pub(crate) fn within<T>(looks: u64, per_error: u64, work: impl FnOnce() -> T) -> (T, bool) {
-    LEFT.set(looks);
-    PER_ERROR.set(per_error);
+/// What work may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// Fewer than so many looks.
+    pub(crate) looks: u64,
+    /// So many of them for each error that it makes.
+    pub(crate) per_error: u64,
+    /// So many for each byte of a member's name that is read.
+    pub(crate) per_name_byte: u64,
+}
+
+/// Runs `work`. With its result: whether the looks were enough.
+pub(crate) fn within<T>(allowance: Allowance, work: impl FnOnce() -> T) -> (T, bool) {
+    LEFT.set(allowance.looks);
+    PER_ERROR.set(allowance.per_error);
+    PER_NAME_BYTE.set(allowance.per_name_byte);
     let result = work();
     let enough = is_left();
     LEFT.set(u64::MAX);
@@ -39,6 +54,17 @@ pub(crate) fn read(bytes: usize) {
     if bytes >= BYTES_OF_A_LOOK {
         take((bytes / BYTES_OF_A_LOOK) as u64);
     }
+}
+
+/// A member's name of so many bytes is read for one rule; whether it may be.
+#[inline]
+pub(crate) fn name(bytes: usize) -> bool {
+    take(LOOKS_OF_A_NAME + PER_NAME_BYTE.get().saturating_mul(bytes as u64))
+}
+
+/// So many steps of a regular expression are taken.
+pub(crate) fn steps(steps: usize) {
+    take(steps as u64);
 }
 
 /// A verdict on a value may be remembered, for the next way to it, in some 50 bytes: that memory has its bound here.

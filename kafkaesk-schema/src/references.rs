@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::{
     DocumentError,
     draft::of_uri,
-    expression,
+    expression::{At, Expressions},
     json::push_segment,
     keywords::{Holds, is_annotation},
     steps::{self, InPlace},
@@ -41,11 +41,14 @@ pub(crate) struct Schemas<'d> {
     anchors: HashSet<(String, &'d str)>,
     /// Where a resource with another dialect than that of the schema around it begins, and its dialect.
     pub(crate) dialects: Vec<(String, Draft)>,
+    /// Of every schema, whether or not a value ever reaches it.
+    pub(crate) expressions: Expressions,
 }
 
 /// What following every reference of a document gave.
 pub(crate) struct Checked {
     pub(crate) in_place: InPlace,
+    pub(crate) expressions: Expressions,
     /// The document with every reference written as a URI reference; `None` where it was already.
     pub(crate) rewritten: Option<Value>,
 }
@@ -120,6 +123,7 @@ impl<'d> Schemas<'d> {
             .collect();
         Ok(Checked {
             in_place: steps::most(&schemas)?,
+            expressions: schemas.expressions,
             rewritten: (!rewritten.is_empty()).then(|| with_references(document, &rewritten)),
         })
     }
@@ -255,7 +259,7 @@ impl<'d> Schemas<'d> {
                 draft = own;
             }
         }
-        check_expressions(members, pointer)?;
+        check_expressions(&mut self.expressions, members, pointer)?;
         let replaced = is_replaced(members, draft);
         let mut base = base.clone();
         let keyword = draft.id_keyword();
@@ -336,20 +340,24 @@ fn prepared<'r>(
         .map_err(|error| invalid("", error.to_string()))
 }
 
-/// Of every schema, whether or not a value ever reaches it.
-fn check_expressions(members: &Map<String, Value>, pointer: &str) -> Result<(), DocumentError> {
-    let refused = |at: String, expression: &str| {
-        expression::refuse(expression)
+fn check_expressions(
+    expressions: &mut Expressions,
+    members: &Map<String, Value>,
+    pointer: &str,
+) -> Result<(), DocumentError> {
+    let mut refused = |at: String, expression: &str, kind: At| {
+        expressions
+            .take(expression, kind)
             .map_err(|reason| DocumentError::pattern(at, expression, reason))
     };
     if let Some(Value::String(pattern)) = members.get("pattern") {
-        refused(format!("{pointer}/pattern"), pattern)?;
+        refused(format!("{pointer}/pattern"), pattern, At::Pattern)?;
     }
     if let Some(Value::Object(patterns)) = members.get("patternProperties") {
         for pattern in patterns.keys() {
             let mut at = format!("{pointer}/patternProperties");
             push_segment(&mut at, pattern);
-            refused(at, pattern)?;
+            refused(at, pattern, At::Name)?;
         }
     }
     Ok(())

@@ -191,7 +191,7 @@ pub(crate) fn value_of(node: &Node<'_>) -> Value {
 
 impl<'a> JsonObject<'a, Borrowed> for &'a Object<'a> {
     type Node = &'a Node<'a>;
-    type MemberName = &'a str;
+    type MemberName = Name<'a>;
     type MembersIter = Members<'a>;
 
     fn len(&self) -> usize {
@@ -207,15 +207,36 @@ impl<'a> JsonObject<'a, Borrowed> for &'a Object<'a> {
     }
 }
 
+/// A member's name, which counts each time that a rule reads it: each of many `patternProperties` reads each name. With the
+/// looks spent there is nothing to read.
+#[derive(Debug)]
+pub(crate) struct Name<'a>(&'a str);
+
+impl AsRef<str> for Name<'_> {
+    fn as_ref(&self) -> &str {
+        if effort::name(self.0.len()) {
+            self.0
+        } else {
+            ""
+        }
+    }
+}
+
+impl<'a> From<Name<'a>> for Cow<'a, str> {
+    fn from(name: Name<'a>) -> Self {
+        Cow::Borrowed(name.0)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Members<'a>(std::slice::Iter<'a, Member<'a>>);
 
 impl<'a> Iterator for Members<'a> {
-    type Item = (&'a str, &'a Node<'a>);
+    type Item = (Name<'a>, &'a Node<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
         let member = self.0.next().filter(|_| effort::is_left())?;
-        Some((&*member.key, &member.value))
+        Some((Name(&member.key), &member.value))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     Document, DocumentError, InvalidData, Violation,
     compile::{Compiled, compile},
-    effort,
+    effort::{self, Allowance},
     json::{Node, parse_measured},
     represent::is_certain,
     stack,
@@ -62,10 +62,18 @@ impl Validator {
 
     fn check(&self, node: &Node<'_>, looks: u64, steps: usize) -> Result<(), InvalidData> {
         let validator = &self.compiled.validator;
-        match effort::within(looks, 0, || validator.is_valid(node)) {
+        match effort::within(self.allowance(looks, 0), || validator.is_valid(node)) {
             (true, true) => Ok(()),
             (false, true) => Err(InvalidData::Violations(self.list(node, looks, steps))),
             (_, false) => Err(InvalidData::TooManyWays { looks }),
+        }
+    }
+
+    fn allowance(&self, looks: u64, per_error: u64) -> Allowance {
+        Allowance {
+            looks,
+            per_error,
+            per_name_byte: self.compiled.looks_of_names,
         }
     }
 
@@ -75,8 +83,9 @@ impl Validator {
         let paths = node.longest_pointer() + steps * PATH_OF_STEP;
         let errors = MAX_ERRORS.min(MAX_PATHS / (paths + 1)).max(1);
         let validator = &self.compiled.validator;
-        let (errors, all) =
-            effort::within(looks, looks / errors as u64, || validator.iter_errors(node));
+        let (errors, all) = effort::within(self.allowance(looks, looks / errors as u64), || {
+            validator.iter_errors(node)
+        });
         let mut violations: Vec<Violation> = errors
             .filter(is_certain)
             .take(MAX_VIOLATIONS)
@@ -93,7 +102,8 @@ impl Validator {
 /// violations as many again. Where more than 1,000 schemas may apply to one value, there are as many times fewer.
 ///
 /// A rule that looks at an object or an array takes as many looks as that holds values, and one, of 5 to 10 ns each; a
-/// scalar takes the time of the schemas that apply to it. A verdict that may be remembered takes 16
+/// scalar takes the time of the schemas that apply to it; a member's name takes four looks for each rule that reads it, and a
+/// regular expression that counts far one for each of its steps that is taken. A verdict that may be remembered takes 16
 /// looks, and some 50 bytes. The parsed data itself takes at most some 100 bytes for each of its own.
 pub fn looks(bytes: usize) -> u64 {
     1_000_000 + 50 * bytes as u64

@@ -5,6 +5,7 @@
 mod compile_fail;
 mod derive;
 mod effort;
+mod expressions;
 mod github;
 mod log;
 mod properties;

@@ -309,14 +309,14 @@ fn a_reference_into_an_unusual_place_is_followed_from_there() {
 #[test]
 fn an_expression_outside_the_dialect_is_refused_with_the_engines_reason() {
     for (expression, reason) in [
-        ("(?P<x>a)", "no ECMA-262"),
+        ("(?P<x>a)", "not ECMA-262"),
         ("(?i)A", "flags"),
         ("(?i:a)", "flags"),
-        (r"a\\z", "no ECMA-262"),
+        (r"a\\z", "not ECMA-262"),
         (r"\\<a", "without a backslash"),
         ("x{,3}", "repetition quantifier"),
         ("^{a}$", "repetition"),
-        ("a**", "no ECMA-262"),
+        ("a**", "not ECMA-262"),
         ("[^]", "a class is empty"),
         ("[]|[x]", "a class is empty"),
         ("(?=a)", "look-around"),
@@ -325,7 +325,7 @@ fn an_expression_outside_the_dialect_is_refused_with_the_engines_reason() {
         ("(", "unclosed group"),
         (
             "(((a{1,100}){1,100}){1,100}){1,100}",
-            "more than 1048576 bytes",
+            "more than 50000 steps",
         ),
     ] {
         // Where no value ever comes, too.

@@ -1,0 +1,326 @@
+//! The regular expressions of a document in, an engine for each or why it is not taken out.
+//!
+//! The libraries take more than ECMA-262 (`(?i)`, `\z`, `\p{Greek}`, a class that holds `]`) and less; what other
+//! languages read otherwise, or not at all, is refused here. Memory and time are bounded, whatever the expression.
+
+mod counted;
+mod properties;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jsonschema::{Keyword, PatternOptions, ValidationError, paths::Location};
+use jsonschema_regex::{is_valid_ecma_regex, to_rust_regex};
+use regex_syntax::{
+    ast::{self, parse::Parser},
+    hir::{Hir, HirKind},
+};
+use serde_json::Value;
+
+use crate::{
+    effort,
+    json::{Node, brief},
+    represent::Borrowed,
+    violation::VALUE_LIMIT,
+};
+use counted::{Counted, MAX_STEPS, Refused};
+
+/// Bound on one regular expression that a library compiles, in bytes.
+const COMPILED_SIZE: usize = 4 << 20;
+/// Bound on the states that a library remembers while it matches, in bytes.
+const STATES_SIZE: usize = 1 << 20;
+/// A library matches an expression of at most so many steps: each may cost a few nanoseconds for each byte.
+const LIBRARY_STEPS: u64 = 1024;
+/// A library matches an expression in which repetition adds at most so many steps.
+const REPEATED_STEPS: u64 = 256;
+/// So many steps of a library, where it matches more all the same, are one look.
+const STEPS_OF_A_LOOK: u64 = 4;
+/// Bound on what all regular expressions of a document take, in bytes, as estimated by [`Size`].
+const DOCUMENT_SIZE: u64 = 32 << 20;
+
+/// The engine for the names in `patternProperties`, and where every expression is small: linear time, bounded memory.
+pub(crate) fn engine() -> PatternOptions<impl Sized> {
+    PatternOptions::regex()
+        .size_limit(COMPILED_SIZE)
+        .dfa_size_limit(STATES_SIZE)
+}
+
+/// Where an expression stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// It is the value of `pattern`.
+    Pattern,
+    /// It is a name in `patternProperties`, which only the library matches.
+    Name,
+}
+
+/// The regular expressions of a document.
+#[derive(Debug, Default)]
+pub(crate) struct Expressions {
+    taken: HashMap<String, Size>,
+    /// Those that the library does not take, or not within the bounds.
+    counted: HashMap<String, Counted>,
+    /// What they take together, in bytes.
+    size: u64,
+    /// How many looks a byte of a member's name takes, beside those of names that are matched by small expressions.
+    pub(crate) looks_of_names: u64,
+}
+
+impl Expressions {
+    /// Takes an expression, or says why not.
+    pub(crate) fn take(&mut self, expression: &str, at: At) -> Result<(), String> {
+        let size = match self.taken.get(expression) {
+            Some(size) => *size,
+            None => self.read(expression)?,
+        };
+        if at == At::Name && size.is_large() {
+            if !fits(expression) {
+                return Err(format!(
+                    "as a name in patternProperties it takes more than {COMPILED_SIZE} bytes when it is compiled; count less far, or bound the names by propertyNames with maxLength"
+                ));
+            }
+            let looks = size.steps / STEPS_OF_A_LOOK;
+            self.looks_of_names = self.looks_of_names.max(looks);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, expression: &str) -> Result<Size, String> {
+        if let Some(reason) = read_otherwise(expression) {
+            return Err(reason);
+        }
+        let hir = parse(expression)?;
+        let size = Size::of(&hir);
+        if size.is_large() || !fits(expression) {
+            let counted = Counted::new(&hir).map_err(|refused| match refused {
+                Refused::TooLarge => format!(
+                    "it takes more than {MAX_STEPS} steps when the repetitions of its groups are written out; count less far, or bound the length by maxLength"
+                ),
+                Refused::Unknown => "it is not ECMA-262".to_owned(),
+            })?;
+            self.size += counted.size();
+            self.counted.insert(expression.to_owned(), counted);
+        } else {
+            self.size += size.bytes;
+        }
+        if self.size > DOCUMENT_SIZE {
+            return Err(format!(
+                "with this one the regular expressions of the document take more than {DOCUMENT_SIZE} bytes when they are compiled; use fewer, or smaller classes"
+            ));
+        }
+        self.taken.insert(expression.to_owned(), size);
+        Ok(size)
+    }
+
+    /// Whether `pattern` needs engines of ours; where not, jsonschema's own is the fastest.
+    pub(crate) fn are_small(&self) -> bool {
+        self.counted.is_empty()
+    }
+
+    /// What makes the keyword `pattern` of an expression that was taken; each has one engine, however often it stands there.
+    pub(crate) fn into_keyword(self) -> impl for<'a> Fn(&'a Map, &'a Value, Location) -> Made<'a> {
+        let all = Mutex::new((self, HashMap::<String, Pattern>::new()));
+        move |_, value, _| {
+            let expression = value.as_str().unwrap_or_default();
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            let (expressions, made) = &mut *all;
+            let made = made.entry(expression.to_owned());
+            let pattern = made.or_insert_with(|| expressions.pattern(expression));
+            Ok(Box::new(pattern.clone()))
+        }
+    }
+
+    fn pattern(&mut self, expression: &str) -> Pattern {
+        let matcher = match self.counted.remove(expression) {
+            Some(counted) => Matcher::Counted(counted),
+            None => Matcher::Library(library(expression)),
+        };
+        Pattern(Arc::new(Engine {
+            expression: expression.to_owned(),
+            matcher,
+        }))
+    }
+}
+
+type Map = serde_json::Map<String, Value>;
+type Made<'a> = Result<Box<dyn for<'i> Keyword<'i, Borrowed>>, ValidationError<'a>>;
+
+/// The keyword `pattern` with an engine of ours.
+#[derive(Clone, Debug)]
+struct Pattern(Arc<Engine>);
+
+#[derive(Debug)]
+struct Engine {
+    expression: String,
+    matcher: Matcher,
+}
+
+#[derive(Debug)]
+enum Matcher {
+    /// `None` for an expression that was not taken, which no document keeps.
+    Library(Option<regex::Regex>),
+    Counted(Counted),
+}
+
+impl Engine {
+    fn is_match(&self, text: &str) -> bool {
+        match &self.matcher {
+            Matcher::Library(regex) => regex.as_ref().is_some_and(|it| it.is_match(text)),
+            Matcher::Counted(counted) => counted.is_match(text),
+        }
+    }
+}
+
+impl<'i> Keyword<'i, Borrowed> for Pattern {
+    fn validate(&self, instance: &'i Node<'i>) -> Result<(), ValidationError<'i>> {
+        if Keyword::<Borrowed>::is_valid(self, instance) {
+            return Ok(());
+        }
+        let value = brief(instance, VALUE_LIMIT);
+        let expression = Value::from(&*self.0.expression);
+        Err(ValidationError::custom(format!(
+            "{value} does not match {expression}"
+        )))
+    }
+
+    fn is_valid(&self, instance: &'i Node<'i>) -> bool {
+        match instance {
+            Node::String(text) => {
+                effort::read(text.len());
+                self.0.is_match(text)
+            }
+            _ => true,
+        }
+    }
+}
+
+/// What an expression takes when every repetition is written out.
+#[derive(Clone, Copy, Debug, Default)]
+struct Size {
+    /// Steps, each for one character or for no character.
+    steps: u64,
+    /// Those of them that only repetition adds.
+    repeated: u64,
+    /// Bytes, roughly, in a library.
+    bytes: u64,
+}
+
+impl Size {
+    fn of(hir: &Hir) -> Self {
+        let one = |ranges: usize| Self {
+            steps: 1,
+            repeated: 0,
+            bytes: 64 + 32 * ranges as u64,
+        };
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => one(0),
+            HirKind::Literal(literal) => Self {
+                steps: literal.0.len() as u64,
+                repeated: 0,
+                bytes: 64 * literal.0.len() as u64,
+            },
+            HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => one(class.ranges().len()),
+            HirKind::Class(regex_syntax::hir::Class::Bytes(class)) => one(class.ranges().len()),
+            HirKind::Capture(capture) => Self::of(&capture.sub),
+            HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+                parts.iter().map(Self::of).fold(one(0), Self::and)
+            }
+            HirKind::Repetition(repetition) => {
+                let times = repetition.max.unwrap_or(repetition.min).max(1).into();
+                let once = Self::of(&repetition.sub).and(one(0));
+                Self {
+                    steps: once.steps.saturating_mul(times),
+                    repeated: once
+                        .repeated
+                        .saturating_mul(times)
+                        .saturating_add(once.steps.saturating_mul(times - 1)),
+                    bytes: once.bytes.saturating_mul(times),
+                }
+            }
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            steps: self.steps.saturating_add(other.steps),
+            repeated: self.repeated.saturating_add(other.repeated),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    fn is_large(self) -> bool {
+        self.steps > LIBRARY_STEPS
+            || self.repeated > REPEATED_STEPS
+            || self.bytes > COMPILED_SIZE as u64 / 4
+    }
+}
+
+fn parse(expression: &str) -> Result<Hir, String> {
+    let refused = || match Parser::new().parse(expression) {
+        Err(error) => match error.kind() {
+            ast::ErrorKind::UnsupportedLookAround => "it has look-around".to_owned(),
+            kind => kind.to_string(),
+        },
+        Ok(_) => "it is not ECMA-262".to_owned(),
+    };
+    if !is_valid_ecma_regex(expression) {
+        return Err(refused());
+    }
+    let translated = to_rust_regex(expression).map_err(|()| refused())?;
+    regex_syntax::Parser::new()
+        .parse(&translated)
+        .map_err(|error| match error {
+            regex_syntax::Error::Parse(error) => error.kind().to_string(),
+            regex_syntax::Error::Translate(error) => error.kind().to_string(),
+            other => other.to_string(),
+        })
+}
+
+fn library(expression: &str) -> Option<regex::Regex> {
+    let translated = to_rust_regex(expression).ok()?;
+    regex::RegexBuilder::new(&translated)
+        .size_limit(COMPILED_SIZE)
+        .dfa_size_limit(STATES_SIZE)
+        .build()
+        .ok()
+}
+
+fn fits(expression: &str) -> bool {
+    library(expression).is_some()
+}
+
+/// What ECMA-262 allows, and the engine or other languages give another meaning, or none; and what only the engine allows.
+fn read_otherwise(expression: &str) -> Option<String> {
+    let (mut escaped, mut in_class) = (false, false);
+    for (at, character) in expression.char_indices() {
+        let rest = &expression[at + character.len_utf8()..];
+        match character {
+            '<' | '>' if escaped => return Some("write < and > without a backslash".to_owned()),
+            'p' | 'P' if escaped => {
+                escaped = false;
+                let property = rest.strip_prefix('{').and_then(|rest| rest.split_once('}'));
+                if let Some(reason) = property.and_then(|(name, _)| properties::refuse(name)) {
+                    return Some(reason);
+                }
+            }
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            ']' => in_class = false,
+            '[' if !in_class && (rest.starts_with(']') || rest.starts_with("^]")) => {
+                return Some("a class is empty; for any character write [\\s\\S]".to_owned());
+            }
+            '[' => in_class = true,
+            '(' if !in_class && has_flags(rest) => return Some("a group has flags".to_owned()),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// After an opening parenthesis.
+fn has_flags(rest: &str) -> bool {
+    let kind = rest.strip_prefix('?');
+    kind.is_some_and(|kind| kind.starts_with(|first: char| first == '-' || "ims".contains(first)))
+}
