@@ -1,6 +1,7 @@
-//! One whole input: a file or standard input in, its bytes out, bounded.
+//! One whole input: reads a file, a pipe or standard input to its end, bounded.
 
 use anyhow::{Context as _, ensure};
+use kafkaesk_client::settings::read_file;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::lines::{Input, MAX_LINE_BYTES};
@@ -12,12 +13,7 @@ use crate::lines::{Input, MAX_LINE_BYTES};
 pub(crate) async fn read(input: &Input) -> anyhow::Result<Vec<u8>> {
     let bytes = match input {
         Input::Stdin => bounded(tokio::io::stdin()).await,
-        Input::File(path) => {
-            let file = tokio::fs::File::open(path)
-                .await
-                .with_context(|| format!("reading {input}"))?;
-            bounded(file).await
-        }
+        Input::File(path) => read_file(path, MAX_LINE_BYTES as u64),
     }
     .with_context(|| format!("reading {}", named(input)))?;
     ensure!(

@@ -48,15 +48,21 @@ pub(crate) struct Line {
     pub(crate) bytes: Result<Bytes, TooLong>,
 }
 
-/// A line beyond [`MAX_LINE_BYTES`]; it was read over, the next one can follow.
+/// A line beyond the bound; it was read over, the next one can follow.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub(crate) struct TooLong {
+    /// How long it was, without its end.
+    pub(crate) bytes: u64,
+    /// The bound.
+    pub(crate) most: usize,
+}
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the line is longer than {MAX_LINE_BYTES} bytes; one line is one message, and no broker takes one of that size"
+            "the line of {} bytes is longer than {} bytes; one line is one message, and no broker takes one of that size",
+            self.bytes, self.most
         )
     }
 }
@@ -65,6 +71,7 @@ impl fmt::Display for TooLong {
 pub(crate) struct Lines {
     reader: Box<dyn AsyncBufRead + Send + Unpin>,
     number: u64,
+    most: usize,
     /// What was read of the current line; kept here, so that `next` can be cancelled.
     partial: Partial,
 }
@@ -73,19 +80,22 @@ pub(crate) struct Lines {
 struct Partial {
     bytes: Vec<u8>,
     begun: bool,
-    too_long: bool,
+    /// How long it is so far.
+    length: u64,
 }
 
 impl Lines {
-    /// Opens the input.
+    /// Reads the input. That a file cannot be opened comes with the first line: opening a pipe waits for its writer, in
+    /// the thread that reads.
     ///
     /// # Errors
-    /// As opening the file fails.
-    pub(crate) async fn open(input: &Input) -> io::Result<Self> {
+    /// No thread can be started.
+    pub(crate) fn open(input: &Input) -> io::Result<Self> {
         Ok(Self::over(match input {
-            Input::Stdin => Reading::start(io::stdin())?,
+            Input::Stdin => Reading::start(|| Ok(io::stdin()))?,
             Input::File(path) => {
-                Reading::start(tokio::fs::File::open(path).await?.into_std().await)?
+                let path = path.clone();
+                Reading::start(move || std::fs::File::open(path))?
             }
         }))
     }
@@ -95,8 +105,15 @@ impl Lines {
         Self {
             reader: Box::new(reader),
             number: 0,
+            most: MAX_LINE_BYTES,
             partial: Partial::default(),
         }
+    }
+
+    /// Takes no line of more than this many bytes.
+    pub(crate) fn at_most(mut self, most: usize) -> Self {
+        self.most = most;
+        self
     }
 
     /// How many lines were read.
@@ -121,11 +138,10 @@ impl Lines {
             line.begun = true;
             let end = chunk.iter().position(|b| *b == b'\n');
             let part = &chunk[..end.unwrap_or(chunk.len())];
-            if line.bytes.len() + part.len() > MAX_LINE_BYTES {
-                line.too_long = true;
+            line.length += part.len() as u64;
+            if line.length > self.most as u64 {
                 line.bytes = Vec::new();
-            }
-            if !line.too_long {
+            } else {
                 line.bytes.extend_from_slice(part);
             }
             let used = end.map_or(chunk.len(), |end| end + 1);
@@ -141,8 +157,11 @@ impl Lines {
         self.number += 1;
         Ok(Some(Line {
             number: self.number,
-            bytes: if line.too_long {
-                Err(TooLong)
+            bytes: if line.length > self.most as u64 {
+                Err(TooLong {
+                    bytes: line.length,
+                    most: self.most,
+                })
             } else {
                 Ok(line.bytes.into())
             },
@@ -184,7 +203,11 @@ mod tests {
         let mut input = vec![b'x'; MAX_LINE_BYTES + 1];
         input.extend_from_slice(b"\nnext\n");
         let lines = all(input).await;
-        assert_eq!(lines[0], (1, Err(TooLong)));
+        let too_long = TooLong {
+            bytes: MAX_LINE_BYTES as u64 + 1,
+            most: MAX_LINE_BYTES,
+        };
+        assert_eq!(lines[0], (1, Err(too_long)));
         assert_eq!(lines[1], (2, Ok(Bytes::from_static(b"next"))));
         let at_the_bound = all(vec![b'x'; MAX_LINE_BYTES]).await;
         assert!(at_the_bound[0].1.is_ok());

@@ -1,4 +1,4 @@
-//! A blocking reader in, an async one out, from a thread of its own. tokio's own readers keep a process from ending
+//! Reads a blocking reader from a thread of its own, asynchronously. tokio's own readers keep a process from ending
 //! while a read has no end, such as that of a terminal or of a pipe that stays open.
 
 use std::{
@@ -27,15 +27,24 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Starts the thread. It ends with the input, or at the first chunk that nobody waits for any more.
+    /// Starts the thread, which opens the reader. It ends with the input, or at the first chunk that nobody waits for any more.
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn start(mut reader: impl io::Read + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn start<R: io::Read>(
+        open: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> io::Result<Self> {
         let (into, chunks) = mpsc::channel(AHEAD);
         thread::Builder::new()
             .name("kafkaesk-input".into())
             .spawn(move || {
+                let mut reader = match open() {
+                    Ok(reader) => reader,
+                    Err(error) => {
+                        let _ = into.blocking_send(Err(error));
+                        return;
+                    }
+                };
                 let mut buffer = vec![0; CHUNK];
                 loop {
                     let chunk = match reader.read(&mut buffer) {

@@ -1,6 +1,6 @@
 //! A subscription's `handler` table in, exactly one checked kind of handler out, or an error with file and line.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
 use kafkaesk_client::settings::{REDACTED, Section};
 
@@ -138,9 +138,23 @@ fn exec(section: &mut Section, group: &str) -> anyhow::Result<ExecSettings> {
     }
     let processes = section.integer("processes", 1..=exec::MAX_PROCESSES as i64)?;
     let in_flight = section.integer("in-flight", 1..=exec::MAX_IN_FLIGHT as i64)?;
+    let environment = section.text_map("env")?.unwrap_or_default();
+    if let Some((name, _)) = environment
+        .iter()
+        .find(|(name, value)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0'))
+    {
+        return Err(section
+            .error(
+                "env",
+                format!("{name:?} cannot be set: a name is not empty and without `=`, and neither name nor value holds NUL"),
+            )
+            .into());
+    }
     Ok(ExecSettings {
         command,
         shown,
+        environment,
+        withheld: BTreeSet::new(),
         processes: processes.map_or(1, |n| n as usize),
         in_flight: in_flight.map_or(1, |n| n as usize),
         timeout: section

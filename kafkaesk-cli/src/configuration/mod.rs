@@ -5,7 +5,7 @@ mod handler;
 pub(crate) mod schemas;
 mod subscription;
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use kafkaesk_client::{
     Settings,
@@ -63,11 +63,17 @@ impl Configuration {
             warn!("{warning}");
         }
         let prefix = &loaded.settings.group_prefix;
-        let subscriptions = loaded
+        let mut subscriptions = loaded
             .subscriptions
             .into_iter()
             .map(|section| SubscriptionSettings::read(section, prefix))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<Vec<_>, _>>()?;
+        let withheld = variables_with_secrets(&loaded.effective);
+        for subscription in &mut subscriptions {
+            if let HandlerSettings::Exec(exec) = &mut subscription.handler {
+                exec.withheld.clone_from(&withheld);
+            }
+        }
         Ok(Self {
             subscriptions,
             settings: loaded.settings,
@@ -78,6 +84,26 @@ impl Configuration {
             profile: loaded.profile,
         })
     }
+}
+
+/// The environment's variables that `{ env = … }` takes secrets from: librdkafka's properties, and what handlers send or
+/// hand on.
+fn variables_with_secrets(effective: &[Effective]) -> BTreeSet<String> {
+    effective
+        .iter()
+        .filter(|setting| {
+            let key = format!(".{}", setting.key);
+            [
+                ".kafka-settings.",
+                ".handler.http",
+                ".handler.headers.",
+                ".handler.env.",
+            ]
+            .iter()
+            .any(|part| key.contains(part))
+        })
+        .filter_map(|setting| setting.variable.clone())
+        .collect()
 }
 
 fn loader(options: &Options) -> Loader {

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use kafkaesk_client::{catalog::StreamSpec, settings::SchemaDeclaration};
+use kafkaesk_client::{
+    catalog::StreamSpec,
+    settings::{MAX_FILE_BYTES, SchemaDeclaration, read_file},
+};
 use kafkaesk_core::{SchemaId, StreamId};
 use kafkaesk_schema::{Document, EventSchema, schema_id_of_file};
 
@@ -72,7 +75,8 @@ impl SchemaSource {
 /// # Errors
 /// Names the file.
 pub(crate) fn document(path: &Path) -> anyhow::Result<Document> {
-    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let bytes =
+        read_file(path, MAX_FILE_BYTES).with_context(|| format!("reading {}", path.display()))?;
     Document::parse(bytes).with_context(|| path.display().to_string())
 }
 

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_kafka;
+mod children;
 mod dev;
 mod ends;
 mod faults;

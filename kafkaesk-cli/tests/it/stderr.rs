@@ -11,7 +11,7 @@ use std::{
 
 use kafkaesk_client::testing::{TestKafka, kafka};
 
-use crate::support::{ORDER, Project, orders, until};
+use crate::support::{ORDER, Project, ending_signals, orders, until};
 
 /// More than any pipe and our queue hold.
 const FLOOD: usize = 8 * 1024 * 1024;
@@ -102,7 +102,7 @@ async fn a_second_signal_ends_at_once_though_nobody_reads_the_log() {
     project
         .run_with(&["publish", "--ndjson", "-"], &orders(1))
         .succeeds();
-    for signal in ["TERM", "HUP", "INT"] {
+    for signal in ending_signals() {
         let (reader, stderr) = unread();
         let worker = project.start_saying(&["worker"], stderr);
         until("the handler", || project.path().join("begun").exists());
@@ -334,7 +334,7 @@ fn a_signal_is_heard_before_anything_is_connected() {
     project.toml(&format!(
         "kafka-servers = [\"{address}\"]\nconnect-timeout = \"60s\"\n[[subscriptions]]\npattern = \"a\"\ngroup = \"g\"\nhandler = {{ stdout = true }}\n"
     ));
-    for signal in ["TERM", "HUP", "INT"] {
+    for signal in ending_signals() {
         for arguments in [&["worker"][..], &["tail", "a"]] {
             let running = project.start(arguments);
             silent.accept().unwrap();

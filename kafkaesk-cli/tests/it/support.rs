@@ -315,3 +315,14 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+/// The signals that ask for a clean end. SIGHUP is not one where the tests run under `nohup`.
+pub(crate) fn ending_signals() -> Vec<&'static str> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    match ignored.unwrap_or_default() & 1 {
+        0 => vec!["TERM", "INT", "HUP"],
+        _ => vec!["TERM", "INT"],
+    }
+}

@@ -1,6 +1,7 @@
 //! Settings: what every client needs to know, as plain data. Files, environment and flags are read by `Loader` and
 //! `Settings::load` (feature `settings`).
 
+mod files;
 mod kafka_settings;
 #[cfg(feature = "settings")]
 mod load;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use kafkaesk_core::TopicPrefix;
 
+pub use files::{MAX_FILE_BYTES, read_file};
 pub use kafka_settings::{KafkaSettings, group_instance_id, shown_property};
 #[cfg(feature = "settings")]
 pub use load::{

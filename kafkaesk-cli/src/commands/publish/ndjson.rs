@@ -71,9 +71,7 @@ pub(super) async fn run(
     let from = arguments.from_line.unwrap_or(1);
     let mut shutdown = signals::shutdown().context("listening to signals")?;
     let begun = async {
-        let mut lines = Lines::open(&input)
-            .await
-            .with_context(|| format!("reading {input}"))?;
+        let mut lines = Lines::open(&input).with_context(|| format!("reading {input}"))?;
         // An input that can never work is said before a broker is waited for.
         let Some(first) = next(&mut lines, from, &input).await? else {
             bail!("{}", nothing(&input, lines.count(), from));

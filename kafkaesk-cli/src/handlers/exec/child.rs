@@ -27,12 +27,14 @@ use super::{
     group::{Group, Signal},
     pending::{Met, Pending},
 };
-use crate::lines::Lines;
+use crate::lines::{Lines, TooLong};
 
 /// How long a child may be silent with messages in flight before a warning.
 const SILENCE: Duration = Duration::from_secs(10);
 /// Between SIGTERM and SIGKILL.
 const TERM_TO_KILL: Duration = Duration::from_secs(2);
+/// The longest line of a child's standard error that is logged, in bytes.
+const MAX_LOG_LINE: usize = 256 * 1024;
 /// How much of a line that is no answer the log shows, in characters.
 const EXCERPT: usize = 200;
 
@@ -49,11 +51,18 @@ pub(super) fn spawn(settings: &ExecSettings) -> anyhow::Result<Child> {
         .split_first()
         .context("handler exec names no program")?;
     let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let shown = name.to_string_lossy();
+        if shown.starts_with("KAFKAESK_") || settings.withheld.contains(&*shown) {
+            command.env_remove(&name);
+        }
+    }
     command
         .args(arguments)
         .current_dir(&settings.directory)
         // A plain print() in Python would stay in its buffer for ever otherwise.
         .env("PYTHONUNBUFFERED", "1")
+        .envs(&settings.environment)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -325,17 +334,33 @@ impl Running<'_> {
         );
     }
 
+    /// Logs what the child says, line by line.
     async fn log_errors(&self, stderr: ChildStderr) {
-        let mut lines = Lines::over(BufReader::new(stderr));
-        while let Ok(Some(line)) = lines.next().await {
-            if let Ok(bytes) = line.bytes {
-                info!(
-                    group = self.settings.group.as_str(),
-                    process = self.number,
-                    pid = self.pid,
-                    "stderr: {}",
-                    String::from_utf8_lossy(&bytes)
-                );
+        let mut lines = Lines::over(BufReader::new(stderr)).at_most(MAX_LOG_LINE);
+        loop {
+            let (group, process, pid) = (self.settings.group.as_str(), self.number, self.pid);
+            match lines.next().await {
+                Ok(None) => return,
+                Ok(Some(line)) => match line.bytes {
+                    Ok(bytes) => {
+                        let text = String::from_utf8_lossy(&bytes);
+                        info!(group, process, pid, "stderr: {text}");
+                    }
+                    Err(TooLong { bytes, most }) => warn!(
+                        group,
+                        process,
+                        pid,
+                        "stderr: a line of {bytes} bytes was left out; the log takes {most}"
+                    ),
+                },
+                Err(error) => {
+                    // Its pipe is closed with this, so it cannot stall on it.
+                    warn!(
+                        group,
+                        process, pid, "its standard error cannot be read: {error}"
+                    );
+                    return;
+                }
             }
         }
     }

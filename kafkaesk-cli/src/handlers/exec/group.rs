@@ -1,7 +1,9 @@
 //! Process groups: signals to a child and everything that it started. Keeps a list, so that an exit at once leaves
-//! no child behind.
+//! no child running, and a watchdog for each group, for the case that this process is killed.
 
 use std::{collections::BTreeSet, sync::Mutex};
+
+use super::watchdog::Watchdog;
 
 /// The groups that run now, by the id of their first process.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
@@ -17,7 +19,11 @@ pub(super) enum Signal {
 
 /// A child's process group; dropping it kills what is left of it.
 #[derive(Debug)]
-pub(super) struct Group(u32);
+pub(super) struct Group {
+    pid: u32,
+    /// Called off after the group was killed.
+    _watchdog: Watchdog,
+}
 
 impl Group {
     /// Of a child that was started as the first of its group.
@@ -25,12 +31,15 @@ impl Group {
         if let Ok(mut running) = RUNNING.lock() {
             running.insert(pid);
         }
-        Self(pid)
+        Self {
+            pid,
+            _watchdog: Watchdog::over(pid),
+        }
     }
 
     /// Signals every process of the group; one that ended already is no error.
     pub(super) fn signal(&self, signal: Signal) {
-        send(self.0, signal);
+        send(self.pid, signal);
     }
 }
 
@@ -38,7 +47,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::Kill);
         if let Ok(mut running) = RUNNING.lock() {
-            running.remove(&self.0);
+            running.remove(&self.pid);
         }
     }
 }

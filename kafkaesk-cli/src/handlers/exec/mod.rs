@@ -10,8 +10,10 @@ mod child;
 mod group;
 mod pending;
 mod supervise;
+mod watchdog;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{
         Arc,
@@ -49,6 +51,10 @@ pub(crate) struct ExecSettings {
     pub(crate) in_flight: usize,
     /// From writing the line to its answer.
     pub(crate) timeout: Duration,
+    /// Added to the children's environment.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Variables of the worker that its children do not get, besides `KAFKAESK_*`: those that hold secrets.
+    pub(crate) withheld: BTreeSet<String>,
     /// The working directory: the configuration file's folder.
     pub(crate) directory: PathBuf,
     /// The group as sent to Kafka, for logs.

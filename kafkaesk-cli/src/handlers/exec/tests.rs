@@ -9,6 +9,8 @@ fn settings(script: &str) -> ExecSettings {
         processes: 1,
         in_flight: 1,
         timeout: Duration::from_secs(20),
+        environment: BTreeMap::new(),
+        withheld: BTreeSet::new(),
         directory: ".".into(),
         group: "test".into(),
     }

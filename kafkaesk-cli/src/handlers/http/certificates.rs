@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "tls")]
+use kafkaesk_client::settings::{MAX_FILE_BYTES, read_file};
 use reqwest::ClientBuilder;
 
 #[cfg(feature = "tls")]
@@ -18,7 +20,7 @@ pub(crate) enum Certificate {}
 /// Why no certificate can be had from it.
 #[cfg(feature = "tls")]
 pub(crate) fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let pem = std::fs::read(path)
+    let pem = read_file(path, MAX_FILE_BYTES)
         .map_err(|error| format!("cannot read the file {}: {error}", path.display()))?;
     Certificate::from_pem_bundle(&pem)
         .ok()

@@ -3,6 +3,7 @@
 
 use std::{error::Error, io, time::Duration};
 
+use reqwest::Url;
 use tokio::net::TcpStream;
 
 use super::HttpSettings;
@@ -31,14 +32,19 @@ impl HttpSettings {
 
     /// The URL's host if it is this machine's loopback. Asks no name service.
     pub(crate) fn loopback_host(&self) -> Option<String> {
-        let host = self.url.host_str()?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let loopback = host.eq_ignore_ascii_case("localhost")
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        loopback.then(|| host.to_owned())
+        loopback_host(&self.url)
     }
+}
+
+/// A URL's host if it is this machine's loopback. Asks no name service.
+pub(crate) fn loopback_host(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+    loopback.then(|| host.to_owned())
 }
 
 /// Whether a request failed since its port is closed.

@@ -16,7 +16,7 @@ use reqwest::{Url, header::HeaderMap};
 use self::certificates::trust;
 pub(crate) use self::{
     certificates::{Certificate, certificates},
-    dev::nobody_listens,
+    dev::{loopback_host, nobody_listens},
     request::own_headers,
 };
 use super::Answer;
@@ -41,17 +41,21 @@ pub(crate) struct HttpSettings {
     pub(crate) shown: String,
 }
 
-/// A URL for logs: without user info and query, either of which may hold a secret.
+/// A URL for logs, without what may be a secret: user info, query, and the path unless the host is this machine.
 pub(crate) fn shown(url: &Url) -> String {
     let mut url = url.clone();
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    let query = url.query().is_some();
+    let hides = url.query().is_some();
     url.set_query(None);
-    if query {
-        format!("{url}?…")
-    } else {
-        url.into()
+    url.set_fragment(None);
+    if loopback_host(&url).is_none() && url.path() != "/" {
+        url.set_path("/");
+        return format!("{url}…");
+    }
+    match hides {
+        true => format!("{url}?…"),
+        false => url.into(),
     }
 }
 

@@ -87,7 +87,8 @@ async fn request(settings: &OidcSettings, timeout: Duration) -> Result<Token, St
 fn client(settings: &OidcSettings, timeout: Duration) -> Result<reqwest::Client, String> {
     let mut pem = Vec::new();
     if let Some(path) = &settings.ca_location {
-        pem = std::fs::read(path).map_err(|e| format!("`https.ca.location` {path}: {e}"))?;
+        pem = crate::settings::read_file(path.as_ref(), crate::settings::MAX_FILE_BYTES)
+            .map_err(|e| format!("`https.ca.location` {path}: {e}"))?;
     }
     if let Some(text) = &settings.ca_pem {
         pem.extend_from_slice(b"\n");

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -13,6 +12,7 @@ use super::{
     error::hint,
     value::{Data, Table, Value},
 };
+use crate::settings::read_file;
 
 /// The largest file that a reference may name.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -140,13 +140,7 @@ impl Context {
 
 /// Reads a text file of at most `limit` bytes.
 pub(super) fn read_text(path: &Path, limit: u64) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > limit {
-        return Err(format!("it is larger than {limit} bytes"));
-    }
+    let bytes = read_file(path, limit).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|error| {
         format!(
             "it is not UTF-8 at byte {}",

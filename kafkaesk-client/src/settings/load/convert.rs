@@ -104,7 +104,11 @@ impl Field {
                     },
                 })
                 .collect()),
-            _ => Err(field.expected("a list")),
+            _ if field.key.ends_with(".exec") => {
+                Err(field
+                    .expected("a list; write each word in quotes: [\"python3\", \"audit.py\"]"))
+            }
+            _ => Err(field.expected("a list; write [ ] around it")),
         }
     }
 
@@ -165,6 +169,19 @@ impl Field {
     }
 
     pub(super) fn expected(&self, expected: &str) -> SettingsError {
-        self.error(format!("{} is not {expected}", self.value.describe()))
+        self.error(format!("{} is not {expected}", self.describe()))
+    }
+
+    /// Names the value's kind and, where no secret can stand, the value.
+    fn describe(&self) -> String {
+        let may_be_secret = self.key.contains("kafka-settings")
+            || [".http", ".exec", ".headers", ".env"]
+                .iter()
+                .any(|key| self.key.contains(&format!(".handler{key}")));
+        if may_be_secret && self.value.reference.is_none() {
+            self.value.kind().to_owned()
+        } else {
+            self.value.describe()
+        }
     }
 }

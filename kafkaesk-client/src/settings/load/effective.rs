@@ -22,12 +22,15 @@ use crate::settings::{
 pub struct Effective {
     /// `topic-prefix`, `kafka-settings.consumer.fetch.min.bytes`, `subscriptions[0].start`.
     pub key: String,
-    /// As it may be shown: sensitive properties, values of files and variables, headers, and the user info and (in
-    /// declarations) query of URLs are redacted.
+    /// As it may be shown: sensitive properties, values of files and variables, headers, a child's environment, and user
+    /// info, path and query of a handler's URL are redacted. Of a command the program, flags, and names of files that
+    /// are there remain.
     pub value: String,
     /// `kafkaesk.toml:3`, `environment KAFKAESK_TOPIC_PREFIX`, `flag --topic-prefix`, `default`; for a reference,
     /// what it leads to in addition.
     pub source: String,
+    /// The environment's variable that `{ env = … }` names for it.
+    pub variable: Option<String>,
 }
 
 pub(super) fn list(resolver: &Resolver<'_>, settings: &Settings) -> Vec<Effective> {
@@ -41,6 +44,7 @@ pub(super) fn list(resolver: &Resolver<'_>, settings: &Settings) -> Vec<Effectiv
                 key: (*key).to_owned(),
                 value: value.clone(),
                 source: "default".to_owned(),
+                variable: None,
             }),
             (None, None) => {}
         }
@@ -54,17 +58,60 @@ pub(super) fn list(resolver: &Resolver<'_>, settings: &Settings) -> Vec<Effectiv
 }
 
 /// A value as it may be shown, the items of a list with spaces between them.
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn shown(context: &Context, key: &str, value: &Value) -> String {
     if is_secret(value) {
         return REDACTED.to_owned();
     }
     match &value.data {
-        Data::List(items) => items.iter().map(shown).collect::<Vec<_>>().join(" "),
+        Data::List(items) if key.ends_with(".handler.exec") => command(context, items),
+        Data::List(items) => {
+            let items = items.iter().map(|item| shown(context, key, item));
+            items.collect::<Vec<_>>().join(" ")
+        }
+        Data::Text(text) | Data::Untyped(text) if key.ends_with(".handler.http") => {
+            without_path(text)
+        }
         Data::Text(text) | Data::Untyped(text) => without_secrets(text),
         Data::Integer(number) => number.to_string(),
         Data::Boolean(value) => value.to_string(),
         Data::Other { text, .. } => text.clone(),
         Data::Table(_) => value.describe(),
+    }
+}
+
+/// A command without what may be a secret: its program, its flags and the files that it names.
+fn command(context: &Context, items: &[Value]) -> String {
+    let words = items.iter().enumerate().map(|(at, item)| match &item.data {
+        _ if is_secret(item) => REDACTED.to_owned(),
+        Data::Text(text) => {
+            let is_file = || context.path(&item.origin, text).is_file();
+            match at == 0 || is_flag(text) || is_file() {
+                true => without_secrets(text),
+                false => "…".to_owned(),
+            }
+        }
+        _ => "…".to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// `-c`, `--verbose`; not `-psecret`, `--password=secret`.
+fn is_flag(text: &str) -> bool {
+    match text.strip_prefix("--") {
+        Some(name) => name.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+        None => text.starts_with('-') && text.chars().count() <= 2,
+    }
+}
+
+/// A URL's scheme, host and port; the path, like user info and query, may be a secret, as a webhook's is.
+fn without_path(url: &str) -> String {
+    let shown = without_secrets(url);
+    let Some((scheme, rest)) = shown.split_once("://") else {
+        return "…".to_owned();
+    };
+    match rest.find(['/', '?', '#']) {
+        Some(end) if rest[end..].len() > 1 => format!("{scheme}://{}/…", &rest[..end]),
+        _ => shown,
     }
 }
 
@@ -76,13 +123,15 @@ fn is_secret(value: &Value) -> bool {
 fn of_setting(field: Field, typed: &str) -> Effective {
     let hidden = is_secret(&field.value)
         || matches!(&field.value.data, Data::List(items) if items.iter().any(is_secret));
+    let (source, variable) = source(&field);
     Effective {
         value: if hidden {
             REDACTED.to_owned()
         } else {
             without_user_info(typed)
         },
-        source: source(&field),
+        source,
+        variable,
         key: field.key,
     }
 }
@@ -94,9 +143,11 @@ fn of_property(context: &Arc<Context>, scope: Scope, winner: &Winner) -> Effecti
         _ => format!("{KAFKA_SETTINGS}.{}.{name}", scope.name()),
     };
     let field = Field::new(context, key, winner.setting.value.clone());
+    let (source, variable) = source(&field);
     Effective {
         value: property_shown(name, &field),
-        source: source(&field),
+        source,
+        variable,
         key: field.key,
     }
 }
@@ -141,28 +192,34 @@ fn row(field: Field) -> Effective {
             .find_map(|role| name.strip_prefix(role))
             .unwrap_or(name);
         property_shown(name, &field)
-    } else if field.key.contains(".headers.") {
+    } else if field.key.contains(".headers.") || field.key.contains(".handler.env.") {
         // Where authorization stands.
         REDACTED.to_owned()
     } else {
-        shown(&field.value)
+        shown(&field.context, &field.key, &field.value)
     };
+    let (source, variable) = source(&field);
     Effective {
         value,
-        source: source(&field),
+        source,
+        variable,
         key: field.key,
     }
 }
 
-fn source(field: &Field) -> String {
+/// Where a value came from, and the variable that it was read from by a reference.
+fn source(field: &Field) -> (String, Option<String>) {
     let led = field
         .clone()
         .resolved()
         .ok()
         .and_then(|f| f.value.reference);
     match led {
-        Some(reference) => format!("{} ({reference})", field.value.origin),
-        None => field.value.origin.to_string(),
+        Some(reference) => (
+            format!("{} ({reference})", field.value.origin),
+            reference.strip_prefix("variable ").map(str::to_owned),
+        ),
+        None => (field.value.origin.to_string(), None),
     }
 }
 

@@ -33,7 +33,7 @@ pub enum SettingsError {
         column: usize,
         /// What the parser expected.
         message: String,
-        /// The line with a marker below, on lines of their own; empty if it may show a secret.
+        /// The line's key with a marker below, on lines of their own, or nothing: a value may be a secret.
         excerpt: String,
     },
     /// Not a JSON object, where a variable or flag must be one.

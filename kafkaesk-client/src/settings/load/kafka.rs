@@ -9,7 +9,9 @@ use super::{
     json_text,
     value::{Data, Table, Value},
 };
-use crate::settings::{KafkaSettings, PropertyError, REDACTED, Role, check_property};
+use crate::settings::{
+    KafkaSettings, MAX_FILE_BYTES, PropertyError, REDACTED, Role, check_property, files::check_file,
+};
 
 /// A property as some place sets it.
 #[derive(Clone, Debug)]
@@ -95,6 +97,7 @@ pub(super) fn insert(
     )
     .resolved()?;
     let secret = field.value.reference.is_some();
+    let key = field.clone();
     let text = field.scalar_text()?;
     crate::settings::kafka_settings::check_for(scope.role(), &setting.name, &text).map_err(
         |mut problem| {
@@ -106,8 +109,25 @@ pub(super) fn insert(
             SettingsError::Property { origin, problem }
         },
     )?;
+    check_path(&setting.name, &text).map_err(|problem| key.error(problem))?;
     table.insert(setting.name, text);
     Ok(())
+}
+
+/// librdkafka and OpenSSL read these files whole, and would never end with a device.
+fn check_path(name: &str, path: &str) -> Result<(), String> {
+    let names_a_file = [".location", ".keytab", ".file"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    if !names_a_file {
+        return Ok(());
+    }
+    check_file(
+        std::path::Path::new(path),
+        MAX_FILE_BYTES,
+        name.ends_with("ca.location"),
+    )
+    .map_err(|error| format!("cannot read the file {path:?}: {error}"))
 }
 
 fn is_security(name: &str) -> bool {

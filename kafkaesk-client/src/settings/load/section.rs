@@ -59,10 +59,12 @@ impl Section {
         self.rest.contains_key(key)
     }
 
-    /// How a value that nobody has asked for yet may be shown, the items of a list with spaces between them: what
-    /// stands in a file or a variable is `[redacted]`, and so is user info in URLs. Empty if the key is absent.
+    /// How a value that nobody has asked for yet may be shown, the items of a list with spaces between them, without
+    /// what is or may be a secret, as in [`Effective::value`](super::Effective::value). Empty if the key is absent.
     pub fn shown(&self, key: &str) -> String {
-        self.rest.get(key).map(effective::shown).unwrap_or_default()
+        let name = format!("{}.{key}", self.name);
+        let shown = |value| effective::shown(&self.context, &name, value);
+        self.rest.get(key).map(shown).unwrap_or_default()
     }
 
     /// Text.

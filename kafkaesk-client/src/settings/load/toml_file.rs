@@ -117,31 +117,103 @@ fn syntax_error(file: &Lines, text: &str, error: &toml::de::Error) -> SettingsEr
     let line = file.line(at);
     let start = file.starts.get(line - 1).copied().unwrap_or(0);
     let before = text.get(start..at).unwrap_or_default();
-    let content = text.get(start..).unwrap_or_default();
-    let content = content.lines().next().unwrap_or_default();
     SettingsError::Syntax {
         file: file.shown.to_string(),
         line,
         column: before.chars().count() + 1,
         message: error.message().replace('\n', ", "),
-        excerpt: excerpt(line, before, content),
+        excerpt: excerpt(text, line, start, before.chars().count()),
     }
 }
 
-/// The line with a marker under the column. A line that may hold a secret is not shown.
-fn excerpt(line: usize, before: &str, content: &str) -> String {
-    let lower = content.to_ascii_lowercase();
-    let secret = ["password", "secret", "token", "pem", "passphrase", "://"]
-        .iter()
-        .any(|word| lower.contains(word));
-    if secret {
+/// The line's key with a marker under the column, or nothing. Values may be secrets, so none is shown.
+fn excerpt(text: &str, line: usize, start: usize, column: usize) -> String {
+    let key = match within_value(&text[..start]) {
+        true => None,
+        false => key_of(text[start..].lines().next().unwrap_or_default()),
+    };
+    let Some(key) = key else {
         return String::new();
-    }
+    };
     let gutter = line.to_string();
     let blank = " ".repeat(gutter.len());
-    let indent: String = before
+    let shown = format!("{key}= …");
+    // A column within the value is marked at its start.
+    let column = column.min(shown.chars().count() - 1);
+    let indent: String = shown
         .chars()
+        .take(column)
         .map(|c| if c == '\t' { '\t' } else { ' ' })
         .collect();
-    format!("\n{blank} |\n{gutter} | {content}\n{blank} | {indent}^")
+    format!("\n{blank} |\n{gutter} | {shown}\n{blank} | {indent}^")
+}
+
+/// What stands before the `=` of a line with a key and a value: `sasl.password `. A line of some other form, such as one
+/// of a PEM file that lost its quotes, has none.
+fn key_of(line: &str) -> Option<&str> {
+    /// No key of ours is near this; base64 may look like a key.
+    const LONGEST: usize = 100;
+    let (key, value) = line.split_once('=')?;
+    let value = value.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_. \t\"'".contains(c);
+    let is_key = key.len() <= LONGEST && !key.trim().is_empty() && key.chars().all(plain);
+    (is_key && !value.is_empty() && !value.starts_with('=')).then_some(key)
+}
+
+/// Whether this text ends within a string of several lines, or within brackets.
+fn within_value(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut rest = text;
+    // Brackets count in values alone: those of a table's name stand before any `=`.
+    let mut value = false;
+    while let Some(c) = rest.chars().next() {
+        let quotes = ["\"\"\"", "'''", "\"", "'"];
+        if let Some(quote) = quotes.into_iter().find(|quote| rest.starts_with(quote)) {
+            let Some(end) = end_of_string(&rest[quote.len()..], quote) else {
+                return quote.len() == 3;
+            };
+            rest = &rest[quote.len() + end..];
+            continue;
+        }
+        match c {
+            '#' => {
+                rest = &rest[rest.find('\n').unwrap_or(rest.len())..];
+                continue;
+            }
+            '=' => value = true,
+            '[' | '{' if value => depth += 1,
+            ']' | '}' if value => depth = depth.saturating_sub(1),
+            '\n' if depth == 0 => value = false,
+            _ => {}
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    depth > 0
+}
+
+/// Where a string's content and its closing quote end.
+fn end_of_string(content: &str, quote: &str) -> Option<usize> {
+    let escapes = quote.starts_with('"');
+    let mut at = 0;
+    while at < content.len() {
+        let rest = &content[at..];
+        if rest.starts_with(quote) {
+            // A string of several lines may end with two more quotes of its own.
+            let mut end = at + quote.len();
+            while quote.len() == 3 && end < at + 5 && content[end..].starts_with(&quote[..1]) {
+                end += 1;
+            }
+            return Some(end);
+        }
+        if quote.len() == 1 && rest.starts_with('\n') {
+            return None;
+        }
+        let mut characters = rest.chars();
+        let mut length = characters.next().map_or(1, char::len_utf8);
+        if escapes && rest.starts_with('\\') {
+            length += characters.next().map_or(0, char::len_utf8);
+        }
+        at += length;
+    }
+    None
 }

@@ -86,9 +86,20 @@ impl Value {
             }
             Data::Integer(number) => format!("the number {number}"),
             Data::Boolean(value) => format!("`{value}`"),
-            Data::List(_) => "a list".to_owned(),
-            Data::Table(_) => "a table".to_owned(),
+            Data::List(_) | Data::Table(_) => self.kind().to_owned(),
             Data::Other { kind, text } => format!("the {kind} {text}"),
+        }
+    }
+
+    /// Names the kind alone.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.data {
+            Data::Text(_) | Data::Untyped(_) => "a text",
+            Data::Integer(_) => "a number",
+            Data::Boolean(_) => "true or false",
+            Data::List(_) => "a list",
+            Data::Table(_) => "a table",
+            Data::Other { kind, .. } => kind,
         }
     }
 
@@ -100,8 +111,14 @@ impl Value {
     }
 
     /// Whether this table is `{ file = … }` or `{ env = …, default = … }`, or was meant to be: whoever follows it refuses
-    /// further keys.
+    /// further keys. A table under `env` is no reference: it is what a handler adds to the environment.
     pub(super) fn is_reference(&self) -> bool {
-        matches!(&self.data, Data::Table(table) if table.contains_key("file") || table.contains_key("env"))
+        let Data::Table(table) = &self.data else {
+            return false;
+        };
+        let names_a_variable = table
+            .get("env")
+            .is_some_and(|name| !matches!(name.data, Data::Table(_)));
+        table.contains_key("file") || names_a_variable
     }
 }

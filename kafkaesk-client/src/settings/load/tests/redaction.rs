@@ -76,7 +76,7 @@ fn every_declared_value_is_shown_with_its_own_place_and_without_secrets() {
         ),
         (
             "subscriptions[1].handler.http",
-            "http://h/?…",
+            "http://h/…",
             "kafkaesk.toml:16",
         ),
         (
@@ -87,9 +87,55 @@ fn every_declared_value_is_shown_with_its_own_place_and_without_secrets() {
     ] {
         assert_eq!(at(key), row(value, source), "{key}");
     }
-    assert_eq!(
-        at("subscriptions[0].handler.exec").0,
-        "sh [redacted] http://[redacted]@h/?…"
-    );
+    assert_eq!(at("subscriptions[0].handler.exec").0, "sh [redacted] …");
     assert!(!format!("{:?}", loaded.effective).contains("hush"));
+}
+
+#[test]
+fn of_a_command_only_program_flags_and_files_are_shown_and_of_a_url_no_path() {
+    for (handler, shown) in [
+        (
+            "exec = ['python3', '-u', 'audit.py', '--token', 'HUSH', '--key=HUSH', '-pHUSH', 'x']",
+            "exec: python3 -u audit.py --token … … … …",
+        ),
+        (
+            "http = 'https://hooks.example:8443/services/HUSH'",
+            "http: https://hooks.example:8443/…",
+        ),
+        (
+            "http = 'http://127.0.0.1:1/HUSH?HUSH#HUSH'",
+            "http: http://127.0.0.1:1/…",
+        ),
+        ("http = 'http://127.0.0.1:1/'", "http: http://127.0.0.1:1/"),
+        ("http = 'http://127.0.0.1:1'", "http: http://127.0.0.1:1"),
+        (
+            "exec = ['a']\nenv = { A = 'HUSH', B = { env = 'X' } }",
+            "env.A: [redacted]",
+        ),
+    ] {
+        let case = case(&format!(
+            "[[subscriptions]]\n[subscriptions.handler]\n{handler}\n"
+        ));
+        case.write("audit.py", "");
+        let loaded = case.variable("X", "HUSH").load();
+        let all = format!("{:?}", loaded.effective);
+        assert!(!all.contains("HUSH"), "{all}");
+        let (key, value) = shown.split_once(": ").unwrap();
+        let key = format!("subscriptions[0].handler.{key}");
+        assert_eq!(super::shown(&loaded, &key).0, value);
+    }
+}
+
+#[test]
+fn the_variable_that_a_reference_names_is_told() {
+    let toml = "kafka-settings = { sasl.password = { env = 'P', default = 'x' } }\ngroup-prefix = { file = 'g' }\n";
+    let case = case(toml).variable("P", "hush");
+    case.write("g", "g");
+    let loaded = case.load();
+    let of = |key: &str| {
+        let row = loaded.effective.iter().find(|row| row.key == key).unwrap();
+        row.variable.clone()
+    };
+    assert_eq!(of("kafka-settings.sasl.password").as_deref(), Some("P"));
+    assert_eq!(of("group-prefix"), None);
 }

@@ -28,7 +28,7 @@ fn text_and_numbers_are_not_mixed_up_in_a_file() {
         ),
         (
             "kafka-servers = 9092",
-            "`kafka-servers`: the number 9092 is not a list",
+            "`kafka-servers`: the number 9092 is not a list; write [ ] around it",
         ),
         (
             "kafka-servers = ['a:0']",
@@ -48,7 +48,7 @@ fn text_and_numbers_are_not_mixed_up_in_a_file() {
         ),
         (
             "kafka-settings = 'x'",
-            "`kafka-settings`: \"x\" is not a table of librdkafka properties",
+            "`kafka-settings`: a text is not a table of librdkafka properties",
         ),
     ] {
         assert_eq!(case(toml).refused(), format!("kafkaesk.toml:1: {expected}"));
