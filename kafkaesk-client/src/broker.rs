@@ -76,7 +76,55 @@ pub struct Outgoing {
     pub headers: Headers,
     /// Milliseconds since the Unix epoch; now if absent.
     pub timestamp: Option<i64>,
+    /// How large the batches of its topic may get.
+    pub batch: BatchLimit,
 }
+
+/// How large a batch of records of one topic may get: the producer's `batch.size`, halved this often. A topic that takes
+/// less than the default batch gets smaller ones, since brokers refuse a batch whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchLimit(u8);
+
+impl BatchLimit {
+    /// How many limits there are: the smallest is 1/16,384 of the default, some 60 bytes, so that each record goes alone.
+    pub(crate) const COUNT: usize = 15;
+
+    /// The largest limit that a topic with this `max.message.bytes` takes.
+    pub(crate) fn fitting(batch_bytes: usize, max_message_bytes: usize) -> Self {
+        let mut limit = Self::default();
+        while limit.of(batch_bytes) > max_message_bytes && limit.index() + 1 < Self::COUNT {
+            limit = limit.halved();
+        }
+        limit
+    }
+
+    /// Half of it; the smallest stays.
+    pub(crate) fn halved(self) -> Self {
+        Self((self.0 + 1).min(Self::COUNT as u8 - 1))
+    }
+
+    /// Its place among all limits.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// In bytes, for a producer with this `batch.size`.
+    pub(crate) fn of(self, batch_bytes: usize) -> usize {
+        (batch_bytes >> self.0).max(1)
+    }
+}
+
+/// What a producer learned of a topic from a refused record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicNews {
+    /// The topic is not there any more, or has no such partition.
+    Unknown,
+    /// The brokers refused a batch that kept to this limit as too large.
+    BatchRefused(BatchLimit),
+}
+
+/// Takes [`TopicNews`]. Called by a thread that must not wait.
+pub type TopicListener = Arc<dyn Fn(&TopicName, TopicNews) + Send + Sync>;
 
 /// How many bytes a record takes in a queue: key, value and headers.
 pub(crate) fn size_of(record: &Outgoing) -> usize {
@@ -181,6 +229,20 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>>;
 
+    /// From now on, what records tell of their topics goes to `listener`. One listener for each broker: later ones are
+    /// ignored.
+    fn listen(&self, _listener: TopicListener) {}
+
+    /// Makes producers forget that a topic was gone, after it was created again.
+    fn rediscover<'a>(&'a self, _topic: &'a TopicName) -> BoxFuture<'a, Result<(), ClientError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// The producer's `batch.size`, from which [`BatchLimit`]s are counted.
+    fn batch_bytes(&self) -> usize {
+        1_000_000
+    }
+
     /// A record will soon be sent: what takes long before the first one may begin now. Never waits.
     fn prepare(&self) {}
 
@@ -203,4 +265,27 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
 
     /// Starts a consumer: with a group, or without one (reads every partition, commits nothing, leaves nothing behind).
     fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_fits_its_topic_and_is_no_smaller_than_it_must_be() {
+        for batch in [1, 1000, 1_000_000, 100_000_000] {
+            for topic in [1, 61, 2000, 999_999, 1_000_000, 1_048_588, 200_000_000] {
+                let limit = BatchLimit::fitting(batch, topic);
+                let smallest = limit.index() + 1 == BatchLimit::COUNT;
+                assert!(limit.of(batch) <= topic || smallest, "{batch} {topic}");
+                assert!(limit.index() == 0 || limit.of(batch) * 2 + 1 > topic);
+            }
+        }
+        let mut limit = BatchLimit::default();
+        for _ in 0..100 {
+            limit = limit.halved();
+        }
+        assert_eq!(limit.index() + 1, BatchLimit::COUNT);
+        assert!(limit.of(1) >= 1);
+    }
 }

@@ -185,7 +185,7 @@ pub enum ClientError {
     /// The brokers refused a whole batch as larger than the topic's limit, and this event was in it. The event alone may
     /// well be small enough.
     #[error(
-        "the brokers refused the batch with this event ({bytes} bytes) as larger than topic {topic} takes; the record was not written; set `batch.size` in kafka-settings to at most the topic's `max.message.bytes`, or raise that"
+        "the brokers refused the batch with this event ({bytes} bytes) as larger than topic {topic} takes; the record was not written; the next batches of this topic are smaller, so publish it again, or raise the topic's `max.message.bytes`"
     )]
     BatchTooLarge {
         /// The topic.

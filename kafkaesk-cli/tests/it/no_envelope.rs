@@ -33,6 +33,7 @@ async fn leave(kafka: &TestKafka) {
             value: Some(Bytes::from_static(value)),
             headers: Headers::new(),
             timestamp: None,
+            batch: Default::default(),
         };
         connection.broker().send(record).unwrap().await.unwrap();
     }

@@ -4,18 +4,24 @@
 use std::{
     any::TypeId,
     collections::{BTreeSet, HashMap},
-    sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaName, StreamId, TopicName};
 use kafkaesk_schema::{Event, EventSchema};
 
-use super::{AGAIN, Catalog, StoredSchema, streams::undeclared};
-use crate::ClientError;
+use super::{AGAIN, Catalog, StoredSchema, lock, streams::undeclared};
+use crate::{
+    ClientError,
+    broker::{BatchLimit, TopicNews},
+};
 
 /// How many streams and how many schema ids are remembered, at most; beyond that they are asked for anew.
 const REMEMBERED: usize = 100_000;
+
+/// How long a topic's smaller batches wait for the larger ones before them.
+const SWITCH: Duration = Duration::from_secs(10);
 
 /// A stream that exists and is bound.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub(crate) struct BoundStream {
     pub(crate) stream: StreamId,
     pub(crate) topic: TopicName,
     pub(crate) schema: SchemaName,
+    /// How large its batches may get.
+    pub(crate) batch: BatchLimit,
     /// When the cluster was asked.
     seen: Instant,
 }
@@ -43,6 +51,10 @@ pub(super) struct Hot {
     streams: RwLock<HashMap<Box<str>, Arc<BoundStream>>>,
     types: RwLock<HashMap<TypeId, Arc<EventEntry>>>,
     ids: RwLock<HashMap<Box<str>, Arc<EventEntry>>>,
+    /// What records told of topics that must be looked for again.
+    news: Mutex<HashMap<TopicName, TopicNews>>,
+    /// The limit of topics that were created without one of their own.
+    of_new_topics: Mutex<Option<BatchLimit>>,
 }
 
 impl Hot {
@@ -60,6 +72,23 @@ impl Hot {
             .map(|entry| &entry.id)
             .collect();
         published.into_iter().cloned().collect()
+    }
+
+    /// The next publish to this topic asks the catalog again.
+    pub(super) fn heard(&self, topic: &TopicName, news: TopicNews) {
+        let mut all = lock(&self.news);
+        if all.len() >= REMEMBERED {
+            all.clear();
+        }
+        let first = all.insert(topic.clone(), news) != Some(news);
+        // Every record of a refused batch says so, one line does.
+        if first && matches!(news, TopicNews::BatchRefused(_)) {
+            tracing::warn!(
+                %topic,
+                "the brokers refused a batch as larger than the topic takes; its events were not written, and the next batches of this topic are smaller"
+            );
+        }
+        write(&self.streams).retain(|_, stream| stream.topic != *topic);
     }
 
     /// The next publish of this version asks the catalog again.
@@ -155,7 +184,7 @@ impl Catalog {
         let bound = match self.is_bound(stream, schema) {
             Err(ClientError::BoundElsewhere { bound, .. }) => {
                 // Remembered, so that a burst of wrong events does not ask for each.
-                self.remember(stream, &topic, &bound);
+                self.remember(stream, &topic, &bound, BatchLimit::default());
                 return Err(ClientError::BoundElsewhere {
                     stream: stream.clone(),
                     bound,
@@ -165,7 +194,9 @@ impl Catalog {
             other => other?,
         };
         if bound && self.broker.topic(&topic, "Write").await?.is_some() {
-            return Ok(self.remember(stream, &topic, schema));
+            let news = self.follow_news(&topic).await?;
+            let batch = self.batch_limit(&topic, news).await?;
+            return Ok(self.remember(stream, &topic, schema, batch));
         }
         if !self.settings.auto_create_streams {
             let exists = !bound && self.broker.topic(&topic, "Write").await?.is_some();
@@ -173,12 +204,65 @@ impl Catalog {
         }
         let retention: Option<Duration> = entry.event.as_ref().and_then(|e| e.retention);
         let spec = undeclared(stream, schema, retention);
+        let mut created = false;
         for outcome in self.ensure_unbound(&[spec]).await? {
-            for warning in &outcome?.warnings {
+            let outcome = outcome?;
+            created = outcome.created;
+            for warning in &outcome.warnings {
                 tracing::warn!("{warning}");
             }
         }
-        Ok(self.remember(stream, &topic, schema))
+        let news = self.follow_news(&topic).await?;
+        if created && news == Some(TopicNews::Unknown) {
+            tracing::warn!(%topic, "the topic was gone and is created again");
+        }
+        let of_new = created.then(|| *lock(&self.hot.of_new_topics)).flatten();
+        let batch = match of_new {
+            // The cluster's default, seen before: one question less for each new stream.
+            Some(batch) if news.is_none() => batch,
+            _ => {
+                let batch = self.batch_limit(&topic, news).await?;
+                if created {
+                    *lock(&self.hot.of_new_topics) = Some(batch);
+                }
+                batch
+            }
+        };
+        Ok(self.remember(stream, &topic, schema, batch))
+    }
+
+    /// What records told of a topic since it was ready, with what follows from it done.
+    async fn follow_news(&self, topic: &TopicName) -> Result<Option<TopicNews>, ClientError> {
+        let news = lock(&self.hot.news).remove(topic);
+        if news == Some(TopicNews::Unknown) {
+            self.broker.rediscover(topic).await?;
+        }
+        Ok(news)
+    }
+
+    /// By the topic's `max.message.bytes` where it may be seen, else by what was refused.
+    async fn batch_limit(
+        &self,
+        topic: &TopicName,
+        news: Option<TopicNews>,
+    ) -> Result<BatchLimit, ClientError> {
+        let config = self.broker.topic_config(topic).await?.unwrap_or_default();
+        let known = config
+            .get("max.message.bytes")
+            .and_then(|bytes| bytes.parse().ok())
+            .map(|bytes| BatchLimit::fitting(self.broker.batch_bytes(), bytes));
+        let Some(TopicNews::BatchRefused(refused)) = news else {
+            return Ok(known.unwrap_or_default());
+        };
+        // Records in larger batches may still be on their way, and the smaller ones would overtake them.
+        if let Err(error) = self.broker.flush(SWITCH).await {
+            tracing::warn!(
+                %topic,
+                %error,
+                "events of this topic that are still queued may be written after later ones"
+            );
+        }
+        Ok(known.unwrap_or_default().max(refused.halved()))
     }
 
     /// A stream that is there and bound, to whatever schema. Creates and binds nothing.
@@ -194,8 +278,8 @@ impl Catalog {
             return Ok(known);
         }
         let topic = self.settings.topic_prefix.topic(stream)?;
-        let bindings = self.bindings().await?;
-        let Some(binding) = bindings.streams.get(stream) else {
+        self.follow_bindings(None).await?;
+        let Some(binding) = self.binding(stream) else {
             return Err(ClientError::NotBound {
                 stream: stream.clone(),
             });
@@ -207,7 +291,9 @@ impl Catalog {
                 remedy: "it was bound, but its topic was deleted; an event creates it again, a tombstone does not".to_owned(),
             });
         }
-        Ok(self.remember(stream, &topic, &binding.schema))
+        let news = self.follow_news(&topic).await?;
+        let batch = self.batch_limit(&topic, news).await?;
+        Ok(self.remember(stream, &topic, &binding.schema, batch))
     }
 
     pub(super) fn remember(
@@ -215,11 +301,13 @@ impl Catalog {
         stream: &StreamId,
         topic: &TopicName,
         schema: &SchemaName,
+        batch: BatchLimit,
     ) -> Arc<BoundStream> {
         let ready = Arc::new(BoundStream {
             stream: stream.clone(),
             topic: topic.clone(),
             schema: schema.clone(),
+            batch,
             seen: Instant::now(),
         });
         put(&self.hot.streams, stream.as_str().into(), ready.clone());

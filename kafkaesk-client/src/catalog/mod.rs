@@ -108,7 +108,7 @@ pub struct Catalog {
     /// The bindings log, as far as it was read.
     bindings: bindings::BindingsLog,
     /// What publishing looks up.
-    hot: hot::Hot,
+    hot: Arc<hot::Hot>,
     /// Keeps that fresh.
     refresher: refresh::Refresher,
 }
@@ -129,6 +129,14 @@ const ABSENT_BOUND: usize = 256;
 
 impl Catalog {
     pub(crate) fn new(settings: Settings, broker: Arc<dyn Broker>) -> Arc<Self> {
+        let hot = Arc::<hot::Hot>::default();
+        // Not the catalog: its last owner must not be a producer's thread, which its end waits for.
+        let heard = Arc::downgrade(&hot);
+        broker.listen(Arc::new(move |topic, news| {
+            if let Some(hot) = heard.upgrade() {
+                hot.heard(topic, news);
+            }
+        }));
         Arc::new_cyclic(|own| Self {
             own: own.clone(),
             settings,
@@ -138,7 +146,7 @@ impl Catalog {
             checked: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
             bindings: bindings::BindingsLog::default(),
-            hot: hot::Hot::default(),
+            hot,
             refresher: refresh::Refresher::default(),
         })
     }

@@ -74,7 +74,7 @@ impl Catalog {
                     schema = %binding.schema,
                     "the stream was bound to another schema"
                 );
-                self.remember(&known.stream, &known.topic, &binding.schema);
+                self.remember(&known.stream, &known.topic, &binding.schema, known.batch);
             }
         }
         Ok(())

@@ -16,9 +16,9 @@ use rdkafka::{
 use tokio::sync::Semaphore;
 
 use super::{
-    config::{Role, client_config},
+    config::{Role, batch_bytes, client_config},
     context::{Context, Shared, lock},
-    delivery::Deliveries,
+    delivery::{Deliveries, News},
 };
 use crate::{ClientError, Settings};
 
@@ -79,6 +79,8 @@ impl Clients {
                 .create_with_context(Deliveries::new(
                     Context(self.shared.clone()),
                     Arc::new(Semaphore::new(0)),
+                    batch_bytes(&self.settings),
+                    News::default(),
                 ))
                 .map_err(unusable)?,
         };

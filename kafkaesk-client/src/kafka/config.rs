@@ -47,11 +47,19 @@ const PRODUCER: &[(&str, &str)] = &[
     ("compression.type", "none"),
     ("partitioner", "murmur2_random"),
     ("linger.ms", "5"),
-    ("batch.size", "1000000"),
     ("batch.num.messages", "100000"),
     // Asking must not create.
     ("allow.auto.create.topics", "false"),
+    // Added partitions and deleted topics are noticed this soon; librdkafka's own default is five minutes, in which two
+    // programs would put one key on two partitions.
+    ("topic.metadata.refresh.interval.ms", "2000"),
+    // A topic is seen in metadata before it is published to, so one that is missing from it is gone, or some broker is
+    // late by moments. librdkafka's own default keeps its records for 30 s before it says so.
+    ("topic.metadata.propagation.max.ms", "5000"),
 ];
+
+/// `batch.size` unless the settings name another.
+const BATCH_BYTES: usize = 1_000_000;
 
 /// Fetching that is not asleep and stays small: with librdkafka's own defaults a full local queue stops fetching for a
 /// second, and 64 MiB of queue make no consumer faster.
@@ -142,6 +150,15 @@ pub(super) fn producer_kbytes(settings: &Settings) -> usize {
         .get(PropertyRole::Producer, "queue.buffering.max.kbytes")
         .and_then(|text| text.parse().ok())
         .unwrap_or(64 * 1024)
+}
+
+/// How many bytes a batch of the producer may have.
+pub(super) fn batch_bytes(settings: &Settings) -> usize {
+    settings
+        .kafka_settings
+        .get(PropertyRole::Producer, "batch.size")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(BATCH_BYTES)
 }
 
 /// Our own bound is the one that is met (see `producer.rs`), so librdkafka's stands a little above it.

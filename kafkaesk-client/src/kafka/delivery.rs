@@ -1,6 +1,6 @@
 //! Delivery reports in, receipts and errors out, each to the one who waits for it; and the room that they free.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kafkaesk_core::{Offset, TopicName};
 use rdkafka::{
@@ -17,7 +17,10 @@ use super::{
     errors::{Doing, code_error, code_of},
     native::Message,
 };
-use crate::{ClientError, Receipt};
+use crate::{
+    ClientError, Receipt,
+    broker::{BatchLimit, TopicListener, TopicNews},
+};
 
 /// A record that librdkafka holds, and who waits for it.
 #[derive(Debug)]
@@ -27,20 +30,51 @@ pub(super) struct Pending {
     pub(super) bytes: usize,
     /// How much room it takes.
     pub(super) units: u32,
+    /// Which batches it went in.
+    pub(super) batch: BatchLimit,
     pub(super) answer: oneshot::Sender<Result<Receipt, ClientError>>,
 }
 
+/// Who hears what records tell of their topics; set once by the catalog.
+pub(super) type News = Arc<OnceLock<TopicListener>>;
+
 /// A producer's context.
-#[derive(Debug)]
 pub(super) struct Deliveries {
     pub(super) context: Context,
     /// Room in the queue, in units; released here and nowhere else.
     pub(super) room: Arc<Semaphore>,
+    /// The producer's `batch.size`: a larger record goes alone.
+    batch_bytes: usize,
+    news: News,
 }
 
 impl Deliveries {
-    pub(super) fn new(context: Context, room: Arc<Semaphore>) -> Self {
-        Self { context, room }
+    pub(super) fn new(
+        context: Context,
+        room: Arc<Semaphore>,
+        batch_bytes: usize,
+        news: News,
+    ) -> Self {
+        Self {
+            context,
+            room,
+            batch_bytes,
+            news,
+        }
+    }
+
+    fn tell(&self, topic: &TopicName, news: TopicNews) {
+        if let Some(listener) = self.news.get() {
+            listener(topic, news);
+        }
+    }
+}
+
+impl std::fmt::Debug for Deliveries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Deliveries")
+            .field("batch_bytes", &self.batch_bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,6 +109,7 @@ impl ProducerContext for Deliveries {
         let Pending {
             topic,
             bytes,
+            batch,
             answer,
             ..
         } = *pending;
@@ -84,45 +119,57 @@ impl ProducerContext for Deliveries {
                 partition: message.partition(),
                 offset: Offset(message.offset()),
             }),
-            Err((error, message)) => Err(failure(
-                error,
-                topic,
-                bytes,
-                message.partition(),
-                Message::of(message).possibly_persisted(),
-                self.context.0.fatal().or_else(|| self.context.0.reason()),
-            )),
+            Err((error, message)) => {
+                match code_of(error) {
+                    Some(
+                        RDKafkaErrorCode::UnknownTopic
+                        | RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::UnknownPartition,
+                    ) => self.tell(&topic, TopicNews::Unknown),
+                    Some(RDKafkaErrorCode::MessageSizeTooLarge) if bytes < self.batch_bytes => {
+                        self.tell(&topic, TopicNews::BatchRefused(batch));
+                    }
+                    _ => {}
+                }
+                Err(self.failure(
+                    error,
+                    topic,
+                    bytes,
+                    message.partition(),
+                    Message::of(message).possibly_persisted(),
+                    self.context.0.fatal().or_else(|| self.context.0.reason()),
+                ))
+            }
         };
         // Nobody may be waiting any more: that unsends nothing.
         let _ = answer.send(result);
     }
 }
 
-/// What our `batch.size` is unless the settings say otherwise: a larger record goes alone.
-const BATCH: usize = 1_000_000;
-
 fn denied_producer_id(reason: &str) -> bool {
     reason.contains("PID") && reason.contains("authorization failed")
 }
 
-/// Why a record was not written, and whether that is certain.
-pub(super) fn failure(
-    error: &KafkaError,
-    topic: TopicName,
-    bytes: usize,
-    partition: i32,
-    possibly_persisted: bool,
-    reason: Option<String>,
-) -> ClientError {
-    let Some(code) = code_of(error) else {
-        return ClientError::NotDelivered {
-            topic,
-            reason: error.to_string(),
+impl Deliveries {
+    /// Why a record was not written, and whether that is certain.
+    pub(super) fn failure(
+        &self,
+        error: &KafkaError,
+        topic: TopicName,
+        bytes: usize,
+        partition: i32,
+        possibly_persisted: bool,
+        reason: Option<String>,
+    ) -> ClientError {
+        let Some(code) = code_of(error) else {
+            return ClientError::NotDelivered {
+                topic,
+                reason: error.to_string(),
+            };
         };
-    };
-    let words = match code {
+        let words = match code {
         // Refused by the brokers, so perhaps for the company that it kept: librdkafka sends batches and splits none.
-        RDKafkaErrorCode::MessageSizeTooLarge if bytes < BATCH => {
+        RDKafkaErrorCode::MessageSizeTooLarge if bytes < self.batch_bytes => {
             return ClientError::BatchTooLarge { topic, bytes };
         }
         RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize => {
@@ -140,7 +187,8 @@ pub(super) fn failure(
             format!("the topic has no partition {partition}")
         }
         RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownTopicOrPartition => {
-            "the topic is gone; it was deleted after this program began to publish to it".to_owned()
+            "the topic is gone; it was deleted after this program began to publish to it. The next publish looks for it again, and creates it where `auto-create-streams` is on"
+                .to_owned()
         }
         RDKafkaErrorCode::MessageTimedOut => match reason {
             Some(reason) => format!("`delivery-timeout` is over; last error: {reason}"),
@@ -166,15 +214,16 @@ pub(super) fn failure(
         ),
         code => code.to_string(),
     };
-    if possibly_persisted {
-        ClientError::DeliveryUnknown {
-            topic,
-            reason: words,
-        }
-    } else {
-        ClientError::NotDelivered {
-            topic,
-            reason: words,
+        if possibly_persisted {
+            ClientError::DeliveryUnknown {
+                topic,
+                reason: words,
+            }
+        } else {
+            ClientError::NotDelivered {
+                topic,
+                reason: words,
+            }
         }
     }
 }

@@ -25,7 +25,10 @@ use super::{
     metadata::Lookup,
     native::{Batch, Queue, Reading},
 };
-use crate::{ClientError, Settings, broker::LogSink};
+use crate::{
+    ClientError, Settings,
+    broker::{BatchLimit, LogSink},
+};
 
 /// Records fetched in one go.
 const BATCH: usize = 256;
@@ -315,6 +318,7 @@ fn append_with(
             topic: topic.clone(),
             bytes: value.len(),
             units: 0,
+            batch: BatchLimit::default(),
             answer,
         });
         writer

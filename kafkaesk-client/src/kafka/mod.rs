@@ -15,33 +15,26 @@ mod metadata;
 mod native;
 mod oauth;
 mod producer;
+mod producers;
 
 #[cfg(feature = "dev-broker")]
 pub(crate) use native::set_mock_rebalance_delay;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
 use bytes::Bytes;
 use kafkaesk_core::{NextOffset, Offset, TopicName};
 use tokio::sync::oneshot;
 
 use self::{
-    clients::Clients,
-    consume::Consumers,
-    context::{Shared, lock},
-    metadata::Lookup,
-    oauth::TokenSource,
-    producer::Producer,
+    clients::Clients, consume::Consumers, context::Shared, metadata::Lookup, oauth::TokenSource,
+    producers::Producers,
 };
 use crate::{
     ClientError, Delivery, Settings,
     broker::{
-        BoxFuture, Broker, Cluster, Creation, LogSink, Outgoing, SendError, TopicInfo, TopicSpec,
+        BatchLimit, BoxFuture, Broker, Cluster, Creation, LogSink, Outgoing, SendError, TopicInfo,
+        TopicListener, TopicSpec,
     },
     consumer::{Consumer, ConsumerSpec},
 };
@@ -59,10 +52,9 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, Clie
     Ok(Arc::new(KafkaBroker {
         settings: clients.settings.clone(),
         shared: clients.shared.clone(),
+        producers: Producers::new(clients.settings.clone(), clients.shared.clone()),
         clients,
         lookup,
-        producer: OnceLock::new(),
-        starting: Mutex::new(()),
         consumers: Consumers::default(),
     }))
 }
@@ -74,25 +66,9 @@ struct KafkaBroker {
     shared: Arc<Shared>,
     clients: Arc<Clients>,
     lookup: Arc<Lookup>,
-    /// Made by the first publish: whoever only reads has none.
-    producer: OnceLock<Producer>,
-    /// Held while the producer is made, so that there is one.
-    starting: Mutex<()>,
+    /// Made by the first publish: a program that only reads has none.
+    producers: Producers,
     consumers: Consumers,
-}
-
-impl KafkaBroker {
-    fn producer(&self) -> Result<&Producer, ClientError> {
-        if let Some(producer) = self.producer.get() {
-            return Ok(producer);
-        }
-        let _starting = lock(&self.starting);
-        if let Some(producer) = self.producer.get() {
-            return Ok(producer);
-        }
-        let made = Producer::new(&self.settings, self.shared.clone())?;
-        Ok(self.producer.get_or_init(|| made))
-    }
 }
 
 impl KafkaBroker {
@@ -256,24 +232,42 @@ impl Broker for KafkaBroker {
     }
 
     fn prepare(&self) {
-        // An idempotent producer asks for its id 500 ms after it found no broker yet. An error comes again with the send.
-        let _ = self.producer();
+        // An idempotent producer asks for its id 500 ms after it found no broker yet. An error is repeated by the send.
+        let _ = self.producers.get(BatchLimit::default());
+    }
+
+    fn listen(&self, listener: TopicListener) {
+        self.producers.listen(listener);
+    }
+
+    fn rediscover<'a>(&'a self, topic: &'a TopicName) -> BoxFuture<'a, Result<(), ClientError>> {
+        Box::pin(async move {
+            for producer in self.producers.made() {
+                let asking = producer.asker(topic.as_str(), self.settings.connect_timeout);
+                blocking("asking for a topic", asking).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn batch_bytes(&self) -> usize {
+        config::batch_bytes(&self.settings)
     }
 
     fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
-        self.producer().map_err(SendError::Refused)?.send(record)
+        self.producers
+            .get(record.batch)
+            .map_err(SendError::Refused)?
+            .send(record)
     }
 
     fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>> {
-        Box::pin(async move { self.producer()?.queue(record).await })
+        Box::pin(async move { self.producers.get(record.batch)?.queue(record).await })
     }
 
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
         Box::pin(async move {
-            let Some(producer) = self.producer.get() else {
-                return Ok(());
-            };
-            let flush = producer.flusher();
+            let flush = self.producers.flusher();
             blocking("flushing", move || flush(timeout)).await
         })
     }

@@ -17,13 +17,14 @@ use rdkafka::{
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::{
-    config::{Role, client_config, producer_kbytes},
+    config::{Role, batch_bytes, client_config, producer_kbytes},
     context::{Context, Shared},
-    delivery::{Deliveries, Pending, failure},
+    delivery::{Deliveries, News, Pending},
+    errors::{Doing, client_error},
 };
 use crate::{
     ClientError, Delivery, Settings,
-    broker::{Outgoing, SendError, size_of},
+    broker::{BatchLimit, Outgoing, SendError, size_of},
 };
 
 /// Room is counted in units of this many bytes.
@@ -49,12 +50,38 @@ pub(super) struct Producer {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Producer {
-    pub(super) fn new(settings: &Settings, shared: Arc<Shared>) -> Result<Self, ClientError> {
+/// Room in the queue, shared by all producers of a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    free: Arc<Semaphore>,
+    /// How many units there are in all.
+    units: usize,
+}
+
+impl Room {
+    pub(super) fn new(settings: &Settings) -> Self {
         let units = (producer_kbytes(settings) * 1024 / UNIT).max(1);
-        let room = Arc::new(Semaphore::new(units));
-        let producer: BaseProducer<Deliveries> = client_config(settings, Role::Producer)
-            .create_with_context(Deliveries::new(Context(shared), room.clone()))
+        Self {
+            free: Arc::new(Semaphore::new(units)),
+            units,
+        }
+    }
+}
+
+impl Producer {
+    pub(super) fn new(
+        settings: &Settings,
+        shared: Arc<Shared>,
+        Room { free: room, units }: Room,
+        limit: BatchLimit,
+        news: News,
+    ) -> Result<Self, ClientError> {
+        let batch_bytes = limit.of(batch_bytes(settings));
+        let mut config = client_config(settings, Role::Producer);
+        config.set("batch.size", batch_bytes.to_string());
+        let deliveries = Deliveries::new(Context(shared), room.clone(), batch_bytes, news);
+        let producer: BaseProducer<Deliveries> = config
+            .create_with_context(deliveries)
             .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
@@ -126,6 +153,7 @@ impl Producer {
                 topic: record.topic.clone(),
                 bytes: record.value_len(),
                 units: u32::try_from(room.num_permits()).unwrap_or(u32::MAX),
+                batch: record.batch,
                 answer,
             }),
         );
@@ -171,7 +199,7 @@ impl Producer {
         }
         // Asked, not remembered: a send can be refused before the polling thread has heard why.
         let fatal = self.producer.client().fatal_error();
-        failure(
+        self.producer.context().failure(
             error,
             record.topic.clone(),
             record.value_len(),
@@ -196,6 +224,23 @@ impl Producer {
                     outstanding: usize::try_from(producer.in_flight_count()).unwrap_or(0),
                 }
             })
+        }
+    }
+
+    /// Asks for a topic that was gone, so that it counts as there again; for a thread that may block for `timeout`.
+    pub(super) fn asker(
+        &self,
+        topic: &str,
+        timeout: Duration,
+    ) -> impl FnOnce() -> Result<(), ClientError> + Send + 'static {
+        let (producer, topic) = (self.producer.clone(), topic.to_owned());
+        move || {
+            let action = format!("asking for topic {topic}");
+            producer
+                .client()
+                .fetch_metadata(Some(&topic), timeout)
+                .map(drop)
+                .map_err(|e| client_error(e, Doing::topic(&action, "Write", &topic)))
         }
     }
 

@@ -37,6 +37,7 @@ fn outgoing(name: &str, key: Option<&str>, value: &str) -> Outgoing {
         value: Some(Bytes::copy_from_slice(value.as_bytes())),
         headers: Headers::new(),
         timestamp: None,
+        batch: Default::default(),
     }
 }
 

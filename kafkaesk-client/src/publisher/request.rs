@@ -234,6 +234,7 @@ impl Request {
             value,
             headers,
             timestamp: self.timestamp,
+            batch: stream.batch,
         }
     }
 

@@ -10,3 +10,4 @@ mod consume;
 mod dev;
 mod publish;
 mod read;
+mod topics;

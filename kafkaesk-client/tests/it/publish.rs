@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kafkaesk_client::{
     ClientError, Connection, Receipt, Settings,
     broker::Broker as _,
-    catalog::StreamSpec,
-    core::{Headers, StreamId, TopicName, partitioner::partition_for_key},
+    core::{Headers, TopicName, partitioner::partition_for_key},
     memory::MemoryBroker,
     testing,
 };
@@ -460,42 +459,4 @@ async fn racing_first_publishes_bind_once_and_all_arrive() {
         bindings.streams[&stream("content.race")].schema.as_str(),
         "Content"
     );
-}
-
-#[tokio::test]
-async fn small_events_in_a_refused_batch_are_not_called_too_large() {
-    let kafka = testing::kafka().await;
-    let connection = connect(&kafka).await;
-    let stream = StreamId::new("content.narrow").unwrap();
-    let mut spec = StreamSpec::new(stream);
-    spec.partitions = Some(1);
-    spec.config
-        .insert("max.message.bytes".into(), "2000".into());
-    connection.catalog().ensure_stream(&spec).await.unwrap();
-    let publisher = connection.publisher();
-    publisher
-        .publish("content.narrow", &content("first"))
-        .await
-        .unwrap();
-    let mut deliveries = Vec::new();
-    for number in 0..200 {
-        let event = content(format!("event {number}"));
-        deliveries.push(
-            publisher
-                .publish("content.narrow", &event)
-                .enqueue()
-                .await
-                .unwrap(),
-        );
-    }
-    let mut refused = 0;
-    for delivery in deliveries {
-        if let Err(error) = delivery.await {
-            refused += 1;
-            let text = error.to_string();
-            assert!(matches!(error, ClientError::BatchTooLarge { .. }), "{text}");
-            assert!(text.contains("batch.size"), "{text}");
-        }
-    }
-    assert!(refused > 0, "no batch was larger than the topic takes");
 }

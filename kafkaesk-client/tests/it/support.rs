@@ -11,6 +11,8 @@ use kafkaesk_client::{
 };
 use rdkafka::{
     ClientConfig,
+    admin::AdminClient,
+    client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,17 @@ pub(crate) async fn connect(kafka: &TestKafka) -> Connection {
 
 pub(crate) async fn open(settings: &Settings) -> Connection {
     Connection::open(settings).await.unwrap()
+}
+
+/// Changes topics past our own code.
+pub(crate) fn admin(kafka: &TestKafka) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new()
+        .set(
+            "bootstrap.servers",
+            kafka.settings().kafka_servers.join(","),
+        )
+        .create()
+        .unwrap()
 }
 
 pub(crate) fn id(text: &str) -> SchemaId {

@@ -145,6 +145,7 @@ pub(super) fn outgoing(topic: &TopicName, key: Option<&str>, value: &str) -> Out
         value: Some(Bytes::copy_from_slice(value.as_bytes())),
         headers: Headers::new(),
         timestamp: None,
+        batch: Default::default(),
     }
 }
 
