@@ -323,6 +323,86 @@ fn figure(stderr: &str, name: &str) -> u64 {
 }
 
 #[tokio::test]
+async fn a_child_that_never_answers_anything_and_a_full_output_pause_their_subscription() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(1000))
+        .succeeds();
+    subscribe(
+        &project,
+        &kafka,
+        r#"{ exec = ["sh", "-c", "read line; exit 7"], processes = 2, in-flight = 8 }"#,
+    );
+    let mut worker = project.start(&["worker"]);
+    worker.until("four tries", |worker| worker.stderr().contains("tries=4"));
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &[
+            "the subscription is paused",
+            "exit status: 7",
+            "failed_attempts=0",
+            "handled=0",
+        ],
+    );
+    assert!(figure(&ended.stderr, "cut_off=") > 0, "{}", ended.stderr);
+    let warned = warnings(&ended.stderr);
+    assert!(warned < 60, "{warned} warnings:\n{}", ended.stderr);
+
+    subscribe(&project, &kafka, "{ stdout = true }");
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut worker = project.start_onto(&["worker"], full.unwrap());
+    worker.until("four tries", |worker| worker.stderr().contains("tries=4"));
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &[
+            "writing to standard output failed: No space left on device",
+            "the subscription is paused",
+            "failed_attempts=0",
+        ],
+    );
+    assert!(figure(&ended.stderr, "cut_off=") > 0, "{}", ended.stderr);
+    let warned = warnings(&ended.stderr);
+    assert!(warned < 30, "{warned} warnings:\n{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn a_delay_beyond_the_bound_is_cut_and_the_log_says_so() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let server = Server::start(|_| (503, "retry-after: 99999999\r\n", ""));
+    subscribe(
+        &project,
+        &kafka,
+        &format!("{{ http = \"{}\" }}", server.url),
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(20))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("every message", |_| server.posted().len() == 20);
+    worker.until("its end", |worker| {
+        worker.stderr().contains("again_in=3600s")
+    });
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(
+        0,
+        &["asked for a longer delay", "asked=99999999s longest=3600s"],
+    );
+    let lines = ended.stderr.matches("asked for a longer delay").count();
+    assert_eq!(
+        lines, 5,
+        "the 1st, 2nd, 4th, 8th and 16th:\n{}",
+        ended.stderr
+    );
+}
+
+#[tokio::test]
 async fn messages_that_fail_alone_write_few_lines_as_well() {
     let kafka = kafka().await;
     let project = Project::on(&kafka).with_order();

@@ -147,6 +147,22 @@ impl Project {
         }
     }
 
+    /// Starts in the background with its standard output in this file.
+    pub(crate) fn start_onto(&self, arguments: &[&str], stdout: std::fs::File) -> Running {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Running {
+            stdout: Arc::default(),
+            stderr: collect(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
     /// Starts in the background with this standard input.
     pub(crate) fn start_with(&self, arguments: &[&str], stdin: Stdio) -> Running {
         let mut child = self

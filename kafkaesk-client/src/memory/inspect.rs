@@ -12,15 +12,21 @@ impl MemoryBroker {
     /// All records of a stream's topic, oldest first as they were appended. Empty for an absent topic, and for
     /// topics that carry no stream behind this prefix (read those by `Broker::read_log`).
     pub fn records(&self, topic: &str) -> Vec<Record> {
-        self.records_where(|name| name == topic)
+        self.records_where(|name| name == topic, 0).0
     }
 
     /// All records of all streams behind this prefix, oldest first as they were appended.
     pub fn all_records(&self) -> Vec<Record> {
-        self.records_where(|_| true)
+        self.records_where(|_| true, 0).0
     }
 
-    fn records_where(&self, wanted: impl Fn(&str) -> bool) -> Vec<Record> {
+    /// The same, of those that were appended since an earlier call: that call's second value says where to go on, and 0
+    /// is the beginning.
+    pub fn records_since(&self, sequence: u64) -> (Vec<Record>, u64) {
+        self.records_where(|_| true, sequence)
+    }
+
+    fn records_where(&self, wanted: impl Fn(&str) -> bool, since: u64) -> (Vec<Record>, u64) {
         let state = self.shared.state();
         let mut records = Vec::new();
         for (name, topic) in &state.store.topics {
@@ -32,13 +38,18 @@ impl MemoryBroker {
                     continue;
                 };
                 let source = Arc::new(source);
-                for (stored, offset) in log.iter().zip(0..) {
+                let first = log.partition_point(|stored| stored.sequence < since);
+                for (stored, offset) in log.iter().zip(0..).skip(first) {
                     records.push((stored.sequence, fetch::record(&source, offset, stored)));
                 }
             }
         }
         records.sort_by_key(|(sequence, _)| *sequence);
-        records.into_iter().map(|(_, record)| record).collect()
+        let next = records
+            .last()
+            .map_or(since, |(sequence, _)| (sequence + 1).max(since));
+        let records = records.into_iter().map(|(_, record)| record);
+        (records.collect(), next)
     }
 
     /// What a group committed for a partition.

@@ -3,6 +3,7 @@
 mod attempts;
 mod events;
 mod finish;
+mod unfinished;
 
 use std::{collections::HashMap, hash::RandomState, sync::Arc, time::Duration};
 
@@ -26,6 +27,7 @@ use crate::{
     schedule::{LaneId, Schedule},
 };
 use attempts::{Finished, Running};
+use unfinished::Reminder;
 
 /// How often finished offsets are committed.
 pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
@@ -45,6 +47,7 @@ pub(crate) struct Instance {
     pause: Pause,
     /// What its log repeats.
     notices: Notices,
+    reminder: Reminder,
     hasher: RandomState,
     tasks: JoinSet<Finished>,
     /// What runs as a task, for the bound, and to name it if it does not finish.
@@ -73,6 +76,7 @@ impl Instance {
             pace: Pace::new(),
             pause: Pause::default(),
             notices: Notices::default(),
+            reminder: Reminder::new(Instant::now()),
             hasher: RandomState::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
@@ -110,6 +114,7 @@ impl Instance {
             if now >= commit_at {
                 commit_at = now + COMMIT_INTERVAL;
                 self.commit();
+                self.remind(now);
             }
             let more = self.has_room() && self.schedule.has_ready();
             let reading = !self.flow.full || now >= peek_at;

@@ -72,8 +72,8 @@ pub struct TestApp {
     subscriptions: Vec<(String, Pattern)>,
     shutdown: watch::Sender<bool>,
     running: Mutex<Option<JoinHandle<Result<RunReport, AppError>>>>,
-    /// How many records of the broker were told by an earlier `settle`.
-    told: Mutex<usize>,
+    /// Where the broker's records begin that no `settle` has returned yet.
+    settled: Mutex<u64>,
 }
 
 impl TestApp {
@@ -113,7 +113,7 @@ impl TestApp {
             subscriptions,
             shutdown,
             running: Mutex::new(Some(tokio::spawn(run))),
-            told: Mutex::new(0),
+            settled: Mutex::new(0),
         };
         app.started().await
     }
@@ -198,19 +198,33 @@ impl TestApp {
     /// [`TestError`].
     pub async fn try_settle(&self) -> Result<Handled, TestError> {
         let deadline = Instant::now() + PATIENCE;
+        let mut next = *lock(&self.settled);
+        // Every record with every subscription that it is for; all before `open` have ended. Each is looked at once,
+        // however often this wakes.
+        let (mut expected, mut open) = (Vec::new(), 0);
         loop {
             let (ended, published) = (self.results.changed.notified(), self.broker.changed());
             let mut ended = std::pin::pin!(ended);
             // From here on no end is missed.
             ended.as_mut().enable();
-            let count = self.broker.all_records().len();
-            let expected = self.expected();
-            let open = expected
-                .iter()
-                .find(|(subscription, record)| self.result(subscription, record).is_none());
-            let Some((subscription, record)) = open else {
-                let handled = self.told_of(&expected)?;
-                *lock(&self.told) = count;
+            let (records, after) = self.broker.records_since(next);
+            next = after;
+            for record in records {
+                for subscription in &self.subscriptions {
+                    if subscription.1.matches(record.stream()) {
+                        expected.push((subscription, record.clone()));
+                    }
+                }
+            }
+            while expected
+                .get(open)
+                .is_some_and(|(subscription, record)| self.result(subscription, record).is_some())
+            {
+                open += 1;
+            }
+            let Some((subscription, record)) = expected.get(open) else {
+                let handled = self.handled(&expected)?;
+                *lock(&self.settled) = next;
                 return Ok(handled);
             };
             if let Some(error) = self.ended().await {
@@ -232,7 +246,7 @@ impl TestApp {
         }
     }
 
-    fn told_of(&self, expected: &[(&(String, Pattern), Record)]) -> Result<Handled, TestError> {
+    fn handled(&self, expected: &[(&(String, Pattern), Record)]) -> Result<Handled, TestError> {
         let mut handled = Handled::default();
         for (subscription, record) in expected {
             let Some(ended) = self.result(subscription, record) else {
@@ -313,20 +327,6 @@ impl TestApp {
             record.offset.0,
         );
         self.results.of(&place)
-    }
-
-    /// Every record since the last `settle` with every subscription that it is for.
-    fn expected(&self) -> Vec<(&(String, Pattern), Record)> {
-        let told = *lock(&self.told);
-        let mut expected = Vec::new();
-        for record in self.broker.all_records().into_iter().skip(told) {
-            for subscription in &self.subscriptions {
-                if subscription.1.matches(record.stream()) {
-                    expected.push((subscription, record.clone()));
-                }
-            }
-        }
-        expected
     }
 }
 

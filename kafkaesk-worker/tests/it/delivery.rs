@@ -279,7 +279,9 @@ async fn a_backoff_ends_with_the_worker_and_its_message_comes_again() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let asked = Instant::now();
-    running.stop().await;
+    let report = running.stop().await;
+    assert_eq!((report.handled, report.unfinished_total), (0, 1));
+    assert!(report.unfinished[0].held, "{report:?}");
     assert!(
         asked.elapsed() < Duration::from_secs(5),
         "the end waited for a backoff: {:?}",

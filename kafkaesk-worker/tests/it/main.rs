@@ -10,3 +10,4 @@ mod pressure;
 mod registration;
 mod start;
 mod test_app;
+mod unavailable;

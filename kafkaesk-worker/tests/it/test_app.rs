@@ -244,6 +244,29 @@ async fn a_record_without_an_event_is_skipped_rejected_or_held_as_the_subscripti
     assert!(error.contains("held by on-no-event"), "{error}");
 }
 
+#[tokio::test]
+async fn many_messages_settle_in_the_order_of_publishing() {
+    let app = TestApp::start(App::new().subscribe(subscription("r", typed))).await;
+    for _ in 0..2 {
+        for number in 0..3_000 {
+            let event = Content::new(number.to_string());
+            app.publish("r", &event)
+                .enqueue()
+                .await
+                .unwrap()
+                .await
+                .unwrap();
+        }
+        let handled = app.settle().await;
+        assert_eq!(handled.messages().len(), 3_000);
+        for (message, number) in handled.messages().iter().zip(0..) {
+            let data = format!("\"foo\":\"{number}\"");
+            let value = String::from_utf8_lossy(message.record.value());
+            assert!(value.contains(&data), "{value}");
+        }
+    }
+}
+
 #[subscribe("r", on_no_event = "reject")]
 async fn by_attribute(_: Json) {}
 

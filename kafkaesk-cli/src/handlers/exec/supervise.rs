@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use kafkaesk_core::Occurrences;
 use tokio::{process::Child, sync::watch, time::Instant};
 use tracing::{error, info};
 
@@ -12,6 +13,9 @@ use super::{ExecSettings, child};
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest.
 const LONGEST: Duration = Duration::from_secs(30);
+/// A child that lived for this long is not one of those that end again and again: their ends are logged at the 1st, 2nd,
+/// 4th, 8th …
+const LIVED: Duration = Duration::from_secs(60);
 
 /// Runs children, one after the other, until the worker stops.
 pub(super) async fn supervise(
@@ -23,7 +27,9 @@ pub(super) async fn supervise(
 ) {
     let mut next = Some(first);
     let mut backoff = FIRST;
+    let mut ends = Occurrences::default();
     loop {
+        let begun = Instant::now();
         let started = match next.take() {
             Some(child) => Ok(child),
             None => child::spawn(&settings),
@@ -48,12 +54,18 @@ pub(super) async fn supervise(
             }
             Err(error) => format!("{error:#}"),
         };
-        error!(
-            group = settings.group.as_str(),
-            process = number,
-            "`{}` ended: {how}; it is started again in {backoff:?}",
-            settings.shown
-        );
+        if begun.elapsed() >= LIVED {
+            ends = Occurrences::default();
+        }
+        if let Some(count) = ends.count() {
+            error!(
+                group = settings.group.as_str(),
+                process = number,
+                count,
+                "`{}` ended: {how}; it is started again in {backoff:?}",
+                settings.shown
+            );
+        }
         tokio::select! {
             _ = stopping.wait_for(Option::is_some) => return,
             () = tokio::time::sleep(backoff) => {}

@@ -90,7 +90,7 @@ for line in sys.stdin:
 }
 
 #[tokio::test]
-async fn a_child_that_dies_is_started_again_and_what_it_had_is_retried() {
+async fn a_child_that_dies_is_started_again_and_blames_a_message_only_if_it_ever_answered() {
     let script = r#"
 import json, sys
 for line in sys.stdin:
@@ -100,8 +100,13 @@ for line in sys.stdin:
     print(json.dumps({"delivery": message["delivery"], "outcome": "done"}))
 "#;
     let exec = Exec::start(settings(script)).unwrap();
+    let Answer::Unavailable(reason) = ask(&exec, r#","die":1"#).await else {
+        panic!("a child that never answered may not run at all")
+    };
+    assert!(reason.contains("exit status: 3"), "{reason}");
+    assert_eq!(ask(&exec, "").await, Answer::Done);
     let Answer::Retry { reason, .. } = ask(&exec, r#","die":1"#).await else {
-        panic!("a message that its child died with is retried")
+        panic!("a message that a working child died with is retried")
     };
     assert!(reason.contains("exit status: 3"), "{reason}");
     assert_eq!(ask(&exec, "").await, Answer::Done);
