@@ -22,6 +22,9 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct TopicInfo {
     /// The whole topic name.
     pub name: String,
+    /// What tells this topic from one of the same name that was deleted before; `None` where nobody asked for it, or
+    /// the brokers have no topic ids.
+    pub id: Option<String>,
     /// How many partitions.
     pub partitions: u32,
     /// The replication factor of partition 0.

@@ -3,9 +3,14 @@
 //! The rebalance callbacks become entries of that stream. `Revoked` carries an acknowledgement: whoever reads the
 //! stream stops taking, drains, and answers with what to commit; the partition is released after that commit.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use kafkaesk_core::{NextOffset, Pattern, Record, Source};
+use kafkaesk_core::{NextOffset, Offset, Pattern, Record, Source};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{ClientError, broker::BoxFuture};
@@ -58,17 +63,80 @@ pub enum ConsumerEvent {
     /// These partitions are ours from here on. Their `Arc<Source>` is the one that their records carry.
     Assigned(Vec<Arc<Source>>),
     /// Records of one partition, in offset order. Never of a partition that was revoked before.
-    Records(Vec<Record>),
+    Records(Batch),
     /// These partitions go: stop, drain, acknowledge.
     Revoked(Vec<Arc<Source>>, RevokeAck),
     /// These partitions are gone already: drop what is in flight, commit nothing.
     Lost(Vec<Arc<Source>>),
     /// A partition was read to the end seen at start (readers without a group only).
     End(Arc<Source>),
+    /// A partition does not move, since its next record cannot be read. Comes again after each try while it stands
+    /// still, every 30 s in the long run; the partition's next [`Self::Records`] end it. Other partitions go on.
+    Stalled(Stalled),
     /// Something that a person should know; reading goes on.
     Warning(String),
     /// Reading cannot go on; the stream ends.
     Failed(ClientError),
+}
+
+/// Records of one partition, and how far they reach.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Batch {
+    /// Their partition.
+    pub source: Arc<Source>,
+    /// The records, in offset order. Empty where only the position moved: past the marks of transactions, aborted
+    /// records, or deleted records.
+    pub records: Vec<Record>,
+    /// The offset to commit once everything of this partition up to here is finished.
+    pub next: NextOffset,
+}
+
+impl Batch {
+    /// A batch from its parts, for whoever implements [`crate::broker::Broker`].
+    pub fn new(source: Arc<Source>, records: Vec<Record>, next: NextOffset) -> Self {
+        Self {
+            source,
+            records,
+            next,
+        }
+    }
+}
+
+/// A partition that does not move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stalled {
+    /// The partition.
+    pub source: Arc<Source>,
+    /// The offset that cannot be read, or the first offset of its batch.
+    pub offset: Offset,
+    /// Why, in the client library's words.
+    pub reason: String,
+    /// The setting or the command that helps.
+    pub help: String,
+    /// Since when.
+    pub since: Instant,
+    /// How often reading was tried.
+    pub tries: u32,
+}
+
+impl fmt::Display for Stalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{source} stands still at offset {offset} for {seconds} s, tried {tries} time(s): the record cannot be read: \
+             {reason}; {help}; or step over it with `kafkaesk-cli groups skip GROUP {stream}[{partition}]@{offset}`",
+            source = self.source,
+            offset = self.offset,
+            seconds = self.since.elapsed().as_secs(),
+            tries = self.tries,
+            reason = self.reason,
+            help = self.help,
+            stream = self.source.stream,
+            partition = self.source.partition,
+        )
+    }
 }
 
 /// The answer that a revoke waits for. Dropping it commits nothing.
@@ -139,4 +207,40 @@ impl Consumer {
     pub fn control(&self) -> Arc<dyn ConsumerControl> {
         self.control.clone()
     }
+}
+
+/// The words for an offset that is not in its log, between `low` and `high`, where reading goes on at `taken`.
+pub(crate) fn out_of_range(
+    place: &str,
+    wanted: i64,
+    (low, high): (i64, i64),
+    taken: i64,
+) -> String {
+    let records = |count: i64| match count {
+        1 => "1 record".to_owned(),
+        count => format!("{} records", count.max(0)),
+    };
+    if taken >= wanted {
+        format!(
+            "{place}: offset {wanted} is not in the log any more, reading goes on at offset {taken}: {} between were \
+             deleted or passed over before they were read (the log begins at offset {low}: the topic's retention, or \
+             deleted records)",
+            records(taken - wanted)
+        )
+    } else {
+        format!(
+            "{place}: offset {wanted} lies beyond the end of the log at offset {high}, reading goes on at offset \
+             {taken}: {} are read, perhaps for the second time (the log was truncated, or the topic was deleted and \
+             created again)",
+            records(high - taken)
+        )
+    }
+}
+
+/// The words for a topic that was deleted and created again.
+pub(crate) fn created_again(topic: &str) -> String {
+    format!(
+        "topic {topic} was deleted and created again: it is read from its first record, and what was committed for the \
+         deleted topic does not count"
+    )
 }

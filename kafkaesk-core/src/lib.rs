@@ -27,5 +27,5 @@ pub use names::{NameError, StreamId, TopicName, TopicPrefix};
 pub use occurrences::Occurrences;
 pub use offset::{NextOffset, Offset};
 pub use pattern::{Pattern, PatternError};
-pub use record::{Record, Source};
+pub use record::{Record, Source, Unreadable};
 pub use schema_id::{SchemaId, SchemaIdError, SchemaName};

@@ -38,6 +38,39 @@ pub struct Record {
     pub headers: Headers,
     /// The value's bytes; `None` for a null value (which is no envelope).
     pub value: Option<Bytes>,
+    /// What of the record is missing here, although it is in Kafka; `None` where the record is whole. A worker treats
+    /// such a record as one that does not fit its handler.
+    pub unreadable: Option<Box<Unreadable>>,
+}
+
+/// What could not be taken over from a record in Kafka.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// It has headers that cannot be read; [`Record::headers`] is empty.
+    Headers,
+    /// It is larger than the consumer takes. [`Record::value`] and [`Record::headers`] are empty, and the key is `None`
+    /// where the key alone is too large.
+    TooLarge {
+        /// The bytes of key and value, and of the headers where they were counted.
+        bytes: usize,
+        /// The bound: the setting `max-message-bytes`.
+        limit: usize,
+    },
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Headers => f.write_str(
+                "headers unreadable: they are damaged, or more than the 100,000 that the Kafka client reads",
+            ),
+            Self::TooLarge { bytes, limit } => write!(
+                f,
+                "too large: the record has at least {bytes} bytes, and the setting `max-message-bytes` allows {limit}"
+            ),
+        }
+    }
 }
 
 impl Record {

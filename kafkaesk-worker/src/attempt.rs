@@ -105,6 +105,9 @@ fn caught(ended: Result<Ending, Box<dyn std::any::Any + Send>>) -> Ending {
 }
 
 fn call(context: &Context, delivery: &Delivery) -> Handling {
+    if let Some(unreadable) = &delivery.record().unreadable {
+        return Handling::Ended(Ending::Mismatch(unreadable.to_string()));
+    }
     catch_unwind(AssertUnwindSafe(|| context.handler.handle(delivery)))
         .unwrap_or_else(|panic| Handling::Ended(Ending::Failed(HandlerError::panicked(&*panic))))
 }
@@ -119,8 +122,8 @@ enum Checked {
 
 fn checked(delivery: &Delivery) -> Checked {
     let mismatch = |rejection: Rejection| Checked::Not(rejection.into());
-    // A tombstone has no data: the handler's arguments decide.
-    if delivery.record().value.is_none() {
+    // A tombstone has no data: the handler's arguments decide. What could not be read whole never gets that far.
+    if delivery.record().value.is_none() || delivery.record().unreadable.is_some() {
         return Checked::Fits;
     }
     let known = match delivery.proven_schema() {

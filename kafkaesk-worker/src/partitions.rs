@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use kafkaesk_client::consumer::Commits;
+use kafkaesk_client::consumer::{Commits, Stalled};
 use kafkaesk_core::{NextOffset, Offset, Source};
 
 use crate::tracker::{Ticket, Tracker};
@@ -21,6 +21,8 @@ pub(crate) struct Partition {
     pub(crate) paused: bool,
     /// Being given up: nothing is started any more.
     pub(crate) revoking: bool,
+    /// Its next record cannot be read.
+    pub(crate) stalled: Option<Stalled>,
     /// What was handed over to be committed last.
     committed: Option<NextOffset>,
 }
@@ -42,6 +44,7 @@ impl Partitions {
             running: 0,
             paused: false,
             revoking: false,
+            stalled: None,
             committed: None,
         };
         if let Some(former) = self.by_source.insert(source, self.last) {
@@ -87,6 +90,14 @@ impl Partitions {
         match ticket {
             Some(ticket) => partition.tracker.done(ticket),
             None => partition.tracker.pass(offset),
+        }
+    }
+
+    /// Everything before this offset was read, and what has no record there is finished: the marks of transactions,
+    /// aborted and deleted records.
+    pub(crate) fn reached(&mut self, generation: Generation, next: NextOffset) {
+        if let Some(partition) = self.assigned.get_mut(&generation) {
+            partition.tracker.reached(next);
         }
     }
 

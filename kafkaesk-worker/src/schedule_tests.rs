@@ -62,6 +62,7 @@ impl Maker {
             key: None,
             headers: Headers::new(),
             value: Some(Bytes::from_static(b"data")),
+            unreadable: None,
         };
         Item {
             delivery: Delivery::new(record, self.context.clone()),

@@ -18,7 +18,8 @@ pub(crate) struct Ticket {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    offset: Offset,
+    /// What may be committed once this record and all before it are finished.
+    next: NextOffset,
     done: bool,
 }
 
@@ -47,7 +48,7 @@ impl Tracker {
     pub(crate) fn push(&mut self, offset: Offset) -> Ticket {
         let sequence = self.first + self.entries.len() as u64;
         self.entries.push_back(Entry {
-            offset,
+            next: offset.next(),
             done: false,
         });
         Ticket {
@@ -62,7 +63,18 @@ impl Tracker {
             self.first += 1;
             self.watermark = Some(offset.next());
         } else {
-            self.entries.push_back(Entry { offset, done: true });
+            self.entries.push_back(Entry {
+                next: offset.next(),
+                done: true,
+            });
+        }
+    }
+
+    /// Everything before this offset was read. Offsets behind the last record have none, so they are finished with it.
+    pub(crate) fn reached(&mut self, next: NextOffset) {
+        match self.entries.back_mut() {
+            Some(last) => last.next = last.next.max(next),
+            None => self.watermark = self.watermark.max(Some(next)),
         }
     }
 
@@ -80,7 +92,7 @@ impl Tracker {
         while let Some(entry) = self.entries.front().copied().filter(|entry| entry.done) {
             self.entries.pop_front();
             self.first += 1;
-            self.watermark = Some(entry.offset.next());
+            self.watermark = Some(entry.next);
         }
     }
 

@@ -8,7 +8,9 @@ use kafkaesk_client::{
     Connection,
     consumer::{ConsumerEvent, ConsumerSpec, Start},
 };
-use kafkaesk_core::{EnvelopeError, Pattern, Record, Source, line, span::parse_span, timestamp};
+use kafkaesk_core::{
+    Envelope, EnvelopeError, Pattern, Record, Source, line, span::parse_span, timestamp,
+};
 use tracing::warn;
 
 use crate::{
@@ -20,6 +22,8 @@ use crate::{
     writer::Writer,
 };
 
+/// After so many tries of an unreadable record, `--until-end` no longer waits for the end of its partition.
+const PATIENCE: u32 = 3;
 /// How often a quiet tail looks whether anybody still reads it.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -100,6 +104,7 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
     let mut consumer = consumer?;
     let mut left = arguments.max.unwrap_or(u64::MAX);
     let writer = Writer::start().context("starting the writer of standard output")?;
+    let mut stalled: BTreeSet<(String, i32)> = BTreeSet::new();
     let mut look = tokio::time::interval(LOOK);
     while left > 0 {
         let event = tokio::select! {
@@ -114,8 +119,12 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
             event = consumer.next() => event,
         };
         match event {
-            Some(ConsumerEvent::Records(records)) => {
-                let lines: Vec<Vec<u8>> = records
+            Some(ConsumerEvent::Records(batch)) => {
+                if !batch.records.is_empty() {
+                    stalled.remove(&key(&batch.source));
+                }
+                let lines: Vec<Vec<u8>> = batch
+                    .records
                     .iter()
                     .take(usize::try_from(left).unwrap_or(usize::MAX))
                     .map(|record| shown(record, context.options.format()))
@@ -131,8 +140,19 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
             Some(ConsumerEvent::End(source)) => {
                 if let Some(waiting) = &mut waiting {
                     waiting.remove(&key(&source));
-                    if waiting.is_empty() {
-                        break;
+                }
+            }
+            Some(ConsumerEvent::Stalled(stall)) => {
+                warn!("{stall}");
+                if stall.tries >= PATIENCE {
+                    stalled.insert(key(&stall.source));
+                }
+            }
+            Some(ConsumerEvent::Lost(sources)) => {
+                // A topic that was deleted has no end to wait for.
+                if let Some(waiting) = &mut waiting {
+                    for source in &sources {
+                        waiting.remove(&key(source));
                     }
                 }
             }
@@ -141,9 +161,28 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
             Some(_) => {}
             None => break,
         }
+        if waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.is_subset(&stalled))
+        {
+            break;
+        }
     }
     consumer.control().close(Vec::new()).await?;
-    Ok(Exit::Done)
+    match waiting {
+        Some(waiting) if !waiting.is_disjoint(&stalled) => {
+            let names: Vec<String> = waiting
+                .intersection(&stalled)
+                .map(|(topic, partition)| format!("{topic}[{partition}]"))
+                .collect();
+            output::note(format!(
+                "not read to the end, since a record cannot be read: {}",
+                names.join(", ")
+            ));
+            Ok(Exit::Failed)
+        }
+        _ => Ok(Exit::Done),
+    }
 }
 
 /// Every partition that matches now.
@@ -187,7 +226,13 @@ fn text(record: &Record) -> Vec<u8> {
         text.push_str("  ");
         text.push_str(&time);
     }
-    let envelope = kafkaesk_core::Envelope::of(record.value.as_deref());
+    let envelope = match &record.unreadable {
+        Some(unreadable) => Err(unreadable.to_string()),
+        None => Envelope::of(record.value.as_deref()).map_err(|error| match error {
+            EnvelopeError::Null => "tombstone".to_owned(),
+            error => error.to_string(),
+        }),
+    };
     if let Ok(envelope) = &envelope {
         text.push_str("  ");
         text.push_str(&envelope.schema);
@@ -206,7 +251,6 @@ fn text(record: &Record) -> Vec<u8> {
                 .iter()
                 .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
         ),
-        Err(EnvelopeError::Null) => bytes.extend_from_slice(b"(tombstone)"),
         Err(error) => bytes.extend_from_slice(format!("({error})").as_bytes()),
     }
     bytes

@@ -110,8 +110,15 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             "message.timeout.ms",
             millis(settings.connect_timeout).to_string(),
         ),
-        Role::Reader => set("enable.partition.eof", "true".into()),
-        Role::Lookup | Role::Member => set("enable.partition.eof", "false".into()),
+        Role::Reader => {
+            consumer_looks(settings, &mut set);
+            set("enable.partition.eof", "true".into());
+        }
+        Role::Member => {
+            consumer_looks(settings, &mut set);
+            set("enable.partition.eof", "false".into());
+        }
+        Role::Lookup => set("enable.partition.eof", "false".into()),
         Role::Admin => {}
     }
     if matches!(role, Role::LogWriter | Role::Admin) {
@@ -141,6 +148,21 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
         config.set(name, value);
     }
     config
+}
+
+/// A consumer learns of added partitions by librdkafka's own look at its topics, every 5 minutes unless told otherwise.
+fn consumer_looks(settings: &Settings, set: &mut impl FnMut(&str, String)) {
+    const NAME: &str = "topic.metadata.refresh.interval.ms";
+    if settings
+        .kafka_settings
+        .get(PropertyRole::Consumer, NAME)
+        .is_none()
+    {
+        set(
+            NAME,
+            millis(settings.discovery_interval).max(1000).to_string(),
+        );
+    }
 }
 
 /// How many KiB of records may wait in the producer, at most.

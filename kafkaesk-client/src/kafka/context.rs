@@ -17,7 +17,10 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use super::oauth::TokenSource;
+use super::{
+    librdkafka_log::{self, Fate},
+    oauth::TokenSource,
+};
 use crate::{ClientError, Settings};
 
 /// The same line is written again only after this long.
@@ -126,7 +129,19 @@ impl Shared {
         }
     }
 
+    /// Whether a person should see a line of librdkafka's log. While no broker has answered yet, failed connections are
+    /// the start's own error.
+    fn is_warning(&self, level: RDKafkaLogLevel, facility: &str, message: &str) -> bool {
+        let connecting = !self.connected.load(Ordering::Relaxed);
+        (level as i32) <= RDKafkaLogLevel::Warning as i32
+            && librdkafka_log::fate(facility, message) != Fate::Reported
+            && !self.closed.load(Ordering::Relaxed)
+            && !(connecting && facility == "FAIL")
+    }
+
     fn is_news(&self, line: &str) -> bool {
+        let kind = kind(line);
+        let line = kind.as_str();
         let mut lines = lock(&self.lines);
         let now = Instant::now();
         if lines
@@ -151,7 +166,12 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        if self.0.is_news(message) {
+        if !self.0.is_news(message) {
+            return;
+        }
+        if self.0.is_warning(level, fac, message) {
+            tracing::warn!(target: "kafkaesk_client::librdkafka", ?level, fac, "{message}");
+        } else {
             tracing::debug!(target: "kafkaesk_client::librdkafka", ?level, fac, "{message}");
         }
     }
@@ -189,6 +209,19 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {}
 
+/// What lines have in common that differ in numbers alone: durations, counters, offsets. Each run of digits is a `#`.
+fn kind(line: &str) -> String {
+    let mut kind = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            '0'..='9' if kind.ends_with('#') => {}
+            '0'..='9' => kind.push('#'),
+            c => kind.push(c),
+        }
+    }
+    kind
+}
+
 /// A panic elsewhere leaves these plain values whole.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -197,6 +230,21 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_differ_in_numbers_alone_are_one_kind_and_are_written_once() {
+        assert_eq!(
+            kind("after 13ms in state CONNECT"),
+            kind("after 4ms in state CONNECT")
+        );
+        let shared = Shared::default();
+        shared.answered();
+        assert!(shared.is_news("Timed out 1 in-flight"));
+        assert!(!shared.is_news("Timed out 23 in-flight"));
+        assert!(shared.is_warning(RDKafkaLogLevel::Error, "ANY", "unknown"));
+        assert!(!shared.is_warning(RDKafkaLogLevel::Notice, "ANY", "unknown"));
+        assert!(!shared.is_warning(RDKafkaLogLevel::Warning, "COMMITFAIL", "Offset commit (x)"));
+    }
 
     #[test]
     fn brokers_lost_after_the_end_are_no_news() {

@@ -1,6 +1,7 @@
 //! What the cluster holds: asked through a consumer handle, since a producer's question creates (decisions.md 11).
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -9,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use kafkaesk_core::TopicPrefix;
 use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::RDKafkaErrorCode,
@@ -20,6 +22,7 @@ use super::{
     config::{Role, client_config},
     context::{Context, Shared},
     errors::{Doing, client_error, code_error},
+    native,
 };
 use crate::{
     ClientError,
@@ -88,6 +91,44 @@ impl Lookup {
             cluster.topics.insert(info.name.clone(), info);
         }
         Ok(cluster)
+    }
+
+    /// The same, with the ids of the topics that carry streams behind this prefix: what tells a topic from one that was
+    /// deleted and created again. Ids are left out where the brokers have none. Blocks for twice `connect_timeout`, at
+    /// most.
+    pub(super) fn cluster_with_ids(&self, prefix: &TopicPrefix) -> Result<Cluster, ClientError> {
+        let mut cluster = self.cluster()?;
+        let names: Vec<&str> = cluster
+            .topics
+            .keys()
+            .map(String::as_str)
+            .filter(|name| prefix.stream_of(name).is_some())
+            .collect();
+        if cluster.is_dev || names.is_empty() {
+            return Ok(cluster);
+        }
+        // Without ids everything works but the noticing of topics that were created again.
+        let ids = self
+            .topic_ids(&names, self.timeout)
+            .inspect_err(|error| tracing::debug!(%error, "the ids of topics are unknown"))
+            .unwrap_or_default();
+        for (name, id) in ids {
+            if let Some(topic) = cluster.topics.get_mut(&name) {
+                topic.id = Some(id);
+            }
+        }
+        Ok(cluster)
+    }
+
+    /// The ids of these topics, of those that have one. Blocks for `timeout`, at most.
+    pub(super) fn topic_ids(
+        &self,
+        topics: &[&str],
+        timeout: Duration,
+    ) -> Result<HashMap<String, String>, ClientError> {
+        let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        native::topic_ids(&self.consumer, topics, timeout)
+            .map_err(|code| code_error(code, Doing::cluster("asking for topic ids")))
     }
 
     /// Whether this is librdkafka's mock cluster (decisions.md 37). Blocks for `connect_timeout`, at most.
@@ -223,6 +264,7 @@ fn is_silence(error: &rdkafka::error::KafkaError) -> bool {
 fn topic_info(topic: &MetadataTopic) -> TopicInfo {
     TopicInfo {
         name: topic.name().to_owned(),
+        id: None,
         partitions: topic.partitions().len() as u32,
         replication_factor: topic
             .partitions()

@@ -10,6 +10,7 @@ mod consume;
 mod context;
 mod delivery;
 mod errors;
+mod librdkafka_log;
 mod log;
 mod metadata;
 mod native;

@@ -40,6 +40,7 @@ fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, T> {
 fn info(name: &str, topic: &Topic) -> TopicInfo {
     TopicInfo {
         name: name.to_owned(),
+        id: Some(topic.id.to_string()),
         partitions: topic.partitions.len() as u32,
         replication_factor: topic.replication_factor,
     }
@@ -130,21 +131,24 @@ impl Broker for MemoryBroker {
         _until: Option<Offset>,
         mut sink: LogSink,
     ) -> BoxFuture<'a, Result<Option<NextOffset>, ClientError>> {
-        let records = {
+        let records: Vec<LogRecord> = {
             let state = self.shared.state();
             let end = state.store.end(topic.as_str(), 0);
             if end < from.0 {
                 return ready(Ok(None));
             }
-            state.store.tail(topic.as_str(), 0, from.0).to_vec()
+            state
+                .store
+                .tail(topic.as_str(), 0, from.0)
+                .map(|(offset, stored)| LogRecord {
+                    offset,
+                    key: stored.key.clone(),
+                    value: stored.value.clone(),
+                })
+                .collect()
         };
         let mut next = from;
-        for stored in records {
-            let record = LogRecord {
-                offset: next.0,
-                key: stored.key,
-                value: stored.value,
-            };
+        for record in records {
             next = Offset(record.offset).next();
             if let Err(error) = sink(record) {
                 return ready(Err(error));
@@ -269,6 +273,7 @@ impl MemoryBroker {
                 changes,
                 fetch: Fetch::default(),
                 lost: Vec::new(),
+                ids: BTreeMap::new(),
                 warned: false,
             }
             .run(),

@@ -1,11 +1,11 @@
 //! What one consumer reads: its partitions and positions in, batches of records out. Never waits.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use kafkaesk_core::{Offset, Record, Source, StreamId, TopicName, TopicPrefix};
+use kafkaesk_core::{NextOffset, Offset, Record, Source, StreamId, TopicName, TopicPrefix};
 
 use super::store::{Store, Stored, TopicPartition};
-use crate::consumer::{BATCH_BYTES, BATCH_RECORDS};
+use crate::consumer::{BATCH_BYTES, BATCH_RECORDS, Batch, ConsumerEvent, out_of_range};
 
 /// One partition that is being read.
 #[derive(Debug)]
@@ -39,21 +39,32 @@ impl Fetch {
             .collect()
     }
 
-    /// The next records of one partition that is not paused; `None` when all are read to the end.
-    pub(super) fn batch(
+    /// The next records of one partition that is not paused, or a warning that its position is not in its log; `None`
+    /// when all are read to the end.
+    pub(super) fn next(
         &mut self,
         store: &Store,
         paused: impl Fn(&TopicPartition) -> bool,
-    ) -> Option<Vec<Record>> {
+    ) -> Option<ConsumerEvent> {
         for step in 0..self.readings.len() {
             let index = (self.turn + step) % self.readings.len();
-            if paused(&key(&self.readings[index].source)) {
+            let reading = &mut self.readings[index];
+            if paused(&key(&reading.source)) {
                 continue;
             }
-            let batch = self.readings[index].take(store);
-            if !batch.is_empty() {
+            if let Some(warning) = reading.reset(store) {
+                return Some(ConsumerEvent::Warning(warning));
+            }
+            let before = reading.position;
+            let records = reading.take(store);
+            if reading.position != before {
+                let batch = Batch::new(
+                    reading.source.clone(),
+                    records,
+                    NextOffset(reading.position),
+                );
                 self.turn = index + 1;
-                return Some(batch);
+                return Some(ConsumerEvent::Records(batch));
             }
         }
         None
@@ -61,25 +72,55 @@ impl Fetch {
 }
 
 impl Reading {
+    /// Puts a position that is not in the log to the log's beginning, as Kafka's consumers do; says so.
+    fn reset(&mut self, store: &Store) -> Option<String> {
+        let log = store.log(self.source.topic.as_str(), self.source.partition)?;
+        let (first, end) = (log.first(), log.end());
+        if (first..=end).contains(&self.position) {
+            return None;
+        }
+        let wanted = std::mem::replace(&mut self.position, first);
+        let place = self.source.to_string();
+        Some(out_of_range(&place, wanted, (first, end), first))
+    }
+
     fn take(&mut self, store: &Store) -> Vec<Record> {
         let mut bytes = 0;
+        let (topic, partition) = (self.source.topic.as_str(), self.source.partition);
         let stop = self.stop.unwrap_or(i64::MAX);
         let mut batch = Vec::new();
-        for stored in store.tail(
-            self.source.topic.as_str(),
-            self.source.partition,
-            self.position,
-        ) {
+        for (offset, stored) in store.tail(topic, partition, self.position) {
             bytes += stored.bytes();
             let full = batch.len() == BATCH_RECORDS || bytes > BATCH_BYTES;
-            if self.position == stop || (full && !batch.is_empty()) {
-                break;
+            if offset >= stop || (full && !batch.is_empty()) {
+                self.position = offset.min(stop);
+                return batch;
             }
-            batch.push(record(&self.source, self.position, stored));
-            self.position += 1;
+            batch.push(record(&self.source, offset, stored));
+            self.position = offset + 1;
         }
+        // Behind the last record may stand offsets without records.
+        self.position = self.position.max(store.end(topic, partition).min(stop));
         batch
     }
+}
+
+/// A topic that was deleted and created again since `ids` was last compared with the store, if there is one.
+pub(super) fn created_again(
+    ids: &mut BTreeMap<String, u64>,
+    store: &Store,
+    wanted: impl Fn(&str) -> bool,
+) -> Option<String> {
+    for (name, topic) in &store.topics {
+        if !wanted(name) {
+            continue;
+        }
+        let known = ids.insert(name.clone(), topic.id);
+        if known.is_some_and(|known| known != topic.id) {
+            return Some(name.clone());
+        }
+    }
+    None
 }
 
 /// A partition as the store and the groups name it.
@@ -96,6 +137,7 @@ pub(super) fn record(source: &Arc<Source>, offset: i64, stored: &Stored) -> Reco
         key: stored.key.clone(),
         headers: stored.headers.clone(),
         value: stored.value.clone(),
+        unreadable: None,
     }
 }
 

@@ -181,6 +181,21 @@ impl Group {
         self.generation += 1;
     }
 
+    /// A topic is gone: what was committed for it belongs to nothing, and its partitions are lost.
+    pub(super) fn topic_deleted(&mut self, topic: &str) {
+        self.committed.retain(|(name, _), _| name != topic);
+        self.target.retain(|(name, _), _| name != topic);
+        let (gone, kept) = std::mem::take(&mut self.owners)
+            .into_iter()
+            .partition(|((name, _), _)| name == topic);
+        self.owners = kept;
+        let gone: BTreeMap<TopicPartition, MemberId> = gone;
+        for (partition, member) in gone {
+            self.lost.entry(member).or_default().push(partition);
+        }
+        self.generation += 1;
+    }
+
     /// What was taken from a member since it last asked.
     pub(super) fn take_lost(&mut self, member: MemberId) -> Vec<TopicPartition> {
         self.lost.remove(&member).unwrap_or_default()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, NextOffset, Record, TopicName};
+use kafkaesk_core::{Headers, NextOffset, Offset, Record, TopicName};
 
 use super::{MemoryBroker, fetch};
 use crate::{ClientError, Receipt};
@@ -38,8 +38,7 @@ impl MemoryBroker {
                     continue;
                 };
                 let source = Arc::new(source);
-                let first = log.partition_point(|stored| stored.sequence < since);
-                for (stored, offset) in log.iter().zip(0..).skip(first) {
+                for (offset, stored) in log.since(since) {
                     records.push((stored.sequence, fetch::record(&source, offset, stored)));
                 }
             }
@@ -99,6 +98,41 @@ impl MemoryBroker {
         headers: Headers,
     ) -> Result<Receipt, ClientError> {
         self.append(topic, None, key, value, headers, None)
+    }
+
+    /// Deletes a topic, its records and what groups committed for it, as Kafka does; whether it was there. Its partitions
+    /// are lost to their readers.
+    pub fn delete_topic(&self, topic: &str) -> bool {
+        self.shared.change(|state| {
+            let deleted = state.store.delete(topic);
+            for group in state.groups.values_mut() {
+                group.topic_deleted(topic);
+                group.rebalance(&state.store);
+            }
+            deleted
+        })
+    }
+
+    /// Adds partitions to a topic until it has so many.
+    pub fn add_partitions(&self, topic: &str, partitions: u32) {
+        self.shared.change(|state| {
+            state.store.grow(topic, partitions);
+            for group in state.groups.values_mut() {
+                group.rebalance(&state.store);
+            }
+        });
+    }
+
+    /// Deletes the records of a partition before an offset, as retention does.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: Offset) {
+        self.shared
+            .change(|state| state.store.delete_before(topic, partition, before.0));
+    }
+
+    /// Takes offsets of a partition without records, as the marks of transactions and aborted records do.
+    pub fn skip_offsets(&self, topic: &str, partition: i32, count: usize) {
+        self.shared
+            .change(|state| state.store.skip(topic, partition, count));
     }
 
     /// Takes all partitions from all members of a group without asking, as an expired session does: they see

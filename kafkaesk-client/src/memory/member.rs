@@ -2,7 +2,7 @@
 //!
 //! One task each, and it never sleeps: it waits for room in its channel, for a change of the broker, or for its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kafkaesk_core::Source;
 use tokio::sync::{mpsc, watch};
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     ClientError,
     broker::BoxFuture,
-    consumer::{Commits, ConsumerControl, ConsumerEvent, RevokeAck},
+    consumer::{Commits, ConsumerControl, ConsumerEvent, RevokeAck, created_again},
 };
 
 /// One member's place in its group.
@@ -104,6 +104,8 @@ pub(super) struct Member {
     pub(super) fetch: Fetch,
     /// Gone, and the reader does not know yet.
     pub(super) lost: Vec<Arc<Source>>,
+    /// The ids of the topics that were read.
+    pub(super) ids: BTreeMap<String, u64>,
     /// Nothing has matched the pattern so far, and that was said.
     pub(super) warned: bool,
 }
@@ -207,6 +209,11 @@ impl Member {
         let mut state = shared.state();
         let state = &mut *state;
         let group = state.groups.get_mut(&self.membership.group)?;
+        if let Some(topic) = fetch::created_again(&mut self.ids, &state.store, |topic| {
+            self.wanted.takes(topic)
+        }) {
+            return Some(ConsumerEvent::Warning(created_again(&topic)));
+        }
         let mut assigned = Vec::new();
         for partition in group.claim(self.membership.member) {
             let Some(source) = fetch::source(&self.wanted.prefix, &partition).map(Arc::new) else {
@@ -222,8 +229,8 @@ impl Member {
         if !assigned.is_empty() {
             return Some(ConsumerEvent::Assigned(assigned));
         }
-        if let Some(records) = self.fetch.batch(&state.store, |p| group.is_paused(p)) {
-            return Some(ConsumerEvent::Records(records));
+        if let Some(event) = self.fetch.next(&state.store, |p| group.is_paused(p)) {
+            return Some(event);
         }
         if !self.warned && !state.store.topics.keys().any(|t| self.wanted.takes(t)) {
             self.warned = true;

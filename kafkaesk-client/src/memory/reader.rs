@@ -1,7 +1,7 @@
 //! A reader without a group: every partition of the pattern in, events out. Commits nothing, leaves nothing behind.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     ClientError,
     broker::BoxFuture,
-    consumer::{Commits, ConsumerControl, ConsumerEvent, Start},
+    consumer::{Commits, ConsumerControl, ConsumerEvent, Start, created_again},
 };
 
 /// What a reader was asked for.
@@ -64,6 +64,8 @@ pub(super) struct Reader {
     asked: watch::Receiver<Asked>,
     fetch: Fetch,
     known: BTreeSet<TopicPartition>,
+    /// The ids of the topics that are read.
+    ids: BTreeMap<String, u64>,
     /// Said before any record: the first assignment, the ends that are reached already.
     first: VecDeque<ConsumerEvent>,
 }
@@ -86,6 +88,7 @@ impl Reader {
             asked,
             fetch: Fetch::default(),
             known: BTreeSet::new(),
+            ids: BTreeMap::new(),
             first: VecDeque::new(),
             shared: shared.clone(),
         };
@@ -147,14 +150,24 @@ impl Reader {
         }
         let shared = self.shared.clone();
         let state = shared.state();
+        let wanted = self.wanted.clone();
+        if let Some(topic) =
+            fetch::created_again(&mut self.ids, &state.store, |topic| wanted.takes(topic))
+        {
+            self.first
+                .push_back(ConsumerEvent::Warning(created_again(&topic)));
+            let of_topic = |(name, _): &&TopicPartition| *name == topic;
+            let gone: Vec<TopicPartition> = self.known.iter().filter(of_topic).cloned().collect();
+            self.known.retain(|(name, _)| *name != topic);
+            return Some(ConsumerEvent::Lost(self.fetch.remove(&gone)));
+        }
         let assigned = self.take_new(&state.store, |_, _| (0, None));
         if !assigned.is_empty() {
             return Some(ConsumerEvent::Assigned(assigned));
         }
         let asked = self.asked.borrow();
         self.fetch
-            .batch(&state.store, |partition| asked.paused.contains(partition))
-            .map(ConsumerEvent::Records)
+            .next(&state.store, |partition| asked.paused.contains(partition))
     }
 
     /// Begins to read partitions that are not read yet; `from` says where, and where the end is told.

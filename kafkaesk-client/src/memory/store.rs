@@ -35,9 +35,49 @@ impl Stored {
     }
 }
 
+/// One partition's log. An offset without a record is a gap, as Kafka has for the marks of transactions, for aborted
+/// records and for what compaction took.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    slots: Vec<Option<Stored>>,
+    /// The first offset; everything before was deleted.
+    first: usize,
+}
+
+impl Log {
+    /// The first offset that there is.
+    pub(super) fn first(&self) -> i64 {
+        self.first as i64
+    }
+
+    /// The offset that the next record will get.
+    pub(super) fn end(&self) -> i64 {
+        self.slots.len() as i64
+    }
+
+    /// The records from this sequence number on, with their offsets. Looks at those alone.
+    pub(super) fn since(&self, sequence: u64) -> impl Iterator<Item = (i64, &Stored)> {
+        let later = self.slots.iter().rev();
+        let later = later.take_while(|slot| slot.as_ref().is_none_or(|s| s.sequence >= sequence));
+        self.records_from((self.slots.len() - later.count()) as i64)
+    }
+
+    /// The records from an offset on, with their offsets.
+    pub(super) fn records_from(&self, from: i64) -> impl Iterator<Item = (i64, &Stored)> {
+        let from = usize::try_from(from).unwrap_or(0).max(self.first);
+        self.slots
+            .iter()
+            .enumerate()
+            .skip(from)
+            .filter_map(|(offset, slot)| Some((offset as i64, slot.as_ref()?)))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Topic {
-    pub(super) partitions: Vec<Vec<Stored>>,
+    /// Differs from that of every other topic of this broker, deleted ones included.
+    pub(super) id: u64,
+    pub(super) partitions: Vec<Log>,
     pub(super) replication_factor: u16,
     pub(super) config: BTreeMap<String, String>,
     /// Where the next record without a key goes.
@@ -50,6 +90,7 @@ pub(super) struct Store {
     pub(super) topics: BTreeMap<String, Topic>,
     appended: u64,
     bytes: usize,
+    created: u64,
 }
 
 impl Store {
@@ -60,10 +101,12 @@ impl Store {
             return Ok(false);
         }
         self.check(spec)?;
+        self.created += 1;
         self.topics.insert(
             name.to_owned(),
             Topic {
-                partitions: vec![Vec::new(); spec.partitions as usize],
+                id: self.created,
+                partitions: vec![Log::default(); spec.partitions as usize],
                 replication_factor: spec.replication_factor,
                 config: spec.config.clone(),
                 next: 0,
@@ -141,27 +184,85 @@ impl Store {
         record.sequence = self.appended;
         self.appended += 1;
         self.bytes += size;
-        log.push(record);
-        Ok((partition, Offset(log.len() as i64 - 1)))
+        log.slots.push(Some(record));
+        Ok((partition, Offset(log.end() - 1)))
     }
 
-    /// The records from `from` on; empty for what is not there.
-    pub(super) fn tail(&self, topic: &str, partition: i32, from: i64) -> &[Stored] {
-        let from = usize::try_from(from).unwrap_or(0);
-        self.log(topic, partition).get(from..).unwrap_or_default()
+    /// Deletes a topic; whether it was there.
+    pub(super) fn delete(&mut self, topic: &str) -> bool {
+        let Some(deleted) = self.topics.remove(topic) else {
+            return false;
+        };
+        let records = deleted
+            .partitions
+            .iter()
+            .flat_map(|log| log.records_from(0));
+        self.bytes -= records.map(|(_, record)| record.bytes()).sum::<usize>();
+        true
+    }
+
+    /// Adds partitions until there are so many.
+    pub(super) fn grow(&mut self, topic: &str, partitions: u32) {
+        if let Some(found) = self.topics.get_mut(topic) {
+            let wanted = found.partitions.len().max(partitions as usize);
+            found.partitions.resize(wanted, Log::default());
+        }
+    }
+
+    /// Deletes the records before an offset, as retention does.
+    pub(super) fn delete_before(&mut self, topic: &str, partition: i32, offset: i64) {
+        let mut freed = 0;
+        if let Some(log) = self.log_mut(topic, partition) {
+            let first = usize::try_from(offset).unwrap_or(0).min(log.slots.len());
+            for slot in &mut log.slots[..first] {
+                freed += slot.take().map_or(0, |record| record.bytes());
+            }
+            log.first = log.first.max(first);
+        }
+        self.bytes -= freed;
+    }
+
+    /// Takes offsets without records.
+    pub(super) fn skip(&mut self, topic: &str, partition: i32, count: usize) {
+        if let Some(log) = self.log_mut(topic, partition) {
+            let wanted = log.slots.len() + count;
+            log.slots.resize(wanted, None);
+        }
+    }
+
+    /// One partition's log; `None` for what is not there.
+    pub(super) fn log(&self, topic: &str, partition: i32) -> Option<&Log> {
+        let partition = usize::try_from(partition).ok()?;
+        self.topics.get(topic)?.partitions.get(partition)
+    }
+
+    fn log_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Log> {
+        let partition = usize::try_from(partition).ok()?;
+        self.topics.get_mut(topic)?.partitions.get_mut(partition)
+    }
+
+    /// The records from `from` on, with their offsets; none for what is not there.
+    pub(super) fn tail(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> impl Iterator<Item = (i64, &Stored)> {
+        self.log(topic, partition)
+            .into_iter()
+            .flat_map(move |log| log.records_from(from))
     }
 
     /// The offset that the next record will get.
     pub(super) fn end(&self, topic: &str, partition: i32) -> i64 {
-        self.log(topic, partition).len() as i64
+        self.log(topic, partition).map_or(0, Log::end)
     }
 
     /// The first offset whose record is at least as young as `timestamp`; the end if there is none.
     pub(super) fn offset_at(&self, topic: &str, partition: i32, timestamp: i64) -> i64 {
-        let log = self.log(topic, partition);
-        log.iter()
-            .position(|record| record.timestamp >= timestamp)
-            .unwrap_or(log.len()) as i64
+        self.tail(topic, partition, 0)
+            .find(|(_, record)| record.timestamp >= timestamp)
+            .map_or_else(|| self.end(topic, partition), |(offset, _)| offset)
     }
 
     /// All partitions of the topics that `wanted` takes.
@@ -181,16 +282,8 @@ impl Store {
             .get(topic)?
             .partitions
             .iter()
-            .filter_map(|log| log.last())
+            .filter_map(|log| log.slots.iter().flatten().last())
             .max_by_key(|record| record.sequence)
-    }
-
-    fn log(&self, topic: &str, partition: i32) -> &[Stored] {
-        self.topics
-            .get(topic)
-            .and_then(|found| found.partitions.get(usize::try_from(partition).ok()?))
-            .map(Vec::as_slice)
-            .unwrap_or_default()
     }
 }
 

@@ -126,11 +126,11 @@ async fn a_reader_that_does_not_read_bounds_what_waits_for_it() {
     assert_eq!(assigned(&mut consumer).await, [0]);
     let mut offsets = Vec::new();
     while offsets.len() < count {
-        let Some(ConsumerEvent::Records(records)) = consumer.next().await else {
+        let Some(ConsumerEvent::Records(batch)) = consumer.next().await else {
             panic!("expected records");
         };
-        assert!(records.len() <= BATCH_RECORDS);
-        offsets.extend(records.iter().map(|r| r.offset.0));
+        assert!(batch.records.len() <= BATCH_RECORDS);
+        offsets.extend(batch.records.iter().map(|r| r.offset.0));
     }
     assert!(offsets.iter().copied().eq(0..count as i64));
 }
@@ -181,10 +181,10 @@ async fn a_lost_partition_takes_no_commit_and_comes_back_from_the_last_one() {
     }
     let mut consumer = member(&broker).await;
     assert_eq!(assigned(&mut consumer).await, [0]);
-    let Some(ConsumerEvent::Records(records)) = consumer.next().await else {
+    let Some(ConsumerEvent::Records(batch)) = consumer.next().await else {
         panic!("expected records");
     };
-    let source = records[0].source.clone();
+    let source = batch.records[0].source.clone();
     consumer
         .control()
         .commit(vec![(source.clone(), NextOffset(1))]);
@@ -199,7 +199,7 @@ async fn a_lost_partition_takes_no_commit_and_comes_back_from_the_last_one() {
     let Some(ConsumerEvent::Records(again)) = consumer.next().await else {
         panic!("expected records");
     };
-    assert_eq!(again[0].offset, Offset(1));
+    assert_eq!(again.records[0].offset, Offset(1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,10 +212,10 @@ async fn timestamps_follow_virtual_time_and_a_duration_back_finds_them() {
     let back = Start::Back(Duration::from_secs(60));
     let mut consumer = broker.consume(spec(Some("g"), "t", back)).await.unwrap();
     assert_eq!(assigned(&mut consumer).await, [0]);
-    let Some(ConsumerEvent::Records(records)) = consumer.next().await else {
+    let Some(ConsumerEvent::Records(batch)) = consumer.next().await else {
         panic!("expected records");
     };
-    assert_eq!(records[0].value(), b"new");
+    assert_eq!(batch.records[0].value(), b"new");
 }
 
 #[tokio::test(start_paused = true)]

@@ -208,8 +208,8 @@ async fn handle_until(
             Some(ConsumerEvent::Assigned(sources)) => {
                 ours.extend(sources.iter().map(|s| (s.topic.to_string(), s.partition)));
             }
-            Some(ConsumerEvent::Records(records)) => {
-                for record in records {
+            Some(ConsumerEvent::Records(batch)) => {
+                for record in batch.records {
                     let key = (record.topic().to_owned(), record.partition());
                     stale += usize::from(!ours.contains(&key));
                     handled.push(foo_of(&record));
@@ -331,7 +331,7 @@ async fn a_slow_reader_stops_the_fetching_but_not_the_group() {
     let mut count = 0;
     while count < 20_000 {
         match next(&mut consumer).await {
-            ConsumerEvent::Records(records) => count += records.len(),
+            ConsumerEvent::Records(batch) => count += batch.records.len(),
             ConsumerEvent::Assigned(_) => {}
             other => panic!("{other:?}"),
         }

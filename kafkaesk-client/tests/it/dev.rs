@@ -171,8 +171,8 @@ fn a_taken_address_says_by_what_and_offers_another() {
 async fn next_value(consumer: &mut kafkaesk_client::consumer::Consumer) -> String {
     loop {
         match consumer.next().await {
-            Some(ConsumerEvent::Records(records)) => {
-                return String::from_utf8(records[0].value().to_vec()).unwrap();
+            Some(ConsumerEvent::Records(batch)) => {
+                return String::from_utf8(batch.records[0].value().to_vec()).unwrap();
             }
             Some(ConsumerEvent::Failed(error)) => panic!("{error}"),
             Some(_) => {}

@@ -18,7 +18,7 @@ async fn until_end(consumer: &mut Consumer) -> Vec<String> {
             ConsumerEvent::Assigned(sources) => {
                 open.extend(sources.iter().map(ToString::to_string));
             }
-            ConsumerEvent::Records(records) => read.extend(records.iter().map(foo_of)),
+            ConsumerEvent::Records(batch) => read.extend(batch.records.iter().map(foo_of)),
             ConsumerEvent::End(source) => {
                 assert!(open.remove(&source.to_string()), "{source} ended twice");
             }
@@ -88,10 +88,10 @@ async fn a_reader_from_the_end_sees_only_what_comes() {
         .publish("content.r.not", &content("other"))
         .await
         .unwrap();
-    let ConsumerEvent::Records(records) = next(&mut reader).await else {
+    let ConsumerEvent::Records(batch) = next(&mut reader).await else {
         panic!("no records")
     };
-    assert_eq!(foo_of(&records[0]), "new");
+    assert_eq!(foo_of(&batch.records[0]), "new");
 }
 
 #[tokio::test]
@@ -111,8 +111,8 @@ async fn a_reader_finds_topics_that_come_later_and_creates_none() {
         .await
         .unwrap();
     loop {
-        if let ConsumerEvent::Records(records) = next(&mut reader).await {
-            assert_eq!(foo_of(&records[0]), "first");
+        if let ConsumerEvent::Records(batch) = next(&mut reader).await {
+            assert_eq!(foo_of(&batch.records[0]), "first");
             break;
         }
     }

@@ -126,8 +126,8 @@ pub(crate) async fn read_contents(consumer: &mut Consumer, count: usize) -> Vec<
     let mut read = Vec::new();
     while read.len() < count {
         match next(consumer).await {
-            ConsumerEvent::Records(records) => {
-                for record in records {
+            ConsumerEvent::Records(batch) => {
+                for record in batch.records {
                     let text = foo_of(&record);
                     read.push((record, text));
                 }

@@ -19,6 +19,7 @@ fn record(value: Option<&[u8]>) -> Record {
         key: Some("user-7".into()),
         headers: Headers::new(),
         value: value.map(Bytes::copy_from_slice),
+        unreadable: None,
     }
 }
 

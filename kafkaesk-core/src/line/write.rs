@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::field;
-use crate::{Envelope, EnvelopeError, Headers, Record, headers, timestamp};
+use crate::{Envelope, EnvelopeError, Headers, Record, Unreadable, headers, timestamp};
 
 /// What an `exec` handler's line has on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +17,18 @@ pub struct Delivery<'a> {
 }
 
 /// Appends a record's line to `out`, without a line break. A null value is a tombstone; a record that holds no event
-/// otherwise gets `value` and `error`.
+/// otherwise, or that could not be read whole, gets `value` (where there is one) and `error`.
 ///
 /// Carriage returns and line feeds between the tokens of the data become spaces; every other byte of it stays.
 /// `timestamp` is left out when there is none, or none that RFC 3339 can write (before 1970, after 9999).
 pub fn write(out: &mut Vec<u8>, record: &Record, delivery: Option<Delivery<'_>>) {
-    let envelope = Envelope::of(record.value.as_deref());
+    let envelope = match &record.unreadable {
+        Some(unreadable) => Err(NoEvent::Unreadable(unreadable)),
+        None => Envelope::of(record.value.as_deref()).map_err(|error| match error {
+            EnvelopeError::Null => NoEvent::Tombstone,
+            error => NoEvent::Other(error),
+        }),
+    };
     out.extend_from_slice(b"{\"stream\":");
     field::string(out, record.stream());
     if let Ok(envelope) = &envelope {
@@ -43,13 +49,9 @@ pub fn write(out: &mut Vec<u8>, record: &Record, delivery: Option<Delivery<'_>>)
                 other => *other,
             }));
         }
-        Err(EnvelopeError::Null) => out.extend_from_slice(b",\"tombstone\":true"),
-        Err(error) => {
-            member(out, "value");
-            field::base64(out, record.value());
-            member(out, "error");
-            field::string(out, &error.to_string());
-        }
+        Err(NoEvent::Tombstone) => out.extend_from_slice(b",\"tombstone\":true"),
+        Err(NoEvent::Other(error)) => no_event(out, record, &error.to_string()),
+        Err(NoEvent::Unreadable(why)) => no_event(out, record, &why.to_string()),
     }
     number(out, "partition", record.partition());
     number(out, "offset", record.offset);
@@ -65,6 +67,22 @@ pub fn write(out: &mut Vec<u8>, record: &Record, delivery: Option<Delivery<'_>>)
         field::string(out, delivery.delivery);
     }
     out.push(b'}');
+}
+
+/// Why a line shows no event.
+enum NoEvent<'a> {
+    Tombstone,
+    Other(EnvelopeError),
+    Unreadable(&'a Unreadable),
+}
+
+fn no_event(out: &mut Vec<u8>, record: &Record, error: &str) {
+    if let Some(value) = &record.value {
+        member(out, "value");
+        field::base64(out, value);
+    }
+    member(out, "error");
+    field::string(out, error);
 }
 
 fn member(out: &mut Vec<u8>, name: &str) {

@@ -72,6 +72,7 @@ fn written(record: &Value, expected: &[u8]) -> Result<(), String> {
         key: bytes(&record["key"]).map(Bytes::from),
         headers: headers(&record["headers"]),
         value: bytes(&record["value"]).map(Bytes::from),
+        unreadable: None,
     };
     let mut out = Vec::new();
     line::write(&mut out, &record, delivery);

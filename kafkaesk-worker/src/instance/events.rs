@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use kafkaesk_client::{ClientError, consumer::ConsumerEvent};
-use kafkaesk_core::{Record, Source};
+use kafkaesk_client::{
+    ClientError,
+    consumer::{Batch, ConsumerEvent},
+};
+use kafkaesk_core::Source;
 use tracing::{debug, info, warn};
 
 use super::Instance;
@@ -12,8 +15,8 @@ use crate::{AppError, drain, partitions::Generation};
 impl Instance {
     pub(super) async fn event(&mut self, event: Option<ConsumerEvent>) {
         match event {
-            Some(ConsumerEvent::Records(records)) => {
-                self.records(records);
+            Some(ConsumerEvent::Records(batch)) => {
+                self.records(batch);
                 // A batch in place may have taken its time: let tasks and timers have theirs.
                 tokio::task::yield_now().await;
             }
@@ -55,6 +58,16 @@ impl Instance {
                     "{message}"
                 );
             }
+            ConsumerEvent::Stalled(stalled) => {
+                warn!(group = self.context.group, "{stalled}");
+                if let Some(partition) = self
+                    .partitions
+                    .generation(&stalled.source)
+                    .and_then(|generation| self.partitions.get_mut(generation))
+                {
+                    partition.stalled = Some(stalled);
+                }
+            }
             ConsumerEvent::Failed(error) => self.fail(error),
             other => debug!(group = self.context.group, event = ?other, "nothing to do"),
         }
@@ -90,31 +103,31 @@ impl Instance {
         (generations, held)
     }
 
-    fn records(&mut self, records: Vec<Record>) {
-        let Some(generation) = records
-            .first()
-            .and_then(|record| self.partitions.generation(&record.source))
-        else {
+    fn records(&mut self, batch: Batch) {
+        let Some(generation) = self.partitions.generation(&batch.source) else {
             debug!(
                 group = self.context.group,
                 "records of a partition that is not ours are dropped"
             );
             return;
         };
-        if self
-            .partitions
-            .get_mut(generation)
-            .is_none_or(|p| p.revoking)
-        {
+        let Some(partition) = self.partitions.get_mut(generation) else {
+            return;
+        };
+        if partition.revoking {
             return;
         }
+        if !batch.records.is_empty() {
+            partition.stalled = None;
+        }
         self.pace.begin();
-        for record in records {
+        for record in batch.records {
             if self.stop.is_some() {
                 return;
             }
             self.offer(generation, record);
         }
+        self.partitions.reached(generation, batch.next);
     }
 }
 

@@ -136,6 +136,7 @@ mod tests {
             key: Some(Bytes::copy_from_slice(key)),
             headers: list,
             value: None,
+            unreadable: None,
         }
     }
 

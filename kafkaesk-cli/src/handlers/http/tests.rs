@@ -69,6 +69,7 @@ fn record() -> Record {
         key: None,
         headers: Headers::new(),
         value: Some(Bytes::from_static(b"{}")),
+        unreadable: None,
     }
 }
 

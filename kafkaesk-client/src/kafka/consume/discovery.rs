@@ -1,4 +1,4 @@
-//! All-topics metadata every `discovery_interval`, once for all consumers of a connection (decisions.md 17).
+//! Discovery: looks at all topics and their ids every `discovery_interval`, once for all consumers of a connection.
 
 use std::{
     sync::{
@@ -6,13 +6,12 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, Thread},
-    time::Duration,
 };
 
 use tokio::sync::watch;
 
 use super::super::{blocking, context::lock, metadata::Lookup};
-use crate::{ClientError, broker::Cluster};
+use crate::{ClientError, Settings, broker::Cluster};
 
 /// Starts the looking with the first consumer, ends it with the last.
 #[derive(Debug, Default)]
@@ -38,10 +37,13 @@ impl Discovery {
     pub(super) async fn watch(
         &self,
         lookup: &Arc<Lookup>,
-        every: Duration,
+        settings: &Settings,
     ) -> Result<Watching, ClientError> {
-        let asking = lookup.clone();
-        let cluster = blocking("looking for topics", move || asking.cluster()).await?;
+        let (asking, prefix) = (lookup.clone(), settings.topic_prefix.clone());
+        let cluster = blocking("looking for topics", move || {
+            asking.cluster_with_ids(&prefix)
+        })
+        .await?;
         let mut slot = lock(&self.0);
         let running = match slot.upgrade() {
             Some(running) => {
@@ -49,7 +51,7 @@ impl Discovery {
                 running
             }
             None => {
-                let running = Running::start(lookup.clone(), every, cluster)?;
+                let running = Running::start(lookup.clone(), settings, cluster)?;
                 *slot = Arc::downgrade(&running);
                 running
             }
@@ -79,9 +81,10 @@ impl Watching {
 impl Running {
     fn start(
         lookup: Arc<Lookup>,
-        every: Duration,
+        settings: &Settings,
         first: Cluster,
     ) -> Result<Arc<Self>, ClientError> {
+        let (every, prefix) = (settings.discovery_interval, settings.topic_prefix.clone());
         let clusters = watch::Sender::new(Arc::new(first));
         let stop = Arc::new(AtomicBool::new(false));
         let (publish, stopped) = (clusters.clone(), stop.clone());
@@ -93,7 +96,7 @@ impl Running {
                     if stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    match lookup.cluster() {
+                    match lookup.cluster_with_ids(&prefix) {
                         Ok(cluster) => {
                             publish.send_replace(Arc::new(cluster));
                         }

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::Source;
+use kafkaesk_core::{NextOffset, Source};
 use rdkafka::{
-    TopicPartitionList,
+    Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -17,11 +17,15 @@ use tokio::sync::mpsc::Sender;
 
 use super::{
     Setup,
-    mailbox::{Close, identity},
+    commits::Committing,
+    handover,
+    mailbox::Close,
     matching,
     outbox::Outbox,
+    places::Places,
     rebalance::{Membership, State, list},
-    records::{Sources, cut},
+    records::{Failure, cut},
+    resets::Resets,
     start,
 };
 use crate::{
@@ -31,8 +35,9 @@ use crate::{
         config::{Role, client_config},
         context::{Context, lock},
         errors::{Doing, client_error, code_error, code_of},
+        librdkafka_log::{Meaning, meaning},
         log::is_passing,
-        native::{self, Batch, Message, Queue},
+        native::{Batch, Message, Queue},
     },
 };
 
@@ -42,33 +47,25 @@ const IDLE_MS: i32 = 20;
 const FULL: Duration = Duration::from_millis(2);
 /// How long the last commit is waited for, at most.
 const LAST_COMMIT: Duration = Duration::from_secs(8);
-/// When a refused commit is tried again, unless another comes before.
-const COMMIT_AGAIN: Duration = Duration::from_secs(5);
+/// How often positions are looked at that moved without a record.
+const POSITIONS: Duration = Duration::from_secs(1);
 /// librdkafka's default, in milliseconds.
 const MAX_POLL: u64 = 300_000;
 
 /// The thread's state. The order of the fields is the order of their end: messages before the client.
-struct Member {
+pub(super) struct Member {
     batch: Batch,
-    /// Where the coordinator's answers to commits come.
-    answers: Queue,
-    /// What it has not answered, by the number of the commit.
-    unanswered: HashMap<usize, Commits>,
-    /// The next commit's number.
-    number: usize,
-    /// The last commit that named a partition, by its source.
-    latest: HashMap<usize, (Arc<Source>, usize)>,
-    /// What it refused and no later commit replaced, and when that is tried again.
-    refused: Commits,
-    refused_until: Instant,
-    /// How the last one ended.
-    last_commit: Result<(), RDKafkaErrorCode>,
-    consumer: BaseConsumer<Membership>,
+    pub(super) committing: Committing,
+    pub(super) consumer: BaseConsumer<Membership>,
     setup: Setup,
     /// What is subscribed to.
     topics: BTreeSet<String>,
     /// Topics that were gone at the last look; a second look decides.
     missing: BTreeSet<String>,
+    /// When positions are looked at.
+    positions_at: Instant,
+    /// A partition stands still, or did at the last look.
+    stalled: bool,
     /// Denied topics that were told of.
     told: BTreeSet<String>,
     told_waiting: bool,
@@ -92,9 +89,12 @@ pub(super) fn start(
         prefix: setup.settings.topic_prefix.clone(),
         drain: setup.spec.drain.min(Duration::from_millis(max_poll / 3)),
         mailbox: setup.mailbox.clone(),
+        lookup: setup.lookup.clone(),
+        resets: Arc::new(Resets::default()),
         queue: Mutex::default(),
         state: Mutex::new(State {
-            sources: Sources::default(),
+            places: Places::default(),
+            ids: HashMap::new(),
             outbox: Outbox::new(sender),
             closing: false,
         }),
@@ -109,31 +109,25 @@ pub(super) fn start(
     };
     let (queue, answers) = (new_queue()?, new_queue()?);
     *lock(&consumer.context().queue) = Some(queue);
-    let found = matching(
-        &setup.discovery.current(),
-        &setup.settings.topic_prefix,
-        &setup.spec.pattern,
-    );
+    let cluster = setup.discovery.current();
+    let found = matching(&cluster, &setup.settings.topic_prefix, &setup.spec.pattern);
     start::settle(&consumer, &setup, &group, &found)?;
     let mut member = Member {
         batch: Batch::new(BATCH_RECORDS),
-        answers,
-        unanswered: HashMap::new(),
-        number: 0,
-        latest: HashMap::new(),
-        refused: Commits::new(),
-        refused_until: Instant::now(),
-        last_commit: Ok(()),
+        committing: Committing::new(answers),
         consumer,
         setup,
         topics: BTreeSet::new(),
         missing: BTreeSet::new(),
+        positions_at: Instant::now(),
+        stalled: false,
         told: BTreeSet::new(),
         told_waiting: false,
     };
     thread::Builder::new()
         .name("kafkaesk-consumer".into())
         .spawn(move || {
+            member.compare_ids(&cluster, &found);
             member.subscribe(&found);
             member.run();
         })
@@ -152,6 +146,7 @@ impl Member {
             }
             self.look();
             self.serve_mailbox();
+            self.tend();
             let room = lock(&self.consumer.context().state).outbox.flush();
             let patience = if room { Duration::ZERO } else { FULL };
             if let Some(error) = self.poll(patience) {
@@ -168,56 +163,151 @@ impl Member {
 
     /// Serves librdkafka's events: rebalances, commits, errors.
     fn poll(&mut self, patience: Duration) -> Option<ClientError> {
-        // A record comes out here only of a partition whose queue could not be forwarded.
-        let mut records = Vec::new();
-        let mut failed = None;
-        match self.consumer.poll(patience)? {
+        let failed = match self.consumer.poll(patience)? {
+            // A record comes out here only of a partition whose queue could not be forwarded.
             Ok(message) => {
                 let mut state = lock(&self.consumer.context().state);
-                cut(
+                let pieces = cut(
                     std::iter::once(Message::of(&message)),
-                    |topic, partition| state.sources.get(topic, partition).cloned(),
-                    |_| {},
-                    |_, run| records.push(run),
+                    usize::MAX,
+                    |topic, partition| state.places.source(topic, partition),
                 );
-                for run in records {
-                    state.outbox.push(ConsumerEvent::Records(run));
-                }
+                let State { places, outbox, .. } = &mut *state;
+                handover::pieces(places, outbox, &self.consumer.context().resets, pieces);
+                return None;
             }
-            Err(error) => failed = Some(error),
-        }
-        self.judge(failed?)
+            Err(error) => error,
+        };
+        self.judge(failed)
     }
 
     /// Pops a batch and hands it over; waits a little when there is none.
     fn pop(&mut self) -> Option<ClientError> {
-        let queue = lock(&self.consumer.context().queue);
-        let queue = queue.as_ref()?;
-        if self.batch.fill(queue, 0, BATCH_RECORDS) == 0 && self.batch.fill(queue, IDLE_MS, 1) == 0
-        {
+        let filled = {
+            let queue = lock(&self.consumer.context().queue);
+            let queue = queue.as_ref()?;
+            self.batch.fill(queue, 0, BATCH_RECORDS) > 0 || self.batch.fill(queue, IDLE_MS, 1) > 0
+        };
+        if !filled {
+            self.apply_resets();
             return None;
         }
         let mut state = lock(&self.consumer.context().state);
-        let State {
-            sources, outbox, ..
-        } = &mut *state;
-        let mut failures = Vec::new();
-        cut(
-            self.batch.iter(),
-            |topic, partition| sources.get(topic, partition).cloned(),
-            |message| {
-                if let Some(code) = message.error() {
-                    failures.push((code, message.topic().to_owned()));
-                }
-            },
-            |_, records| outbox.push(ConsumerEvent::Records(records)),
-        );
+        let pieces = cut(self.batch.iter(), usize::MAX, |topic, partition| {
+            state.places.source(topic, partition)
+        });
+        self.batch.clear();
+        let State { places, outbox, .. } = &mut *state;
+        let failures = handover::pieces(places, outbox, &self.consumer.context().resets, pieces);
         outbox.flush();
         drop(state);
-        self.batch.clear();
-        failures.into_iter().find_map(|(code, topic)| {
-            denied(&self.setup, &mut self.told, &self.consumer, code, &topic)
-        })
+        failures
+            .into_iter()
+            .find_map(|failure| self.failed(&failure))
+    }
+
+    /// What an error in a record's place means: `Some` ends the stream.
+    fn failed(&mut self, failure: &Failure) -> Option<ClientError> {
+        match meaning(failure.code) {
+            Meaning::End => None,
+            Meaning::Passing => {
+                tracing::debug!(?failure, "reading a partition");
+                None
+            }
+            Meaning::Denied => denied(
+                &self.setup,
+                &mut self.told,
+                &self.consumer,
+                failure.code,
+                &failure.topic,
+            ),
+            Meaning::Unreadable(_) => {
+                self.rest(failure);
+                None
+            }
+        }
+    }
+
+    /// Fetches nothing of a partition that stands still until its next try, and puts its position back: librdkafka
+    /// takes an error that was popped for a record that was read, and would go on after it at the next rebalance or
+    /// pause.
+    fn rest(&mut self, failure: &Failure) {
+        self.stalled = true;
+        let state = lock(&self.consumer.context().state);
+        let Some(place) = state.places.get(&failure.topic, failure.partition) else {
+            return;
+        };
+        let (source, next) = (place.source.clone(), place.next.unwrap_or(failure.offset));
+        drop(state);
+        let done = self
+            .consumer
+            .pause(&list(&vec![(source.clone(), NextOffset(next))]))
+            .and_then(|()| self.seek(&source, next));
+        if let Err(error) = done {
+            tracing::warn!(partition = %source, %error, "a partition that stands still cannot be put back to its offset");
+        }
+    }
+
+    /// Reads on from there. Never blocks.
+    pub(super) fn seek(&self, source: &Source, next: i64) -> rdkafka::error::KafkaResult<()> {
+        self.consumer.seek(
+            source.topic.as_str(),
+            source.partition,
+            Offset::Offset(next),
+            Duration::ZERO,
+        )
+    }
+
+    /// What is due from time to time: resets that were heard of, unreadable records that are tried again, positions
+    /// that moved without a record.
+    fn tend(&mut self) {
+        let context = self.consumer.context();
+        for settled in context.resets.settled(&self.setup.lookup) {
+            let State { places, outbox, .. } = &mut *lock(&context.state);
+            handover::reset(places, outbox, settled);
+        }
+        let now = Instant::now();
+        if now < self.positions_at {
+            return;
+        }
+        self.positions_at = now + POSITIONS;
+        if self.stalled {
+            let mut state = lock(&context.state);
+            let due = handover::retried(&mut state.places, now);
+            self.stalled = state.places.iter_mut().any(|place| place.stall.is_some());
+            drop(state);
+            for source in due {
+                let next = Commits::from([(source.clone(), NextOffset(0))]);
+                if let Err(error) = self.consumer.resume(&list(&next)) {
+                    tracing::warn!(partition = %source, %error, "resuming failed");
+                }
+            }
+        }
+        let mut state = lock(&context.state);
+        if state.places.is_empty() {
+            return;
+        }
+        let Ok(positions) = self.consumer.position() else {
+            return;
+        };
+        let State { places, outbox, .. } = &mut *state;
+        for element in positions.elements() {
+            if let Offset::Offset(next) = element.offset()
+                && let Some(place) = places.get_mut(element.topic(), element.partition())
+            {
+                handover::position(place, outbox, next);
+            }
+        }
+    }
+
+    /// Everything fetched was handed over: a reset's offset is the position.
+    fn apply_resets(&self) {
+        let State { places, outbox, .. } = &mut *lock(&self.consumer.context().state);
+        for place in places.iter_mut() {
+            if let Some(next) = place.reset_to.take() {
+                handover::position(place, outbox, next);
+            }
+        }
     }
 
     /// What an error means: `Some` ends the stream.
@@ -282,6 +372,7 @@ impl Member {
                 &self.setup.settings.topic_prefix,
                 &self.setup.spec.pattern,
             );
+            self.compare_ids(&cluster, &found);
             self.subscribe(&found);
         }
     }
@@ -308,6 +399,14 @@ impl Member {
         if topics == self.topics {
             return;
         }
+        for topic in self.topics.difference(&topics) {
+            let warning = format!(
+                "topic {topic} is gone: it was deleted, or may not be read any more; its partitions are given up"
+            );
+            lock(&self.consumer.context().state)
+                .outbox
+                .push(ConsumerEvent::Warning(warning));
+        }
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         if names.is_empty() {
             self.consumer.unsubscribe();
@@ -320,16 +419,22 @@ impl Member {
     }
 
     fn serve_mailbox(&mut self) {
-        self.hear_answers();
+        self.committing.hear(&self.consumer);
         let commits = self.setup.mailbox.take_commits();
-        let again = !self.refused.is_empty() && Instant::now() >= self.refused_until;
-        if again || !commits.is_empty() {
-            self.commit(commits);
+        if self.committing.is_due() || !commits.is_empty() {
+            self.committing.send(&self.consumer, commits);
         }
         for (source, paused) in self.setup.mailbox.take_pauses() {
-            if !lock(&self.consumer.context().state).sources.holds(&source) {
+            let mut state = lock(&self.consumer.context().state);
+            let Some(place) = state.places.of(&source) else {
+                continue;
+            };
+            place.paused = paused;
+            if place.stall.is_some_and(|stall| stall.again_at.is_some()) {
+                // It rests already, and its next try resumes it.
                 continue;
             }
+            drop(state);
             let mut partition = TopicPartitionList::new();
             partition.add_partition(source.topic.as_str(), source.partition);
             let done = if paused {
@@ -343,78 +448,22 @@ impl Member {
         }
     }
 
-    /// Commits what is still ours, without waiting: Kafka would take another's place from whoever has it now. What was
-    /// refused before goes first, so that the later word wins.
-    fn commit(&mut self, later: Commits) {
-        let before = std::mem::take(&mut self.refused);
-        let words: HashMap<usize, _> = before
-            .into_iter()
-            .chain(later)
-            .map(|(source, next)| (identity(&source), (source, next)))
-            .collect();
-        let state = lock(&self.consumer.context().state);
-        let ours = |source: &Arc<Source>| state.sources.holds(source);
-        let commits: Commits = words.into_values().filter(|(it, _)| ours(it)).collect();
-        self.latest.retain(|_, (source, _)| ours(source));
-        drop(state);
-        if commits.is_empty() {
-            return;
-        }
-        self.number += 1;
-        for (source, _) in &commits {
-            let latest = (source.clone(), self.number);
-            self.latest.insert(identity(source), latest);
-        }
-        let sent = native::commit(&self.consumer, &list(&commits), &self.answers, self.number);
-        match sent {
-            Ok(()) => drop(self.unanswered.insert(self.number, commits)),
-            Err(error) => self.committed(self.number, commits, Err(error)),
-        }
-    }
-
-    fn hear_answers(&mut self) {
-        while !self.unanswered.is_empty() {
-            let Some((number, answer)) = native::commit_answer(&self.answers) else {
-                return;
-            };
-            let commits = self.unanswered.remove(&number).unwrap_or_default();
-            self.committed(number, commits, answer);
-        }
-    }
-
-    fn committed(&mut self, number: usize, commits: Commits, answer: Result<(), RDKafkaErrorCode>) {
-        if let Err(error) = &answer {
-            let group = &self.consumer.context().group;
-            tracing::warn!(group, %error, "a commit was refused; it is tried again with the next one");
-            // A later word about a partition is on its way or written already.
-            let is_latest = |source: &Arc<Source>| {
-                self.latest
-                    .get(&identity(source))
-                    .is_some_and(|(_, latest)| *latest == number)
-            };
-            self.refused
-                .extend(commits.into_iter().filter(|(source, _)| is_latest(source)));
-            self.refused_until = Instant::now() + COMMIT_AGAIN;
-        }
-        self.last_commit = answer;
-    }
-
     /// The last commit, then out of the group.
     fn close(mut self, close: Close) {
         lock(&self.consumer.context().state).closing = true;
         let mut commits = self.setup.mailbox.take_commits();
         commits.extend(close.commits);
-        self.last_commit = Ok(());
-        self.commit(commits);
+        self.committing.last = Ok(());
+        self.committing.send(&self.consumer, commits);
         let begun = Instant::now();
         let deadline = close.deadline.min(begun + LAST_COMMIT);
-        while !self.unanswered.is_empty() && Instant::now() < deadline {
+        while self.committing.is_waiting() && Instant::now() < deadline {
             let _ = self.consumer.poll(Duration::from_millis(5));
-            self.hear_answers();
+            self.committing.hear(&self.consumer);
         }
         let action = format!("the last commit of group {}", self.consumer.context().group);
-        let result = match self.last_commit {
-            Ok(()) if !self.unanswered.is_empty() => Err(crate::kafka::errors::other(
+        let result = match self.committing.last {
+            Ok(()) if self.committing.is_waiting() => Err(crate::kafka::errors::other(
                 &action,
                 format!(
                     "no answer within {:?}; its records come again",
@@ -457,14 +506,14 @@ impl Member {
     fn end(self) {
         let Self {
             batch,
-            answers,
+            committing,
             consumer,
             setup,
             ..
         } = self;
         lock(&consumer.context().state).closing = true;
         drop(batch);
-        drop(answers);
+        drop(committing);
         let queue = lock(&consumer.context().queue).take();
         drop(queue);
         drop(consumer);

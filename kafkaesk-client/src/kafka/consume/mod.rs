@@ -1,16 +1,22 @@
 //! Consuming from Kafka: one thread for each consumer turns what librdkafka says into one ordered stream of events.
 //!
 //! `discovery` looks for topics; `member` is the thread of a group's member and `rebalance` its callbacks; `reader` is
-//! the thread without a group; `start` settles where a new group begins; `records` turns batches into events, `outbox`
-//! and `mailbox` are the two ways between the thread and its user.
+//! the thread without a group; `start` settles where a new group begins; `records` cuts batches, `handover` turns the
+//! pieces into events, `places` keeps what is known of each partition, `resets` warns of offsets that are not in their
+//! log, `created_again` restarts topics with a new id, `commits` follows commits to their answers; `outbox` and `mailbox` are the two ways between the thread and its user.
 
+mod commits;
+mod created_again;
 mod discovery;
+mod handover;
 mod mailbox;
 mod member;
 mod outbox;
+mod places;
 mod reader;
 mod rebalance;
 mod records;
+mod resets;
 mod start;
 
 use std::{
@@ -89,10 +95,7 @@ impl Consumers {
             be_quick(&mut settings);
         }
         let instance = self.instance(&mut settings, &spec);
-        let discovery = self
-            .discovery
-            .watch(lookup, settings.discovery_interval)
-            .await?;
+        let discovery = self.discovery.watch(lookup, &settings).await?;
         let (sender, events) = mpsc::channel(EVENT_BOUND);
         let mailbox = Arc::new(Mailbox::default());
         let setup = Setup {

@@ -10,7 +10,6 @@ use std::{
 use kafkaesk_core::Source;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
-use super::mailbox::identity;
 use crate::consumer::ConsumerEvent;
 
 /// How long a full channel is left alone before it is looked at again.
@@ -66,11 +65,9 @@ impl Outbox {
     /// Forgets records of partitions that go: whoever gets them next reads them.
     pub(super) fn forget(&mut self, sources: &[Arc<Source>]) {
         self.waiting.retain(|event| match event {
-            ConsumerEvent::Records(records) => records.first().is_none_or(|record| {
-                !sources
-                    .iter()
-                    .any(|source| identity(source) == identity(&record.source))
-            }),
+            ConsumerEvent::Records(batch) => !sources
+                .iter()
+                .any(|source| Arc::ptr_eq(source, &batch.source)),
             _ => true,
         });
     }

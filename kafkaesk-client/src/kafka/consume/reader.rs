@@ -4,31 +4,38 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use kafkaesk_core::{Source, TopicName};
+use kafkaesk_core::{NextOffset, Source, TopicName};
 use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::RDKafkaErrorCode,
+    ClientContext, Offset, TopicPartitionList,
+    client::OAuthToken,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::KafkaError,
 };
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    Setup, matching,
+    Setup, handover, matching,
     outbox::Outbox,
-    records::{Sources, cut},
+    places::Places,
+    rebalance::list,
+    records::{Failure, Piece, cut},
+    resets::Resets,
     start::offsets,
 };
 use crate::{
     ClientError,
-    consumer::{BATCH_RECORDS, ConsumerEvent, Start},
+    broker::Cluster,
+    consumer::{BATCH_RECORDS, ConsumerEvent, Start, created_again},
     kafka::{
         config::{Role, client_config},
         context::Context,
         errors::{Doing, client_error, code_error},
-        log::{BEGINNING, is_passing},
+        librdkafka_log::{Meaning, meaning},
+        log::BEGINNING,
         native::{Batch, Queue, Reading},
     },
 };
@@ -38,14 +45,50 @@ const IDLE_MS: i32 = 20;
 /// How long it waits for events while the reader has no room.
 const FULL: Duration = Duration::from_millis(2);
 
+/// How often partitions that stand still are looked at.
+const STALLS: Duration = Duration::from_secs(1);
+
+/// A reader's context: librdkafka's resets are kept for the reader's thread.
+struct Listening {
+    context: Context,
+    resets: Arc<Resets>,
+}
+
+impl ClientContext for Listening {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        self.resets.log(&self.context, level, fac, message);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.context.error(error, reason);
+    }
+
+    fn generate_oauth_token(
+        &self,
+        config: Option<&str>,
+    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.context.generate_oauth_token(config)
+    }
+}
+
+impl ConsumerContext for Listening {}
+
 /// The thread's state. The order of the fields is the order of their end: messages and partitions before the client.
 struct Reader {
     batch: Batch,
-    readings: Vec<Reading>,
+    readings: HashMap<(String, i32), Reading>,
     queue: Queue,
-    consumer: BaseConsumer<Context>,
+    consumer: BaseConsumer<Listening>,
     setup: Setup,
-    sources: Sources,
+    places: Places,
+    /// The ids of the topics when they were last looked at.
+    ids: HashMap<String, String>,
+    created_again: BTreeSet<String>,
+    stalls_at: Instant,
     /// The ends seen at start that were not reached yet.
     ends: HashMap<(String, i32), i64>,
     outbox: Outbox,
@@ -56,17 +99,18 @@ struct Reader {
 /// Creates the client, looks at the ends, and lets the thread go. The first event is `Assigned`, empty if nothing
 /// matches yet.
 pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(), ClientError> {
-    let consumer: BaseConsumer<Context> = client_config(&setup.settings, Role::Reader)
-        .create_with_context(Context(setup.shared.clone()))
+    let listening = Listening {
+        context: Context(setup.shared.clone()),
+        resets: Arc::new(Resets::default()),
+    };
+    let consumer: BaseConsumer<Listening> = client_config(&setup.settings, Role::Reader)
+        .create_with_context(listening)
         .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
     setup.shared.log_in(consumer.client(), &setup.settings)?;
     let queue = Queue::new(&consumer)
         .ok_or_else(|| crate::kafka::errors::other("starting a reader", "no queue".into()))?;
-    let found = matching(
-        &setup.discovery.current(),
-        &setup.settings.topic_prefix,
-        &setup.spec.pattern,
-    );
+    let cluster = setup.discovery.current();
+    let found = matching(&cluster, &setup.settings.topic_prefix, &setup.spec.pattern);
     let timeout = setup.settings.connect_timeout;
     let doing = Doing::cluster("asking for the ends of what matches");
     let ends = offsets(&consumer, Start::Latest, &found, timeout)
@@ -81,11 +125,14 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
     };
     let mut reader = Reader {
         batch: Batch::new(BATCH_RECORDS),
-        readings: Vec::new(),
+        readings: HashMap::new(),
         queue,
         consumer,
         setup,
-        sources: Sources::default(),
+        places: Places::default(),
+        ids: HashMap::new(),
+        created_again: BTreeSet::new(),
+        stalls_at: Instant::now(),
         ends: ends
             .into_iter()
             .filter_map(|(key, end)| match end {
@@ -97,6 +144,7 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
         told: BTreeSet::new(),
         told_waiting: false,
     };
+    reader.compare_ids(&cluster, &found);
     reader.assign(&found, &starts, true)?;
     thread::Builder::new()
         .name("kafkaesk-reader".into())
@@ -129,10 +177,12 @@ impl Reader {
                 &self.setup.settings.topic_prefix,
                 &self.setup.spec.pattern,
             );
+            self.compare_ids(&cluster, &found);
             // What appears later is read from its beginning.
             self.assign(&found, &HashMap::new(), false)?;
         }
         self.serve_mailbox();
+        self.tend();
         let room = self.outbox.flush();
         // No group: nothing but events comes out.
         let _ = self.consumer.poll(if room { Duration::ZERO } else { FULL });
@@ -149,53 +199,135 @@ impl Reader {
 
     /// The batch's records, and the ends that they reach.
     fn hand_over(&mut self) -> Result<(), ClientError> {
-        let Self {
-            batch,
-            sources,
-            outbox,
-            ends,
-            ..
-        } = self;
-        // An end of file stands in its place among the records, so that `End` does too.
-        let out = std::cell::RefCell::new((outbox, ends));
-        let mut failures = Vec::new();
-        cut(
-            batch.iter(),
-            |topic, partition| sources.get(topic, partition).cloned(),
-            |message| match message.error() {
-                Some(RDKafkaErrorCode::PartitionEOF) => {
-                    if let Some(source) = sources.get(message.topic(), message.partition()) {
-                        let (outbox, ends) = &mut *out.borrow_mut();
-                        reached(ends, outbox, source, i64::MAX);
-                    }
-                }
-                Some(code) => failures.push((code, message.topic().to_owned())),
-                None => {}
-            },
-            |source, records| {
-                let (outbox, ends) = &mut *out.borrow_mut();
-                let next = records.last().map_or(0, |record| record.offset.next().0);
-                outbox.push(ConsumerEvent::Records(records));
-                reached(ends, outbox, source, next);
-            },
-        );
+        let places = &self.places;
+        let pieces = cut(self.batch.iter(), usize::MAX, |topic, partition| {
+            places.source(topic, partition)
+        });
         self.batch.clear();
-        self.outbox.flush();
-        for (code, topic) in failures {
-            if is_passing(code) {
-                continue;
-            }
-            let action = format!("reading {topic}");
-            let error = code_error(code, Doing::topic(&action, "Read", &topic));
-            let exact = !self.setup.spec.pattern.as_str().contains(['*', '?', '[']);
-            if exact {
-                return Err(error);
-            }
-            if self.told.insert(topic) {
-                self.outbox.push(ConsumerEvent::Warning(error.to_string()));
+        let mut failures = Vec::new();
+        for piece in pieces {
+            // An end of file stands in its place among the records, so that `End` does too.
+            let (source, next) = match &piece {
+                Piece::Records(source, records) => (
+                    Some(source.clone()),
+                    records.last().map_or(0, |record| record.offset.next().0),
+                ),
+                Piece::Failure(failure) => (
+                    (meaning(failure.code) == Meaning::End)
+                        .then(|| self.places.source(&failure.topic, failure.partition))
+                        .flatten(),
+                    i64::MAX,
+                ),
+            };
+            let resets = &self.consumer.context().resets;
+            failures.extend(handover::pieces(
+                &mut self.places,
+                &mut self.outbox,
+                resets,
+                vec![piece],
+            ));
+            if let Some(source) = source {
+                reached(&mut self.ends, &mut self.outbox, &source, next);
             }
         }
-        Ok(())
+        self.outbox.flush();
+        failures.iter().try_for_each(|failure| self.failed(failure))
+    }
+
+    /// What an error in a record's place means: an error ends the stream.
+    fn failed(&mut self, failure: &Failure) -> Result<(), ClientError> {
+        match meaning(failure.code) {
+            Meaning::End => Ok(()),
+            Meaning::Passing => {
+                tracing::debug!(?failure, "reading a partition");
+                Ok(())
+            }
+            Meaning::Denied => {
+                let action = format!("reading {}", failure.topic);
+                let doing = Doing::topic(&action, "Read", &failure.topic);
+                let error = code_error(failure.code, doing);
+                if !self.setup.spec.pattern.as_str().contains(['*', '?', '[']) {
+                    return Err(error);
+                }
+                if self.told.insert(failure.topic.clone()) {
+                    self.outbox.push(ConsumerEvent::Warning(error.to_string()));
+                }
+                Ok(())
+            }
+            Meaning::Unreadable(_) => {
+                self.rest(failure);
+                Ok(())
+            }
+        }
+    }
+
+    /// Fetches nothing of a partition that stands still until its next try, from where it stands.
+    fn rest(&self, failure: &Failure) {
+        let Some(place) = self.places.get(&failure.topic, failure.partition) else {
+            return;
+        };
+        let next = place.next.unwrap_or(failure.offset);
+        let done = self
+            .consumer
+            .pause(&list(&vec![(place.source.clone(), NextOffset(next))]))
+            .and_then(|()| self.seek(&place.source, next));
+        if let Err(error) = done {
+            tracing::warn!(partition = %place.source, %error, "a partition that stands still cannot be put back to its offset");
+        }
+    }
+
+    /// Reads on from there. Never blocks.
+    fn seek(&self, source: &Source, next: i64) -> rdkafka::error::KafkaResult<()> {
+        self.consumer.seek(
+            source.topic.as_str(),
+            source.partition,
+            Offset::Offset(next),
+            Duration::ZERO,
+        )
+    }
+
+    /// What is due from time to time: resets that were heard of, unreadable records that are tried again.
+    fn tend(&mut self) {
+        let resets = self.consumer.context().resets.clone();
+        for settled in resets.settled(&self.setup.lookup) {
+            handover::reset(&mut self.places, &mut self.outbox, settled);
+        }
+        let now = Instant::now();
+        if now < self.stalls_at {
+            return;
+        }
+        self.stalls_at = now + STALLS;
+        for source in handover::retried(&mut self.places, now) {
+            let next = vec![(source.clone(), NextOffset(0))];
+            if let Err(error) = self.consumer.resume(&list(&next)) {
+                tracing::warn!(partition = %source, %error, "resuming failed");
+            }
+        }
+    }
+
+    /// Stops reading topics that were deleted and created again since the last look; they are assigned as new ones.
+    fn compare_ids(&mut self, cluster: &Cluster, found: &HashMap<String, u32>) {
+        for name in found.keys() {
+            let Some(id) = cluster.topics.get(name).and_then(|topic| topic.id.clone()) else {
+                continue;
+            };
+            let known = self.ids.insert(name.clone(), id.clone());
+            if known.is_none_or(|known| known == id) {
+                continue;
+            }
+            self.created_again.insert(name.clone());
+            let gone = self.places.of_topic(name);
+            self.outbox.forget(&gone);
+            for source in &gone {
+                let key = (name.clone(), source.partition);
+                self.places.remove(name, source.partition);
+                self.readings.remove(&key);
+                self.ends.remove(&key);
+            }
+            self.outbox
+                .push(ConsumerEvent::Warning(created_again(name)));
+            self.outbox.push(ConsumerEvent::Lost(gone));
+        }
     }
 
     /// Starts every partition that is not being read yet.
@@ -216,7 +348,7 @@ impl Reader {
         let mut assigned = Vec::new();
         for (topic, partitions) in found {
             for partition in 0..*partitions as i32 {
-                if self.sources.get(topic, partition).is_some() {
+                if self.places.get(topic, partition).is_some() {
                     continue;
                 }
                 let (Ok(name), Some(stream)) = (
@@ -227,6 +359,8 @@ impl Reader {
                 };
                 let offset = match starts.get(&(topic.clone(), partition)) {
                     Some(Offset::Offset(offset)) => *offset,
+                    // The client may remember another beginning, that of a topic which was deleted.
+                    _ if self.created_again.contains(topic) => 0,
                     _ => BEGINNING,
                 };
                 let action = format!("reading {topic}[{partition}]");
@@ -237,13 +371,13 @@ impl Reader {
                             Doing::topic(&action, "Read", topic),
                         )
                     })?;
-                self.readings.push(reading);
+                self.readings.insert((topic.clone(), partition), reading);
                 let source = Arc::new(Source {
                     topic: name,
                     stream,
                     partition,
                 });
-                self.sources.insert(source.clone());
+                self.places.insert(source.clone());
                 assigned.push(source);
             }
         }
@@ -257,15 +391,23 @@ impl Reader {
         // Nothing is committed without a group.
         drop(self.setup.mailbox.take_commits());
         for (source, paused) in self.setup.mailbox.take_pauses() {
-            if !self.sources.holds(&source) {
+            let Some(place) = self.places.of(&source) else {
+                continue;
+            };
+            place.paused = paused;
+            if place.stall.is_some_and(|stall| stall.again_at.is_some()) {
+                // It rests already, and its next try resumes it.
                 continue;
             }
+            let next = place.next;
             let mut partition = TopicPartitionList::new();
             partition.add_partition(source.topic.as_str(), source.partition);
             let done = if paused {
                 self.consumer.pause(&partition)
             } else {
-                self.consumer.resume(&partition)
+                // librdkafka takes the end of a partition for a record that was read, and would go on after it.
+                next.map_or(Ok(()), |next| self.seek(&source, next))
+                    .and_then(|()| self.consumer.resume(&partition))
             };
             if let Err(error) = done {
                 tracing::warn!(%source, %error, paused, "pausing or resuming failed");

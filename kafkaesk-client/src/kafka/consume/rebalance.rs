@@ -2,13 +2,14 @@
 //! no record of a partition can follow its `Revoked`.
 
 use std::{
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
     task::{Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{Source, TopicName, TopicPrefix};
+use kafkaesk_core::{NextOffset, Source, TopicName, TopicPrefix};
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     client::OAuthToken,
@@ -21,13 +22,18 @@ use tokio::sync::oneshot;
 use super::{
     super::{
         context::{Context, lock},
+        metadata::Lookup,
         native::Queue,
     },
     mailbox::Mailbox,
     outbox::Outbox,
-    records::Sources,
+    places::Places,
+    resets::Resets,
 };
-use crate::consumer::{Commits, ConsumerEvent, RevokeAck};
+use crate::consumer::{Commits, ConsumerEvent, RevokeAck, created_again as created_again_words};
+
+/// How long a revoke waits for the ids of its topics, at most.
+const ASK: Duration = Duration::from_secs(2);
 
 /// A group member's context.
 pub(super) struct Membership {
@@ -37,6 +43,8 @@ pub(super) struct Membership {
     /// How long a revoke waits for its acknowledgement, at most.
     pub(super) drain: Duration,
     pub(super) mailbox: Arc<Mailbox>,
+    pub(super) lookup: Arc<Lookup>,
+    pub(super) resets: Arc<Resets>,
     /// Where assigned partitions' records go. Taken out before the client ends.
     pub(super) queue: Mutex<Option<Queue>>,
     pub(super) state: Mutex<State>,
@@ -44,7 +52,9 @@ pub(super) struct Membership {
 
 /// What the thread and its callbacks share; never locked by another thread.
 pub(super) struct State {
-    pub(super) sources: Sources,
+    pub(super) places: Places,
+    /// The ids of the topics when they were last looked at.
+    pub(super) ids: HashMap<String, String>,
     pub(super) outbox: Outbox,
     /// The user drained already: rebalances are nobody's business any more.
     pub(super) closing: bool,
@@ -54,7 +64,7 @@ impl ClientContext for Membership {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.context.log(level, fac, message);
+        self.resets.log(&self.context, level, fac, message);
     }
 
     fn stats_raw(&self, _: &[u8]) {}
@@ -116,7 +126,7 @@ impl Membership {
                 stream,
                 partition,
             });
-            state.sources.insert(source.clone());
+            state.places.insert(source.clone());
             assigned.push(source);
         }
         if !assigned.is_empty() && !state.closing {
@@ -131,7 +141,7 @@ impl Membership {
         let gone: Vec<Arc<Source>> = partitions
             .elements()
             .iter()
-            .filter_map(|element| state.sources.remove(element.topic(), element.partition()))
+            .filter_map(|element| state.places.remove(element.topic(), element.partition()))
             .collect();
         if gone.is_empty() || state.closing {
             return;
@@ -172,9 +182,57 @@ impl Membership {
         if last.is_empty() {
             return;
         }
+        self.correct(&mut last);
+        if last.is_empty() {
+            return;
+        }
         // The commit's own answer is what counts: a group that went on without us refuses it.
         if let Err(error) = consumer.commit(&list(&last), CommitMode::Sync) {
             tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records come again");
+        }
+    }
+}
+
+impl Membership {
+    /// Offsets of a topic that was deleted belong to nothing: of one that was created again they are its first, of one
+    /// that is gone they are left out. Asks the brokers, since the last look may be older than what happened.
+    fn correct(&self, commits: &mut Commits) {
+        let mut state = lock(&self.state);
+        let topics: BTreeSet<&str> = commits
+            .iter()
+            .map(|(source, _)| source.topic.as_str())
+            .filter(|topic| state.ids.contains_key(*topic))
+            .collect();
+        if topics.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = topics.into_iter().collect();
+        let now = match self.lookup.topic_ids(&names, ASK) {
+            Ok(ids) => ids,
+            Err(error) => {
+                tracing::debug!(%error, "the ids of revoked topics are unknown; their offsets are committed");
+                return;
+            }
+        };
+        let mut created_again = BTreeSet::new();
+        commits.retain_mut(|(source, next)| {
+            let topic = source.topic.as_str();
+            match (state.ids.get(topic), now.get(topic)) {
+                (Some(_), None) => false,
+                (Some(known), Some(id)) if known != id => {
+                    created_again.insert(topic.to_owned());
+                    *next = NextOffset(0);
+                    true
+                }
+                _ => true,
+            }
+        });
+        for topic in created_again {
+            let warning = created_again_words(&topic);
+            state.outbox.push(ConsumerEvent::Warning(warning));
+            if let Some(id) = now.get(&topic) {
+                state.ids.insert(topic, id.clone());
+            }
         }
     }
 }

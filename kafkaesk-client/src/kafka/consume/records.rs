@@ -1,78 +1,129 @@
-//! Batches of librdkafka's messages in, records out: copied into one buffer for each run, so that nothing of
-//! librdkafka's outlives the batch.
+//! Cuts librdkafka's batches into runs of records. Each run is copied into one buffer, so that no memory of librdkafka
+//! outlives its batch.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use kafkaesk_core::{Offset, Record, Source};
+use kafkaesk_core::{Headers, Offset, Record, Source, Unreadable};
+use rdkafka::error::RDKafkaErrorCode;
 
 use super::super::native::Message;
 use crate::consumer::{BATCH_BYTES, BATCH_RECORDS};
 
-/// The sources of the partitions that are ours.
-#[derive(Debug, Default)]
-pub(super) struct Sources(HashMap<String, HashMap<i32, Arc<Source>>>);
+/// A part of a batch, in the order of the batch.
+pub(super) enum Piece {
+    /// Records of one partition. Never empty.
+    Records(Arc<Source>, Vec<Record>),
+    /// An error in a record's place.
+    Failure(Failure),
+}
 
-impl Sources {
-    pub(super) fn get(&self, topic: &str, partition: i32) -> Option<&Arc<Source>> {
-        self.0.get(topic)?.get(&partition)
+/// An error in a record's place.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) code: RDKafkaErrorCode,
+    /// librdkafka's words.
+    pub(super) words: String,
+}
+
+/// A message with its headers and its size.
+struct Entry<'a> {
+    message: Message<'a>,
+    headers: Headers,
+    unreadable: Option<Box<Unreadable>>,
+    /// What is copied or held for it.
+    bytes: usize,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads the headers, and decides what is taken over of a record that may have `limit` bytes.
+    fn of(message: Message<'a>, limit: usize) -> Self {
+        let key = message.key().map_or(0, <[u8]>::len);
+        let body = key + message.payload().map_or(0, <[u8]>::len);
+        let too_large = |bytes| Self {
+            message,
+            headers: Headers::new(),
+            unreadable: Some(Box::new(Unreadable::TooLarge { bytes, limit })),
+            bytes: if key > limit { 0 } else { key },
+        };
+        if body > limit {
+            return too_large(body);
+        }
+        match message.headers() {
+            Ok(headers) => {
+                let bytes = body + headers.bytes();
+                if bytes > limit {
+                    return too_large(bytes);
+                }
+                Self {
+                    message,
+                    headers,
+                    unreadable: None,
+                    bytes,
+                }
+            }
+            Err(_) => Self {
+                message,
+                headers: Headers::new(),
+                unreadable: Some(Box::new(Unreadable::Headers)),
+                bytes: body,
+            },
+        }
     }
 
-    pub(super) fn insert(&mut self, source: Arc<Source>) {
-        self.0
-            .entry(source.topic.as_str().to_owned())
-            .or_default()
-            .insert(source.partition, source);
+    fn key(&self) -> Option<&'a [u8]> {
+        match self.unreadable.as_deref() {
+            Some(Unreadable::TooLarge { limit, .. }) => {
+                self.message.key().filter(|key| key.len() <= *limit)
+            }
+            _ => self.message.key(),
+        }
     }
 
-    pub(super) fn remove(&mut self, topic: &str, partition: i32) -> Option<Arc<Source>> {
-        self.0.get_mut(topic)?.remove(&partition)
-    }
-
-    /// Whether this very assignment is still ours.
-    pub(super) fn holds(&self, source: &Arc<Source>) -> bool {
-        self.get(source.topic.as_str(), source.partition)
-            .is_some_and(|held| Arc::ptr_eq(held, source))
+    fn value(&self) -> Option<&'a [u8]> {
+        match self.unreadable.as_deref() {
+            Some(Unreadable::TooLarge { .. }) => None,
+            _ => self.message.payload(),
+        }
     }
 }
 
 /// A run of records of one partition.
-pub(super) struct Run<'a> {
+struct Run<'a> {
     source: Arc<Source>,
-    messages: Vec<Message<'a>>,
+    entries: Vec<Entry<'a>>,
     bytes: usize,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(source: Arc<Source>) -> Self {
+    fn new(source: Arc<Source>) -> Self {
         Self {
             source,
-            messages: Vec::new(),
+            entries: Vec::new(),
             bytes: 0,
         }
     }
 
-    /// Whether a message still goes into this event.
-    pub(super) fn has_room_for(&self, message: Message<'_>) -> bool {
-        self.messages.is_empty()
-            || (self.messages.len() < BATCH_RECORDS && self.bytes + size(message) <= BATCH_BYTES)
+    /// Whether a record still goes into this event.
+    fn has_room_for(&self, entry: &Entry<'_>) -> bool {
+        self.entries.is_empty()
+            || (self.entries.len() < BATCH_RECORDS && self.bytes + entry.bytes <= BATCH_BYTES)
     }
 
-    pub(super) fn push(&mut self, message: Message<'a>) {
-        self.bytes += size(message);
-        self.messages.push(message);
+    fn push(&mut self, entry: Entry<'a>) {
+        self.bytes += entry.bytes;
+        self.entries.push(entry);
     }
 
-    pub(super) fn source(&self) -> &Arc<Source> {
-        &self.source
-    }
-
-    /// The records, in one buffer.
-    pub(super) fn into_records(self) -> Vec<Record> {
+    /// The records. Keys and values share one buffer; a header's value has its own.
+    fn into_piece(self) -> Piece {
         let mut buffer = Vec::with_capacity(self.bytes);
-        for message in &self.messages {
-            buffer.extend_from_slice(message.key().unwrap_or_default());
-            buffer.extend_from_slice(message.payload().unwrap_or_default());
+        for entry in &self.entries {
+            buffer.extend_from_slice(entry.key().unwrap_or_default());
+            buffer.extend_from_slice(entry.value().unwrap_or_default());
         }
         let buffer = Bytes::from(buffer);
         let mut at = 0;
@@ -82,60 +133,68 @@ impl<'a> Run<'a> {
             at += part.len();
             Some(slice)
         };
-        self.messages
-            .iter()
-            .map(|message| Record {
-                source: self.source.clone(),
-                offset: Offset(message.offset()),
-                timestamp: message.timestamp(),
-                key: take(message.key()),
-                value: take(message.payload()),
-                headers: message.headers(),
+        let source = self.source;
+        let records = self
+            .entries
+            .into_iter()
+            .map(|entry| Record {
+                source: source.clone(),
+                offset: Offset(entry.message.offset()),
+                timestamp: entry.message.timestamp(),
+                key: take(entry.key()),
+                value: take(entry.value()),
+                headers: entry.headers,
+                unreadable: entry.unreadable,
             })
-            .collect()
+            .collect();
+        Piece::Records(source, records)
     }
 }
 
-fn size(message: Message<'_>) -> usize {
-    message.key().map_or(0, <[u8]>::len) + message.payload().map_or(0, <[u8]>::len)
-}
-
-/// Cuts a batch into runs. `found` says whose a partition is (`None`: not ours any more, dropped); `failed` takes what
-/// is no record; `ready` takes each event's records.
+/// Cuts a batch. `found` says whose a partition is (`None`: no longer ours, dropped); `limit` is what one record may
+/// have in bytes.
 pub(super) fn cut<'a>(
     messages: impl Iterator<Item = Message<'a>>,
+    limit: usize,
     mut found: impl FnMut(&str, i32) -> Option<Arc<Source>>,
-    mut failed: impl FnMut(Message<'a>),
-    mut ready: impl FnMut(&Arc<Source>, Vec<Record>),
-) {
+) -> Vec<Piece> {
+    let mut pieces = Vec::new();
     let mut run: Option<(usize, Run<'a>)> = None;
-    let mut emit = |run: Option<(usize, Run<'a>)>| {
+    let finish = |run: Option<(usize, Run<'a>)>, pieces: &mut Vec<Piece>| {
         if let Some((_, run)) = run {
-            let source = run.source().clone();
-            ready(&source, run.into_records());
+            pieces.push(run.into_piece());
         }
     };
     for message in messages {
-        if message.error().is_some() {
-            emit(run.take());
-            failed(message);
+        if let Some(code) = message.error() {
+            finish(run.take(), &mut pieces);
+            let words = message.payload().unwrap_or_default();
+            pieces.push(Piece::Failure(Failure {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                offset: message.offset(),
+                code,
+                words: String::from_utf8_lossy(words).into_owned(),
+            }));
             continue;
         }
+        let entry = Entry::of(message, limit);
         let fits = run.as_ref().is_some_and(|(topic, run)| {
             *topic == message.topic_key()
-                && run.source().partition == message.partition()
-                && run.has_room_for(message)
+                && run.source.partition == message.partition()
+                && run.has_room_for(&entry)
         });
         if !fits {
-            emit(run.take());
+            finish(run.take(), &mut pieces);
             let Some(source) = found(message.topic(), message.partition()) else {
                 continue;
             };
             run = Some((message.topic_key(), Run::new(source)));
         }
         if let Some((_, run)) = &mut run {
-            run.push(message);
+            run.push(entry);
         }
     }
-    emit(run.take());
+    finish(run, &mut pieces);
+    pieces
 }

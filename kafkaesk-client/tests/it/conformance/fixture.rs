@@ -14,8 +14,16 @@ use kafkaesk_client::{
     core::{
         Headers, NextOffset, Offset, Pattern, Record, Source, StreamId, TopicName, TopicPrefix,
     },
+    memory::MemoryBroker,
     schema::LogRecord,
     testing,
+};
+use rdkafka::{
+    ClientConfig, TopicPartitionList,
+    admin::{AdminClient, AdminOptions, NewPartitions},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer as _},
+    producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
 /// How long anything may take before its law counts as broken.
@@ -25,14 +33,18 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Fixture {
     pub(super) connection: Connection,
+    /// The broker in memory, if it is that one.
+    memory: Option<MemoryBroker>,
 }
 
 impl Fixture {
     pub(super) fn memory() -> Self {
         let mut settings = Settings::new("memory");
         settings.topic_prefix = TopicPrefix::new("law.").unwrap();
+        let broker = MemoryBroker::with_prefix(settings.topic_prefix.clone());
         Self {
-            connection: Connection::in_memory(settings),
+            connection: Connection::with_broker(settings, Arc::new(broker.clone())),
+            memory: Some(broker),
         }
     }
 
@@ -40,6 +52,7 @@ impl Fixture {
         let settings = testing::kafka().await.settings();
         Self {
             connection: Connection::open(&settings).await.unwrap(),
+            memory: None,
         }
     }
 
@@ -122,6 +135,138 @@ impl Fixture {
         }
     }
 
+    /// The servers of the Kafka behind it, for a client that is not ours.
+    fn config(&self) -> ClientConfig {
+        let servers = self.connection.settings().kafka_servers.join(",");
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", servers);
+        config
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.config().create().unwrap()
+    }
+
+    /// Deletes the records of a partition before an offset.
+    pub(super) async fn delete_records(&self, topic: &TopicName, partition: i32, before: Offset) {
+        if let Some(memory) = &self.memory {
+            return memory.delete_records(topic.as_str(), partition, before);
+        }
+        let mut list = TopicPartitionList::new();
+        let offset = rdkafka::Offset::Offset(before.0);
+        list.add_partition_offset(topic.as_str(), partition, offset)
+            .unwrap();
+        self.admin()
+            .delete_records(&list, &AdminOptions::new())
+            .await
+            .unwrap();
+    }
+
+    /// Makes offsets without records, as an aborted transaction does; how many.
+    pub(super) async fn skip_offsets(&self, topic: &TopicName, partition: i32) -> i64 {
+        if let Some(memory) = &self.memory {
+            memory.skip_offsets(topic.as_str(), partition, 2);
+            return 2;
+        }
+        let (mut config, topic) = (self.config(), topic.as_str().to_owned());
+        config.set("transactional.id", &topic);
+        tokio::task::spawn_blocking(move || {
+            let patience = Duration::from_secs(30);
+            let producer: BaseProducer = config.create().unwrap();
+            producer.init_transactions(patience).unwrap();
+            producer.begin_transaction().unwrap();
+            let record = BaseRecord::<(), str>::to(&topic)
+                .partition(partition)
+                .payload("aborted");
+            producer.send(record).unwrap();
+            producer.flush(patience).unwrap();
+            producer.abort_transaction(patience).unwrap();
+        })
+        .await
+        .unwrap();
+        // The record and the mark.
+        2
+    }
+
+    pub(super) async fn add_partitions(&self, topic: &TopicName, partitions: u32) {
+        if let Some(memory) = &self.memory {
+            return memory.add_partitions(topic.as_str(), partitions);
+        }
+        let wanted = NewPartitions::new(topic.as_str(), partitions as usize);
+        let added = self
+            .admin()
+            .create_partitions([&wanted], &AdminOptions::new())
+            .await
+            .unwrap();
+        added.into_iter().for_each(|answer| drop(answer.unwrap()));
+    }
+
+    pub(super) async fn delete_topic(&self, topic: &TopicName) {
+        if let Some(memory) = &self.memory {
+            assert!(memory.delete_topic(topic.as_str()));
+            return;
+        }
+        let deleted = self
+            .admin()
+            .delete_topics(&[topic.as_str()], &AdminOptions::new())
+            .await
+            .unwrap();
+        deleted.into_iter().for_each(|answer| drop(answer.unwrap()));
+    }
+
+    /// Creates a topic that may still be on its way out.
+    pub(super) async fn create_again(&self, topic: &TopicName, partitions: u32) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while !matches!(self.try_create(topic.clone(), partitions).await, Ok(true)) {
+            assert!(tokio::time::Instant::now() < end, "{topic} is not created");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Sends one value to a partition that a producer may not know yet.
+    pub(super) async fn fill_when_there(&self, topic: &TopicName, partition: i32, value: i32) {
+        if self.memory.is_some() {
+            return self.fill(topic, partition, [value]).await;
+        }
+        let (config, topic) = (self.config(), topic.as_str().to_owned());
+        tokio::task::spawn_blocking(move || {
+            let producer: BaseProducer = config.create().unwrap();
+            let text = value.to_string();
+            let record = BaseRecord::<(), str>::to(&topic)
+                .partition(partition)
+                .payload(&text);
+            producer.send(record).unwrap();
+            producer.flush(PATIENCE).unwrap();
+        })
+        .await
+        .unwrap();
+    }
+
+    /// What a group committed.
+    pub(super) async fn committed(
+        &self,
+        group: &str,
+        topic: &TopicName,
+        partition: i32,
+    ) -> Option<i64> {
+        if let Some(memory) = &self.memory {
+            let next = memory.committed(group, topic.as_str(), partition);
+            return next.map(|next| next.0);
+        }
+        let mut config = self.config();
+        config.set("group.id", group);
+        let topic = topic.as_str().to_owned();
+        tokio::task::spawn_blocking(move || {
+            let asking: BaseConsumer = config.create().unwrap();
+            let mut list = TopicPartitionList::new();
+            list.add_partition(&topic, partition);
+            let answer = asking.committed_offsets(list, PATIENCE).unwrap();
+            answer.elements()[0].offset().to_raw().filter(|o| *o >= 0)
+        })
+        .await
+        .unwrap()
+    }
+
     pub(super) async fn consume(&self, group: Option<&str>, pattern: &str, start: Start) -> Tap {
         let spec = ConsumerSpec {
             group: group.map(str::to_owned),
@@ -133,6 +278,7 @@ impl Fixture {
         Tap {
             consumer: self.connection.broker().consume(spec).await.unwrap(),
             read: HashMap::new(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -162,6 +308,8 @@ pub(super) struct Tap {
     pub(super) consumer: Consumer,
     /// Where each partition goes on.
     read: HashMap<Arc<Source>, NextOffset>,
+    /// What a person was told.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Tap {
@@ -173,12 +321,9 @@ impl Tap {
                 .expect("the consumer had nothing to say");
             return Some(match event? {
                 ConsumerEvent::Assigned(sources) => Seen::Assigned(sources),
-                ConsumerEvent::Records(records) => {
-                    for record in &records {
-                        self.read
-                            .insert(record.source.clone(), record.offset.next());
-                    }
-                    Seen::Records(records)
+                ConsumerEvent::Records(batch) => {
+                    self.read.insert(batch.source.clone(), batch.next);
+                    Seen::Records(batch.records)
                 }
                 ConsumerEvent::Revoked(sources, ack) => {
                     ack.release(self.taken(&sources));
@@ -189,7 +334,10 @@ impl Tap {
                     Seen::Gone
                 }
                 ConsumerEvent::End(source) => Seen::End(source),
-                ConsumerEvent::Warning(_) => continue,
+                ConsumerEvent::Warning(text) => {
+                    self.warnings.push(text);
+                    continue;
+                }
                 other => panic!("unexpected {other:?}"),
             });
         }
@@ -205,6 +353,21 @@ impl Tap {
         }
         assert_eq!(records.len(), count, "more than expected: {records:?}");
         records
+    }
+
+    /// The next records, however many come together.
+    pub(super) async fn records_some(&mut self) -> Vec<Record> {
+        loop {
+            if let Seen::Records(records) = self.next().await.expect("the stream ended") {
+                return records;
+            }
+        }
+    }
+
+    /// Commits all that was read, and stays.
+    pub(super) fn commit_read(&self) {
+        let commits = self.read.iter().map(|(s, n)| (s.clone(), *n)).collect();
+        self.consumer.control().commit(commits);
     }
 
     /// Waits for the first assignment.
@@ -225,6 +388,37 @@ impl Tap {
             }
         }
         records
+    }
+
+    /// Waits until a partition was read to this offset.
+    pub(super) async fn reaches(&mut self, partition: i32, offset: i64) {
+        while !self
+            .read
+            .iter()
+            .any(|(source, next)| source.partition == partition && next.0 >= offset)
+        {
+            self.next().await.expect("the stream ended");
+        }
+    }
+
+    /// Waits for a warning with all of these parts.
+    pub(super) async fn warned(&mut self, parts: &[&str]) {
+        let told = |warnings: &[String]| {
+            warnings
+                .iter()
+                .any(|text| parts.iter().all(|part| text.contains(part)))
+        };
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while !told(&self.warnings) {
+            // A warning is no event of its own here, so what comes after it may be far away.
+            let step = Duration::from_millis(200);
+            let _ = tokio::time::timeout(step, self.next()).await;
+            assert!(
+                tokio::time::Instant::now() < end,
+                "no warning with {parts:?}, but {:?}",
+                self.warnings
+            );
+        }
     }
 
     /// Leaves, committing all that was read.

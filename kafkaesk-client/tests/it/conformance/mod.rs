@@ -5,6 +5,7 @@ mod groups;
 mod publishing;
 mod readers;
 mod records;
+mod topics;
 
 /// Each law becomes two tests, one for each broker.
 macro_rules! laws {
@@ -48,4 +49,10 @@ laws! {
     publishing::a_trace_is_carried_whole_or_not_at_all,
     readers::a_reader_tells_each_end_once_and_reads_on,
     readers::a_reader_leaves_nothing_behind,
+    topics::a_committed_offset_that_was_deleted_is_said_with_what_was_lost,
+    topics::a_committed_offset_beyond_the_end_is_said_with_what_is_read_again,
+    topics::records_deleted_while_a_partition_rests_are_said,
+    topics::a_position_passes_offsets_without_records,
+    topics::a_partition_that_is_added_is_read_within_seconds,
+    topics::a_topic_created_again_is_read_from_its_first_record,
 }

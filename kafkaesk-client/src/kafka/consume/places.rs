@@ -1,0 +1,107 @@
+//! The partitions that a consumer has: what it knows of each, by topic and number.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use kafkaesk_core::Source;
+
+/// What is known of one assigned partition.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) source: Arc<Source>,
+    /// The offset after the last record that was handed over, or after what stands there in place of records; `None`
+    /// before the first.
+    pub(super) next: Option<i64>,
+    /// Where reading goes on after its offset was not in the log. The position, once nothing fetched before waits.
+    pub(super) reset_to: Option<i64>,
+    /// Its user wants no records for now.
+    pub(super) paused: bool,
+    /// Its next record cannot be read.
+    pub(super) stall: Option<Stall>,
+}
+
+/// A partition that does not move, since its next record cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stall {
+    /// Where it stands.
+    pub(super) offset: i64,
+    pub(super) since: Instant,
+    /// How often reading was tried.
+    pub(super) tries: u32,
+    /// When reading is tried again; `None` while it is being tried.
+    pub(super) again_at: Option<Instant>,
+}
+
+/// The partitions that are ours.
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<String, HashMap<i32, Place>>);
+
+impl Places {
+    pub(super) fn get(&self, topic: &str, partition: i32) -> Option<&Place> {
+        self.0.get(topic)?.get(&partition)
+    }
+
+    pub(super) fn get_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Place> {
+        self.0.get_mut(topic)?.get_mut(&partition)
+    }
+
+    pub(super) fn source(&self, topic: &str, partition: i32) -> Option<Arc<Source>> {
+        self.get(topic, partition).map(|place| place.source.clone())
+    }
+
+    pub(super) fn insert(&mut self, source: Arc<Source>) {
+        self.0
+            .entry(source.topic.as_str().to_owned())
+            .or_default()
+            .insert(
+                source.partition,
+                Place {
+                    source,
+                    next: None,
+                    reset_to: None,
+                    paused: false,
+                    stall: None,
+                },
+            );
+    }
+
+    pub(super) fn remove(&mut self, topic: &str, partition: i32) -> Option<Arc<Source>> {
+        let partitions = self.0.get_mut(topic)?;
+        let place = partitions.remove(&partition)?;
+        if partitions.is_empty() {
+            self.0.remove(topic);
+        }
+        Some(place.source)
+    }
+
+    /// The place of this very assignment, if it is still ours.
+    pub(super) fn of(&mut self, source: &Arc<Source>) -> Option<&mut Place> {
+        self.get_mut(source.topic.as_str(), source.partition)
+            .filter(|place| Arc::ptr_eq(&place.source, source))
+    }
+
+    /// Whether this very assignment is still ours.
+    pub(super) fn holds(&self, source: &Arc<Source>) -> bool {
+        self.get(source.topic.as_str(), source.partition)
+            .is_some_and(|place| Arc::ptr_eq(&place.source, source))
+    }
+
+    /// Those of one topic.
+    pub(super) fn of_topic(&self, topic: &str) -> Vec<Arc<Source>> {
+        self.0
+            .get(topic)
+            .into_iter()
+            .flat_map(|partitions| partitions.values())
+            .map(|place| place.source.clone())
+            .collect()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+        self.0
+            .values_mut()
+            .flat_map(|partitions| partitions.values_mut())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
