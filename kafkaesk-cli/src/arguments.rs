@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        completions::CompletionsArguments, config::ConfigArguments, dev::DevArguments,
-        publish::PublishArguments, schema::SchemaArguments, streams::StreamsArguments,
-        tail::TailArguments, worker::WorkerArguments,
+        complete::CompleteArguments, completions::CompletionsArguments, config::ConfigArguments,
+        dev::DevArguments, publish::PublishArguments, schema::SchemaArguments,
+        streams::StreamsArguments, tail::TailArguments, worker::WorkerArguments,
     },
     exit::EXIT_HELP,
     logging::LogFormat,
@@ -205,4 +205,7 @@ pub enum Command {
     Dev(DevArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
+    /// Say what may come next; the completion scripts ask
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArguments),
 }

@@ -14,6 +14,7 @@ extern crate self as kafkaesk_cli;
 
 mod arguments;
 pub mod commands;
+mod completion;
 mod configuration;
 mod context;
 mod errors;

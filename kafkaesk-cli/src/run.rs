@@ -9,7 +9,7 @@ use kafkaesk_worker::App;
 use crate::{
     Command, Options,
     arguments::Line,
-    commands::{completions, config, dev, publish, schema, streams, tail, worker},
+    commands::{complete, completions, config, dev, publish, schema, streams, tail, worker},
     context::Context,
     errors,
     exit::Exit,
@@ -74,6 +74,11 @@ fn command(program: Option<&OsString>) -> clap::Command {
     }
 }
 
+/// The command line of this process, whoever parsed it.
+fn own_command() -> clap::Command {
+    command(std::env::args_os().next().as_ref())
+}
+
 /// Runs one command of a program with arguments of its own, which flattens [`Options`] and [`Command`] into them.
 ///
 /// ```no_run
@@ -112,6 +117,7 @@ pub async fn execute(app: App, options: Options, command: Command) -> ExitCode {
         Command::Worker(_) | Command::Dev(_) => "info",
         // A stream that a misspelt name created is not to go unseen.
         Command::Publish(_) => "warn,kafkaesk_client::catalog=info",
+        Command::Complete(_) => "off",
         _ => "warn",
     };
     logging::start(options.log_format.unwrap_or_default(), default_level);
@@ -146,7 +152,8 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
         Command::Streams(arguments) => streams::run(&context, &arguments).await,
         Command::Config(arguments) => config::run(&context, &arguments),
         Command::Dev(arguments) => dev::run(context, &arguments).await,
-        Command::Completions(arguments) => completions::run(&arguments, Line::command()),
+        Command::Completions(arguments) => completions::run(&arguments, own_command()),
+        Command::Complete(arguments) => complete::run(&context, &arguments, own_command()).await,
     }
 }
 

@@ -55,6 +55,15 @@ pub fn interop_tools() -> Result<()> {
     need("node", || find("node").is_some(), &["nodejs"])
 }
 
+/// The shells that the completion scripts are tested in, besides bash.
+///
+/// # Errors
+/// Names what is missing, with the one line that installs it.
+pub fn shells() -> Result<()> {
+    need("zsh", || find("zsh").is_some(), &["zsh"])?;
+    need("fish", || find("fish").is_some(), &["fish"])
+}
+
 /// What a Kafka without Docker needs.
 ///
 /// # Errors

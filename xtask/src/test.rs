@@ -43,6 +43,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         return steps.finish();
     }
     machine::interop_tools()?;
+    machine::shells()?;
     let kafka = Kafka::find()?;
     println!("Kafka: {}", kafka.describe());
     checks(&mut steps);

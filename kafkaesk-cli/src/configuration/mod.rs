@@ -57,6 +57,12 @@ impl Configuration {
         Self::from_loader(loader.unread_security())
     }
 
+    /// The profiles that the file has; none if it cannot be read.
+    pub(crate) fn profiles(options: &Options) -> Vec<String> {
+        let loader = Loader::new().config(options.config.clone());
+        loader.profile_names().unwrap_or_default()
+    }
+
     fn from_loader(loader: Loader) -> anyhow::Result<Self> {
         let loaded = loader.load()?;
         for warning in &loaded.warnings {

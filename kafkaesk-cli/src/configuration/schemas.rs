@@ -157,8 +157,25 @@ pub(crate) fn of_declarations(
     Ok(sources)
 }
 
+/// The ids of the schemas that the configuration declares, without a look at the documents. What is wrong is left out.
+pub(crate) fn declared_ids(declarations: &[SchemaDeclaration]) -> Vec<String> {
+    declarations
+        .iter()
+        .flat_map(|declaration| {
+            let files = declaration.expand().unwrap_or_default();
+            files.into_iter().map(move |path| id_of(declaration, &path))
+        })
+        .filter_map(|id| Some(id.ok()?.to_string()))
+        .collect()
+}
+
 fn declared(declaration: &SchemaDeclaration, path: &Path) -> anyhow::Result<SchemaSource> {
-    let id = match (&declaration.name, declaration.version) {
+    let id = id_of(declaration, path)?;
+    SchemaSource::read(id, path, shown(declaration, path))
+}
+
+fn id_of(declaration: &SchemaDeclaration, path: &Path) -> anyhow::Result<SchemaId> {
+    Ok(match (&declaration.name, declaration.version) {
         (Some(name), Some(version)) => SchemaId::new(name.clone(), version)?,
         (name, version) => {
             let id = schema_id_of_file(path)?;
@@ -167,8 +184,7 @@ fn declared(declaration: &SchemaDeclaration, path: &Path) -> anyhow::Result<Sche
                 version.unwrap_or_else(|| id.version()),
             )?
         }
-    };
-    SchemaSource::read(id, path, shown(declaration, path))
+    })
 }
 
 /// The path as the configuration writes it, with the pattern filled in.

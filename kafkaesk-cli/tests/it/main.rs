@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_kafka;
 mod children;
+mod completion;
 mod dev;
 mod ends;
 mod faults;

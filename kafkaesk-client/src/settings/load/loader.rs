@@ -136,17 +136,7 @@ impl Loader {
     /// # Errors
     /// The first [`SettingsError`], in the order: file, profiles, environment, flags, then the values that count.
     pub fn load(self) -> Result<Loaded, SettingsError> {
-        let directory = match &self.directory {
-            Some(directory) => std::path::absolute(directory),
-            None => std::env::current_dir(),
-        }
-        .unwrap_or_default();
-        let variables = self.variables.clone().unwrap_or_else(process_environment);
-        let context = Arc::new(Context {
-            variables,
-            directory,
-            unread_security: self.unread_security,
-        });
+        let context = Arc::new(self.context());
         let mut warnings = Vec::new();
         let mut layers = Vec::new();
         let file = self.read_file(&context)?;
@@ -177,6 +167,32 @@ impl Loader {
             file: path,
             profile,
         })
+    }
+
+    /// The names of the profiles in the file, chosen or not; none without a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not TOML.
+    pub fn profile_names(&self) -> Result<Vec<String>, SettingsError> {
+        let Some(mut file) = self.read_file(&self.context())? else {
+            return Ok(Vec::new());
+        };
+        Ok(match file.root.remove("profile") {
+            Some(value) => profiles(value)?.into_keys().collect(),
+            None => Vec::new(),
+        })
+    }
+
+    fn context(&self) -> Context {
+        let directory = match &self.directory {
+            Some(directory) => std::path::absolute(directory),
+            None => std::env::current_dir(),
+        };
+        Context {
+            variables: self.variables.clone().unwrap_or_else(process_environment),
+            directory: directory.unwrap_or_default(),
+            unread_security: self.unread_security,
+        }
     }
 
     fn read_file(&self, context: &Context) -> Result<Option<TomlFile>, SettingsError> {
