@@ -91,7 +91,7 @@ pub enum LineError {
         /// Where its value begins.
         at: usize,
     },
-    /// `stream` is no stream id.
+    /// `stream` is not a stream id.
     #[error("/stream at byte {at}: {reason}")]
     Stream {
         /// What is wrong with it.
@@ -99,7 +99,7 @@ pub enum LineError {
         /// Where the value begins.
         at: usize,
     },
-    /// `schema` is no schema id.
+    /// `schema` is not a schema id.
     #[error("/schema at byte {at}: {reason}")]
     Schema {
         /// What is wrong with it.
@@ -124,7 +124,7 @@ pub enum LineError {
         at: usize,
     },
     /// No time.
-    #[error("/timestamp at byte {at}: {text:?} is no time such as \"2026-11-24T10:00:00.123Z\"")]
+    #[error("/timestamp at byte {at}: {text:?} is not a time such as \"2026-11-24T10:00:00.123Z\"")]
     Timestamp {
         /// What stands there.
         text: String,

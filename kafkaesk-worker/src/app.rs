@@ -159,7 +159,7 @@ impl App {
     /// Every schema of its own: declared event types, and those that handlers take; each once, in that order.
     ///
     /// # Errors
-    /// [`AppError::Document`] when a type's document is no schema.
+    /// [`AppError::Document`] when a type's document is not a schema.
     pub fn schemas(&self) -> Result<Vec<EventSchema>, AppError> {
         let mut schemas: Vec<EventSchema> = Vec::new();
         let handled = self

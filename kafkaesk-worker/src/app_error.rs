@@ -56,7 +56,7 @@ pub enum AppError {
         /// The error and its sources.
         message: String,
     },
-    /// An event type's document is no schema.
+    /// An event type's document is not a schema.
     #[error("{0}")]
     Document(#[from] DocumentError),
     /// Kafka.
@@ -74,7 +74,7 @@ pub enum AppError {
     },
     /// A handler answered [`crate::Outcome::Abort`].
     #[error(
-        "group {group}: the handler aborted on {topic}[{partition}]@{offset}; the message is not committed and will come again"
+        "group {group}: the handler aborted on {topic}[{partition}]@{offset}; the message is not committed and will be delivered again"
     )]
     Aborted {
         /// The group, as sent to Kafka.

@@ -1,5 +1,5 @@
-//! One attempt at one delivery: check against the stored schema (if asked), extract, call; a panic is an ending like
-//! any other. In place as far as it goes, or as a task.
+//! Runs one attempt at one delivery: checks it against the stored schema (if asked), makes the arguments, calls the
+//! handler. A panic is an ending like any other. Runs in place as far as that goes without waiting, or as a task.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -139,23 +139,26 @@ fn checked(delivery: &Delivery) -> Checked {
     };
     match stored.validator.validate(data) {
         Ok(()) => Checked::Fits,
-        Err(invalid) => mismatch(Rejection::Mismatch(told(&known.text, &invalid))),
+        Err(invalid) => mismatch(Rejection::Mismatch(describe_violations(
+            &known.text,
+            &invalid,
+        ))),
     }
 }
 
-/// The first few violations; a log line is no place for all of them.
-fn told(schema: &str, invalid: &InvalidData) -> String {
+/// The first few violations: a log line has no room for all of them.
+fn describe_violations(schema: &str, invalid: &InvalidData) -> String {
     let InvalidData::Violations(violations) = invalid else {
         return format!("{schema}: {invalid}");
     };
     let shown = violations.iter().take(3);
-    let told: Vec<_> = shown
+    let described: Vec<_> = shown
         .map(|v| format!("{}: {} (rule {})", v.pointer, v.message, v.rule))
         .collect();
     format!(
         "{schema}: {} rule(s) broken: {}",
         violations.len(),
-        told.join("; ")
+        described.join("; ")
     )
 }
 

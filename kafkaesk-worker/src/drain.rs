@@ -46,7 +46,7 @@ pub(crate) fn release_drained(instance: &mut Instance, now: Instant) {
         if running {
             warn!(
                 group = instance.context.group,
-                "handlers did not finish before the revoke's deadline; their messages come again elsewhere"
+                "handlers did not finish before the revoke's deadline; their messages are delivered again to another member"
             );
         }
         let draining = instance.draining.swap_remove(at);

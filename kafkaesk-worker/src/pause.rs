@@ -20,7 +20,7 @@ const LASTING: u32 = 8;
 /// An instance's pause.
 #[derive(Debug, Default)]
 pub(crate) struct Pause {
-    /// How many tries in a row found it so; 0 while there is no pause.
+    /// How many tries in a row found it so; 0 between pauses.
     streak: u32,
     /// When one message is tried again; `None` once that time has come.
     until: Option<Instant>,

@@ -19,6 +19,9 @@ pub struct RunReport {
     pub unfinished: Vec<Unfinished>,
     /// How many there are in all.
     pub unfinished_total: u64,
+    /// Messages that were read and not begun, since others of their key (or partition), a pause or the bound on running
+    /// handlers came first. The next start delivers them for the first time, as far as this run goes.
+    pub waiting: u64,
     /// Handled messages that follow an unfinished one in their partition, so that their offset could not be committed:
     /// they are delivered again at the next start, too.
     pub redelivered: u64,
@@ -57,6 +60,7 @@ impl RunReport {
         self.failed_attempts += other.failed_attempts;
         self.pauses += other.pauses;
         self.unfinished_total += other.unfinished_total;
+        self.waiting += other.waiting;
         self.redelivered += other.redelivered;
         self.unfinished.extend(other.unfinished);
         self.unfinished.sort_by_key(|unfinished| unfinished.since);

@@ -10,7 +10,8 @@ pub const FIRST: Duration = Duration::from_millis(100);
 pub const LONGEST: Duration = Duration::from_secs(30);
 
 /// The wait after this attempt (from 1): doubling from [`FIRST`] to [`LONGEST`], less up to a fifth of it, so that
-/// lanes which failed together do not come again together. A handler's own wish stands as it is, up to [`MAX_AFTER`].
+/// lanes which failed together are not tried again together. A delay that the handler asks for stands as it is, up to
+/// [`MAX_AFTER`].
 pub(crate) fn wait(attempt: u32, asked: Option<Duration>) -> Duration {
     if let Some(after) = asked {
         return after.min(MAX_AFTER);

@@ -288,6 +288,11 @@ impl Schedule {
         self.lanes.get(&lane).map_or(0, |queue| queue.items.len())
     }
 
+    /// How many records wait in all lanes, those that are held included.
+    pub(crate) fn records(&self) -> usize {
+        self.loads.values().map(|load| load.all.records).sum()
+    }
+
     /// What an assignment has waiting.
     pub(crate) fn load(&self, generation: Generation) -> Load {
         self.loads.get(&generation).copied().unwrap_or_default()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{delivery::Delivery, outcome::Outcome};
 
-/// How an attempt ended, as told to an [`Observer`].
+/// How an attempt ended, as an [`Observer`] sees it.
 #[derive(Debug)]
 pub(crate) struct Attempted<'a> {
     /// Which.

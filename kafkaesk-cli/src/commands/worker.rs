@@ -133,6 +133,7 @@ pub(crate) async fn run_app(
         failed_attempts = report.failed_attempts,
         pauses = report.pauses,
         cut_off = report.unfinished_total,
+        waiting = report.waiting,
         redelivered = report.redelivered,
         "ended; what was cut off or held, and the handled messages that follow it, are delivered again at the next start"
     );

@@ -26,7 +26,7 @@ pub(crate) enum Answer {
     Reject(String),
     /// Handled by ignoring it.
     Skip,
-    /// Stop the worker; nothing of this message is committed. Says why, unless nobody needs to be told.
+    /// Stop the worker; nothing of this message is committed. With the reason, where there is one to log.
     Abort(Option<String>),
     /// No message is to blame: the endpoint is wrong or cannot be reached, the child does not start, standard output
     /// takes nothing. The subscription pauses until that ends.

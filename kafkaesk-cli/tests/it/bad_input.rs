@@ -170,7 +170,7 @@ fn usage_errors_exit_with_64_and_suggest() {
                 "--header",
                 "Kafkaesk-foo=x",
             ],
-            "kafkaesk-foo",
+            "\"Kafkaesk-foo\" is reserved",
         ),
         (&["dev", "nowhere"], "nowhere has no kafkaesk.toml"),
         (&["config", "show", "--profile", "nope"], "profile"),

@@ -174,7 +174,7 @@ impl Instance {
                     group = self.context.group,
                     record = %finished.delivery.record().source,
                     offset = finished.delivery.record().offset.0,
-                    "a handler finished after its partition was given up; the message comes again"
+                    "a handler finished after its partition was given up; the message is delivered again"
                 );
             }
         }

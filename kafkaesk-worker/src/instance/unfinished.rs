@@ -117,16 +117,20 @@ impl Instance {
             self.report.unfinished.push(unfinished);
         }
         let redelivered = self.partitions.redelivered();
+        let held = open.iter().filter(|open| open.held).count();
+        let waiting = self.schedule.records().saturating_sub(held);
         if !open.is_empty() || redelivered > 0 {
             warn!(
                 group = self.context.group,
                 unfinished = open.len(),
                 listed = open.len().min(RunReport::LISTED),
+                waiting,
                 redelivered,
                 "not everything is committed: at the next start the unfinished messages are delivered again, and so are the handled ones that follow an unfinished or unread one in their partition"
             );
         }
         self.report.unfinished_total = open.len() as u64;
+        self.report.waiting = waiting as u64;
         self.report.redelivered = redelivered as u64;
     }
 

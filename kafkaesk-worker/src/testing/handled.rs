@@ -94,7 +94,7 @@ impl Published {
     /// The schema id.
     ///
     /// # Panics
-    /// When the record is no envelope.
+    /// When the record holds no event.
     pub fn schema(&self) -> SchemaId {
         let envelope = self.envelope();
         match envelope.schema.parse() {
@@ -106,7 +106,7 @@ impl Published {
     /// The data as JSON.
     ///
     /// # Panics
-    /// When the record is no envelope.
+    /// When the record holds no event.
     pub fn json(&self) -> Value {
         match serde_json::from_slice(self.envelope().data) {
             Ok(data) => data,
@@ -117,7 +117,7 @@ impl Published {
     /// The data as an event.
     ///
     /// # Panics
-    /// When the record is no envelope or its data does not fit.
+    /// When the record holds no event or its data does not fit.
     pub fn event<T: Events>(&self) -> T {
         let schema = self.schema();
         let name = schema.name().as_str();
@@ -136,7 +136,7 @@ impl Published {
     fn envelope(&self) -> Envelope<'_> {
         match Envelope::read(self.0.value()) {
             Ok(envelope) => envelope,
-            Err(error) => panic!("{} is no envelope: {error}", self.name()),
+            Err(error) => panic!("{} holds no event: {error}", self.name()),
         }
     }
 

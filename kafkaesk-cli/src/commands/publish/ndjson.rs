@@ -1,4 +1,4 @@
-//! `publish --ndjson`: lines in, pipelined with a bound, each answered in the order of the input.
+//! `publish --ndjson`: publishes lines, pipelined with a bound, and answers each in the order of the input.
 //!
 //! ```text
 //! line → parse → check and enqueue → in flight (at most IN_FLIGHT) → receipt or error, in order
@@ -291,7 +291,7 @@ impl Run<'_> {
         !(self.arguments.skip_invalid && refusal.is_the_lines_fault())
     }
 
-    /// Counts a line's end and gives its answer. Since the run stopped, people are told of it by the summary alone.
+    /// Counts a line's end and gives its answer. Once the run has stopped, only the summary mentions it.
     fn answered(&mut self, number: u64, answer: Result<Receipt, Refusal>) -> Value {
         match answer {
             Ok(receipt) => {
@@ -322,7 +322,7 @@ impl Run<'_> {
         }
     }
 
-    /// Gives answers to whoever drives this run, if somebody does.
+    /// Writes answers for the program that drives this run, if there is one.
     async fn say(&mut self, answers: &[Value]) {
         let Some(writer) = &self.answers else {
             return;

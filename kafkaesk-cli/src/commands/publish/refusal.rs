@@ -1,4 +1,4 @@
-//! Why a line is not published: the line's own fault, which `--skip-invalid` passes over, or Kafka's, which stops.
+//! Why a line is not published: by its own fault, which `--skip-invalid` passes over, or by Kafka's, which stops the run.
 
 use kafkaesk_client::ClientError;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::violations;
 /// Why a line was not published.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// It is no line that can be published.
+    /// The line cannot be published.
     Line(String),
     /// The client refused it, or Kafka did.
     Client(Box<ClientError>),

@@ -135,7 +135,7 @@ impl Tally {
         }
         if !alone.is_empty() {
             text.push_str(&format!(
-                ", except {}: mend and publish them alone",
+                ", except {}: correct and publish them alone",
                 ranges(&alone)
             ));
         }
@@ -146,7 +146,7 @@ impl Tally {
         text.push_str("; ");
         match why {
             Stop::Refused { line, skippable } if line == resume => {
-                text.push_str(&format!("mend it and resume with --from-line {resume}"));
+                text.push_str(&format!("correct it and resume with --from-line {resume}"));
                 if skippable {
                     text.push_str(", or pass over such lines with --skip-invalid");
                 }
@@ -209,15 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn the_summary_says_what_to_mend_and_where_to_resume() {
+    fn the_summary_says_what_to_correct_and_where_to_resume() {
         assert_eq!(
             stopped_at_3(&[false]).summary(0.1),
-            "2 published, 2 refused in 0.1 s; stopped at line 3. Every line before 3 that is not named above was published; mend it and resume with --from-line 3, or pass over such lines with --skip-invalid"
+            "2 published, 2 refused in 0.1 s; stopped at line 3. Every line before 3 that is not named above was published; correct it and resume with --from-line 3, or pass over such lines with --skip-invalid"
         );
         let mut tally = stopped_at_3(&[false, true, false, true, false]);
         let text = tally.summary(0.1);
         assert!(
-            text.ends_with("line 3. Every line before 8 that is not named above was published, except 3-4, 6: mend and publish them alone; resume with --from-line 8"),
+            text.ends_with("line 3. Every line before 8 that is not named above was published, except 3-4, 6: correct and publish them alone; resume with --from-line 8"),
             "{text}"
         );
         tally.published(9);
@@ -225,7 +225,7 @@ mod tests {
         let text = tally.summary(0.1);
         assert!(
             text.ends_with(
-                "except 3-4, 6, 8: mend and publish them alone; no line is left to resume with"
+                "except 3-4, 6, 8: correct and publish them alone; no line is left to resume with"
             ),
             "{text}"
         );

@@ -23,7 +23,7 @@ pub(crate) fn own_headers(given: &BTreeMap<String, String>) -> Result<HeaderMap,
     for (name, value) in given {
         let key: HeaderName = name
             .parse()
-            .map_err(|_| format!("{name:?} is no valid name of a header"))?;
+            .map_err(|_| format!("{name:?} is not a valid name of a header"))?;
         if headers::check_user_header(key.as_str()).is_err() {
             return Err(format!(
                 "{name:?} is reserved: names that begin with `kafkaesk-` are the message's"
