@@ -619,6 +619,8 @@ def strict(value):
 
 
 def read_document(data):
+    if len(data) > 8_000_000:
+        raise Refused("too-large", None)
     value = strict(whole(data, Reader.value))
     if value[0] not in ("object", "boolean"):
         raise Refused("wrong-type", value[2])

@@ -150,6 +150,10 @@ pub enum SendError {
     Refused(ClientError),
 }
 
+/// How large a record of a schema log or of the bindings may be, key and all: what the writer sends, and what a topic takes
+/// that is created for a long document.
+pub(crate) const LOG_RECORD_BYTES: usize = 8 << 20;
+
 /// Takes a log's records, in the order of the log.
 pub type LogSink = Box<dyn FnMut(LogRecord) -> Result<(), ClientError> + Send>;
 

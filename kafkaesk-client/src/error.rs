@@ -170,6 +170,22 @@ pub enum ClientError {
         /// What it must be.
         needed: String,
     },
+    /// A schema's document is larger than its topic takes. Nothing was created or written for it.
+    #[error(
+        "schema {id} is too large for topic {topic}: the document has {bytes} bytes{limit}; raise `max.message.bytes` of that topic to at least {needed}, or `message.max.bytes` of the brokers, which is the default of every topic"
+    )]
+    SchemaTooLarge {
+        /// The version.
+        id: SchemaId,
+        /// Its log.
+        topic: TopicName,
+        /// The document's length.
+        bytes: usize,
+        /// The topic's bound in words, where it may be seen.
+        limit: String,
+        /// What the bound must be at least.
+        needed: usize,
+    },
     /// Larger than the producer or the broker takes.
     #[error(
         "the event for {topic} is too large ({bytes} bytes): {reason}; raise `message.max.bytes` in kafka-settings and the topic's `max.message.bytes`, or send less"

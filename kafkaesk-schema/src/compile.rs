@@ -24,11 +24,39 @@ pub(crate) struct Compiled {
 }
 
 pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
-    let mut value: Value =
-        serde_json::from_slice(document.bytes()).map_err(|error| DocumentError::Invalid {
-            pointer: String::new(),
-            message: error.to_string(),
-        })?;
+    compile_value(read(document)?).or_else(|error| {
+        let value = read(document)?;
+        let without_dialect = value.is_object() && value.get("$schema").is_none();
+        Err(match without_dialect {
+            true => valid_in_another_draft(value, error),
+            false => error,
+        })
+    })
+}
+
+fn read(document: &Document) -> Result<Value, DocumentError> {
+    serde_json::from_slice(document.bytes()).map_err(|error| DocumentError::Invalid {
+        pointer: String::new(),
+        message: error.to_string(),
+    })
+}
+
+/// Names the draft in which a document without `$schema` is valid, if there is one.
+fn valid_in_another_draft(mut value: Value, error: DocumentError) -> DocumentError {
+    for other in draft::DRAFTS {
+        value["$schema"] = other.uri.into();
+        if compile_value(value.clone()).is_ok() {
+            return DocumentError::OtherDraft {
+                error: Box::new(error),
+                draft: other.name,
+                uri: other.uri,
+            };
+        }
+    }
+    error
+}
+
+fn compile_value(mut value: Value) -> Result<Compiled, DocumentError> {
     let draft = draft::of(&value)?;
     write_uris(&mut value, Holds::Schema);
     let schemas = Schemas::of(&value, draft)?;
@@ -39,7 +67,7 @@ pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
         rewritten,
     } = schemas.check(&value, draft)?;
     let value = rewritten.unwrap_or(value);
-    let registry = Schemas::of(&value, draft)?.registry()?;
+    let registry = Schemas::of(&value, draft)?.registry(&value, draft)?;
     let looks_of_names = expressions.looks_of_names;
     let mut options = jsonschema::options_for::<Borrowed>()
         .with_draft(draft)

@@ -16,7 +16,11 @@ use crate::{
 /// How deep a document may nest, counting its own object: serde_json's limit, the same everywhere.
 pub const MAX_DOCUMENT_LEVELS: usize = 127;
 
-/// Why a document is no schema.
+/// A document has at most so many bytes: room for it is made in its topic, and compiling takes some 40 times as much
+/// memory.
+pub const MAX_DOCUMENT_BYTES: usize = 8_000_000;
+
+/// Why a document is not a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum DocumentError {
@@ -32,6 +36,12 @@ pub enum DocumentError {
         /// Byte offset into the document.
         at: usize,
     },
+    /// Longer than [`MAX_DOCUMENT_BYTES`].
+    #[error("the schema document has {bytes} bytes, and at most {MAX_DOCUMENT_BYTES} are taken")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+    },
     /// JSON, but neither an object nor a boolean.
     #[error("a schema document is a JSON object or a boolean; this one is {found}")]
     NoSchema {
@@ -39,14 +49,26 @@ pub enum DocumentError {
         found: &'static str,
     },
     /// `$schema` names a dialect that is not known.
-    #[error(
-        "{pointer}: $schema {dialect} is not known; use draft 4, 6, 7, 2019-09 or 2020-12, such as \"https://json-schema.org/draft/2020-12/schema\""
-    )]
+    #[error("{pointer}: $schema {dialect} is not known; {hint}")]
     UnknownDialect {
         /// JSON pointer of the `$schema`.
         pointer: String,
         /// What stands there.
         dialect: String,
+        /// What to write instead.
+        hint: String,
+    },
+    /// The document has no `$schema`, and breaks 2020-12, but no rule of another draft.
+    #[error(
+        "{error}; without $schema the document is read as draft 2020-12, but it is valid in draft {draft}: add \"$schema\": \"{uri}\" to its outermost object"
+    )]
+    OtherDraft {
+        /// What is wrong in 2020-12.
+        error: Box<DocumentError>,
+        /// The draft in which nothing is.
+        draft: &'static str,
+        /// Its `$schema`.
+        uri: &'static str,
     },
     /// The document breaks its dialect's meta-schema.
     #[error("{}: the document is no valid schema: {message}", at_pointer(.pointer))]
@@ -158,9 +180,12 @@ impl Document {
     /// library cannot compile, and they are still the law for their version.
     ///
     /// # Errors
-    /// [`DocumentError::Json`], [`DocumentError::NoSchema`].
+    /// [`DocumentError::TooLarge`], [`DocumentError::Json`], [`DocumentError::NoSchema`].
     pub fn parse(bytes: impl Into<Bytes>) -> Result<Self, DocumentError> {
         let bytes = bytes.into();
+        if bytes.len() > MAX_DOCUMENT_BYTES {
+            return Err(DocumentError::TooLarge { bytes: bytes.len() });
+        }
         let node = parse(&bytes, MAX_DOCUMENT_LEVELS).map_err(|malformed| DocumentError::Json {
             message: malformed.message,
             at: malformed.at,

@@ -6,6 +6,7 @@
 extern crate self as kafkaesk_schema;
 
 pub mod bindings;
+pub mod bundle;
 mod canonical;
 mod compare;
 mod compile;

@@ -11,7 +11,7 @@ use std::{
 
 use jsonschema::{Draft, Uri, uri};
 use percent_encoding::percent_decode_str;
-use referencing::{Registry, RegistryBuilder, SPECIFICATIONS};
+use referencing::{Registry, SPECIFICATIONS};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The keywords that refer to another schema.
-const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+pub(crate) const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
 /// Every schema of a document, with where its references lead.
 #[derive(Default)]
@@ -97,16 +97,12 @@ impl<'d> Schemas<'d> {
     }
 
     /// Follows every reference, of which none may lead out of the document.
-    pub(crate) fn check(self, document: &Value, draft: Draft) -> Result<Checked, DocumentError> {
+    pub(crate) fn check(self, document: &'d Value, draft: Draft) -> Result<Checked, DocumentError> {
         self.all_inside(0)?;
-        let base = root_base(document, draft)?;
-        let embedded = self.registry()?;
-        let root = draft.create_resource_ref(document);
-        let with_root = embedded.add(base.as_str(), root);
-        let registry = prepared(with_root.map(|builder| builder.draft(draft)))?;
+        let registry = self.registry(document, draft)?;
         let mut stripped = HashSet::new();
         note_stripped(document, Holds::Schema, false, &mut stripped);
-        let mut schemas: Schemas<'_> = self;
+        let mut schemas = self;
         let mut next = 0;
         while next < schemas.all.len() {
             schemas.follow(next, &registry, &stripped)?;
@@ -130,11 +126,20 @@ impl<'d> Schemas<'d> {
 
     /// The published meta-schemas, and every resource inside the document: jsonschema alone looks for them only where the
     /// draft expects schemas, so not under `definitions` since 2019-09.
-    pub(crate) fn registry(&self) -> Result<Registry<'d>, DocumentError> {
+    pub(crate) fn registry(
+        &self,
+        document: &'d Value,
+        draft: Draft,
+    ) -> Result<Registry<'d>, DocumentError> {
+        let base = root_base(document, draft)?;
+        let root = (base.as_str(), draft.create_resource_ref(document));
         let embedded = self.embedded.iter();
         let embedded =
             embedded.map(|(uri, it, draft)| (uri.as_str(), draft.create_resource_ref(it)));
-        prepared(SPECIFICATIONS.extend(embedded))
+        SPECIFICATIONS
+            .extend(embedded.chain([root]))
+            .and_then(|builder| builder.draft(draft).prepare())
+            .map_err(|error| invalid("", error.to_string()))
     }
 
     /// Refuses references to other documents, of all schemas from `first` on.
@@ -330,14 +335,6 @@ impl Schema<'_> {
             reference: reference.text.to_string(),
         }
     }
-}
-
-fn prepared<'r>(
-    builder: Result<RegistryBuilder<'r>, referencing::Error>,
-) -> Result<Registry<'r>, DocumentError> {
-    builder
-        .and_then(RegistryBuilder::prepare)
-        .map_err(|error| invalid("", error.to_string()))
 }
 
 fn check_expressions(

@@ -26,6 +26,9 @@ const IN_NAME: &AsciiSet = &ILLEGAL.add(b'#');
 /// The same within one segment of a JSON pointer that stands in a fragment.
 const IN_FRAGMENT: &AsciiSet = &ILLEGAL.add(b'#').add(b'%');
 
+/// The same within a path.
+const IN_PATH: &AsciiSet = &IN_FRAGMENT.add(b'?').add(b'/');
+
 /// The URI reference that a text means. A fragment that begins with `/` is a JSON pointer: `%` with two hexadecimal
 /// digits stands for a byte, `~0` for `~`, `~1` for `/`, and everything else for itself. `None` when its bytes are not
 /// UTF-8.
@@ -45,6 +48,11 @@ pub(crate) fn reference(text: &str) -> Option<Cow<'_, str>> {
     } else {
         Cow::Owned(uri)
     })
+}
+
+/// A file's name as the path of a URI.
+pub(crate) fn path(name: &str) -> String {
+    utf8_percent_encode(name, IN_PATH).to_string()
 }
 
 /// A JSON pointer as a fragment.

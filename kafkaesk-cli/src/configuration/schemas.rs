@@ -1,17 +1,22 @@
 //! Schema declarations, files and folders in, schema ids with their documents out. Asks no broker.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, bail, ensure};
 use kafkaesk_client::{
     catalog::StreamSpec,
-    settings::{MAX_FILE_BYTES, SchemaDeclaration, read_file},
+    settings::{SchemaDeclaration, read_file},
 };
 use kafkaesk_core::{SchemaId, StreamId};
-use kafkaesk_schema::{Document, EventSchema, schema_id_of_file};
+use kafkaesk_schema::{
+    Document, EventSchema,
+    bundle::{self, Bundle, BundleError},
+    document::MAX_DOCUMENT_BYTES,
+    schema_id_of_file,
+};
 
 /// Where a schema came from that is a Rust type's.
 const EVENT_TYPE: &str = "(event type)";
@@ -25,6 +30,8 @@ pub(crate) struct SchemaSource {
     pub(crate) document: Document,
     /// For people: the path as given, or [`EVENT_TYPE`].
     pub(crate) shown: String,
+    /// The files that it refers to, which became parts of it.
+    pub(crate) parts: Vec<PathBuf>,
     /// To be created ahead and bound to it.
     pub(crate) streams: Vec<StreamSpec>,
 }
@@ -35,10 +42,12 @@ impl SchemaSource {
     /// # Errors
     /// Names the file.
     pub(crate) fn read(id: SchemaId, path: &Path, shown: String) -> anyhow::Result<Self> {
+        let Bundled { document, parts } = bundle(path)?;
         Ok(Self {
-            document: document(path)?,
+            document,
             id,
             shown,
+            parts,
             streams: Vec::new(),
         })
     }
@@ -65,19 +74,76 @@ impl SchemaSource {
             id: schema.id,
             document: schema.document,
             shown: EVENT_TYPE.into(),
+            parts: Vec::new(),
             streams,
         })
     }
 }
 
-/// Reads a schema document.
+/// Reads a schema document. Files that it refers to become parts of it.
 ///
 /// # Errors
 /// Names the file.
 pub(crate) fn document(path: &Path) -> anyhow::Result<Document> {
-    let bytes =
-        read_file(path, MAX_FILE_BYTES).with_context(|| format!("reading {}", path.display()))?;
-    Document::parse(bytes).with_context(|| path.display().to_string())
+    Ok(bundle(path)?.document)
+}
+
+/// A document, and the files that became parts of it.
+#[derive(Debug)]
+pub(crate) struct Bundled {
+    pub(crate) document: Document,
+    pub(crate) parts: Vec<PathBuf>,
+}
+
+/// Reads a schema document and the files that it refers to, as one. They may be anywhere below the working folder; where the
+/// document itself is not in there, below its own folder.
+///
+/// # Errors
+/// Names the file, and the place that refers to it.
+pub(crate) fn bundle(path: &Path) -> anyhow::Result<Bundled> {
+    let reading = || format!("reading {}", path.display());
+    // A pipe, as the shell's <(…), has no path behind its path.
+    let real = path
+        .canonicalize()
+        .or_else(|error| match path.exists() {
+            true => std::path::absolute(path),
+            false => Err(error),
+        })
+        .with_context(reading)?;
+    let working = std::env::current_dir().and_then(|folder| folder.canonicalize());
+    let folder = working
+        .ok()
+        .filter(|folder| real.starts_with(folder))
+        .or_else(|| real.parent().map(Path::to_owned))
+        .unwrap_or_default();
+    let first = real.strip_prefix(&folder).unwrap_or(&real);
+    let parts: Vec<_> = first.iter().map(|part| part.to_string_lossy()).collect();
+    let first = parts.join("/");
+    let bundle = bundle::bundle(&first, |name| {
+        if name == first {
+            let bytes = read_file(&real, MAX_DOCUMENT_BYTES as u64);
+            return bytes.map_err(|error| error.to_string());
+        }
+        let file = folder.join(name);
+        let file = file.canonicalize().map_err(|error| error.to_string())?;
+        if !file.starts_with(&folder) {
+            return Err(format!("it leads out of {}", folder.display()));
+        }
+        read_file(&file, MAX_DOCUMENT_BYTES as u64).map_err(|error| error.to_string())
+    });
+    let Bundle { document, files } = bundle.map_err(|error| match error {
+        BundleError::Document { file, error } if file == first => {
+            anyhow::Error::new(error).context(path.display().to_string())
+        }
+        BundleError::File { file, reason, .. } if file == first => {
+            anyhow::anyhow!("{}: {reason}", reading())
+        }
+        other => anyhow::Error::new(other).context(path.display().to_string()),
+    })?;
+    Ok(Bundled {
+        document,
+        parts: files.iter().map(|file| folder.join(file)).collect(),
+    })
 }
 
 /// Files and folders from the command line. `name` and `version` stand for the file name, for a single file.
@@ -95,13 +161,13 @@ pub(crate) fn of_paths(
                 "{} holds no schema file; their names end in `.json`, as in `Order.1.json`",
                 path.display()
             );
-            found.extend(files);
+            found.extend(files.into_iter().map(|file| (file, true)));
         } else {
-            found.push(path.clone());
+            found.push((path.clone(), false));
         }
     }
     if let Some(id) = id {
-        let [path] = &found[..] else {
+        let [(path, _)] = &found[..] else {
             bail!(
                 "--name and --version are for one file, {} were given",
                 found.len()
@@ -113,13 +179,23 @@ pub(crate) fn of_paths(
             path.display().to_string(),
         )?]);
     }
-    found
-        .into_iter()
-        .map(|path| {
-            let id = schema_id_of_file(&path)?;
-            SchemaSource::read(id, &path, path.display().to_string())
-        })
-        .collect()
+    let (mut sources, mut nameless) = (Vec::new(), Vec::new());
+    for (path, of_folder) in found {
+        match schema_id_of_file(&path) {
+            Ok(id) => sources.push(SchemaSource::read(id, &path, path.display().to_string())?),
+            Err(error) if of_folder => nameless.push((path, error)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    // A file of a folder needs no id where it is a part of another one.
+    let parts: BTreeSet<&PathBuf> = sources.iter().flat_map(|source| &source.parts).collect();
+    for (path, error) in nameless {
+        let real = path.canonicalize().unwrap_or(path);
+        if !parts.contains(&real) {
+            return Err(error.into());
+        }
+    }
+    Ok(sources)
 }
 
 /// The schema files directly in a folder: everything that ends in `.json`, sorted.
@@ -256,6 +332,42 @@ mod tests {
         assert!(error.to_string().contains("`Order.1.json`"), "{error}");
         let id: SchemaId = "Order:3".parse().unwrap();
         assert_eq!(of_paths(&[path], Some(id.clone())).unwrap()[0].id, id);
+    }
+
+    #[test]
+    fn files_that_others_refer_to_become_parts_of_them_and_need_no_id() {
+        let folder = folder(&[
+            (
+                "Order.1.json",
+                r#"{"properties": {"price": {"$ref": "money.json"}}}"#,
+            ),
+            ("money.json", r#"{"type": "integer"}"#),
+        ]);
+        let sources = of_paths(&[folder.path().to_owned()], None).unwrap();
+        assert_eq!(sources.len(), 1);
+        let text = String::from_utf8_lossy(sources[0].document.bytes()).into_owned();
+        assert!(text.contains("bundle:///money.json"), "{text}");
+        std::fs::write(folder.path().join("alone.json"), "{}").unwrap();
+        let error = of_paths(&[folder.path().to_owned()], None).unwrap_err();
+        assert!(error.to_string().contains("alone.json"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_file_outside_the_folder_is_read_by_whatever_way() {
+        let outside = folder(&[("secret.json", "{}")]);
+        let secret = outside.path().join("secret.json");
+        let link = r#"{"$ref": "link.json"}"#;
+        let up = r#"{"$ref": "../secret.json"}"#;
+        let folder = folder(&[("Link.1.json", link), ("Up.1.json", up)]);
+        std::os::unix::fs::symlink(&secret, folder.path().join("link.json")).unwrap();
+        for (file, wanted) in [
+            ("Link.1.json", "leads out of"),
+            ("Up.1.json", "leads out of"),
+        ] {
+            let error = document(&folder.path().join(file)).unwrap_err();
+            assert!(format!("{error:#}").contains(wanted), "{error:#}");
+        }
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Catalog {
         streams: &[(&StreamId, &SchemaName)],
     ) -> Result<Vec<Result<(), ClientError>>, ClientError> {
         let topic = self.settings.topic_prefix.bindings_topic()?;
-        self.ensure_log_topic(&topic).await?;
+        self.ensure_log_topic(&topic, 0).await?;
         let records = streams
             .iter()
             .map(|(stream, schema)| {

@@ -12,8 +12,13 @@ use kafkaesk_schema::{Document, SchemaLog, Validator};
 use super::{ABSENT_BOUND, AGAIN, Catalog, Found, MAX_LOG_KEPT, Pushed, StoredSchema, lock};
 use crate::{
     ClientError,
-    broker::{Cluster, LogSink, TopicSpec},
+    broker::{Cluster, LOG_RECORD_BYTES, LogSink, TopicSpec},
 };
+
+/// What a record takes beside its value, with some to spare.
+const RECORD_OVERHEAD: usize = 256;
+/// A record of so many bytes is taken by every topic that was not made for smaller ones.
+const ALWAYS_TAKEN: usize = 1_000_000;
 
 impl Catalog {
     /// A stored version, compiled; cached for good, since versions never change. Once this connection has published, a
@@ -122,8 +127,14 @@ impl Catalog {
         let log = self.log(id.name()).await?;
         let held = verdict(&log, id, document, &topic)?;
         let cluster = self.broker.cluster().await?;
-        self.log_exists(&cluster, &topic).await?;
-        Ok(if held { Pushed::Unchanged } else { Pushed::New })
+        let exists = self.log_exists(&cluster, &topic).await?;
+        if held {
+            return Ok(Pushed::Unchanged);
+        }
+        if exists {
+            self.has_room(&topic, id, document).await?;
+        }
+        Ok(Pushed::New)
     }
 
     /// Stores a version; judged by reading back (decisions.md 12). Creates the log's topic if there is none.
@@ -135,18 +146,44 @@ impl Catalog {
             return Ok(Pushed::Unchanged);
         }
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
-        self.ensure_log_topic(&topic).await?;
+        self.ensure_log_topic(&topic, document.bytes().len())
+            .await?;
         let key = Bytes::from(id.version().to_string());
         let own = self
             .broker
             .append_log(&topic, vec![(key, document.bytes().clone())])
-            .await?;
+            .await
+            .map_err(|error| match error {
+                ClientError::TooLarge { .. } | ClientError::BatchTooLarge { .. } => {
+                    too_large(&topic, id, document, None)
+                }
+                other => other,
+            })?;
         let log = self.log_until(id.name(), own.last().copied()).await?;
         lock(&self.absent).remove(id);
         if verdict(&log, id, document, &topic)? {
             return Ok(Pushed::New);
         }
         Err(not_read_back(&topic))
+    }
+
+    /// Refuses a document that the topic cannot take, where its settings may be seen.
+    async fn has_room(
+        &self,
+        topic: &TopicName,
+        id: &SchemaId,
+        document: &Document,
+    ) -> Result<(), ClientError> {
+        let bytes = document.bytes().len() + RECORD_OVERHEAD;
+        if bytes <= ALWAYS_TAKEN {
+            return Ok(());
+        }
+        let config = self.broker.topic_config(topic).await?.unwrap_or_default();
+        let limit = config.get("max.message.bytes");
+        match limit.and_then(|limit| limit.parse::<usize>().ok()) {
+            Some(limit) if limit < bytes => Err(too_large(topic, id, document, Some(limit))),
+            _ => Ok(()),
+        }
     }
 
     /// What is known without a question; [`ClientError::WithdrawnSchema`] is, too.
@@ -206,7 +243,14 @@ impl Catalog {
     }
 
     /// Creates a bookkeeping topic if it is absent, and refuses one whose settings would lose what it holds.
-    pub(super) async fn ensure_log_topic(&self, topic: &TopicName) -> Result<(), ClientError> {
+    ///
+    /// `bytes` is the length of the longest value that is about to be written. A topic that is created for a long one gets
+    /// room for it: by default brokers take one mebibyte.
+    pub(super) async fn ensure_log_topic(
+        &self,
+        topic: &TopicName,
+        bytes: usize,
+    ) -> Result<(), ClientError> {
         if lock(&self.checked).contains(topic) {
             return Ok(());
         }
@@ -214,6 +258,9 @@ impl Catalog {
         if !self.log_exists(&cluster, topic).await? {
             let replication_factor = self.replication_factor(cluster.brokers);
             let min_insync = replication_factor.min(2).to_string();
+            let room = LOG_RECORD_BYTES.to_string();
+            let room = (bytes + RECORD_OVERHEAD > ALWAYS_TAKEN)
+                .then_some(("max.message.bytes", room.as_str()));
             let spec = TopicSpec {
                 topic: topic.clone(),
                 partitions: 1,
@@ -226,6 +273,7 @@ impl Catalog {
                     ("unclean.leader.election.enable", "false"),
                 ]
                 .into_iter()
+                .chain(room)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             };
@@ -319,6 +367,24 @@ fn verdict(
         });
     }
     Ok(true)
+}
+
+fn too_large(
+    topic: &TopicName,
+    id: &SchemaId,
+    document: &Document,
+    limit: Option<usize>,
+) -> ClientError {
+    let bytes = document.bytes().len();
+    ClientError::SchemaTooLarge {
+        id: id.clone(),
+        topic: topic.clone(),
+        bytes,
+        limit: limit.map_or_else(String::new, |limit| {
+            format!(" (its max.message.bytes is {limit})")
+        }),
+        needed: bytes + RECORD_OVERHEAD,
+    }
 }
 
 fn compile(id: &SchemaId, document: &Document) -> Result<Validator, ClientError> {

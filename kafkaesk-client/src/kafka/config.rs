@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use crate::{ClientError, Settings, settings::Role as PropertyRole};
+use crate::{ClientError, Settings, broker::LOG_RECORD_BYTES, settings::Role as PropertyRole};
 
 /// What a librdkafka client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,10 +106,14 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
     };
     match role {
         Role::Producer => producer_bounds(settings, &mut set),
-        Role::LogWriter => set(
-            "message.timeout.ms",
-            millis(settings.connect_timeout).to_string(),
-        ),
+        Role::LogWriter => {
+            set(
+                "message.timeout.ms",
+                millis(settings.connect_timeout).to_string(),
+            );
+            // What the topic takes is the bound: see the catalog.
+            set("message.max.bytes", LOG_RECORD_BYTES.to_string());
+        }
         Role::Reader => {
             consumer_looks(settings, &mut set);
             set("enable.partition.eof", "true".into());

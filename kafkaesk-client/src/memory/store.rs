@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, Offset, TopicName, names::collide, partitioner::partition_for_key};
+use kafkaesk_core::{
+    Headers, Offset, TopicName,
+    names::{collide, is_reserved_topic},
+    partitioner::partition_for_key,
+};
 
 use crate::{ClientError, broker::TopicSpec};
 
@@ -139,6 +143,16 @@ impl Store {
         Ok(())
     }
 
+    /// How large a record may be. A log's writer goes by what the topic takes, as on a real broker.
+    fn limit(&self, topic: &TopicName) -> usize {
+        let config = self.topics.get(topic.as_str()).map(|topic| &topic.config);
+        let own = config.and_then(|config| config.get("max.message.bytes")?.parse().ok());
+        match own {
+            Some(own) if is_reserved_topic(topic.as_str()) => own,
+            _ => MAX_RECORD_BYTES,
+        }
+    }
+
     /// Appends, choosing the partition by key where none is fixed.
     pub(super) fn append(
         &mut self,
@@ -147,11 +161,12 @@ impl Store {
         mut record: Stored,
     ) -> Result<(i32, Offset), ClientError> {
         let size = record.bytes();
-        if size > MAX_RECORD_BYTES {
+        let limit = self.limit(topic);
+        if size > limit {
             return Err(ClientError::TooLarge {
                 topic: topic.clone(),
                 bytes: record.value.as_ref().map_or(0, Bytes::len),
-                reason: format!("a record may have {MAX_RECORD_BYTES} bytes"),
+                reason: format!("a record may have {limit} bytes"),
             });
         }
         if self.bytes + size > MAX_TOTAL_BYTES {

@@ -60,6 +60,71 @@ async fn ten_writers_racing_with_different_documents_end_with_one_winner_and_nin
     assert_eq!(identities.len(), 1, "readers disagree");
 }
 
+/// A valid document of at least so many bytes.
+fn long_document(bytes: usize) -> kafkaesk_client::schema::Document {
+    let description = "x".repeat(bytes);
+    document(&format!(
+        r#"{{"type":"object","description":"{description}"}}"#
+    ))
+}
+
+/// A long document gets room when its topic is created; a topic without room is named before anything is written.
+async fn a_long_document_has_room_or_is_refused_before_anything_is_written(connection: Connection) {
+    let catalog = connection.catalog();
+    let long = long_document(1_400_000);
+    assert_eq!(
+        catalog.push(&id("Long:1"), &long).await.unwrap(),
+        Pushed::New
+    );
+    let stored = catalog.schema(&id("Long:1")).await.unwrap();
+    assert!(stored.document.same_as(&long));
+    let short = document(r#"{"type":"object"}"#);
+    assert_eq!(
+        catalog.push(&id("Short:1"), &short).await.unwrap(),
+        Pushed::New
+    );
+    for attempt in [
+        catalog.plan_push(&id("Short:2"), &long).await,
+        catalog.push(&id("Short:2"), &long).await,
+    ] {
+        let error = attempt.unwrap_err();
+        assert!(
+            matches!(error, ClientError::SchemaTooLarge { .. }),
+            "{error}"
+        );
+        let text = error.to_string();
+        for part in [
+            "Short:2",
+            "__schema__Short",
+            "max.message.bytes",
+            "message.max.bytes",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+    assert_eq!(
+        catalog
+            .log(id("Short:1").name())
+            .await
+            .unwrap()
+            .versions
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_long_document_has_room_or_is_refused_before_anything_is_written_on_kafka() {
+    let kafka = testing::kafka().await;
+    a_long_document_has_room_or_is_refused_before_anything_is_written(connect(&kafka).await).await;
+}
+
+#[tokio::test]
+async fn a_long_document_has_room_or_is_refused_before_anything_is_written_in_memory() {
+    let connection = Connection::in_memory(Settings::new("memory"));
+    a_long_document_has_room_or_is_refused_before_anything_is_written(connection).await;
+}
+
 #[tokio::test]
 async fn a_version_once_stored_never_changes() {
     let kafka = testing::kafka().await;

@@ -7,12 +7,14 @@ mod number;
 mod parse;
 mod string;
 mod text;
+mod tree;
 
 use std::borrow::Cow;
 
 pub(crate) use number::Number;
 pub(crate) use parse::{Malformed, parse, parse_measured};
 pub(crate) use text::{brief, write_string};
+pub(crate) use tree::Tree;
 
 /// One JSON value.
 #[derive(Debug, Default)]

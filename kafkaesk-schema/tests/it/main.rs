@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bundle;
 mod compile_fail;
 mod derive;
 mod effort;

@@ -5,7 +5,58 @@ use kafkaesk_schema::{Document, DocumentError, Validator, validate::MAX_DATA_LEV
 use crate::validator::compiled;
 
 fn refused(schema: &str) -> DocumentError {
-    Validator::new(&Document::parse(schema.to_owned()).unwrap()).unwrap_err()
+    match Validator::new(&Document::parse(schema.to_owned()).unwrap()).unwrap_err() {
+        DocumentError::OtherDraft { error, .. } => *error,
+        other => other,
+    }
+}
+
+#[test]
+fn a_document_without_schema_is_told_the_draft_in_which_it_is_valid() {
+    for (schema, draft) in [
+        (
+            r#"{"items": [{"type": "number"}, {"type": "number"}]}"#,
+            "7",
+        ),
+        (
+            r#"{"properties": {"at": {"items": [{"type": "number"}], "additionalItems": false}}}"#,
+            "7",
+        ),
+        (r#"{"minimum": 1, "exclusiveMinimum": true}"#, "4"),
+        (
+            r##"{"properties": {"a": {"$ref": "#b"}}, "definitions": {"b": {"$id": "#b"}}}"##,
+            "7",
+        ),
+        (
+            r##"{"properties": {"a": {"$ref": "b"}}, "definitions": {"b": {"id": "b"}}}"##,
+            "4",
+        ),
+    ] {
+        let document = Document::parse(schema.to_owned()).unwrap();
+        let error = Validator::new(&document).unwrap_err();
+        let DocumentError::OtherDraft {
+            draft: found, uri, ..
+        } = &error
+        else {
+            panic!("{schema}: {error}");
+        };
+        assert_eq!(*found, draft, "{schema}");
+        let line = format!(r#""$schema": "{uri}""#);
+        assert!(error.to_string().contains(&line), "{error}");
+        compiled(&schema.replacen('{', &format!("{{{line},"), 1));
+    }
+    for schema in [
+        r#"{"type": "strin"}"#,
+        r#"{"pattern": "("}"#,
+        r#"{"$schema": "http://json-schema.org/draft-07/schema#", "minimum": true}"#,
+    ] {
+        let document = Document::parse(schema.to_owned()).unwrap();
+        let error = Validator::new(&document).unwrap_err();
+        assert!(
+            !matches!(error, DocumentError::OtherDraft { .. }),
+            "{error}"
+        );
+    }
 }
 
 #[test]

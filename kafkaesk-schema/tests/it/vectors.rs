@@ -62,6 +62,7 @@ fn every_identity_vector_holds() {
 /// Where a document is refused.
 fn pointer(error: DocumentError) -> String {
     match error {
+        DocumentError::OtherDraft { error, .. } => pointer(*error),
         DocumentError::UnknownDialect { pointer, .. }
         | DocumentError::Invalid { pointer, .. }
         | DocumentError::Reference { pointer, .. }

@@ -1,5 +1,6 @@
 //! `schema …`: push, look at and check schemas. One file for each of its commands.
 
+mod bundle;
 mod check;
 mod list;
 mod push;
@@ -41,6 +42,11 @@ pub enum SchemaCommand {
     },
     /// Check a document, and data against it; needs no Kafka
     Validate(ValidateArguments),
+    /// Write a schema in several files as one document; needs no Kafka
+    ///
+    /// Every local file that a $ref leads to, below the working folder, becomes a part of the document. Nothing is
+    /// fetched. A push does the same by itself.
+    Bundle(BundleArguments),
     /// Write the application's own schemas into a folder, as Name.version.json
     Export {
         /// The folder; created if it is absent
@@ -69,6 +75,18 @@ pub struct PushArguments {
     /// Say what would be done and write nothing; exit status 2 when there is something
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Arguments of `schema bundle`.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct BundleArguments {
+    /// The schema document
+    #[arg(value_name = "FILE")]
+    pub schema: PathBuf,
+    /// Where to write; without it, standard output
+    #[arg(long, short, value_name = "OUT")]
+    pub output: Option<PathBuf>,
 }
 
 /// Arguments of `schema validate`.
@@ -100,6 +118,7 @@ pub(crate) async fn run(context: &Context, arguments: &SchemaArguments) -> anyho
         SchemaCommand::Validate(arguments) => {
             validate::run(arguments, context.options.format()).await
         }
+        SchemaCommand::Bundle(arguments) => bundle::run(arguments),
         SchemaCommand::Export { directory } => check::export(context, directory),
         SchemaCommand::Check { directory } => check::check(context, directory),
     }

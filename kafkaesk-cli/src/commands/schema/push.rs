@@ -141,6 +141,7 @@ impl Plan {
                     error @ (ClientError::SchemaConflict { .. }
                     | ClientError::Document { .. }
                     | ClientError::WithdrawnSchema { .. }
+                    | ClientError::SchemaTooLarge { .. }
                     | ClientError::LogSettings { .. }
                     | ClientError::Collision { .. }),
                 ) => refused.push(format!("{}: {error}", source.shown)),
@@ -300,13 +301,25 @@ fn print_schema(
         (Pushed::Unchanged, _) => "present",
     };
     let id = source.id.to_string();
+    let parts: Vec<String> = source
+        .parts
+        .iter()
+        .map(|part| part.display().to_string())
+        .collect();
     match format {
-        OutputFormat::Text => output::line(format!(
-            "{action:<7} {id:<width$}  {}  → {topic}",
-            source.shown
-        )),
+        OutputFormat::Text => {
+            let with = match parts.len() {
+                0 => String::new(),
+                1 => " with 1 file".to_owned(),
+                many => format!(" with {many} files"),
+            };
+            output::line(format!(
+                "{action:<7} {id:<width$}  {}{with}  → {topic}",
+                source.shown
+            ))
+        }
         OutputFormat::Json => output::json(&json!({
-            "action": action, "schema": id, "file": source.file(), "topic": topic.as_str(),
+            "action": action, "schema": id, "file": source.file(), "parts": parts, "topic": topic.as_str(),
         })),
     }
 }
