@@ -371,6 +371,35 @@ async fn a_child_that_never_answers_anything_and_a_full_output_pause_their_subsc
 }
 
 #[tokio::test]
+async fn a_child_that_prints_other_text_among_its_answers_writes_few_lines() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    project.file(
+        "handler.py",
+        r#"
+import json, sys
+for line in sys.stdin:
+    for number in range(50):
+        print("debugging left behind", number)
+    print(json.dumps({"delivery": json.loads(line)["delivery"], "outcome": "done"}))
+"#,
+    );
+    subscribe(&project, &kafka, r#"{ exec = ["python3", "handler.py"] }"#);
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(100))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("the last of the lines that are logged", |worker| {
+        worker.stderr().contains("count=4096")
+    });
+    worker.signal("TERM");
+    let ended = worker.end();
+    ended.fails(0, &["a line on standard output is ignored", "count=1"]);
+    let warned = warnings(&ended.stderr);
+    assert!(warned < 30, "{warned} warnings:\n{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn a_delay_beyond_the_bound_is_cut_and_the_log_says_so() {
     let kafka = kafka().await;
     let project = Project::on(&kafka).with_order();

@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use kafkaesk_core::Occurrences;
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
@@ -100,8 +101,20 @@ struct Running<'a> {
     places: Arc<Semaphore>,
     /// Whether it ever answered.
     worked: AtomicBool,
-    /// Told when every answer that it wrote is read.
+    /// Notified when every answer that it wrote is read.
     answers_end: Notify,
+    ignored: SyncMutex<Ignored>,
+}
+
+/// Lines of a child that are ignored: of each kind the 1st, 2nd, 4th, 8th … is logged with its count.
+#[derive(Debug, Default)]
+struct Ignored {
+    /// Not an answer.
+    noise: Occurrences,
+    /// An answer for which nobody waits any more.
+    late: Occurrences,
+    /// An answer to no delivery of this child.
+    unknown: Occurrences,
 }
 
 /// Runs a child until it ends or the worker stops.
@@ -122,6 +135,7 @@ pub(super) async fn run(
         places: Arc::new(Semaphore::new(settings.in_flight)),
         worked: AtomicBool::new(false),
         answers_end: Notify::new(),
+        ignored: SyncMutex::default(),
     };
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
@@ -309,27 +323,46 @@ impl Running<'_> {
                 return false;
             }
         };
-        match self.pending().answer(&delivery, answer, Instant::now()) {
+        let met = self.pending().answer(&delivery, answer, Instant::now());
+        let (count, what) = match met {
             Met::Message => return true,
-            Met::Late => {
-                warn!(group = self.settings.group.as_str(), process = self.number, pid = self.pid, %delivery,
-                "a late answer is ignored: its message waits no more");
-            }
-            Met::Unknown => {
-                warn!(group = self.settings.group.as_str(), process = self.number, pid = self.pid, %delivery,
-                "an answer to an unknown delivery is ignored");
-            }
+            Met::Late => (
+                self.ignored().late.count(),
+                "a late answer is ignored: its message does not wait for it any more",
+            ),
+            Met::Unknown => (
+                self.ignored().unknown.count(),
+                "an answer to an unknown delivery is ignored",
+            ),
+        };
+        if let Some(count) = count {
+            warn!(
+                group = self.settings.group.as_str(),
+                process = self.number,
+                pid = self.pid,
+                %delivery,
+                count,
+                "{what}"
+            );
         }
         true
     }
 
+    fn ignored(&self) -> MutexGuard<'_, Ignored> {
+        self.ignored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn no_answer(&self, why: &str, line: &[u8]) {
+        let Some(count) = self.ignored().noise.count() else {
+            return;
+        };
         let text = String::from_utf8_lossy(line);
         let shown: String = text.chars().take(EXCERPT).collect();
         warn!(
             group = self.settings.group.as_str(),
             process = self.number,
             pid = self.pid,
+            count,
             "a line on standard output is ignored: {why}: {shown} (standard output is for answers; print other text to standard error)"
         );
     }
