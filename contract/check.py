@@ -33,11 +33,11 @@ def is_reserved_header(name):
 
 
 def is_stream(text):
-    return bool(NAME.fullmatch(text)) and not text.startswith("__") and not reserved_topic(text)
+    return bool(NAME.fullmatch(text)) and len(text) <= 249 and not text.startswith("__") and not reserved_topic(text)
 
 
 def is_prefix(text):
-    return text == "" or (bool(NAME.fullmatch(text)) and "__schema__" not in text)
+    return text == "" or (bool(NAME.fullmatch(text)) and len(text) <= 249 and "__schema__" not in text)
 
 
 def topic_of(prefix, stream):
@@ -46,13 +46,17 @@ def topic_of(prefix, stream):
     return topic if good and len(topic) <= 249 and not reserved_topic(topic) else None
 
 
+def is_schema_name(text):
+    return bool(NAME.fullmatch(text)) and len(text) <= 239
+
+
 def version_of(text):
     return int(text) if VERSION.fullmatch(text) and int(text) <= MAX_VERSION else None
 
 
 def schema_id(text):
     name, colon, version = text.rpartition(":")
-    if not colon or not NAME.fullmatch(name) or version_of(version) is None:
+    if not colon or not is_schema_name(name) or version_of(version) is None:
         return None
     return [name, version_of(version)]
 
@@ -806,7 +810,7 @@ def replay_bindings(records):
             members = {n: v for n, _, v in content} if kind == "object" else {}
             kind, schema, _, _ = members.get("schema", ("none", None, 0, 0))
             epoch_kind, epoch, _, _ = members.get("epoch", ("number", "1", 0, 0))
-            if kind != "string" or not NAME.fullmatch(schema) or epoch_kind != "number" or not VERSION.fullmatch(epoch):
+            if kind != "string" or not is_schema_name(schema) or epoch_kind != "number" or not VERSION.fullmatch(epoch):
                 raise Refused("ignored", None)
             if int(epoch) != streams.get(stream, {"epoch": 0})["epoch"] + 1:
                 raise Refused("ignored", None)
@@ -854,7 +858,7 @@ def names(case):
         rule = {
             "stream": is_stream,
             "prefix": is_prefix,
-            "schema-name": lambda t: bool(NAME.fullmatch(t)),
+            "schema-name": is_schema_name,
             "version": lambda t: version_of(t) is not None,
             "header": lambda t: not is_reserved_header(t),
         }[kind]

@@ -29,3 +29,14 @@ pub use offset::{NextOffset, Offset};
 pub use pattern::{Pattern, PatternError};
 pub use record::{Record, Source, Unreadable};
 pub use schema_id::{SchemaId, SchemaIdError, SchemaName};
+
+/// What an error shows of a text that anyone may have written: its first 300 bytes.
+fn brief(text: &str) -> std::borrow::Cow<'_, str> {
+    const SHOWN: usize = 300;
+    if text.len() <= SHOWN {
+        return text.into();
+    }
+    let is_boundary = |at: &usize| text.is_char_boundary(*at);
+    let end = (0..=SHOWN).rev().find(is_boundary).unwrap_or(0);
+    format!("{}…", &text[..end]).into()
+}

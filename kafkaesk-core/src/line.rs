@@ -20,6 +20,9 @@ use crate::{
 
 pub use write::{Delivery, write};
 
+/// What the headers of one line may take, each value with its name: a line may give one long name to many values.
+pub const MAX_HEADERS_BYTES: usize = 16 << 20;
+
 /// What a line says is to be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
@@ -115,6 +118,14 @@ pub enum LineError {
         /// The name's opening quote.
         at: usize,
     },
+    /// The headers of one line take more than [`MAX_HEADERS_BYTES`].
+    #[error(
+        "/headers at byte {at}: the headers take more than {MAX_HEADERS_BYTES} bytes; no record is as large"
+    )]
+    HeadersTooLarge {
+        /// The value that is too much.
+        at: usize,
+    },
     /// Not base64.
     #[error("{pointer} at byte {at} is not base64 (standard alphabet, with padding)")]
     Base64 {
@@ -157,6 +168,7 @@ impl LineError {
             Self::Stream { .. } => "stream",
             Self::Schema { .. } => "schema-id",
             Self::Header { .. } => "reserved-header",
+            Self::HeadersTooLarge { .. } => "too-large",
             Self::Base64 { .. } => "base64",
             Self::Timestamp { .. } => "timestamp",
         }
@@ -171,6 +183,7 @@ impl LineError {
             | Self::Stream { at, .. }
             | Self::Schema { at, .. }
             | Self::Header { at, .. }
+            | Self::HeadersTooLarge { at }
             | Self::Base64 { at, .. }
             | Self::Timestamp { at, .. } => Some(*at),
         }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use thiserror::Error;
 
-use crate::schema_id::SchemaName;
+use crate::{brief, schema_id::SchemaName};
 
 /// Kafka's limit on a topic name, in bytes (`org.apache.kafka.common.internals.Topic`).
 pub const MAX_TOPIC_BYTES: usize = 249;
@@ -85,7 +85,7 @@ pub(crate) fn check_characters(what: &'static str, name: &str) -> Result<(), Nam
         if !is_name_character(character) {
             return Err(NameError::Character {
                 what,
-                name: name.to_owned(),
+                name: brief(name).into_owned(),
                 character,
                 at,
             });
@@ -102,10 +102,16 @@ fn check_topic(name: &str) -> Result<(), NameError> {
         });
     }
     check_characters("topic", name)?;
-    if name.len() > MAX_TOPIC_BYTES {
+    check_length("", name)
+}
+
+/// Whether a topic's name with this much before it is short enough.
+pub(crate) fn check_length(before: &str, name: &str) -> Result<(), NameError> {
+    let bytes = before.len() + name.len();
+    if bytes > MAX_TOPIC_BYTES {
         return Err(NameError::TooLong {
-            topic: name.to_owned(),
-            bytes: name.len(),
+            topic: format!("{before}{}", brief(name)),
+            bytes,
         });
     }
     Ok(())
@@ -172,7 +178,8 @@ text_name! {
 }
 
 impl StreamId {
-    /// Checks a stream id: Kafka's characters, not reserved. Its length is checked with the prefix, by [`TopicPrefix::topic`].
+    /// Checks a stream id: Kafka's characters, at most 249 of them, not reserved. With the prefix its length is checked again,
+    /// by [`TopicPrefix::topic`].
     ///
     /// # Errors
     /// [`NameError`] says what is wrong and where.
@@ -185,6 +192,7 @@ impl StreamId {
             });
         }
         check_characters("stream id", id)?;
+        check_length("", id)?;
         if id.starts_with("__") || is_reserved_topic(id) {
             return Err(NameError::Reserved {
                 name: id.to_owned(),
@@ -223,10 +231,11 @@ impl TopicPrefix {
     /// Checks a prefix's characters. The empty prefix is allowed (and begins every other: see the contract).
     ///
     /// # Errors
-    /// [`NameError::Character`], and [`NameError::ReservedPrefix`] for one that contains `__schema__`.
+    /// [`NameError::Character`], [`NameError::TooLong`], and [`NameError::ReservedPrefix`] for one that contains `__schema__`.
     pub fn new(prefix: impl AsRef<str>) -> Result<Self, NameError> {
         let prefix = prefix.as_ref();
         check_characters("topic prefix", prefix)?;
+        check_length("", prefix)?;
         if prefix.contains(SCHEMA_TOPIC_MARK) {
             return Err(NameError::ReservedPrefix {
                 prefix: prefix.to_owned(),

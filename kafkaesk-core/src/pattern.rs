@@ -15,6 +15,9 @@ use glob::Glob;
 
 pub use glob::fnmatch;
 
+/// A pattern has at most so many bytes: streams have 249, and each character of theirs may be a set.
+pub const MAX_PATTERN_BYTES: usize = 4096;
+
 /// Why a pattern was refused: it could match no stream, so waiting for one would be in vain.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -22,6 +25,12 @@ pub enum PatternError {
     /// Nothing at all.
     #[error("the pattern is empty; write a stream id or a pattern such as `content.*`")]
     Empty,
+    /// Longer than [`MAX_PATTERN_BYTES`].
+    #[error("the pattern has {bytes} bytes, and at most {MAX_PATTERN_BYTES} are taken")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
     /// A `[` without its `]`, which fnmatch takes for itself.
     #[error(
         "pattern {pattern:?} has `[` at byte {at} without a `]` and matches no stream; close it"
@@ -67,6 +76,11 @@ impl Pattern {
         if pattern.is_empty() {
             return Err(PatternError::Empty);
         }
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return Err(PatternError::TooLong {
+                bytes: pattern.len(),
+            });
+        }
         let glob = Glob::new(pattern);
         if let Some((at, character)) = glob.first_literal(|c| !is_name_character(c)) {
             let pattern = pattern.to_owned();
@@ -79,7 +93,7 @@ impl Pattern {
                 },
             });
         }
-        if !overlap::share_a_stream(&glob, &glob) {
+        if !overlap::share_a_stream(&glob, &Glob::new("*")) {
             return Err(PatternError::MatchesNothing(pattern.to_owned()));
         }
         Ok(Self {

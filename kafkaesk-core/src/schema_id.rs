@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
-use crate::names::{NameError, check_characters};
+use crate::{
+    brief,
+    names::{NameError, SCHEMA_TOPIC_MARK, check_characters, check_length},
+};
 
 /// The highest version: a Java `int`, so that every language can hold it.
 pub const MAX_VERSION: u32 = 2_147_483_647;
@@ -39,7 +42,8 @@ impl SchemaName {
     /// Checks a schema name.
     ///
     /// # Errors
-    /// [`NameError`] when it is empty or has a character that a topic cannot have.
+    /// [`NameError`] when it is empty, has a character that a topic cannot have, or more than the 239 bytes for which a
+    /// topic has room.
     pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
         let name = name.as_ref();
         check_name(name)?;
@@ -118,11 +122,11 @@ pub fn parse_version(text: &str) -> Option<u32> {
 pub fn check(id: &str) -> Result<(&str, u32), SchemaIdError> {
     let (name, version) = id
         .rsplit_once(':')
-        .ok_or_else(|| SchemaIdError::NoVersion(id.to_owned()))?;
+        .ok_or_else(|| SchemaIdError::NoVersion(brief(id).into_owned()))?;
     check_name(name)?;
     let version = parse_version(version).ok_or_else(|| SchemaIdError::Version {
-        id: id.to_owned(),
-        version: version.to_owned(),
+        id: brief(id).into_owned(),
+        version: brief(version).into_owned(),
     })?;
     Ok((name, version))
 }
@@ -134,7 +138,9 @@ fn check_name(name: &str) -> Result<(), NameError> {
             name: String::new(),
         });
     }
-    check_characters("schema name", name)
+    check_characters("schema name", name)?;
+    // Its topic has the mark before it, and perhaps a prefix.
+    check_length(SCHEMA_TOPIC_MARK, name)
 }
 
 impl FromStr for SchemaId {

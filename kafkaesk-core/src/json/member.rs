@@ -4,6 +4,9 @@ use thiserror::Error;
 
 use super::{JsonError, Member};
 
+/// A name of more bytes is near to no known one.
+const MAX_COMPARED: usize = 64;
+
 /// Why an object's members are not what the contract says.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -63,15 +66,22 @@ impl MemberError {
 
     /// A member outside the known names.
     pub(crate) fn unknown(member: &Member<'_>, known: &[&'static str]) -> Self {
-        let given = member.name.to_ascii_lowercase();
+        // No known name is as long, and the distance takes the product of both lengths.
+        let comparable = member.name.len() <= MAX_COMPARED;
+        let given = if comparable {
+            member.name.to_ascii_lowercase()
+        } else {
+            String::new()
+        };
         Self::Unknown {
             nearest: known
                 .iter()
+                .filter(|_| comparable)
                 .map(|name| (strsim::osa_distance(&given, name), *name))
                 .min()
                 .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
                 .map(|(_, name)| name),
-            name: member.name.to_string(),
+            name: crate::brief(&member.name).into_owned(),
             at: member.name_at,
         }
     }

@@ -30,10 +30,15 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(serde_json::Value::from(text).to_string().as_bytes());
 }
 
-/// Reads bytes, or null. `at` is where the text stands in the line.
-pub(super) fn read(text: &str, at: usize, pointer: &str) -> Result<Option<Bytes>, LineError> {
+/// Reads bytes, or null. `at` is where the text stands in the line. `pointer` makes its JSON pointer, for an error alone: a
+/// long name may have many values.
+pub(super) fn read(
+    text: &str,
+    at: usize,
+    pointer: impl Fn() -> String,
+) -> Result<Option<Bytes>, LineError> {
     let wrong = || MemberError::WrongType {
-        pointer: pointer.to_owned(),
+        pointer: pointer(),
         found: kind(text.as_bytes().first().copied()),
         expected: EXPECTED,
         at,
@@ -59,7 +64,7 @@ pub(super) fn read(text: &str, at: usize, pointer: &str) -> Result<Option<Bytes>
         return match STANDARD.decode(text.as_bytes()) {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(_) => Err(LineError::Base64 {
-                pointer: format!("{pointer}/base64"),
+                pointer: format!("{}/base64", pointer()),
                 at: base64_at,
             }),
         };

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{Content, Line, LineError, Timestamps, field};
+use bytes::Bytes;
+
+use super::{Content, Line, LineError, MAX_HEADERS_BYTES, Timestamps, field};
 use crate::{
     Headers, StreamId,
     headers::check_user_header,
@@ -68,7 +70,7 @@ impl<'a> Line<'a> {
                     schema = Some(id);
                 }
                 "data" => data = Some(member.value.as_bytes()),
-                "key" => key = field::read(member.value, at, "/key")?,
+                "key" => key = field::read(member.value, at, || "/key".to_owned())?,
                 "id" => id = MemberError::optional_text(&member)?.map(Cow::into_owned),
                 "headers" => headers = read_headers(&member)?,
                 "timestamp" if timestamps == Timestamps::Keep => kept = read_timestamp(&member)?,
@@ -136,21 +138,30 @@ fn read_headers(member: &Member<'_>) -> Result<Headers, LineError> {
         return Err(MemberError::wrong_type(member, "an object").into());
     }
     let by = member.value_at;
+    let mut bytes = 0;
+    let mut push = |name: &str, value: Option<Bytes>, at| {
+        bytes += name.len() + value.as_ref().map_or(0, Bytes::len);
+        if bytes > MAX_HEADERS_BYTES {
+            return Err(LineError::HeadersTooLarge { at });
+        }
+        headers.push(name, value);
+        Ok(())
+    };
     let mut object = Object::open(member.value.as_bytes()).map_err(|e| e.shifted(by))?;
     while let Some(header) = object.next().map_err(|e| e.shifted(by))? {
         check_user_header(&header.name).map_err(|reason| LineError::Header {
             reason,
             at: by + header.name_at,
         })?;
-        let pointer = format!("/headers/{}", pointer_token(&header.name));
+        let pointer = || format!("/headers/{}", pointer_token(&header.name));
         let at = by + header.value_at;
         if !header.value.starts_with('[') {
-            headers.push(&*header.name, field::read(header.value, at, &pointer)?);
+            push(&header.name, field::read(header.value, at, pointer)?, at)?;
             continue;
         }
         for (i, (item_at, item)) in items(header.value)?.into_iter().enumerate() {
-            let value = field::read(item, at + item_at, &format!("{pointer}/{i}"))?;
-            headers.push(&*header.name, value);
+            let value = field::read(item, at + item_at, || format!("{}/{i}", pointer()))?;
+            push(&header.name, value, at + item_at)?;
         }
     }
     Ok(headers)

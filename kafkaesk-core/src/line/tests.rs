@@ -191,3 +191,43 @@ proptest! {
         let _ = Line::read(line.as_bytes(), Timestamps::Keep);
     }
 }
+
+#[test]
+fn a_line_of_many_header_names_takes_linear_time() {
+    let mut headers = Headers::new();
+    for number in 0..100_000 {
+        headers.push(
+            format!("h{}", number % 99_000),
+            Some(Bytes::from_static(b"v")),
+        );
+    }
+    let mut record = record(None);
+    record.headers = headers;
+    let start = std::time::Instant::now();
+    let mut out = Vec::new();
+    write(&mut out, &record, None);
+    let text = String::from_utf8(out).unwrap();
+    assert!(
+        text.contains(r#""headers":{"h0":["v","v"],"h1":["v","v"],"#),
+        "{}",
+        &text[..200]
+    );
+    assert!(text.contains(r#""h98998":"v","h98999":"v"}"#));
+    assert!(start.elapsed().as_secs() < 3, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_long_name_with_many_values_takes_no_more_than_headers_may() {
+    let line = |name: usize, values: usize| {
+        let (name, values) = ("n".repeat(name), vec![r#""v""#; values].join(","));
+        format!(r#"{{"stream":"s","schema":"S:1","data":1,"headers":{{"{name}":[{values}]}}}}"#)
+    };
+    let many = line(100, 100_000);
+    let read = Line::read(many.as_bytes(), Timestamps::Ignore);
+    assert_eq!(read.unwrap().headers.len(), 100_000);
+    let start = std::time::Instant::now();
+    let (class, at) = refusal(&line(1 << 20, 100_000));
+    assert_eq!(class, "too-large");
+    assert!(at.is_some());
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}

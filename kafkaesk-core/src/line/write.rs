@@ -1,5 +1,7 @@
 //! Writing a line: always the same members in the same order, so that equal records make equal lines.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::field;
@@ -15,6 +17,9 @@ pub struct Delivery<'a> {
     /// Unique for each attempt; the answer names it.
     pub delivery: &'a str,
 }
+
+/// Among so many names a search in order is as fast as a map.
+const FEW: usize = 16;
 
 /// Appends a record's line to `out`, without a line break. A null value is a tombstone; a record that holds no event
 /// otherwise, or that could not be read whole, gets `value` (where there is one) and `error`.
@@ -99,16 +104,10 @@ fn number(out: &mut Vec<u8>, name: &str, number: impl ToString) {
 /// `headers`, grouped by name in the order of first appearance, and `id`, which is a header on the wire.
 fn write_headers(out: &mut Vec<u8>, all: &Headers) {
     let id = sole_id(all);
-    let mut groups: Vec<(&str, Vec<Option<&Bytes>>)> = Vec::new();
-    for (name, value) in all.iter() {
-        if id.is_some() && name == headers::ID {
-            continue;
-        }
-        match groups.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, values)) => values.push(value),
-            None => groups.push((name, vec![value])),
-        }
-    }
+    let groups = grouped(
+        all.iter()
+            .filter(|(name, _)| id.is_none() || *name != headers::ID),
+    );
     if !groups.is_empty() {
         member(out, "headers");
         for (i, (name, values)) in groups.iter().enumerate() {
@@ -131,6 +130,33 @@ fn write_headers(out: &mut Vec<u8>, all: &Headers) {
         member(out, "id");
         field::string(out, id);
     }
+}
+
+/// The values of each name, in the order in which the names first appear. A record may have a hundred thousand names.
+fn grouped<'h>(
+    all: impl Iterator<Item = (&'h str, Option<&'h Bytes>)>,
+) -> Vec<(&'h str, Vec<Option<&'h Bytes>>)> {
+    let mut groups: Vec<(&str, Vec<Option<&Bytes>>)> = Vec::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    for (name, value) in all {
+        let number = match groups.len() {
+            ..=FEW => groups.iter().position(|(known, _)| *known == name),
+            _ => numbers.get(name).copied(),
+        };
+        match number {
+            Some(number) => groups[number].1.push(value),
+            None => {
+                groups.push((name, vec![value]));
+                if groups.len() == FEW + 1 {
+                    let known = groups.iter().enumerate();
+                    numbers.extend(known.map(|(number, (name, _))| (*name, number)));
+                } else if groups.len() > FEW {
+                    numbers.insert(name, groups.len() - 1);
+                }
+            }
+        }
+    }
+    groups
 }
 
 /// The identity, if there is exactly one and it is text. Anything else stays visible among the headers.

@@ -87,6 +87,12 @@ impl Glob {
         self.literals.iter().copied().find(|(_, c)| property(*c))
     }
 
+    /// How many characters a text that matches has at least.
+    pub(super) fn least(&self) -> usize {
+        let one = |token: &&Token| matches!(token, Token::One(_));
+        self.tokens.iter().filter(one).count()
+    }
+
     /// The text that alone matches, if the pattern has plain characters only.
     pub(super) fn literal(&self) -> Option<String> {
         (self.literals.len() == self.tokens.len())

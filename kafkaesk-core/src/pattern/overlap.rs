@@ -1,20 +1,23 @@
 //! Whether two patterns share a stream id: a search over both patterns and the rule of reserved names at once.
+//!
+//! Takes at most a step for each place in the one, place in the other, state of the name and kind of character: a pattern
+//! that can match has at most 249 characters and as many stars.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use super::glob::{Glob, Token};
 use crate::names::{BINDINGS_TOPIC, MAX_TOPIC_BYTES, SCHEMA_TOPIC_MARK, is_name_character};
 
-/// How far the text so far has come: places in both patterns, and what it must not become.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+/// How far the text so far has come: places in both patterns, and what it must not become, by its number.
+#[derive(Clone, Copy)]
 struct State {
     left: usize,
     right: usize,
-    name: Name,
+    name: usize,
 }
 
 /// What the text so far has of the reserved names.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Name {
     /// 0 nothing yet, 1 one `_` and no more, 2 anything else.
     begun: u8,
@@ -45,6 +48,35 @@ impl Name {
     }
 }
 
+/// Every name that can be reached, and for each of them which one a character of a kind leads to.
+struct Names {
+    all: Vec<Name>,
+    next: Vec<Vec<Option<usize>>>,
+}
+
+impl Names {
+    fn reached(kinds: &[u8]) -> Self {
+        let mut names = Self {
+            all: vec![Name::default()],
+            next: Vec::new(),
+        };
+        while let Some(name) = names.all.get(names.next.len()).copied() {
+            let next = kinds.iter().map(|c| Some(names.number(name.and(*c)?)));
+            let next = next.collect();
+            names.next.push(next);
+        }
+        names
+    }
+
+    fn number(&mut self, name: Name) -> usize {
+        let known = self.all.iter().position(|known| *known == name);
+        known.unwrap_or_else(|| {
+            self.all.push(name);
+            self.all.len() - 1
+        })
+    }
+}
+
 /// How many bytes of `word` the text ends in, when it ended in `had` of them and `c` follows.
 fn ends_in(word: &str, had: usize, c: u8) -> usize {
     let word = word.as_bytes();
@@ -55,58 +87,114 @@ fn ends_in(word: &str, had: usize, c: u8) -> usize {
         .unwrap_or(0)
 }
 
-/// Where a place in a pattern can go on: itself, and behind a star that takes nothing.
-fn places(glob: &Glob, at: usize) -> impl Iterator<Item = usize> {
-    let star = glob.tokens.get(at) == Some(&Token::Star);
-    std::iter::once(at).chain(star.then_some(at + 1))
-}
+/// A pattern by the kinds of characters: for each place, which kinds it takes, as bits; `None` for a star.
+struct Places(Vec<Option<u128>>);
 
-/// Where one character leads from a place.
-fn step(glob: &Glob, at: usize, c: char) -> Option<usize> {
-    match glob.tokens.get(at)? {
-        Token::Star => Some(at),
-        Token::One(set) => set.has(c).then_some(at + 1),
+impl Places {
+    fn of(glob: &Glob, kinds: &[u8]) -> Self {
+        let bits = |token: &Token| match token {
+            Token::Star => None,
+            Token::One(set) => Some(
+                kinds
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, c)| set.has(char::from(**c)))
+                    .fold(0, |bits, (kind, _)| bits | 1 << kind),
+            ),
+        };
+        Self(glob.tokens.iter().map(bits).collect())
+    }
+
+    /// Where a character of a kind leads from a place.
+    fn step(&self, at: usize, kind: usize) -> Option<usize> {
+        match self.0.get(at)? {
+            None => Some(at),
+            Some(bits) => (bits >> kind & 1 == 1).then_some(at + 1),
+        }
+    }
+
+    fn is_star(&self, at: usize) -> bool {
+        self.0.get(at) == Some(&None)
     }
 }
 
-/// Whether some stream id of at most 249 bytes matches both. Breadth first, so the shortest is found first.
+/// Whether some stream id of at most 249 bytes matches both. Most texts have no `_`, and without it no name is reserved: that
+/// is tried first.
 pub(super) fn share_a_stream(left: &Glob, right: &Glob) -> bool {
-    let alphabet: Vec<u8> = (0..128_u8)
-        .filter(|b| is_name_character(char::from(*b)))
+    if left.least() > MAX_TOPIC_BYTES || right.least() > MAX_TOPIC_BYTES {
+        return false;
+    }
+    let kinds = kinds(left, right);
+    let plain: Vec<u8> = kinds.iter().copied().filter(|c| *c != b'_').collect();
+    search(left, right, &plain) || search(left, right, &kinds)
+}
+
+/// One character for each kind: those that every set of both patterns, and the reserved names, treat alike.
+fn kinds(left: &Glob, right: &Glob) -> Vec<u8> {
+    let tokens = || left.tokens.iter().chain(&right.tokens);
+    let sets: Vec<_> = tokens()
+        .filter_map(|token| match token {
+            Token::One(set) => Some(set),
+            Token::Star => None,
+        })
         .collect();
+    let mut kinds = BTreeMap::new();
+    for c in (0..128_u8).filter(|b| is_name_character(char::from(*b))) {
+        let is_marked =
+            SCHEMA_TOPIC_MARK.as_bytes().contains(&c) || BINDINGS_TOPIC.as_bytes().contains(&c);
+        let looks: Vec<bool> = sets.iter().map(|set| set.has(char::from(c))).collect();
+        kinds.entry((is_marked.then_some(c), looks)).or_insert(c);
+    }
+    kinds.into_values().collect()
+}
+
+/// Breadth first, so the shortest text is found first.
+fn search(left: &Glob, right: &Glob, kinds: &[u8]) -> bool {
+    let (left, right) = (Places::of(left, kinds), Places::of(right, kinds));
+    let names = Names::reached(kinds);
+    let number = |state: &State| {
+        (state.left * (right.0.len() + 1) + state.right) * names.all.len() + state.name
+    };
+    let mut seen = vec![false; (left.0.len() + 1) * (right.0.len() + 1) * names.all.len()];
     let start = State {
         left: 0,
         right: 0,
-        name: Name {
-            begun: 0,
-            mark: 0,
-            bindings: 0,
-        },
+        name: 0,
     };
-    let mut seen = HashSet::from([start]);
+    seen[number(&start)] = true;
     let mut layer = vec![start];
     for _ in 0..=MAX_TOPIC_BYTES {
         let mut next = Vec::new();
-        for state in layer {
-            for l in places(left, state.left) {
-                for r in places(right, state.right) {
-                    let ended = l == left.tokens.len() && r == right.tokens.len();
-                    if ended && state.name.is_stream() {
-                        return true;
-                    }
-                    for c in &alphabet {
-                        let (Some(left), Some(right), Some(name)) = (
-                            step(left, l, char::from(*c)),
-                            step(right, r, char::from(*c)),
-                            state.name.and(*c),
-                        ) else {
-                            continue;
-                        };
-                        let reached = State { left, right, name };
-                        if seen.insert(reached) {
-                            next.push(reached);
-                        }
-                    }
+        while let Some(state) = layer.pop() {
+            let ended = state.left == left.0.len() && state.right == right.0.len();
+            if ended && names.all[state.name].is_stream() {
+                return true;
+            }
+            // A star may take nothing more.
+            for (is_star, left, right) in [
+                (left.is_star(state.left), state.left + 1, state.right),
+                (right.is_star(state.right), state.left, state.right + 1),
+            ] {
+                let reached = State {
+                    left,
+                    right,
+                    ..state
+                };
+                if is_star && !std::mem::replace(&mut seen[number(&reached)], true) {
+                    layer.push(reached);
+                }
+            }
+            for (kind, name) in names.next[state.name].iter().enumerate() {
+                let (Some(left), Some(right), Some(name)) = (
+                    left.step(state.left, kind),
+                    right.step(state.right, kind),
+                    *name,
+                ) else {
+                    continue;
+                };
+                let reached = State { left, right, name };
+                if !std::mem::replace(&mut seen[number(&reached)], true) {
+                    next.push(reached);
                 }
             }
         }

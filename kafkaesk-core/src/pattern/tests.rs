@@ -156,3 +156,62 @@ proptest! {
         fnmatch(&set, &text);
     }
 }
+
+#[test]
+fn many_stars_are_compared_within_milliseconds() {
+    let stars = |end: &str| format!("{}{end}", "a*".repeat(100));
+    let underscores = |end: &str| format!("{}{end}", "*__".repeat(60));
+    for (one, other, shared) in [
+        (stars("a"), stars("a"), true),
+        (stars("b"), stars("c"), false),
+        (stars("b"), "*c".repeat(100), false),
+        ("*a".repeat(100), format!("{}*", "*b".repeat(100)), true),
+        ("*a".repeat(140), format!("{}*", "*b".repeat(140)), false),
+        (underscores("x"), underscores("y"), false),
+        (underscores("x"), "*_x".repeat(40), true),
+    ] {
+        let (one, other) = (Pattern::new(&one).unwrap(), Pattern::new(&other).unwrap());
+        let start = std::time::Instant::now();
+        assert_eq!(one.overlaps(&other), shared, "{one} {other}");
+        // A debug build on a busy machine; an ordinary one takes milliseconds.
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn a_pattern_that_is_too_long_is_refused() {
+    assert!(Pattern::new(&format!("[{}]", "a".repeat(4000))).is_ok());
+    let error = Pattern::new(&"[".repeat(5000)).unwrap_err();
+    assert_eq!(error, PatternError::TooLong { bytes: 5000 });
+    let none = Pattern::new(&"a".repeat(250)).unwrap_err();
+    assert!(matches!(none, PatternError::MatchesNothing(_)), "{none}");
+}
+
+/// All texts of at most five characters of a small alphabet, in which reserved names are frequent.
+static IDS: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(|| {
+    let mut all = vec![String::new()];
+    let mut last = all.clone();
+    for _ in 0..5 {
+        let longer = last
+            .iter()
+            .flat_map(|text| ["a", "b", "_"].map(|c| format!("{text}{c}")));
+        last = longer.collect();
+        all.extend(last.iter().cloned());
+    }
+    all
+});
+
+proptest! {
+    #[test]
+    fn patterns_overlap_where_some_text_matches_both(one in "[ab_*?]{1,6}", other in "[ab_*?]{1,6}") {
+        let (Ok(one), Ok(other)) = (Pattern::new(&one), Pattern::new(&other)) else {
+            return Ok(());
+        };
+        // A shortest shared text has the characters of both patterns at most, stars aside, and one before a `__`.
+        let characters = |it: &Pattern| it.as_str().matches(['a', 'b', '_', '?']).count();
+        let shared = IDS.iter().any(|id| one.matches(id) && other.matches(id));
+        if shared || characters(&one) + characters(&other) <= 4 {
+            prop_assert_eq!(one.overlaps(&other), shared, "{} {}", one, other);
+        }
+    }
+}
