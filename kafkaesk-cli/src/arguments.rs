@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         complete::CompleteArguments, completions::CompletionsArguments, config::ConfigArguments,
-        dev::DevArguments, publish::PublishArguments, schema::SchemaArguments,
-        streams::StreamsArguments, tail::TailArguments, worker::WorkerArguments,
+        dev::DevArguments, groups::GroupsArguments, publish::PublishArguments,
+        schema::SchemaArguments, streams::StreamsArguments, tail::TailArguments,
+        worker::WorkerArguments,
     },
     exit::EXIT_HELP,
     logging::LogFormat,
@@ -199,6 +200,8 @@ pub enum Command {
     Tail(TailArguments),
     /// Look at streams
     Streams(StreamsArguments),
+    /// Move a consumer group that has no members
+    Groups(GroupsArguments),
     /// Look at the configuration
     Config(ConfigArguments),
     /// A broker and a worker in one process: no Kafka, no Docker

@@ -9,7 +9,9 @@ use kafkaesk_worker::App;
 use crate::{
     Command, Options,
     arguments::Line,
-    commands::{complete, completions, config, dev, publish, schema, streams, tail, worker},
+    commands::{
+        complete, completions, config, dev, groups, publish, schema, streams, tail, worker,
+    },
     context::Context,
     errors,
     exit::Exit,
@@ -150,6 +152,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
         Command::Publish(arguments) => publish::run(&context, &arguments).await,
         Command::Tail(arguments) => tail::run(&context, &arguments).await,
         Command::Streams(arguments) => streams::run(&context, &arguments).await,
+        Command::Groups(arguments) => groups::run(&context, &arguments).await,
         Command::Config(arguments) => config::run(&context, &arguments),
         Command::Dev(arguments) => dev::run(context, &arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, own_command()),

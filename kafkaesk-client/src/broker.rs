@@ -157,6 +157,46 @@ pub(crate) const LOG_RECORD_BYTES: usize = 8 << 20;
 /// Takes a log's records, in the order of the log.
 pub type LogSink = Box<dyn FnMut(LogRecord) -> Result<(), ClientError> + Send>;
 
+/// Where a group stands in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupPosition {
+    /// Its members, as a person finds them: client, host, member id.
+    pub members: Vec<String>,
+    /// What it committed; `None` for nothing.
+    pub committed: Option<NextOffset>,
+    /// The partition's first offset.
+    pub first: NextOffset,
+    /// The partition's end.
+    pub end: NextOffset,
+    /// What it reads next.
+    pub upcoming: Upcoming,
+}
+
+/// What a group reads next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upcoming {
+    /// A record.
+    Record {
+        /// Its offset.
+        offset: Offset,
+        /// Its key.
+        key: Option<Bytes>,
+        /// The bytes of its value.
+        bytes: usize,
+        /// Milliseconds since the Unix epoch.
+        timestamp: Option<i64>,
+    },
+    /// A record that cannot be read.
+    Unreadable {
+        /// Its offset.
+        offset: Offset,
+        /// Why.
+        reason: String,
+    },
+    /// Nothing yet.
+    Nothing,
+}
+
 /// Who answers.
 pub trait Broker: fmt::Debug + Send + Sync + 'static {
     /// Fresh metadata of all topics, asked through a consumer handle.
@@ -249,6 +289,25 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
     fn batch_bytes(&self) -> usize {
         1_000_000
     }
+
+    /// Where a group stands in a partition. Joins no group.
+    fn group_position<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+        partition: i32,
+    ) -> BoxFuture<'a, Result<GroupPosition, ClientError>>;
+
+    /// Commits an offset for a group that has no members.
+    ///
+    /// [`ClientError::GroupHasMembers`] where it has.
+    fn move_group<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+        partition: i32,
+        next: NextOffset,
+    ) -> BoxFuture<'a, Result<(), ClientError>>;
 
     /// A record will soon be sent: what takes long before the first one may begin now. Never waits.
     fn prepare(&self) {}

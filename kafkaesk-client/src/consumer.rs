@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, Offset, Pattern, Record, Source};
+use kafkaesk_core::{NextOffset, Offset, Pattern, Record, RecordPlace, Source};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{ClientError, broker::BoxFuture};
@@ -51,6 +51,9 @@ pub struct ConsumerSpec {
     pub drain: Duration,
     /// librdkafka properties of this subscription; beat the connection's.
     pub kafka_settings: BTreeMap<String, String>,
+    /// Records that are passed over: each where it is the next one that the group reads in its partition when that is
+    /// first assigned to this consumer. A warning says what became of each.
+    pub skip: Vec<RecordPlace>,
 }
 
 /// Offsets to commit.

@@ -275,6 +275,32 @@ pub enum ClientError {
         /// What there is too much of, with the bound.
         what: String,
     },
+    /// A record that stands in Kafka cannot be read.
+    #[error(
+        "reading {topic}[{partition}] failed at offset {offset}: the record cannot be read: {reason}; {help}"
+    )]
+    Unreadable {
+        /// The topic.
+        topic: TopicName,
+        /// The partition.
+        partition: i32,
+        /// The record's offset, or the first offset of its batch.
+        offset: Offset,
+        /// Why, in the client library's words.
+        reason: String,
+        /// The setting that helps.
+        help: String,
+    },
+    /// A group that has members cannot be moved.
+    #[error(
+        "group {group} has members, and only a group without members can be moved: {members}; stop them first (for a running group, start a worker with `--skip`)"
+    )]
+    GroupHasMembers {
+        /// The group.
+        group: String,
+        /// Who they are.
+        members: String,
+    },
     /// A flush took longer than it was given.
     #[error(
         "the producer's queue did not empty within {waited:?}: {outstanding} record(s) are unanswered; each one's own delivery still resolves"

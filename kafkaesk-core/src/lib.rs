@@ -13,6 +13,7 @@ pub mod offset;
 pub mod partitioner;
 pub mod pattern;
 pub mod percent;
+pub mod place;
 pub mod record;
 pub mod schema_id;
 pub mod span;
@@ -27,6 +28,7 @@ pub use names::{NameError, StreamId, TopicName, TopicPrefix};
 pub use occurrences::Occurrences;
 pub use offset::{NextOffset, Offset};
 pub use pattern::{Pattern, PatternError};
+pub use place::{PlaceError, RecordPlace};
 pub use record::{Record, Source, Unreadable};
 pub use schema_id::{SchemaId, SchemaIdError, SchemaName};
 

@@ -12,6 +12,7 @@ use kafkaesk_client::{
     broker::BoxFuture,
     schema::{Event, EventSchema},
 };
+use kafkaesk_core::RecordPlace;
 
 use crate::{
     AppError, HandlerError, Router, router,
@@ -41,6 +42,7 @@ pub struct App {
     pub(crate) makers: Vec<(TypeId, StateMaker)>,
     pub(crate) hooks: Vec<Hook>,
     only: Option<Vec<String>>,
+    pub(crate) skip: Vec<RecordPlace>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
 }
 
@@ -148,6 +150,15 @@ impl App {
     #[must_use]
     pub fn only<G: Into<String>>(mut self, groups: impl IntoIterator<Item = G>) -> Self {
         self.only = Some(groups.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Passes over a record: where it is the next one that a group reads in its partition when that is first assigned,
+    /// no handler gets it, and it counts as finished. Where it is not, a warning says so. For a record that cannot be
+    /// read or handled, in a group that is running.
+    #[must_use]
+    pub fn skip(mut self, record: RecordPlace) -> Self {
+        self.skip.push(record);
         self
     }
 

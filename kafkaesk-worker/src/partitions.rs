@@ -71,6 +71,13 @@ impl Partitions {
         self.assigned.iter_mut().map(|(g, p)| (*g, p))
     }
 
+    /// Those whose next record cannot be read.
+    pub(crate) fn stalled(&self) -> impl Iterator<Item = &Stalled> {
+        self.assigned
+            .values()
+            .filter_map(|partition| partition.stalled.as_ref())
+    }
+
     /// Whether one of these has a handler running as a task.
     pub(crate) fn any_running(&self, generations: &[Generation]) -> bool {
         let running = |g: &Generation| self.assigned.get(g).is_some_and(|p| p.running > 0);

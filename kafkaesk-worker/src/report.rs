@@ -22,6 +22,8 @@ pub struct RunReport {
     /// Messages that were read and not begun, since others of their key (or partition), a pause or the bound on running
     /// handlers came first. The next start delivers them for the first time, as far as this run goes.
     pub waiting: u64,
+    /// Partitions that stood still at the end, since their next record could not be read.
+    pub stalled: u64,
     /// Handled messages that follow an unfinished one in their partition, so that their offset could not be committed:
     /// they are delivered again at the next start, too.
     pub redelivered: u64,
@@ -62,6 +64,7 @@ impl RunReport {
         self.unfinished_total += other.unfinished_total;
         self.waiting += other.waiting;
         self.redelivered += other.redelivered;
+        self.stalled += other.stalled;
         self.unfinished.extend(other.unfinished);
         self.unfinished.sort_by_key(|unfinished| unfinished.since);
         self.unfinished.truncate(Self::LISTED);

@@ -89,7 +89,7 @@ impl App {
         if !events.is_empty() {
             connection.catalog().register(&events).await?;
         }
-        let worker = Worker::new(connection, Arc::new(states), self.observer, end);
+        let worker = Worker::new(connection, Arc::new(states), self.observer, self.skip, end);
         Ok((worker, subscriptions))
     }
 }

@@ -7,6 +7,7 @@ use kafkaesk_client::{
     Connection,
     consumer::{ConsumerSpec, Start},
 };
+use kafkaesk_core::RecordPlace;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -25,6 +26,8 @@ pub(crate) struct Worker {
     connection: Connection,
     states: Arc<States>,
     observer: Option<Arc<dyn Observer>>,
+    /// Records that no handler gets.
+    skip: Vec<RecordPlace>,
     end: End,
     instances: JoinSet<Result<RunReport, AppError>>,
 }
@@ -34,12 +37,14 @@ impl Worker {
         connection: Connection,
         states: Arc<States>,
         observer: Option<Arc<dyn Observer>>,
+        skip: Vec<RecordPlace>,
         end: End,
     ) -> Self {
         Self {
             connection,
             states,
             observer,
+            skip,
             end,
             instances: JoinSet::new(),
         }
@@ -119,6 +124,7 @@ impl Worker {
                 start: options.start,
                 drain,
                 kafka_settings: options.kafka_settings.clone(),
+                skip: self.skip.clone(),
             })
             .await?;
         info!(

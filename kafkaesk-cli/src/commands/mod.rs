@@ -4,6 +4,7 @@ pub mod complete;
 pub mod completions;
 pub mod config;
 pub mod dev;
+pub mod groups;
 pub mod publish;
 pub mod schema;
 pub mod streams;

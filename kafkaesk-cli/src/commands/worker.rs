@@ -29,6 +29,10 @@ pub struct WorkerArguments {
     /// Run only the subscriptions of these groups
     #[arg(value_name = "GROUP")]
     pub groups: Vec<String>,
+    /// Pass over a record that the group cannot read or handle: 'orders.placed[3]@17'. Only the next record that the
+    /// group reads in that partition when it is assigned; may be given several times
+    #[arg(long, value_name = "STREAM[PARTITION]@OFFSET")]
+    pub skip: Vec<String>,
 }
 
 /// Runs until Ctrl-C, SIGTERM or SIGHUP.
@@ -43,7 +47,10 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
         .into());
     }
     // What is wrong with the subscriptions is said before a broker is waited for.
-    let app = check(&declared, app, &arguments.groups)?;
+    let mut app = check(&declared, app, &arguments.groups)?;
+    for text in &arguments.skip {
+        app = app.skip(text.parse().map_err(Usage::of)?);
+    }
     let mut shutdown = signals::shutdown().context("listening to signals")?;
     let Some(connection) = shutdown.unless(context.connect()).await else {
         return Ok(Exit::Done);
@@ -135,6 +142,7 @@ pub(crate) async fn run_app(
         cut_off = report.unfinished_total,
         waiting = report.waiting,
         redelivered = report.redelivered,
+        stalled_partitions = report.stalled,
         "ended; what was cut off or held, and the handled messages that follow it, are delivered again at the next start"
     );
     Ok(Exit::Done)

@@ -17,3 +17,4 @@ mod server;
 mod stderr;
 mod support;
 mod tombstones;
+mod unreadable;

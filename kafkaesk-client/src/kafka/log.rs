@@ -22,8 +22,9 @@ use super::{
     context::Context,
     delivery::{Deliveries, Pending},
     errors::{Doing, client_error, code_error, code_of, other},
+    librdkafka_log::{Meaning, meaning},
     metadata::Lookup,
-    native::{Batch, Queue, Reading},
+    native::{Batch, Message, Queue, Reading},
 };
 use crate::{
     ClientError, Settings,
@@ -95,10 +96,19 @@ pub(super) fn last_value(
                 partition,
             };
             let mut last = None;
-            reading.read(first, None, &mut |record| {
+            let read = reading.read(first, None, &mut |record| {
                 last = record.value.or(last.take());
                 Ok(())
-            })?;
+            });
+            match read {
+                Ok(_) => {}
+                // A foreign record must not decide whether others may publish.
+                Err(error @ ClientError::Unreadable { .. }) => tracing::warn!(
+                    %error,
+                    "what the stream carries is unknown, since its last record cannot be read"
+                ),
+                Err(error) => return Err(error),
+            }
             if last.is_some() {
                 clients.keep_reader(reader);
                 return Ok(last);
@@ -220,7 +230,7 @@ impl LogReading<'_> {
                         end = Some(NextOffset(message.offset()));
                     }
                     Some(code) if is_passing(code) => {}
-                    Some(code) => return Err(code_error(code, doing)),
+                    Some(code) => return Err(unreadable(code, message, self.topic, doing)),
                 }
                 progress = Instant::now();
             }
@@ -259,6 +269,25 @@ impl LogReading<'_> {
                 ),
             },
         }
+    }
+}
+
+/// The error for an error in a record's place.
+pub(super) fn unreadable(
+    code: RDKafkaErrorCode,
+    message: Message<'_>,
+    topic: &TopicName,
+    doing: Doing<'_>,
+) -> ClientError {
+    match meaning(code) {
+        Meaning::Unreadable(help) => ClientError::Unreadable {
+            topic: topic.clone(),
+            partition: message.partition(),
+            offset: Offset(message.offset()),
+            reason: String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned(),
+            help: help.to_owned(),
+        },
+        _ => code_error(code, doing),
     }
 }
 

@@ -10,6 +10,7 @@ mod consume;
 mod context;
 mod delivery;
 mod errors;
+mod groups;
 mod librdkafka_log;
 mod log;
 mod metadata;
@@ -34,8 +35,8 @@ use self::{
 use crate::{
     ClientError, Delivery, Settings,
     broker::{
-        BatchLimit, BoxFuture, Broker, Cluster, Creation, LogSink, Outgoing, SendError, TopicInfo,
-        TopicListener, TopicSpec,
+        BatchLimit, BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing,
+        SendError, TopicInfo, TopicListener, TopicSpec,
     },
     consumer::{Consumer, ConsumerSpec},
 };
@@ -227,6 +228,39 @@ impl Broker for KafkaBroker {
         Box::pin(async move {
             blocking("reading a topic's last record", move || {
                 log::last_value(&clients, &lookup, &topic)
+            })
+            .await
+        })
+    }
+
+    fn group_position<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+        partition: i32,
+    ) -> BoxFuture<'a, Result<GroupPosition, ClientError>> {
+        let (clients, lookup) = (self.clients.clone(), self.lookup.clone());
+        let (group, topic) = (group.to_owned(), topic.clone());
+        Box::pin(async move {
+            blocking("looking at a group", move || {
+                groups::position(&clients, &lookup, &group, &topic, partition)
+            })
+            .await
+        })
+    }
+
+    fn move_group<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+        partition: i32,
+        next: NextOffset,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        let clients = self.clients.clone();
+        let (group, topic) = (group.to_owned(), topic.clone());
+        Box::pin(async move {
+            blocking("moving a group", move || {
+                groups::move_to(&clients, &group, &topic, partition, next)
             })
             .await
         })

@@ -1,6 +1,10 @@
 //! The `Broker` seam, answered from memory.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kafkaesk_core::{Headers, NextOffset, Offset, TopicName};
@@ -18,7 +22,8 @@ use super::{
 use crate::{
     ClientError, Delivery, Receipt,
     broker::{
-        BoxFuture, Broker, Cluster, Creation, LogSink, Outgoing, SendError, TopicInfo, TopicSpec,
+        BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing, SendError,
+        TopicInfo, TopicSpec, Upcoming,
     },
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
 };
@@ -178,6 +183,64 @@ impl Broker for MemoryBroker {
         ready(Ok(newest.and_then(|stored| stored.value.clone())))
     }
 
+    fn group_position<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+        partition: i32,
+    ) -> BoxFuture<'a, Result<GroupPosition, ClientError>> {
+        let state = self.shared.state();
+        let name = topic.as_str();
+        let found = state.groups.get(group);
+        let committed = found
+            .and_then(|found| found.committed.get(&(name.to_owned(), partition)))
+            .map(|next| NextOffset(*next));
+        let first = state
+            .store
+            .log(name, partition)
+            .map_or(0, |log| log.first());
+        let from = committed.map_or(first, |next| next.0);
+        let upcoming = state.store.tail(name, partition, from).next();
+        ready(Ok(GroupPosition {
+            members: found.map_or_else(Vec::new, |found| found.member_names()),
+            committed,
+            first: NextOffset(first),
+            end: NextOffset(state.store.end(name, partition)),
+            upcoming: upcoming.map_or(Upcoming::Nothing, |(offset, stored)| Upcoming::Record {
+                offset: Offset(offset),
+                key: stored.key.clone(),
+                bytes: stored.value.as_ref().map_or(0, Bytes::len),
+                timestamp: Some(stored.timestamp),
+            }),
+        }))
+    }
+
+    fn move_group<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+        partition: i32,
+        next: NextOffset,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        let members = self.shared.change(|state| {
+            let found = state.groups.entry(group.to_owned()).or_default();
+            let members = found.member_names();
+            if members.is_empty() {
+                let key = (topic.as_str().to_owned(), partition);
+                found.committed.insert(key, next.0);
+            }
+            members
+        });
+        ready(if members.is_empty() {
+            Ok(())
+        } else {
+            Err(ClientError::GroupHasMembers {
+                group: group.to_owned(),
+                members: members.join(", "),
+            })
+        })
+    }
+
     fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
         let (answer, delivery) = oneshot::channel();
         let appended = self.append(
@@ -274,6 +337,8 @@ impl MemoryBroker {
                 fetch: Fetch::default(),
                 lost: Vec::new(),
                 ids: BTreeMap::new(),
+                skip: spec.skip.clone(),
+                first: VecDeque::new(),
                 warned: false,
             }
             .run(),

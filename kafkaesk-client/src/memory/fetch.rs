@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kafkaesk_core::{NextOffset, Offset, Record, Source, StreamId, TopicName, TopicPrefix};
+use kafkaesk_core::{
+    NextOffset, Offset, Record, RecordPlace, Source, StreamId, TopicName, TopicPrefix,
+};
 
 use super::store::{Store, Stored, TopicPartition};
 use crate::consumer::{BATCH_BYTES, BATCH_RECORDS, Batch, ConsumerEvent, out_of_range};
@@ -82,6 +84,36 @@ impl Reading {
         let wanted = std::mem::replace(&mut self.position, first);
         let place = self.source.to_string();
         Some(out_of_range(&place, wanted, (first, end), first))
+    }
+
+    /// Passes over the next record, if it is one of these.
+    pub(super) fn pass_over(
+        &mut self,
+        skip: &mut Vec<RecordPlace>,
+        store: &Store,
+    ) -> Vec<ConsumerEvent> {
+        let source = &self.source;
+        let wanted = skip
+            .iter()
+            .position(|place| place.stream == source.stream && place.partition == source.partition)
+            .map(|index| skip.remove(index));
+        let (topic, partition) = (source.topic.as_str(), source.partition);
+        let next = store.tail(topic, partition, self.position).next();
+        match (wanted, next) {
+            (Some(wanted), Some((offset, _))) if wanted.offset.0 == offset => {
+                self.position = offset + 1;
+                let next = NextOffset(self.position);
+                let said =
+                    format!("{source}@{offset} is passed over as asked for, and is never handled");
+                let batch = Batch::new(source.clone(), Vec::new(), next);
+                vec![ConsumerEvent::Warning(said), ConsumerEvent::Records(batch)]
+            }
+            (Some(wanted), _) => vec![ConsumerEvent::Warning(format!(
+                "{wanted} is not passed over: the next record of the group there is @{}",
+                next.map_or(self.position, |(offset, _)| offset)
+            ))],
+            (None, _) => Vec::new(),
+        }
     }
 
     fn take(&mut self, store: &Store) -> Vec<Record> {

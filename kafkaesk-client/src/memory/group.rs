@@ -94,6 +94,12 @@ impl Group {
         }
     }
 
+    /// Its members, as a person finds them.
+    pub(super) fn member_names(&self) -> Vec<String> {
+        let name = |member: &MemberId| format!("member {member}");
+        self.members.keys().map(name).collect()
+    }
+
     pub(super) fn is_member(&self, member: MemberId) -> bool {
         self.members.contains_key(&member)
     }

@@ -2,9 +2,13 @@
 //!
 //! One task each, and it never sleeps: it waits for room in its channel, for a change of the broker, or for its end.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use kafkaesk_core::Source;
+use kafkaesk_core::{RecordPlace, Source};
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -106,6 +110,10 @@ pub(super) struct Member {
     pub(super) lost: Vec<Arc<Source>>,
     /// The ids of the topics that were read.
     pub(super) ids: BTreeMap<String, u64>,
+    /// Records to pass over, until their partition is first read.
+    pub(super) skip: Vec<RecordPlace>,
+    /// Said after an assignment, before any record.
+    pub(super) first: VecDeque<ConsumerEvent>,
     /// Nothing has matched the pattern so far, and that was said.
     pub(super) warned: bool,
 }
@@ -214,17 +222,23 @@ impl Member {
         }) {
             return Some(ConsumerEvent::Warning(created_again(&topic)));
         }
+        if let Some(event) = self.first.pop_front() {
+            return Some(event);
+        }
         let mut assigned = Vec::new();
         for partition in group.claim(self.membership.member) {
             let Some(source) = fetch::source(&self.wanted.prefix, &partition).map(Arc::new) else {
                 continue;
             };
             assigned.push(source.clone());
-            self.fetch.readings.push(Reading {
+            let mut reading = Reading {
                 source,
                 position: group.position(&partition),
                 stop: None,
-            });
+            };
+            self.first
+                .extend(reading.pass_over(&mut self.skip, &state.store));
+            self.fetch.readings.push(reading);
         }
         if !assigned.is_empty() {
             return Some(ConsumerEvent::Assigned(assigned));

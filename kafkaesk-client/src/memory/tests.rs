@@ -52,6 +52,7 @@ fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
         start,
         drain: Duration::from_secs(5),
         kafka_settings: BTreeMap::new(),
+        skip: Vec::new(),
     }
 }
 

@@ -194,6 +194,7 @@ async fn a_waiting_group_sees_the_first_event_of_a_new_stream_soon() {
             start: Start::Earliest,
             drain: Duration::from_secs(1),
             kafka_settings: BTreeMap::new(),
+            skip: Vec::new(),
         })
         .await
         .unwrap();

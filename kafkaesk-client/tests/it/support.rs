@@ -110,6 +110,7 @@ pub(crate) fn spec(group: Option<&str>, pattern: &str, start: Start) -> Consumer
         start,
         drain: Duration::from_secs(5),
         kafka_settings: BTreeMap::new(),
+        skip: Vec::new(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kafkaesk_client::consumer::ConsumerEvent;
 use tokio::time::{Instant, sleep_until};
+use tracing::warn;
 
 use super::Instance;
 use crate::{
@@ -13,6 +14,16 @@ use crate::{
 };
 
 impl Instance {
+    /// Says which partitions stand still, so that the end of a run does not look as if all were read; how many.
+    fn name_stalled(&self) -> u64 {
+        let mut count = 0;
+        for stalled in self.partitions.stalled() {
+            warn!(group = self.context.group, "at the end, {stalled}");
+            count += 1;
+        }
+        count
+    }
+
     /// Starts nothing more, waits for what runs, commits, leaves the group.
     pub(super) async fn finish(mut self, deadlines: Deadlines) -> Result<RunReport, AppError> {
         self.ending = true;
@@ -38,6 +49,7 @@ impl Instance {
             drain::release_drained(&mut self, Instant::now());
         }
         self.name_unfinished();
+        let stalled = self.name_stalled();
         self.tasks.abort_all();
 
         let group = self.context.group.clone();
@@ -73,6 +85,7 @@ impl Instance {
                 self.report.failed_attempts =
                     self.notices.failed.total() + self.notices.held.total();
                 self.report.pauses = self.pause.total();
+                self.report.stalled = stalled;
                 Ok(self.report)
             }
         }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, Offset, Source};
+use kafkaesk_core::{NextOffset, Offset, Record, RecordPlace, Source};
 
 use super::{
     super::librdkafka_log::{Meaning, meaning},
@@ -24,86 +24,172 @@ const TRIES: [Duration; 3] = [
     Duration::from_secs(30),
 ];
 
-/// Hands over what a partition brought. What came after an unreadable record of its partition is dropped: it is read
-/// again.
-pub(super) fn records(
-    places: &mut Places,
-    outbox: &mut Outbox,
-    resets: &Resets,
-    source: &Arc<Source>,
-    records: Vec<kafkaesk_core::Record>,
-) {
-    let Some(place) = places.of(source) else {
-        return;
-    };
-    if rests(place) {
-        return;
+/// What a consumer's thread knows and hands over to.
+pub(super) struct Handover<'a> {
+    pub(super) places: &'a mut Places,
+    pub(super) outbox: &'a mut Outbox,
+    pub(super) resets: &'a Resets,
+    /// Records to pass over, until their partition's first piece has come.
+    pub(super) skip: &'a mut Vec<RecordPlace>,
+}
+
+impl Handover<'_> {
+    /// Hands over the pieces of one batch; gives back its failures.
+    pub(super) fn pieces(&mut self, pieces: Vec<Piece>) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Records(source, records) => self.records(&source, records),
+                Piece::Failure(failure) => {
+                    self.failure(&failure);
+                    failures.push(failure);
+                }
+            }
+        }
+        failures
     }
-    let (Some(first), Some(last)) = (records.first(), records.last()) else {
-        return;
-    };
-    if let Some(next) = place.next
-        && first.offset.0 < next
-        && !resets.explains(source)
-    {
-        outbox.push(ConsumerEvent::Warning(format!(
-            "{source}: offset {} was wanted, but the log was truncated to offset {}: what was read from there on is no \
-             longer in Kafka, and the records that have these offsets now are read",
-            next, first.offset
+
+    /// Hands over what a partition brought. What came after an unreadable record of its partition is dropped: it is
+    /// read again.
+    fn records(&mut self, source: &Arc<Source>, mut records: Vec<Record>) {
+        let Some(place) = self.places.of(source) else {
+            return;
+        };
+        let (Some(first), Some(last)) = (records.first(), records.last()) else {
+            return;
+        };
+        if rests(place) {
+            return;
+        }
+        let next = last.offset.next();
+        if let Some(wanted) = place.next
+            && first.offset.0 < wanted
+            && !self.resets.explains(source)
+        {
+            self.outbox.push(ConsumerEvent::Warning(format!(
+                "{source}: offset {wanted} was wanted, but the log was truncated to offset {}: what was read from there \
+                 on is no longer in Kafka, and the records that have these offsets now are read",
+                first.offset
+            )));
+        }
+        if let Some(stall) = place.stall.take() {
+            tracing::info!(
+                partition = %source,
+                offset = %first.offset,
+                after = ?Duration::from_secs(stall.since.elapsed().as_secs()),
+                "the partition moves again"
+            );
+        }
+        place.next = Some(next.0);
+        let begins = !std::mem::replace(&mut place.begun, true);
+        if begins
+            && skips(self.skip, self.outbox, source, first.offset, || {
+                described(first)
+            })
+        {
+            records.remove(0);
+        }
+        self.outbox.push(ConsumerEvent::Records(Batch::new(
+            source.clone(),
+            records,
+            next,
         )));
     }
-    if let Some(stall) = place.stall.take() {
-        tracing::info!(
-            partition = %source,
-            offset = %first.offset,
-            after = ?Duration::from_secs(stall.since.elapsed().as_secs()),
-            "the partition moves again"
-        );
+
+    /// Marks a partition whose next record cannot be read, and says so, once for each try.
+    fn failure(&mut self, failure: &Failure) {
+        let Meaning::Unreadable(help) = meaning(failure.code) else {
+            return;
+        };
+        let Some(place) = self.places.get_mut(&failure.topic, failure.partition) else {
+            return;
+        };
+        if rests(place) {
+            return;
+        }
+        let now = Instant::now();
+        // A batch may begin before the record that is wanted, and says its own begin.
+        let offset = Offset(place.next.unwrap_or(failure.offset).max(failure.offset));
+        let begins = !std::mem::replace(&mut place.begun, true);
+        let source = place.source.clone();
+        if begins
+            && skips(self.skip, self.outbox, &source, offset, || {
+                failure.words.clone()
+            })
+        {
+            let next = offset.next();
+            place.next = Some(next.0);
+            // It rests until its position is behind the record.
+            place.stall = Some(Stall {
+                offset: next.0,
+                since: now,
+                tries: 0,
+                again_at: Some(now),
+            });
+            let batch = Batch::new(source, Vec::new(), next);
+            self.outbox.push(ConsumerEvent::Records(batch));
+            return;
+        }
+        let before = place.stall.filter(|stall| stall.offset == offset.0);
+        let tries = before.map_or(1, |stall| stall.tries.saturating_add(1));
+        let wait = TRIES[(tries as usize - 1).min(TRIES.len() - 1)];
+        let since = before.map_or(now, |stall| stall.since);
+        place.stall = Some(Stall {
+            offset: offset.0,
+            since,
+            tries,
+            again_at: Some(now + wait),
+        });
+        self.outbox.push(ConsumerEvent::Stalled(Stalled {
+            source,
+            offset,
+            reason: format!("{} ({:?})", failure.words, failure.code),
+            help: help.to_owned(),
+            since,
+            tries,
+        }));
     }
-    let next = last.offset.next();
-    place.next = Some(next.0);
-    outbox.push(ConsumerEvent::Records(Batch::new(
-        source.clone(),
-        records,
-        next,
-    )));
+}
+
+/// Decides about a record that its user wants to pass over, when its partition's first piece comes; whether that is the
+/// one.
+fn skips(
+    skip: &mut Vec<RecordPlace>,
+    outbox: &mut Outbox,
+    source: &Source,
+    at: Offset,
+    what: impl FnOnce() -> String,
+) -> bool {
+    let wanted = skip
+        .iter()
+        .position(|place| place.stream == source.stream && place.partition == source.partition)
+        .map(|index| skip.remove(index));
+    let Some(wanted) = wanted else {
+        return false;
+    };
+    let found = wanted.offset == at;
+    outbox.push(ConsumerEvent::Warning(if found {
+        format!(
+            "{source}@{at} is passed over as asked for, and is never handled: {}",
+            what()
+        )
+    } else {
+        format!("{wanted} is not passed over: the next record of the group there is @{at}")
+    }));
+    found
+}
+
+fn described(record: &Record) -> String {
+    let key = record.key.as_ref().map_or("no key".to_owned(), |key| {
+        let text: String = String::from_utf8_lossy(key).chars().take(100).collect();
+        format!("key {text:?}")
+    });
+    format!("{key}, {} bytes", record.size())
 }
 
 /// Whether the partition waits for its next try.
 fn rests(place: &Place) -> bool {
     place.stall.is_some_and(|stall| stall.again_at.is_some())
-}
-
-/// Marks a partition whose next record cannot be read. `Some` says so, once for each try.
-pub(super) fn stall(places: &mut Places, failure: &Failure) -> Option<Stalled> {
-    let Meaning::Unreadable(help) = meaning(failure.code) else {
-        return None;
-    };
-    let place = places.get_mut(&failure.topic, failure.partition)?;
-    if rests(place) {
-        return None;
-    }
-    let now = Instant::now();
-    // A batch may begin before the record that is wanted, and says its own begin.
-    let offset = place.next.unwrap_or(failure.offset).max(failure.offset);
-    let before = place.stall.filter(|stall| stall.offset == offset);
-    let tries = before.map_or(1, |stall| stall.tries.saturating_add(1));
-    let wait = TRIES[(tries as usize - 1).min(TRIES.len() - 1)];
-    let stall = Stall {
-        offset,
-        since: before.map_or(now, |stall| stall.since),
-        tries,
-        again_at: Some(now + wait),
-    };
-    place.stall = Some(stall);
-    Some(Stalled {
-        source: place.source.clone(),
-        offset: Offset(offset),
-        reason: format!("{} ({:?})", failure.words, failure.code),
-        help: help.to_owned(),
-        since: stall.since,
-        tries,
-    })
 }
 
 /// The partitions whose unreadable record is tried again now.
@@ -144,26 +230,4 @@ pub(super) fn position(place: &mut Place, outbox: &mut Outbox, next: i64) {
         Vec::new(),
         NextOffset(next),
     )));
-}
-
-/// Hands over the pieces of one batch; gives back its failures.
-pub(super) fn pieces(
-    places: &mut Places,
-    outbox: &mut Outbox,
-    resets: &Resets,
-    pieces: Vec<Piece>,
-) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    for piece in pieces {
-        match piece {
-            Piece::Records(source, run) => records(places, outbox, resets, &source, run),
-            Piece::Failure(failure) => {
-                if let Some(stalled) = stall(places, &failure) {
-                    outbox.push(ConsumerEvent::Stalled(stalled));
-                }
-                failures.push(failure);
-            }
-        }
-    }
-    failures
 }

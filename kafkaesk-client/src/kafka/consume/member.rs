@@ -18,13 +18,13 @@ use tokio::sync::mpsc::Sender;
 use super::{
     Setup,
     commits::Committing,
-    handover,
+    handover::{self, Handover},
     mailbox::Close,
     matching,
     outbox::Outbox,
     places::Places,
     rebalance::{Membership, State, list},
-    records::{Failure, cut},
+    records::{Failure, Piece, cut},
     resets::Resets,
     start,
 };
@@ -95,6 +95,7 @@ pub(super) fn start(
         state: Mutex::new(State {
             places: Places::default(),
             ids: HashMap::new(),
+            skip: setup.spec.skip.clone(),
             outbox: Outbox::new(sender),
             closing: false,
         }),
@@ -172,8 +173,7 @@ impl Member {
                     usize::MAX,
                     |topic, partition| state.places.source(topic, partition),
                 );
-                let State { places, outbox, .. } = &mut *state;
-                handover::pieces(places, outbox, &self.consumer.context().resets, pieces);
+                self.hand_over(&mut state, pieces);
                 return None;
             }
             Err(error) => error,
@@ -197,13 +197,29 @@ impl Member {
             state.places.source(topic, partition)
         });
         self.batch.clear();
-        let State { places, outbox, .. } = &mut *state;
-        let failures = handover::pieces(places, outbox, &self.consumer.context().resets, pieces);
-        outbox.flush();
+        let failures = self.hand_over(&mut state, pieces);
+        state.outbox.flush();
         drop(state);
         failures
             .into_iter()
             .find_map(|failure| self.failed(&failure))
+    }
+
+    fn hand_over(&self, state: &mut State, pieces: Vec<Piece>) -> Vec<Failure> {
+        let State {
+            places,
+            outbox,
+            skip,
+            ..
+        } = state;
+        let resets = &self.consumer.context().resets;
+        let mut handover = Handover {
+            places,
+            outbox,
+            resets,
+            skip,
+        };
+        handover.pieces(pieces)
     }
 
     /// What an error in a record's place means: `Some` ends the stream.

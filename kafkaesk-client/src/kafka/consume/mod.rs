@@ -28,8 +28,8 @@ use std::{
 use kafkaesk_core::{Pattern, TopicPrefix};
 use tokio::sync::mpsc;
 
-pub(super) use self::discovery::Discovery;
 use self::mailbox::{Ended, Mailbox};
+pub(super) use self::{discovery::Discovery, start::while_coordinator_moves};
 use super::{
     blocking,
     context::{Shared, lock},

@@ -13,6 +13,8 @@ pub(super) struct Place {
     pub(super) next: Option<i64>,
     /// Where reading goes on after its offset was not in the log. The position, once nothing fetched before waits.
     pub(super) reset_to: Option<i64>,
+    /// Something of it was handed over, or could not be read, since it was assigned.
+    pub(super) begun: bool,
     /// Its user wants no records for now.
     pub(super) paused: bool,
     /// Its next record cannot be read.
@@ -58,6 +60,7 @@ impl Places {
                     source,
                     next: None,
                     reset_to: None,
+                    begun: false,
                     paused: false,
                     stall: None,
                 },

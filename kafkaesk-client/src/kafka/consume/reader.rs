@@ -18,7 +18,9 @@ use rdkafka::{
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    Setup, handover, matching,
+    Setup,
+    handover::{self, Handover},
+    matching,
     outbox::Outbox,
     places::Places,
     rebalance::list,
@@ -219,13 +221,14 @@ impl Reader {
                     i64::MAX,
                 ),
             };
-            let resets = &self.consumer.context().resets;
-            failures.extend(handover::pieces(
-                &mut self.places,
-                &mut self.outbox,
-                resets,
-                vec![piece],
-            ));
+            let mut handover = Handover {
+                places: &mut self.places,
+                outbox: &mut self.outbox,
+                resets: &self.consumer.context().resets,
+                // Nothing is committed, so nothing is passed over.
+                skip: &mut Vec::new(),
+            };
+            failures.extend(handover.pieces(vec![piece]));
             if let Some(source) = source {
                 reached(&mut self.ends, &mut self.outbox, &source, next);
             }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, Source, TopicName, TopicPrefix};
+use kafkaesk_core::{NextOffset, RecordPlace, Source, TopicName, TopicPrefix};
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     client::OAuthToken,
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) places: Places,
     /// The ids of the topics when they were last looked at.
     pub(super) ids: HashMap<String, String>,
+    /// Records to pass over, until their partition is first read.
+    pub(super) skip: Vec<RecordPlace>,
     pub(super) outbox: Outbox,
     /// The user drained already: rebalances are nobody's business any more.
     pub(super) closing: bool,
@@ -127,6 +129,14 @@ impl Membership {
                 partition,
             });
             state.places.insert(source.clone());
+            let is_skipped =
+                |place: &RecordPlace| place.stream == source.stream && place.partition == partition;
+            if state.skip.iter().any(is_skipped)
+                && let Some(place) = state.places.of(&source)
+            {
+                // Only the next record of the group may be passed over, so its offset must be known.
+                place.next = committed(consumer, topic, partition);
+            }
             assigned.push(source);
         }
         if !assigned.is_empty() && !state.closing {
@@ -233,6 +243,24 @@ impl Membership {
             if let Some(id) = now.get(&topic) {
                 state.ids.insert(topic, id.clone());
             }
+        }
+    }
+}
+
+/// What the group committed for a partition.
+fn committed(consumer: &BaseConsumer<Membership>, topic: &str, partition: i32) -> Option<i64> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    match consumer.committed_offsets(list, ASK) {
+        Ok(answer) => answer
+            .elements()
+            .first()?
+            .offset()
+            .to_raw()
+            .filter(|o| *o >= 0),
+        Err(error) => {
+            tracing::warn!(topic, partition, %error, "what the group committed is unknown");
+            None
         }
     }
 }

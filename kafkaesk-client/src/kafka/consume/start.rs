@@ -77,7 +77,7 @@ pub(super) fn settle<C: ConsumerContext>(
 
 /// Asks again while the group's coordinator is being chosen or loads its groups, as for the first group of a young
 /// cluster or after a broker went: librdkafka does so for members, not for calls such as these.
-fn while_coordinator_moves<T>(
+pub(in super::super) fn while_coordinator_moves<T>(
     timeout: Duration,
     ask: impl Fn() -> KafkaResult<T>,
 ) -> KafkaResult<T> {

@@ -268,18 +268,36 @@ impl Fixture {
     }
 
     pub(super) async fn consume(&self, group: Option<&str>, pattern: &str, start: Start) -> Tap {
+        let spec = spec(group, pattern, start);
+        self.tap(spec).await
+    }
+
+    /// The same, passing over a record.
+    pub(super) async fn consume_passing(&self, group: &str, pattern: &str, skip: &str) -> Tap {
         let spec = ConsumerSpec {
-            group: group.map(str::to_owned),
-            pattern: Pattern::new(pattern).unwrap(),
-            start,
-            drain: Duration::from_secs(5),
-            kafka_settings: BTreeMap::new(),
+            skip: vec![skip.parse().unwrap()],
+            ..spec(Some(group), pattern, Start::Earliest)
         };
+        self.tap(spec).await
+    }
+
+    async fn tap(&self, spec: ConsumerSpec) -> Tap {
         Tap {
             consumer: self.connection.broker().consume(spec).await.unwrap(),
             read: HashMap::new(),
             warnings: Vec::new(),
         }
+    }
+}
+
+fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
+    ConsumerSpec {
+        group: group.map(str::to_owned),
+        pattern: Pattern::new(pattern).unwrap(),
+        start,
+        drain: Duration::from_secs(5),
+        kafka_settings: BTreeMap::new(),
+        skip: Vec::new(),
     }
 }
 

@@ -55,4 +55,6 @@ laws! {
     topics::a_position_passes_offsets_without_records,
     topics::a_partition_that_is_added_is_read_within_seconds,
     topics::a_topic_created_again_is_read_from_its_first_record,
+    topics::a_record_is_passed_over_only_where_it_is_the_next_one,
+    topics::a_group_is_moved_while_it_has_no_members_and_not_else,
 }

@@ -2,11 +2,83 @@
 //! deletion and creation under the same name.
 
 use kafkaesk_client::{
+    ClientError,
+    broker::Upcoming,
     consumer::Start,
     core::{NextOffset, Offset},
 };
 
 use super::fixture::{Fixture, value};
+
+pub(super) async fn a_record_is_passed_over_only_where_it_is_the_next_one(law: Fixture) {
+    let topic = law.create("a", 1).await;
+    law.fill(&topic, 0, 0..3).await;
+    let group = law.group();
+    let read = async |skip: &str, expected: &[i32], said: &str| {
+        let mut tap = law.consume_passing(&group, "a", skip).await;
+        let read: Vec<i32> = tap
+            .records(expected.len())
+            .await
+            .iter()
+            .map(value)
+            .collect();
+        assert_eq!(read, expected);
+        tap.warned(&[said]).await;
+        tap
+    };
+    // Not the next one: nothing is passed over.
+    let tap = read("a[0]@1", &[0, 1, 2], "a[0]@1 is not passed over").await;
+    tap.abandon().await;
+    let tap = read("a[0]@0", &[1, 2], "[0]@0 is passed over").await;
+    tap.close().await;
+    assert_eq!(law.committed(&group, &topic, 0).await, Some(3));
+}
+
+pub(super) async fn a_group_is_moved_while_it_has_no_members_and_not_else(law: Fixture) {
+    let topic = law.create("a", 1).await;
+    law.fill(&topic, 0, 0..5).await;
+    let (group, broker) = (law.group(), law.connection.broker());
+    let mut tap = law.consume(Some(&group), "a", Start::Earliest).await;
+    tap.records(5).await;
+    let position = broker.group_position(&group, &topic, 0).await.unwrap();
+    assert_eq!(position.members.len(), 1, "{position:?}");
+    let error = broker
+        .move_group(&group, &topic, 0, NextOffset(1))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ClientError::GroupHasMembers { .. }),
+        "{error}"
+    );
+    tap.close().await;
+    let position = broker.group_position(&group, &topic, 0).await.unwrap();
+    assert_eq!(position.committed, Some(NextOffset(5)));
+    assert_eq!(
+        (position.first, position.end),
+        (NextOffset(0), NextOffset(5))
+    );
+    assert_eq!(position.upcoming, Upcoming::Nothing);
+    broker
+        .move_group(&group, &topic, 0, NextOffset(3))
+        .await
+        .unwrap();
+    let position = broker.group_position(&group, &topic, 0).await.unwrap();
+    assert!(
+        matches!(
+            position.upcoming,
+            Upcoming::Record {
+                offset: Offset(3),
+                bytes: 1,
+                ..
+            }
+        ),
+        "{position:?}"
+    );
+    let mut tap = law.consume(Some(&group), "a", Start::Earliest).await;
+    let read: Vec<i32> = tap.records(2).await.iter().map(value).collect();
+    assert_eq!(read, [3, 4]);
+    tap.close().await;
+}
 
 pub(super) async fn a_committed_offset_that_was_deleted_is_said_with_what_was_lost(law: Fixture) {
     let topic = law.create("a", 1).await;

@@ -1,0 +1,220 @@
+//! A group's place in a partition: asked for, and moved while the group has no members. Joins no group. All of it blocks:
+//! never on tokio.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kafkaesk_core::{NextOffset, Offset, TopicName};
+use rdkafka::{
+    Offset as KafkaOffset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
+    error::RDKafkaErrorCode,
+};
+
+use super::{
+    clients::Clients,
+    config::{Role, client_config},
+    consume::while_coordinator_moves,
+    context::Context,
+    errors::{Doing, client_error, code_error, code_of, other},
+    librdkafka_log::{Meaning, meaning},
+    metadata::Lookup,
+    native::{Batch, Queue, Reading},
+};
+use crate::{
+    ClientError,
+    broker::{GroupPosition, Upcoming},
+};
+
+/// Where a group stands.
+pub(super) fn position(
+    clients: &Clients,
+    lookup: &Lookup,
+    group: &str,
+    topic: &TopicName,
+    partition: i32,
+) -> Result<GroupPosition, ClientError> {
+    let action = format!("looking at group {group} in {topic}[{partition}]");
+    let doing = Doing {
+        group: Some(group),
+        ..Doing::topic(&action, "Read", topic.as_str())
+    };
+    let timeout = clients.settings.connect_timeout;
+    let (low, high) = lookup.watermarks(topic.as_str(), partition)?;
+    let asking = stranger(clients, group)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic.as_str(), partition);
+    let committed =
+        while_coordinator_moves(timeout, || asking.committed_offsets(list.clone(), timeout))
+            .map_err(|e| client_error(e, doing))?;
+    let committed = committed
+        .elements()
+        .first()
+        .and_then(|element| match element.offset() {
+            KafkaOffset::Offset(offset) => Some(NextOffset(offset)),
+            _ => None,
+        });
+    let members = members(&asking, group, timeout, doing)?;
+    let from = committed.map_or(low, |next| next.0).max(low);
+    let upcoming = match from < high {
+        true => peek(clients, topic, partition, from, doing)?,
+        false => Upcoming::Nothing,
+    };
+    Ok(GroupPosition {
+        members,
+        committed,
+        first: NextOffset(low),
+        end: NextOffset(high),
+        upcoming,
+    })
+}
+
+/// Commits for a group without members.
+pub(super) fn move_to(
+    clients: &Clients,
+    group: &str,
+    topic: &TopicName,
+    partition: i32,
+    next: NextOffset,
+) -> Result<(), ClientError> {
+    let action = format!("moving group {group} in {topic}[{partition}]");
+    let doing = Doing {
+        group: Some(group),
+        ..Doing::topic(&action, "Read", topic.as_str())
+    };
+    let timeout = clients.settings.connect_timeout;
+    let asking = stranger(clients, group)?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic.as_str(), partition, KafkaOffset::Offset(next.0))
+        .map_err(|e| client_error(e, doing))?;
+    while_coordinator_moves(timeout, || asking.commit(&list, CommitMode::Sync)).map_err(|error| {
+        match code_of(&error) {
+            // Kafka takes an offset from outside only while nobody is in the group.
+            Some(
+                RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::StaleMemberEpoch,
+            ) => ClientError::GroupHasMembers {
+                group: group.to_owned(),
+                members: members(&asking, group, timeout, doing)
+                    .unwrap_or_default()
+                    .join(", "),
+            },
+            _ => client_error(error, doing),
+        }
+    })
+}
+
+/// A client that has the group's name and never joins it.
+fn stranger(clients: &Clients, group: &str) -> Result<BaseConsumer<Context>, ClientError> {
+    let mut config = client_config(&clients.settings, Role::Lookup);
+    config.set("group.id", group);
+    let asking: BaseConsumer<Context> = config
+        .create_with_context(Context(clients.shared.clone()))
+        .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
+    clients.shared.log_in(asking.client(), &clients.settings)?;
+    Ok(asking)
+}
+
+fn members(
+    asking: &BaseConsumer<Context>,
+    group: &str,
+    timeout: Duration,
+    doing: Doing<'_>,
+) -> Result<Vec<String>, ClientError> {
+    let list = match asking.fetch_group_list(Some(group), timeout) {
+        Ok(list) => list,
+        // A group of the newer protocol is described otherwise; moving it is refused by the broker while it has members.
+        Err(error) => match code_of(&error) {
+            Some(RDKafkaErrorCode::GroupIdNotFound) => return Ok(Vec::new()),
+            _ => return Err(client_error(error, doing)),
+        },
+    };
+    Ok(list
+        .groups()
+        .iter()
+        .filter(|found| found.name() == group)
+        .flat_map(|found| found.members())
+        .map(|member| {
+            format!(
+                "{} at {} ({})",
+                member.client_id(),
+                member.client_host().trim_start_matches('/'),
+                member.id()
+            )
+        })
+        .collect())
+}
+
+/// The first record from an offset on.
+fn peek(
+    clients: &Clients,
+    topic: &TopicName,
+    partition: i32,
+    from: i64,
+    doing: Doing<'_>,
+) -> Result<Upcoming, ClientError> {
+    let reader = clients.reader()?;
+    let queue = Queue::new(&reader).ok_or_else(|| other(doing.action, "no queue".into()))?;
+    let reading = Reading::start(&reader, &queue, topic.as_str(), partition, from)
+        .map_err(|code| code_error(code, doing))?;
+    let mut batch = Batch::new(1);
+    let upcoming = first(clients, &reader, &queue, &mut batch, from, doing);
+    // All of these before the client.
+    drop(batch);
+    drop(reading);
+    drop(queue);
+    if upcoming.is_ok() {
+        clients.keep_reader(reader);
+    }
+    upcoming
+}
+
+fn first(
+    clients: &Clients,
+    reader: &BaseConsumer<Context>,
+    queue: &Queue,
+    batch: &mut Batch,
+    from: i64,
+    doing: Doing<'_>,
+) -> Result<Upcoming, ClientError> {
+    let started = Instant::now();
+    while started.elapsed() < clients.settings.connect_timeout {
+        // Events only: the records go into the queue.
+        let _ = reader.poll(Duration::ZERO);
+        batch.fill(queue, 20, 1);
+        let Some(message) = batch.iter().next() else {
+            continue;
+        };
+        let Some(code) = message.error() else {
+            return Ok(Upcoming::Record {
+                offset: Offset(message.offset()),
+                key: message.key().map(Bytes::copy_from_slice),
+                bytes: message.payload().map_or(0, <[u8]>::len),
+                timestamp: message.timestamp(),
+            });
+        };
+        match meaning(code) {
+            Meaning::End => return Ok(Upcoming::Nothing),
+            Meaning::Passing => {}
+            Meaning::Denied => return Err(code_error(code, doing)),
+            Meaning::Unreadable(_) => {
+                return Ok(Upcoming::Unreadable {
+                    // A batch may begin before the record that is wanted.
+                    offset: Offset(message.offset().max(from)),
+                    reason: String::from_utf8_lossy(message.payload().unwrap_or_default())
+                        .into_owned(),
+                });
+            }
+        }
+    }
+    Err(other(
+        doing.action,
+        format!(
+            "no record came within {:?}",
+            clients.settings.connect_timeout
+        )
+        .into(),
+    ))
+}
