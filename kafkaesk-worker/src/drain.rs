@@ -78,7 +78,7 @@ pub(crate) fn say_given_up(instance: &Instance, generations: &[Generation], held
             group = instance.context.group,
             held,
             redelivered,
-            "partitions were given up with unfinished messages: these are delivered again to the next member, and so are the handled ones that follow them"
+            "partitions were given up before everything was handled: held messages, and handled ones that follow an unfinished one, are delivered again to the next member"
         );
     }
 }

@@ -6,6 +6,7 @@ mod compile_fail;
 mod delivery;
 mod ends;
 mod events;
+mod log;
 mod pressure;
 mod registration;
 mod start;

@@ -1,0 +1,150 @@
+//! What the log says of what repeats: over the broker in memory, on tokio's paused clock.
+
+use std::{
+    io::Write,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use kafkaesk_client::core::Headers;
+use kafkaesk_client::memory::MemoryBroker;
+use kafkaesk_worker::prelude::*;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::events::Content;
+
+/// What this thread logs, without times.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn capture() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .without_time()
+            .with_ansi(false)
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        (log, guard)
+    }
+
+    /// Its lines that hold this.
+    fn lines(&self, text: &str) -> Vec<String> {
+        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = log.lines().filter(|line| line.contains(text));
+        lines.map(str::to_owned).collect()
+    }
+}
+
+type Ran = JoinHandle<Result<kafkaesk_worker::RunReport, AppError>>;
+
+/// Runs an application over a broker of its own, with one partition for each stream.
+fn start(app: App) -> (Arc<MemoryBroker>, Connection, oneshot::Sender<()>, Ran) {
+    let mut settings = Settings::default();
+    settings.partitions = 1;
+    let broker = Arc::new(MemoryBroker::with_prefix(settings.topic_prefix.clone()));
+    let connection = Connection::with_broker(settings, broker.clone());
+    let (stop, stopped) = oneshot::channel();
+    let shutdown = async { drop(stopped.await) };
+    let task = tokio::spawn(app.run_on(connection.clone(), shutdown));
+    (broker, connection, stop, task)
+}
+
+async fn typed(_: Content) {}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_keeps_failing_writes_few_lines_and_is_named_while_it_is_held() {
+    async fn fails(_: Content) -> Result<(), HandlerError> {
+        Err(HandlerError::msg("not today"))
+    }
+    let (log, _guard) = Log::capture();
+    let (_, connection, stop, task) =
+        start(App::new().subscribe(subscription("a", fails).group("g")));
+    let publisher = connection.publisher();
+    publisher.publish("a", &Content::new("x")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(570)).await;
+    let counts = [1, 2, 4, 8, 16];
+    let failed = log.lines("not handled; it is tried again");
+    assert_eq!(failed.len(), counts.len(), "{failed:#?}");
+    for (line, count) in failed.iter().zip(counts) {
+        assert!(line.contains(&format!(" count={count} ")), "{line}");
+        assert!(line.contains("not today"), "{line}");
+    }
+    // After one minute, two, four and eight.
+    let reminders = log.lines("messages are held");
+    assert_eq!(reminders.len(), 4, "{reminders:#?}");
+    for line in &reminders {
+        assert!(line.contains("held=1 oldest=a[0]@0 since="), "{line}");
+    }
+    stop.send(()).unwrap();
+    let report = task.await.unwrap().unwrap();
+    assert!(report.failed_attempts > 20, "{report:?}");
+    assert_eq!(log.lines("held: its last attempt failed").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tombstones_and_empty_values_are_counted_and_other_values_without_an_event_are_said() {
+    let (log, _guard) = Log::capture();
+    let (broker, connection, stop, task) =
+        start(App::new().subscribe(subscription("a", typed).group("g")));
+    let publisher = connection.publisher();
+    let topic = publisher
+        .publish("a", &Content::new("x"))
+        .await
+        .unwrap()
+        .topic;
+    let put = |value: Option<&'static [u8]>| {
+        let value = value.map(bytes::Bytes::from_static);
+        broker
+            .append_raw(&topic, None, value, Headers::new())
+            .unwrap();
+    };
+    for value in [None, Some(&b""[..]), Some(b" \n")] {
+        put(value);
+    }
+    let committed = |next: i64| {
+        let broker = broker.clone();
+        async move {
+            let found = || broker.committed("g", "a", 0).is_some_and(|n| n.0 == next);
+            tokio::time::timeout(Duration::from_secs(60), async {
+                while !found() {
+                    broker.changed().await;
+                }
+            })
+            .await
+            .unwrap();
+        }
+    };
+    committed(4).await;
+    assert_eq!(log.lines(" WARN "), [""; 0]);
+    for _ in 0..100 {
+        put(Some(b"hello"));
+    }
+    committed(104).await;
+    let said = log.lines(" WARN ");
+    assert_eq!(said.len(), 7, "{said:#?}");
+    for text in [
+        "passed over",
+        "stream=\"a\" partition=0 offset=4 ",
+        "count=1 ",
+        "the record holds no event: no envelope: the text is",
+    ] {
+        assert!(said[0].contains(text), "{text:?}: {}", said[0]);
+    }
+    stop.send(()).unwrap();
+    let report = task.await.unwrap().unwrap();
+    assert_eq!((report.handled, report.without_event), (104, 103));
+}
