@@ -148,3 +148,47 @@ async fn tombstones_and_empty_values_are_counted_and_other_values_without_an_eve
     let report = task.await.unwrap().unwrap();
     assert_eq!((report.handled, report.without_event), (104, 103));
 }
+
+#[tokio::test(start_paused = true)]
+async fn partitions_that_are_given_up_say_what_the_next_member_gets_again() {
+    async fn holds(data: Content) -> Outcome {
+        match data.foo.as_str() {
+            "held" => Outcome::retry_after(Duration::from_secs(3_600)),
+            _ => Outcome::Done,
+        }
+    }
+    let app = || App::new().subscribe(subscription("a", holds).group("g"));
+    let (log, _guard) = Log::capture();
+    let connection = Connection::in_memory(Settings::default());
+    let publisher = connection.publisher();
+    // In each partition one that is held, then nine that are not.
+    for text in ["held"].into_iter().chain(["done"; 9]) {
+        for partition in 0..7 {
+            let publish = publisher.publish("a", &Content::new(text));
+            publish.partition(partition).await.unwrap();
+        }
+    }
+    let run = || {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        (
+            stop,
+            tokio::spawn(app().run_on(connection.clone(), shutdown)),
+        )
+    };
+    let (_stop, _task) = run();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(log.lines("given up before everything was handled").len(), 0);
+    let (_stop, _task) = run();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let said = log.lines("given up before everything was handled");
+    let figure = |line: &str, name: &str| -> usize {
+        let rest = line.split_once(name).unwrap().1;
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+        digits.unwrap().parse().unwrap()
+    };
+    let held: usize = said.iter().map(|line| figure(line, "held=")).sum();
+    let redelivered: usize = said.iter().map(|line| figure(line, "redelivered=")).sum();
+    assert!(held >= 3, "{said:#?}");
+    assert_eq!(redelivered, 9 * held, "{said:#?}");
+}
