@@ -45,7 +45,7 @@ pub enum GroupsCommand {
 pub struct MoveArguments {
     /// The group, as sent to Kafka (with the group prefix, as the worker's log writes it)
     pub group: String,
-    /// The record: a stream id, a partition and an offset, such as 'orders.placed[3]@17' (quote it from the shell)
+    /// The record: a stream id, a partition and an offset, such as `orders.placed[3]@17` (quote it from the shell)
     #[arg(value_name = "STREAM[PARTITION]@OFFSET")]
     pub record: String,
     /// Show what would be done, and change nothing (exit status 2 if there is something to do)

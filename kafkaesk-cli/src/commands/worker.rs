@@ -29,7 +29,7 @@ pub struct WorkerArguments {
     /// Run only the subscriptions of these groups
     #[arg(value_name = "GROUP")]
     pub groups: Vec<String>,
-    /// Pass over a record that the group cannot read or handle: 'orders.placed[3]@17'. Only the next record that the
+    /// Pass over a record that the group cannot read or handle: `orders.placed[3]@17`. Only the next record that the
     /// group reads in that partition when it is assigned; may be given several times
     #[arg(long, value_name = "STREAM[PARTITION]@OFFSET")]
     pub skip: Vec<String>,
