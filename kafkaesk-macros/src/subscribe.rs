@@ -3,6 +3,7 @@
 //! The fn becomes a unit struct of its name that derefs to a fn pointer, so that it is passed by name and can still
 //! be called. Everything else is left to kafkaesk-worker's traits.
 
+use kafkaesk_core::{Pattern, span::parse_span};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
@@ -58,8 +59,11 @@ impl Parse for Arguments {
                 "the first argument is the pattern, a string: `#[subscribe(\"content.*\")]`",
             ));
         }
+        let pattern: LitStr = input.parse()?;
+        Pattern::new(&pattern.value())
+            .map_err(|error| syn::Error::new(pattern.span(), error.to_string()))?;
         let mut arguments = Self {
-            pattern: input.parse()?,
+            pattern,
             calls: Vec::new(),
             krate: None,
         };
@@ -128,12 +132,13 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
                 "earliest" => quote!(Earliest),
                 "latest" => quote!(Latest),
                 span => {
-                    let millis = millis(span).ok_or_else(|| {
+                    let span = parse_span(span).map_err(|_| {
                         syn::Error::new(
                             text.span(),
                             "`start` is \"earliest\", \"latest\", or a span of time back such as \"24h\"",
                         )
                     })?;
+                    let millis = span.as_millis() as u64;
                     quote!(Back(::core::time::Duration::from_millis(#millis)))
                 }
             };
@@ -156,22 +161,6 @@ fn text(value: &Expr) -> syn::Result<&LitStr> {
         }) => Ok(text),
         other => Err(syn::Error::new(other.span(), "a string in quotes")),
     }
-}
-
-/// `kafkaesk_core::span::parse_span` in small: this crate depends on none of ours.
-fn millis(span: &str) -> Option<u64> {
-    let digits = span.len() - span.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = span.split_at(digits);
-    let unit: u64 = match unit.trim() {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "w" => 604_800_000,
-        _ => return None,
-    };
-    number.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// The worker's path in the crate that uses the macro.

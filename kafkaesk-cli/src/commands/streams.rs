@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use kafkaesk_core::Pattern;
 use serde_json::json;
+use tracing::warn;
 
 use crate::{
     context::Context,
@@ -43,6 +44,13 @@ pub(crate) async fn run(context: &Context, arguments: &StreamsArguments) -> anyh
     let cluster = connection.broker().cluster().await?;
     let bindings = connection.catalog().bindings().await?;
     let prefix = &connection.settings().topic_prefix;
+    let log = prefix.bindings_topic()?;
+    for ignored in &bindings.ignored {
+        warn!("{log}@{}: {}", ignored.offset, ignored.reason);
+    }
+    if bindings.more_ignored > 0 {
+        warn!("{log}: {} more records do not count", bindings.more_ignored);
+    }
     let mut rows = Vec::new();
     let mut any = false;
     for topic in cluster.topics.values() {
@@ -84,9 +92,12 @@ pub(crate) async fn run(context: &Context, arguments: &StreamsArguments) -> anyh
         let prefix = prefix.as_str();
         output::note(match &pattern {
             Some(pattern) if any => {
+                let near = connection.catalog().near_stream(pattern.as_str()).await;
+                let near = near.map(|near| format!("; did you mean `{near}`?"));
                 format!(
-                    "no stream matches {:?} (topic prefix {prefix:?})",
-                    pattern.as_str()
+                    "no stream matches {:?} (topic prefix {prefix:?}){}",
+                    pattern.as_str(),
+                    near.unwrap_or_default()
                 )
             }
             _ => format!("no stream behind the prefix {prefix:?}"),

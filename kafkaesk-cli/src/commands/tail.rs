@@ -80,10 +80,13 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
     };
     let (connection, mut waiting) = begun?;
     if waiting.as_ref().is_some_and(BTreeSet::is_empty) {
+        let near = connection.catalog().near_stream(&arguments.pattern).await;
+        let near = near.map(|near| format!("; did you mean `{near}`?"));
         output::note(format!(
-            "no stream matches {:?} (topic prefix {:?})",
+            "no stream matches {:?} (topic prefix {:?}){}",
             arguments.pattern,
-            connection.settings().topic_prefix.as_str()
+            connection.settings().topic_prefix.as_str(),
+            near.unwrap_or_default()
         ));
         return Ok(Exit::Done);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use kafkaesk_client::Connection;
+use kafkaesk_client::{Connection, settings::nearest};
 use kafkaesk_worker::{App, AppError, Delivery, Handle, Handling};
 use tokio::time::Instant;
 use tracing::info;
@@ -80,15 +80,46 @@ pub(crate) fn check(
     } else {
         own.only(groups.iter().cloned())
     };
+    let declared_at = declared;
     let declared: Vec<_> = declared
         .iter()
         .map(|settings| settings.subscription(Nothing))
         .collect();
     match own.check_with(&declared) {
         Ok(()) => Ok(own),
-        Err(error @ AppError::UnknownGroup { .. }) => Err(Usage::of(error).into()),
-        Err(error) => Err(error.into()),
+        Err(AppError::UnknownGroup { group, known }) => {
+            let near = nearest(&group, known.split(", "));
+            let near = near.map(|near| format!("; did you mean {near:?}?"));
+            let near = near.unwrap_or_default();
+            let error = AppError::UnknownGroup { group, known };
+            Err(Usage(format!("{error}{near}")).into())
+        }
+        Err(error) => Err(match places(&error, declared_at) {
+            None => error.into(),
+            Some(places) => anyhow::anyhow!("{places}: {error}"),
+        }),
     }
+}
+
+/// Where the two subscriptions are declared that overlap; nothing for those of the application's own code.
+fn places(error: &AppError, declared: &[SubscriptionSettings]) -> Option<String> {
+    let AppError::Overlap {
+        group,
+        first,
+        second,
+    } = error
+    else {
+        return None;
+    };
+    let mut places: Vec<String> = declared
+        .iter()
+        .filter(|other| {
+            other.group == *group && (other.pattern == *first || other.pattern == *second)
+        })
+        .map(|other| other.origin.to_string())
+        .collect();
+    places.truncate(2);
+    (!places.is_empty()).then(|| places.join(" and "))
 }
 
 /// Starts the handlers of the wanted groups and runs everything over a connection.

@@ -22,12 +22,23 @@ pub(crate) enum HandlerSettings {
     /// One line to a child process for each message.
     Exec(ExecSettings),
     /// One line of standard output for each message.
-    Stdout,
+    Stdout {
+        /// Whether the line says the group and the attempt.
+        group: bool,
+    },
 }
 
 impl HandlerSettings {
-    /// Reads the table `handler` of a subscription.
+    /// Reads the table `handler` of a subscription, or `"stdout"`.
     pub(super) fn read(subscription: &mut Section, group: &str) -> anyhow::Result<Self> {
+        if subscription.is_text("handler") {
+            return match subscription.required_text("handler")?.as_str() {
+                "stdout" => Ok(Self::Stdout { group: false }),
+                _ => Err(subscription
+                    .error("handler", "write \"stdout\", { http = \"http://…\" } or { exec = [\"python3\", \"audit.py\"] }")
+                    .into()),
+            };
+        }
         let mut section = subscription
             .table("handler")?
             .ok_or_else(|| subscription.missing("handler"))?;
@@ -52,7 +63,9 @@ impl HandlerSettings {
                 if section.boolean("stdout")? != Some(true) {
                     return Err(section.error("stdout", "write `stdout = true`").into());
                 }
-                Self::Stdout
+                Self::Stdout {
+                    group: section.boolean("group")?.unwrap_or(false),
+                }
             }
         };
         section.finish()?;
@@ -76,7 +89,7 @@ impl HandlerSettings {
         match self {
             Self::Http(settings) => &settings.shown,
             Self::Exec(settings) => &settings.shown,
-            Self::Stdout => "stdout",
+            Self::Stdout { .. } => "stdout",
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kafkaesk_client::{consumer::Start, settings::Section};
+use kafkaesk_client::{
+    consumer::Start,
+    settings::{Origin, Section},
+};
 use kafkaesk_core::{Pattern, span::parse_span};
 use kafkaesk_worker::{Handle, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription};
 
@@ -11,6 +14,8 @@ use super::handler::HandlerSettings;
 /// A subscription as `kafkaesk.toml` declares it.
 #[derive(Clone, Debug)]
 pub(crate) struct SubscriptionSettings {
+    /// Where it is declared.
+    pub(crate) origin: Origin,
     /// Which streams.
     pub(crate) pattern: String,
     /// Without `group-prefix`.
@@ -82,6 +87,7 @@ impl SubscriptionSettings {
             .consumer_settings("kafka-settings")?
             .unwrap_or_default();
         let settings = Self {
+            origin: section.origin().clone(),
             max_partitions: count(&mut section, "max-partitions", 100_000)?,
             max_concurrency: count(&mut section, "max-concurrency", 1_000)?,
             concurrency: count(&mut section, "concurrency", 100_000)?,

@@ -28,7 +28,11 @@ pub(crate) enum Configured {
     /// One line to a child process for each message.
     Exec(Arc<Exec>),
     /// One line of standard output for each message.
-    Stdout(Stdout),
+    Stdout {
+        stdout: Stdout,
+        /// Whether the line says the group and the attempt.
+        group: bool,
+    },
 }
 
 impl Configured {
@@ -40,7 +44,10 @@ impl Configured {
         Ok(match settings {
             HandlerSettings::Http(settings) => Self::Http(Arc::new(Http::new(settings.clone())?)),
             HandlerSettings::Exec(settings) => Self::Exec(Arc::new(Exec::start(settings.clone())?)),
-            HandlerSettings::Stdout => Self::Stdout(stdout.clone()),
+            HandlerSettings::Stdout { group } => Self::Stdout {
+                stdout: stdout.clone(),
+                group: *group,
+            },
         })
     }
 
@@ -66,7 +73,7 @@ impl Configured {
     /// Whether it stopped the worker because nobody reads standard output any more.
     pub(crate) fn is_output_closed(&self) -> bool {
         match self {
-            Self::Stdout(stdout) | Self::DevHttp(_, stdout) => stdout.is_closed(),
+            Self::Stdout { stdout, .. } | Self::DevHttp(_, stdout) => stdout.is_closed(),
             _ => false,
         }
     }
@@ -112,14 +119,14 @@ impl Handle for Configured {
                 let exec = exec.clone();
                 Handling::run(async move {
                     let id = exec.delivery();
-                    let line = write_line(&delivery, Some(&id));
+                    let line = write_line(&delivery, Some(Some(&id)));
                     ending(exec.handle(id, line).await)
                 })
             }
-            Self::Stdout(stdout) => {
-                let stdout = stdout.clone();
+            Self::Stdout { stdout, group } => {
+                let (stdout, on_top) = (stdout.clone(), group.then_some(None));
                 Handling::run(
-                    async move { ending(stdout.handle(write_line(&delivery, None)).await) },
+                    async move { ending(stdout.handle(write_line(&delivery, on_top)).await) },
                 )
             }
         }
@@ -148,10 +155,11 @@ async fn post(http: &Http, delivery: &Delivery) -> Result<Ending, reqwest::Error
     Ok(ending(answer))
 }
 
-/// The JSON line of a delivery; a record that holds no event is shown as such.
-fn write_line(delivery: &Delivery, id: Option<&str>) -> Vec<u8> {
+/// The JSON line of a delivery; a record that holds no event is shown as such. `on_top`: with the group and the attempt,
+/// and the delivery's id if it has one.
+fn write_line(delivery: &Delivery, on_top: Option<Option<&str>>) -> Vec<u8> {
     let mut line = Vec::with_capacity(delivery.record().value().len() + 256);
-    let on_top = id.map(|id| line::Delivery {
+    let on_top = on_top.map(|id| line::Delivery {
         group: delivery.group(),
         attempt: delivery.attempt(),
         delivery: id,

@@ -103,7 +103,9 @@ fn patterns_groups_and_overlaps_are_checked_before_kafka_is_asked() {
     let first = format!("{SUBSCRIPTION}handler = {{ stdout = true }}\n");
     worker_says(
         &format!("{first}{}", first.replace("a.*", "*.b")),
-        &["error: subscriptions to \"a.*\" and \"*.b\" overlap in group \"g\""],
+        &[
+            "error: kafkaesk.toml:1 and kafkaesk.toml:5: subscriptions to \"a.*\" and \"*.b\" overlap in group \"g\"",
+        ],
     );
     let project = Project::new();
     project.toml(&first);

@@ -14,6 +14,7 @@ mod library;
 mod no_envelope;
 mod publish;
 mod server;
+mod slips;
 mod stderr;
 mod support;
 mod tombstones;

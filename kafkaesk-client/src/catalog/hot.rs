@@ -200,7 +200,8 @@ impl Catalog {
         }
         if !self.settings.auto_create_streams {
             let exists = !bound && self.broker.topic(&topic, "Write").await?.is_some();
-            return Err(self.no_stream(stream, topic, schema, exists));
+            let near = self.near_stream(stream.as_str()).await;
+            return Err(self.no_stream(stream, topic, schema, exists, near));
         }
         let retention: Option<Duration> = entry.event.as_ref().and_then(|e| e.retention);
         let spec = undeclared(stream, schema, retention);
@@ -321,17 +322,22 @@ impl Catalog {
         topic: TopicName,
         schema: &SchemaName,
         exists: bool,
+        near: Option<StreamId>,
     ) -> ClientError {
-        let what = if exists {
-            "it is there but not bound to a schema"
-        } else {
-            "`auto-create-streams` is off"
+        let is_declared = self.settings.declared_streams.contains(stream);
+        let what = match (exists, is_declared, near) {
+            (true, ..) => "it is there but not bound to a schema".to_owned(),
+            (false, true, _) => "it is declared and not created yet".to_owned(),
+            (false, false, None) => "`auto-create-streams` is off".to_owned(),
+            (false, false, Some(near)) => {
+                format!("did you mean `{near}`? `auto-create-streams` is off")
+            }
         };
         ClientError::NoStream {
             stream: stream.clone(),
             topic,
             remedy: format!(
-                "{what}; declare it under [[streams]] with schema = \"{schema}\" and run `kafkaesk-cli schema push`"
+                "{what}; declare it under [[streams]] with schema = \"{schema}\" and run `kafkaesk-cli schema push`, or let the first publish create it with `auto-create-streams = true`"
             ),
         }
     }

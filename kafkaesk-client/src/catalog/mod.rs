@@ -9,6 +9,7 @@ mod refresh;
 mod register;
 mod schemas;
 mod streams;
+mod suggest;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

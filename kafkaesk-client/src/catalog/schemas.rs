@@ -46,7 +46,15 @@ impl Catalog {
             });
         }
         let log = self.log(id.name()).await?;
-        self.stored(id, &log, topic)
+        let mut stored = self.stored(id, &log, topic);
+        if let Err(ClientError::UnknownSchema { remedy, .. }) = &mut stored
+            && log.versions.is_empty()
+            && let Some(near) = self.near_schema(id.name()).await
+        {
+            *remedy = format!("did you mean `{near}`? Else {remedy}");
+            lock(&self.absent).insert(id.clone(), (Instant::now(), remedy.clone()));
+        }
+        stored
     }
 
     /// Every schema name that has a log.

@@ -15,7 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
-use kafkaesk_core::TopicPrefix;
+use kafkaesk_core::{StreamId, TopicPrefix};
 
 pub use files::{MAX_FILE_BYTES, read_file};
 pub use kafka_settings::{KafkaSettings, group_instance_id, shown_property};
@@ -23,6 +23,7 @@ pub use kafka_settings::{KafkaSettings, group_instance_id, shown_property};
 pub use load::{
     Effective, Loaded, Loader, Origin, SchemaDeclaration, Section, SettingsError, StreamDeclaration,
 };
+pub use nearest::nearest;
 pub use oidc::{OidcError, OidcSettings};
 pub use property::{
     Property, PropertyError, Role, ValueKind, ValueProblem, canonical_property, check_property,
@@ -46,8 +47,11 @@ pub struct Settings {
     pub partitions: u32,
     /// Register absent versions of Rust event types. Default true.
     pub auto_register: bool,
-    /// Create and bind streams at first publish. Default true.
+    /// Create and bind streams at first publish. Default true; false where `[[streams]]` are declared, so that a misspelt
+    /// name makes no stream.
     pub auto_create_streams: bool,
+    /// The streams that the configuration declares, for "did you mean …?". Default none.
+    pub declared_streams: Vec<StreamId>,
     /// A stored version that differs from a type's own document is an error at start, not a warning. Default false.
     pub strict: bool,
     /// How long the first answer of a broker may take. Default 10 s.
@@ -74,6 +78,7 @@ impl Default for Settings {
             partitions: 7,
             auto_register: true,
             auto_create_streams: true,
+            declared_streams: Vec::new(),
             strict: false,
             connect_timeout: Duration::from_secs(10),
             delivery_timeout: Duration::from_secs(120),

@@ -1,7 +1,7 @@
 //! A misspelt name and the known ones in, the nearest known one out, or nothing when none is near.
 
-/// The nearest known name: at most a third of the letters (and at least one, at most four) may differ.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name nearest to a misspelt one, for "did you mean …?": at most a third of the letters (and at least one, at most four) may differ.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let bound = (name.chars().count() / 3).clamp(1, 4);
     known
         .into_iter()

@@ -46,7 +46,7 @@ fn the_line_is_the_one_of_the_documents() {
     let delivery = Delivery {
         group: "billing",
         attempt: 2,
-        delivery: "d-1",
+        delivery: Some("d-1"),
     };
     write(&mut out, &record, Some(delivery));
     assert!(out.ends_with(br#""timestamp":"2026-11-24T10:00:00.123Z","group":"billing","attempt":2,"delivery":"d-1"}"#));

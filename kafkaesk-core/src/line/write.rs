@@ -7,15 +7,15 @@ use bytes::Bytes;
 use super::field;
 use crate::{Envelope, EnvelopeError, Headers, Record, Unreadable, headers, timestamp};
 
-/// What an `exec` handler's line has on top.
+/// What a handler's line has on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery<'a> {
     /// The consumer group.
     pub group: &'a str,
     /// 1, 2, …
     pub attempt: u32,
-    /// Unique for each attempt; the answer names it.
-    pub delivery: &'a str,
+    /// Unique for each attempt; the answer names it. None where nobody answers.
+    pub delivery: Option<&'a str>,
 }
 
 /// Among so many names a search in order is as fast as a map.
@@ -68,8 +68,10 @@ pub fn write(out: &mut Vec<u8>, record: &Record, delivery: Option<Delivery<'_>>)
         member(out, "group");
         field::string(out, delivery.group);
         number(out, "attempt", delivery.attempt);
-        member(out, "delivery");
-        field::string(out, delivery.delivery);
+        if let Some(delivery) = delivery.delivery {
+            member(out, "delivery");
+            field::string(out, delivery);
+        }
     }
     out.push(b'}');
 }

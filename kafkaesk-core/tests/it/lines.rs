@@ -59,7 +59,7 @@ fn written(record: &Value, expected: &[u8]) -> Result<(), String> {
     let delivery = record.get("delivery").map(|d| Delivery {
         group: text(d, "group"),
         attempt: d["attempt"].as_u64().expect("an attempt") as u32,
-        delivery: text(d, "delivery"),
+        delivery: Some(text(d, "delivery")),
     });
     let record = Record {
         source: Arc::new(Source {

@@ -32,8 +32,11 @@ pub(super) async fn run(context: &Context, schema: &str) -> anyhow::Result<Exit>
     let Some((version, stored)) = found else {
         let known: Vec<String> = log.versions.keys().map(|v| format!("{name}:{v}")).collect();
         if known.is_empty() {
+            let near = connection.catalog().near_schema(&name).await;
+            let near = near.map(|near| format!("did you mean `{near}`? "));
             bail!(
-                "there is no schema {name} (topic {topic}); `schema list` shows what there is, `schema push {name}.1.json` would store it"
+                "there is no schema {name} (topic {topic}); {}`schema list` shows what there is, `schema push {name}.1.json` would store it",
+                near.unwrap_or_default()
             );
         }
         bail!(

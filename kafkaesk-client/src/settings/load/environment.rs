@@ -55,6 +55,16 @@ pub(super) fn read(
     Ok(layer)
 }
 
+/// Whether scripts call a program or its place so: `KAFKAESK_CLI`, `KAFKAESK_BIN_DIR`. No setting of ours ends so.
+fn names_a_program(rest: &str) -> bool {
+    const ENDS: [&str; 12] = [
+        "CLI", "BIN", "BINARY", "EXE", "PROGRAM", "PATH", "DIR", "HOME", "ROOT", "IMAGE",
+        "VERSION", "TAG",
+    ];
+    let end = rest.rsplit('_').next().unwrap_or_default();
+    ENDS.contains(&end)
+}
+
 /// Kubernetes' service links (`…_SERVICE_HOST`, `…_PORT_9092_TCP_ADDR`, …, for the Service kafkaesk and for any whose
 /// name begins so), the tests' own variables, and those that are read elsewhere.
 fn is_of_others(name: &str, rest: &str) -> bool {
@@ -64,5 +74,9 @@ fn is_of_others(name: &str, rest: &str) -> bool {
         || rest.contains("_PORT_")
         || rest.starts_with("SERVICE_")
         || rest.ends_with("_SERVICE_HOST");
-    service_link || rest.starts_with("TEST_") || name == CONFIG || name == PROFILE
+    service_link
+        || rest.starts_with("TEST_")
+        || name == CONFIG
+        || name == PROFILE
+        || names_a_program(rest)
 }

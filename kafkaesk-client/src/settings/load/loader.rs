@@ -150,17 +150,23 @@ impl Loader {
             context: &context,
             winners: &winners,
         };
-        let settings = resolver.settings(&mut warnings)?;
+        let mut settings = resolver.settings(&mut warnings)?;
         let list = |key| resolver.field(key);
         let streams = list("streams").map(declarations::streams).transpose()?;
         let schemas = list("schemas").map(declarations::schemas).transpose()?;
         let subscriptions = list("subscriptions")
             .map(declarations::subscriptions)
             .transpose()?;
+        let streams = streams.unwrap_or_default();
+        let declared = streams.iter().map(|declared| declared.spec.stream.clone());
+        settings.declared_streams = declared.collect();
+        if !streams.is_empty() && resolver.field("auto-create-streams").is_none() {
+            settings.auto_create_streams = false;
+        }
         Ok(Loaded {
             effective: effective::list(&resolver, &settings),
             settings,
-            streams: streams.unwrap_or_default(),
+            streams,
             schemas: schemas.unwrap_or_default(),
             subscriptions: subscriptions.unwrap_or_default(),
             warnings,

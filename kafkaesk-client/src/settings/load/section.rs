@@ -59,6 +59,12 @@ impl Section {
         self.rest.contains_key(key)
     }
 
+    /// Whether a value that nobody has asked for yet is a text.
+    pub fn is_text(&self, key: &str) -> bool {
+        let value = self.rest.get(key).map(|value| &value.data);
+        matches!(value, Some(Data::Text(_) | Data::Untyped(_)))
+    }
+
     /// How a value that nobody has asked for yet may be shown, the items of a list with spaces between them, without
     /// what is or may be a secret, as in [`Effective::value`](super::Effective::value). Empty if the key is absent.
     pub fn shown(&self, key: &str) -> String {
