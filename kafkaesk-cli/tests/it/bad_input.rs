@@ -359,7 +359,7 @@ fn a_handlers_headers_and_certificates_are_checked_where_they_stand() {
     for (more, said) in [
         (
             r#"headers = { "a b" = "x" }"#,
-            "headers`: \"a b\" is no valid name",
+            "headers`: \"a b\" is not a valid name",
         ),
         (
             r#"headers = { a = "x\ny" }"#,

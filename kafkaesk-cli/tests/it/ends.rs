@@ -86,7 +86,7 @@ async fn resuming_after_a_refusal_by_the_brokers_publishes_no_line_twice() {
         r#"{"batch.size":1500}"#,
     ];
     let ran = project.run_with(&publish, &input);
-    ran.fails(1, &["stopped at line 1000", "except 1000: mend"]);
+    ran.fails(1, &["stopped at line 1000", "except 1000: correct"]);
     let there = held(&project).len() as u64;
     assert_eq!(published(&ran.stderr), there, "{}", ran.stderr);
     if !ran.stderr.contains("no line is left") {

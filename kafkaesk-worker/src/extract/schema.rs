@@ -6,7 +6,7 @@ use kafkaesk_core::SchemaId;
 
 use crate::{Delivery, FromDelivery, Rejection};
 
-/// The message's schema id, `Content:1`.
+/// The message's schema id, `Content:1`. A record without an event has none: [`crate::OnNoEvent`] decides then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schema(pub SchemaId);
 
