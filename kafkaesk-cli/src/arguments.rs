@@ -148,6 +148,9 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub discovery_interval: Option<String>,
+    /// How many bytes a record may have for a consumer; a larger one is a mismatch [default: 16777216]
+    #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
+    pub max_message_bytes: Option<String>,
     /// How data is printed [default: text]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
     pub output: Option<OutputFormat>,
@@ -178,6 +181,7 @@ impl Options {
             ("delivery-timeout", &self.delivery_timeout),
             ("shutdown-timeout", &self.shutdown_timeout),
             ("discovery-interval", &self.discovery_interval),
+            ("max-message-bytes", &self.max_message_bytes),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))

@@ -194,3 +194,31 @@ async fn an_unreadable_last_record_refuses_no_first_publish() {
     let published = project.run(&[&arguments[..], &["--kafka-settings", SMALL]].concat());
     published.fails(0, &["what the stream carries is unknown", "offset 0"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_beyond_the_bound_is_a_mismatch_and_a_line_with_an_error() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let foreign = Foreign::on(&kafka).await;
+    foreign.create("orders.large", 1).await;
+    foreign.bomb("orders.large", 0).await;
+    foreign.event("orders.large", 0, 5).await;
+    let said = "too large: the record has at least 30000";
+    project.toml(&format!(
+        "max-message-bytes = 1000000\n[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{}g\"\non-mismatch = \"skip\"\nhandler = {{ stdout = true }}\n",
+        kafka.prefix()
+    ));
+    let mut worker = project.start(&["worker"]);
+    worker.until("the event after the record", |it| {
+        it.stdout().iter().any(|line| line.contains("\"id\":5"))
+    });
+    worker.signal("TERM");
+    let ran = worker.end();
+    assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.stdout);
+    let lines = project.run(&["tail", "orders.large", "--until-end", "--output", "json"]);
+    let lines = lines.succeeds();
+    assert!(
+        lines.contains(said) && lines.contains("\"id\":5") && lines.len() < 2000,
+        "{lines}"
+    );
+}

@@ -66,7 +66,7 @@ const BATCH_BYTES: usize = 1_000_000;
 const CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "2"),
     ("queued.max.messages.kbytes", "12288"),
-    ("queued.min.messages", "1000000"),
+    ("queued.min.messages", "100000"),
     ("fetch.message.max.bytes", "524288"),
     ("fetch.wait.max.ms", "100"),
     ("allow.auto.create.topics", "false"),

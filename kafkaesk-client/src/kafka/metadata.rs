@@ -172,12 +172,27 @@ impl Lookup {
         topic: &str,
         partition: i32,
     ) -> Result<(i64, i64), ClientError> {
-        self.consumer
-            .fetch_watermarks(topic, partition, self.timeout)
-            .map_err(|e| {
+        let started = Instant::now();
+        loop {
+            let error = match self
+                .consumer
+                .fetch_watermarks(topic, partition, self.timeout)
+            {
+                Ok(ends) => return Ok(ends),
+                Err(error) => error,
+            };
+            let moves = matches!(
+                super::errors::code_of(&error),
+                Some(
+                    RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable
+                )
+            );
+            if !moves || started.elapsed() > self.timeout {
                 let action = format!("asking for the ends of {topic}[{partition}]");
-                self.explain(e, Doing::topic(&action, "Describe", topic))
-            })
+                return Err(self.explain(error, Doing::topic(&action, "Describe", topic)));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Asks in slices, so that a refusal of our credentials ends the wait at once.

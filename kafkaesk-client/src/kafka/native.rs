@@ -36,6 +36,12 @@ impl Queue {
         NonNull::new(queue).map(Self)
     }
 
+    /// How many messages and events wait here.
+    pub(super) fn len(&self) -> usize {
+        // SAFETY: the pointer is valid as long as `self`.
+        unsafe { sys::rd_kafka_queue_length(self.0.as_ptr()) }
+    }
+
     /// From now on this partition's records come out of this queue. To be called before the partition is assigned.
     pub(super) fn forward<C: ConsumerContext>(
         &self,

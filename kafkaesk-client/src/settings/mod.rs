@@ -64,6 +64,9 @@ pub struct Settings {
     pub shutdown_timeout: Duration,
     /// How often patterns look for new topics. Default 2 s.
     pub discovery_interval: Duration,
+    /// How many bytes of key, value and headers a record may have for a consumer. The value of a larger one is dropped
+    /// before it is copied, and the record is a mismatch. Default 16 MiB.
+    pub max_message_bytes: usize,
     /// Any librdkafka property.
     pub kafka_settings: KafkaSettings,
 }
@@ -84,6 +87,7 @@ impl Default for Settings {
             delivery_timeout: Duration::from_secs(120),
             shutdown_timeout: Duration::from_secs(25),
             discovery_interval: Duration::from_secs(2),
+            max_message_bytes: 16 * 1024 * 1024,
             kafka_settings: KafkaSettings::default(),
         }
     }

@@ -8,12 +8,14 @@ use std::{
 use kafkaesk_client::{
     ClientError, Connection, Settings,
     consumer::{Commits, Consumer, ConsumerEvent, Start},
+    core::Unreadable,
     testing,
 };
 
 use rdkafka::{
     ClientConfig,
-    producer::{BaseProducer, Producer as _},
+    message::{Header, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer as _},
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
@@ -396,4 +398,63 @@ async fn a_group_with_other_assignors_is_an_error_that_names_both_remedies() {
         "the stream goes on after its end"
     );
     python.control().close(Vec::new()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_has_unreadable_headers_arrives_as_such() {
+    let kafka = testing::kafka().await;
+    let mut settings = kafka.settings();
+    settings.max_message_bytes = 2000;
+    let connection = open(&settings).await;
+    publish(&connection, "content.odd", 0, 1).await;
+    let topic = format!("{}content.odd", kafka.prefix());
+    let servers = kafka.servers().to_owned();
+    tokio::task::spawn_blocking(move || {
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", servers)
+            .create()
+            .unwrap();
+        let many = (0..100_001).fold(OwnedHeaders::new(), |all, _| {
+            all.insert(Header {
+                key: "h",
+                value: None::<&str>,
+            })
+        });
+        let large = "x".repeat(5000);
+        let header = OwnedHeaders::new().insert(Header {
+            key: "h",
+            value: Some(&large),
+        });
+        let record = || BaseRecord::<str, str>::to(&topic).key("k");
+        producer.send(record().payload("{}").headers(many)).unwrap();
+        producer.send(record().payload(&large)).unwrap();
+        let last = record().payload("{}").headers(header);
+        producer.send(last).unwrap();
+        producer.flush(Duration::from_secs(20)).unwrap();
+    })
+    .await
+    .unwrap();
+    let group = format!("{}g", kafka.prefix());
+    let mut consumer = member(&connection, &group, "content.odd", Start::Earliest).await;
+    let mut read = Vec::new();
+    while read.len() < 4 {
+        if let ConsumerEvent::Records(batch) = next(&mut consumer).await {
+            read.extend(batch.records);
+        }
+    }
+    let odd: Vec<_> = read
+        .iter()
+        .filter(|record| record.key().is_some_and(|key| key == b"k"))
+        .collect();
+    assert_eq!(odd[0].unreadable.as_deref(), Some(&Unreadable::Headers));
+    assert_eq!(odd[0].value(), b"{}");
+    for record in &odd[1..] {
+        let why = record.unreadable.as_deref();
+        assert!(
+            matches!(why, Some(Unreadable::TooLarge { limit: 2000, bytes }) if *bytes >= 5000),
+            "{why:?}"
+        );
+        assert!(record.value.is_none() && record.headers.is_empty());
+    }
+    assert!(read.iter().any(|record| record.unreadable.is_none()));
 }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{
     Setup,
+    ahead::Ahead,
     commits::Committing,
     handover::{self, Handover},
     mailbox::Close,
@@ -64,6 +65,7 @@ pub(super) struct Member {
     missing: BTreeSet<String>,
     /// When positions are looked at.
     positions_at: Instant,
+    ahead: Ahead,
     /// A partition stands still, or did at the last look.
     stalled: bool,
     /// Denied topics that were told of.
@@ -121,6 +123,7 @@ pub(super) fn start(
         topics: BTreeSet::new(),
         missing: BTreeSet::new(),
         positions_at: Instant::now(),
+        ahead: Ahead::new(),
         stalled: false,
         told: BTreeSet::new(),
         told_waiting: false,
@@ -149,6 +152,7 @@ impl Member {
             self.serve_mailbox();
             self.tend();
             let room = lock(&self.consumer.context().state).outbox.flush();
+            self.restrain();
             let patience = if room { Duration::ZERO } else { FULL };
             if let Some(error) = self.poll(patience) {
                 return self.fail(error);
@@ -168,9 +172,9 @@ impl Member {
             // A record comes out here only of a partition whose queue could not be forwarded.
             Ok(message) => {
                 let mut state = lock(&self.consumer.context().state);
-                let pieces = cut(
+                let (pieces, _) = cut(
                     std::iter::once(Message::of(&message)),
-                    usize::MAX,
+                    self.setup.settings.max_message_bytes,
                     |topic, partition| state.places.source(topic, partition),
                 );
                 self.hand_over(&mut state, pieces);
@@ -181,22 +185,35 @@ impl Member {
         self.judge(failed)
     }
 
+    /// Bounds what is fetched ahead of the reader.
+    fn restrain(&mut self) {
+        let context = self.consumer.context();
+        let queue = lock(&context.queue);
+        let State { places, outbox, .. } = &mut *lock(&context.state);
+        if let Some(queue) = queue.as_ref() {
+            self.ahead.restrain(&self.consumer, queue, places, outbox);
+        }
+    }
+
     /// Pops a batch and hands it over; waits a little when there is none.
     fn pop(&mut self) -> Option<ClientError> {
         let filled = {
             let queue = lock(&self.consumer.context().queue);
             let queue = queue.as_ref()?;
-            self.batch.fill(queue, 0, BATCH_RECORDS) > 0 || self.batch.fill(queue, IDLE_MS, 1) > 0
+            self.batch.fill(queue, 0, self.ahead.most()) > 0
+                || self.batch.fill(queue, IDLE_MS, 1) > 0
         };
         if !filled {
             self.apply_resets();
             return None;
         }
         let mut state = lock(&self.consumer.context().state);
-        let pieces = cut(self.batch.iter(), usize::MAX, |topic, partition| {
+        let limit = self.setup.settings.max_message_bytes;
+        let (pieces, sizes) = cut(self.batch.iter(), limit, |topic, partition| {
             state.places.source(topic, partition)
         });
         self.batch.clear();
+        self.ahead.learn(sizes);
         let failures = self.hand_over(&mut state, pieces);
         state.outbox.flush();
         drop(state);
@@ -292,7 +309,7 @@ impl Member {
             let due = handover::retried(&mut state.places, now);
             self.stalled = state.places.iter_mut().any(|place| place.stall.is_some());
             drop(state);
-            for source in due {
+            for source in due.into_iter().filter(|_| !self.ahead.is_stopped()) {
                 let next = Commits::from([(source.clone(), NextOffset(0))]);
                 if let Err(error) = self.consumer.resume(&list(&next)) {
                     tracing::warn!(partition = %source, %error, "resuming failed");
@@ -446,8 +463,9 @@ impl Member {
                 continue;
             };
             place.paused = paused;
-            if place.stall.is_some_and(|stall| stall.again_at.is_some()) {
-                // It rests already, and its next try resumes it.
+            if self.ahead.is_stopped() || place.stall.is_some_and(|stall| stall.again_at.is_some())
+            {
+                // It rests already, and what ends that resumes it.
                 continue;
             }
             drop(state);

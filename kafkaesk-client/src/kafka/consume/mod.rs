@@ -3,8 +3,9 @@
 //! `discovery` looks for topics; `member` is the thread of a group's member and `rebalance` its callbacks; `reader` is
 //! the thread without a group; `start` settles where a new group begins; `records` cuts batches, `handover` turns the
 //! pieces into events, `places` keeps what is known of each partition, `resets` warns of offsets that are not in their
-//! log, `created_again` restarts topics with a new id, `commits` follows commits to their answers; `outbox` and `mailbox` are the two ways between the thread and its user.
+//! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id, `commits` follows commits to their answers; `outbox` and `mailbox` are the two ways between the thread and its user.
 
+mod ahead;
 mod commits;
 mod created_again;
 mod discovery;

@@ -72,6 +72,11 @@ impl Outbox {
         });
     }
 
+    /// Whether the reader has taken everything.
+    pub(super) fn is_drained(&self) -> bool {
+        self.waiting.is_empty() && self.sender.capacity() == self.sender.max_capacity()
+    }
+
     /// Whether the reader is gone.
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()

@@ -21,6 +21,13 @@ pub(super) struct Place {
     pub(super) stall: Option<Stall>,
 }
 
+impl Place {
+    /// Whether its records are wanted now.
+    pub(super) fn is_fetched(&self) -> bool {
+        !self.paused && self.stall.is_none_or(|stall| stall.again_at.is_none())
+    }
+}
+
 /// A partition that does not move, since its next record cannot be read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stall {

@@ -19,6 +19,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{
     Setup,
+    ahead::Ahead,
     handover::{self, Handover},
     matching,
     outbox::Outbox,
@@ -91,6 +92,7 @@ struct Reader {
     ids: HashMap<String, String>,
     created_again: BTreeSet<String>,
     stalls_at: Instant,
+    ahead: Ahead,
     /// The ends seen at start that were not reached yet.
     ends: HashMap<(String, i32), i64>,
     outbox: Outbox,
@@ -135,6 +137,7 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
         ids: HashMap::new(),
         created_again: BTreeSet::new(),
         stalls_at: Instant::now(),
+        ahead: Ahead::new(),
         ends: ends
             .into_iter()
             .filter_map(|(key, end)| match end {
@@ -186,12 +189,14 @@ impl Reader {
         self.serve_mailbox();
         self.tend();
         let room = self.outbox.flush();
+        self.ahead
+            .restrain(&self.consumer, &self.queue, &mut self.places, &self.outbox);
         // No group: nothing but events comes out.
         let _ = self.consumer.poll(if room { Duration::ZERO } else { FULL });
         if !room {
             return Ok(());
         }
-        if self.batch.fill(&self.queue, 0, BATCH_RECORDS) == 0
+        if self.batch.fill(&self.queue, 0, self.ahead.most()) == 0
             && self.batch.fill(&self.queue, IDLE_MS, 1) == 0
         {
             return Ok(());
@@ -202,10 +207,12 @@ impl Reader {
     /// The batch's records, and the ends that they reach.
     fn hand_over(&mut self) -> Result<(), ClientError> {
         let places = &self.places;
-        let pieces = cut(self.batch.iter(), usize::MAX, |topic, partition| {
+        let limit = self.setup.settings.max_message_bytes;
+        let (pieces, sizes) = cut(self.batch.iter(), limit, |topic, partition| {
             places.source(topic, partition)
         });
         self.batch.clear();
+        self.ahead.learn(sizes);
         let mut failures = Vec::new();
         for piece in pieces {
             // An end of file stands in its place among the records, so that `End` does too.
@@ -300,7 +307,8 @@ impl Reader {
             return;
         }
         self.stalls_at = now + STALLS;
-        for source in handover::retried(&mut self.places, now) {
+        let due = handover::retried(&mut self.places, now);
+        for source in due.into_iter().filter(|_| !self.ahead.is_stopped()) {
             let next = vec![(source.clone(), NextOffset(0))];
             if let Err(error) = self.consumer.resume(&list(&next)) {
                 tracing::warn!(partition = %source, %error, "resuming failed");
@@ -398,8 +406,9 @@ impl Reader {
                 continue;
             };
             place.paused = paused;
-            if place.stall.is_some_and(|stall| stall.again_at.is_some()) {
-                // It rests already, and its next try resumes it.
+            if self.ahead.is_stopped() || place.stall.is_some_and(|stall| stall.again_at.is_some())
+            {
+                // It rests already, and what ends that resumes it.
                 continue;
             }
             let next = place.next;

@@ -29,6 +29,16 @@ pub(super) struct Failure {
     pub(super) words: String,
 }
 
+/// What a batch takes in librdkafka's memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    pub(super) records: usize,
+    /// Keys, values and headers.
+    pub(super) bytes: usize,
+    /// Of these, what librdkafka's own bound does not count: keys and headers.
+    pub(super) uncounted: usize,
+}
+
 /// A message with its headers and its size.
 struct Entry<'a> {
     message: Message<'a>,
@@ -95,7 +105,10 @@ impl<'a> Entry<'a> {
 struct Run<'a> {
     source: Arc<Source>,
     entries: Vec<Entry<'a>>,
+    /// Keys, values and headers.
     bytes: usize,
+    /// Keys and values.
+    copied: usize,
 }
 
 impl<'a> Run<'a> {
@@ -104,6 +117,7 @@ impl<'a> Run<'a> {
             source,
             entries: Vec::new(),
             bytes: 0,
+            copied: 0,
         }
     }
 
@@ -115,12 +129,14 @@ impl<'a> Run<'a> {
 
     fn push(&mut self, entry: Entry<'a>) {
         self.bytes += entry.bytes;
+        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        self.copied += length(entry.key()) + length(entry.value());
         self.entries.push(entry);
     }
 
     /// The records. Keys and values share one buffer; a header's value has its own.
     fn into_piece(self) -> Piece {
-        let mut buffer = Vec::with_capacity(self.bytes);
+        let mut buffer = Vec::with_capacity(self.copied);
         for entry in &self.entries {
             buffer.extend_from_slice(entry.key().unwrap_or_default());
             buffer.extend_from_slice(entry.value().unwrap_or_default());
@@ -157,8 +173,9 @@ pub(super) fn cut<'a>(
     messages: impl Iterator<Item = Message<'a>>,
     limit: usize,
     mut found: impl FnMut(&str, i32) -> Option<Arc<Source>>,
-) -> Vec<Piece> {
+) -> (Vec<Piece>, Sizes) {
     let mut pieces = Vec::new();
+    let mut sizes = Sizes::default();
     let mut run: Option<(usize, Run<'a>)> = None;
     let finish = |run: Option<(usize, Run<'a>)>, pieces: &mut Vec<Piece>| {
         if let Some((_, run)) = run {
@@ -179,6 +196,13 @@ pub(super) fn cut<'a>(
             continue;
         }
         let entry = Entry::of(message, limit);
+        let value = message.payload().map_or(0, <[u8]>::len);
+        let uncounted = entry
+            .bytes
+            .saturating_sub(entry.value().map_or(0, <[u8]>::len));
+        sizes.records += 1;
+        sizes.bytes += value + uncounted;
+        sizes.uncounted += uncounted;
         let fits = run.as_ref().is_some_and(|(topic, run)| {
             *topic == message.topic_key()
                 && run.source.partition == message.partition()
@@ -196,5 +220,5 @@ pub(super) fn cut<'a>(
         }
     }
     finish(run, &mut pieces);
-    pieces
+    (pieces, sizes)
 }

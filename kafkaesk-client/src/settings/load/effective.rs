@@ -248,5 +248,6 @@ fn in_words(settings: &Settings) -> BTreeMap<&'static str, String> {
             "discovery-interval",
             format_span(settings.discovery_interval),
         ),
+        ("max-message-bytes", settings.max_message_bytes.to_string()),
     ])
 }

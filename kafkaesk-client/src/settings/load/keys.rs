@@ -19,6 +19,7 @@ pub(super) const KEYS: &[&str] = &[
     "delivery-timeout",
     "shutdown-timeout",
     "discovery-interval",
+    "max-message-bytes",
     KAFKA_SETTINGS,
     "schemas",
     "streams",

@@ -15,6 +15,8 @@ use super::{
 use crate::settings::Settings;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// What a record may have, in bytes: librdkafka takes no more than 2^30 - 1 in one message.
+const MESSAGE_BYTES: RangeInclusive<i64> = 1024..=(1 << 30);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Kafka's own limit on a group's name, shared with topics; a prefix leaves room for a name behind it.
 const MAX_GROUP_PREFIX: usize = 200;
@@ -48,6 +50,10 @@ impl Resolver<'_> {
         }
         if let Some(number) = self.integer("partitions", 1..=MAX_PARTITIONS)? {
             settings.partitions = u32::try_from(number).unwrap_or(settings.partitions);
+        }
+        if let Some(number) = self.integer("max-message-bytes", MESSAGE_BYTES)? {
+            settings.max_message_bytes =
+                usize::try_from(number).unwrap_or(settings.max_message_bytes);
         }
         for (key, place) in [
             ("auto-register", &mut settings.auto_register),

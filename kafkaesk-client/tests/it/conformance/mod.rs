@@ -31,6 +31,7 @@ laws! {
     records::a_partition_that_is_not_there_is_refused,
     records::a_name_that_differs_only_in_dots_is_refused,
     records::what_was_sent_is_what_is_read,
+    records::an_event_of_a_consumer_is_bounded_headers_included,
     records::a_key_lands_where_the_contract_says,
     records::a_log_reads_back_in_order,
     records::a_log_is_read_on_from_where_reading_ended,

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use kafkaesk_client::{
     ClientError,
-    consumer::Start,
-    core::{Headers, NextOffset, Offset, TopicName, partitioner::partition_for_key},
+    consumer::{BATCH_BYTES, Start},
+    core::{Headers, NextOffset, Offset, Record, TopicName, partitioner::partition_for_key},
 };
 
 use super::fixture::{Fixture, outgoing};
@@ -79,6 +79,30 @@ pub(super) async fn what_was_sent_is_what_is_read(law: Fixture) {
     assert!(read[1].timestamp.unwrap() > 1_700_000_000_123);
     assert_eq!(read[2].key.as_deref(), Some(&b""[..]));
     assert!(read.iter().map(|record| record.offset.0).eq(0..3));
+    tap.close().await;
+}
+
+pub(super) async fn an_event_of_a_consumer_is_bounded_headers_included(law: Fixture) {
+    const RECORDS: usize = 40;
+    let topic = law.create("a", 1).await;
+    for n in 0..RECORDS {
+        let mut record = outgoing(&topic, None, &n.to_string());
+        let header = Bytes::from(vec![b'h'; 100_000]);
+        record.headers.push("large", Some(header));
+        law.send(record).await.unwrap();
+    }
+    let mut tap = law.consume(Some(&law.group()), "a", Start::Earliest).await;
+    let mut read = 0;
+    while read < RECORDS {
+        let records = tap.records_some().await;
+        let bytes: usize = records.iter().map(Record::size).sum();
+        assert!(
+            bytes <= BATCH_BYTES || records.len() == 1,
+            "{} records, {bytes} bytes",
+            records.len()
+        );
+        read += records.len();
+    }
     tap.close().await;
 }
 

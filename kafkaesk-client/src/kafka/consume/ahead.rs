@@ -1,0 +1,142 @@
+//! Bounds what is fetched ahead of the reader. librdkafka counts the values that wait in its queue; keys and headers are
+//! counted here, since anyone who may write to a topic decides how large they are.
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+};
+
+use std::time::Duration;
+
+use super::{outbox::Outbox, places::Places, records::Sizes};
+use crate::{
+    consumer::{BATCH_BYTES, BATCH_RECORDS},
+    kafka::native::Queue,
+};
+
+/// Bytes of keys and headers that wait in librdkafka's queue before fetching stops until the reader has taken everything.
+const WAITING: usize = 32 * 1024 * 1024;
+/// What one popping takes, about: it is copied whole before the reader has room for it.
+const POPPED: usize = 2 * BATCH_BYTES;
+/// Records of the first popping, before any size is known.
+const FIRST: usize = 16;
+
+/// How far fetching may go ahead.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    /// Bytes of keys and headers of a record, by the last batch.
+    uncounted: usize,
+    /// How many records the next popping takes, at most.
+    most: usize,
+    /// Nothing is fetched for now.
+    stopped: bool,
+}
+
+impl Ahead {
+    pub(super) fn new() -> Self {
+        Self {
+            uncounted: 0,
+            most: FIRST,
+            stopped: false,
+        }
+    }
+
+    /// How many records the next popping takes, at most.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Whether nothing is fetched for now, whatever its user wants.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Learns from a batch.
+    pub(super) fn learn(&mut self, sizes: Sizes) {
+        let Some(records) = std::num::NonZeroUsize::new(sizes.records) else {
+            return;
+        };
+        self.uncounted = sizes.uncounted / records;
+        let size = (sizes.bytes / records).max(1);
+        self.most = (POPPED / size).clamp(1, (self.most * 2).min(BATCH_RECORDS));
+    }
+
+    /// Stops fetching where too much waits, and goes on once the reader has taken everything. Stopping drops what waits
+    /// in librdkafka's queue; it is fetched again.
+    pub(super) fn restrain<C: ConsumerContext>(
+        &mut self,
+        consumer: &BaseConsumer<C>,
+        queue: &Queue,
+        places: &mut Places,
+        outbox: &Outbox,
+    ) {
+        if self.stopped {
+            if outbox.is_drained() {
+                self.stopped = false;
+                self.resume(consumer, places);
+            }
+            return;
+        }
+        if self.uncounted.saturating_mul(queue.len()) <= WAITING {
+            return;
+        }
+        self.stopped = true;
+        tracing::debug!(
+            waiting = queue.len(),
+            key_and_headers = self.uncounted,
+            "fetching stops until the reader has taken what waits"
+        );
+        let mut all = TopicPartitionList::new();
+        for place in places.iter_mut().filter(|place| place.is_fetched()) {
+            all.add_partition(place.source.topic.as_str(), place.source.partition);
+        }
+        if let Err(error) = consumer.pause(&all) {
+            tracing::warn!(%error, "fetching cannot be stopped");
+        }
+    }
+
+    fn resume<C: ConsumerContext>(&self, consumer: &BaseConsumer<C>, places: &mut Places) {
+        let mut all = TopicPartitionList::new();
+        for place in places.iter_mut().filter(|place| place.is_fetched()) {
+            let (topic, partition) = (place.source.topic.as_str(), place.source.partition);
+            all.add_partition(topic, partition);
+            // librdkafka takes the end of a partition for a record that was read, and would go on after it.
+            if let Some(next) = place.next
+                && let Err(error) =
+                    consumer.seek(topic, partition, Offset::Offset(next), Duration::ZERO)
+            {
+                tracing::warn!(partition = %place.source, %error, "seeking failed");
+            }
+        }
+        if let Err(error) = consumer.resume(&all) {
+            tracing::warn!(%error, "fetching cannot go on");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(records: usize, bytes: usize) -> Sizes {
+        Sizes {
+            records,
+            bytes: records * bytes,
+            uncounted: 0,
+        }
+    }
+
+    #[test]
+    fn what_is_popped_together_is_bounded_in_bytes_and_records() {
+        let mut ahead = Ahead::new();
+        assert_eq!(ahead.most(), FIRST);
+        for _ in 0..10 {
+            ahead.learn(sizes(10, 300));
+        }
+        assert_eq!(ahead.most(), BATCH_RECORDS);
+        ahead.learn(sizes(512, 100_000));
+        assert!(ahead.most() * 100_000 <= POPPED, "{ahead:?}");
+        ahead.learn(sizes(1, 100_000_000));
+        assert_eq!(ahead.most(), 1);
+    }
+}
