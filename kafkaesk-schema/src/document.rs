@@ -139,6 +139,15 @@ pub enum DocumentError {
 }
 
 impl DocumentError {
+    /// Whether a regular expression is refused for its look-around, which [`portable`](crate::portable::portable) may rewrite.
+    pub fn is_look_around(&self) -> bool {
+        match self {
+            Self::Pattern { message, .. } => message.starts_with("it has look-around"),
+            Self::OtherDraft { error, .. } => error.is_look_around(),
+            _ => false,
+        }
+    }
+
     pub(crate) fn pattern(pointer: String, pattern: &str, message: String) -> Self {
         let mut pattern = pattern.to_owned();
         crate::bounded(&mut pattern, 120);

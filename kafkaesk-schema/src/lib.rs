@@ -19,6 +19,7 @@ mod file_name;
 mod json;
 mod keywords;
 pub mod log;
+pub mod portable;
 mod references;
 mod represent;
 mod stack;

@@ -12,11 +12,14 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::{SchemaId, StreamId};
 use kafkaesk_schema::{
-    Document, EventSchema,
+    Document, DocumentError, EventSchema,
     bundle::{self, Bundle, BundleError},
     document::MAX_DOCUMENT_BYTES,
+    portable::portable,
     schema_id_of_file,
 };
+
+use crate::output;
 
 /// Where a schema came from that is a Rust type's.
 const EVENT_TYPE: &str = "(event type)";
@@ -274,6 +277,41 @@ fn shown(declaration: &SchemaDeclaration, path: &Path) -> String {
     match base.and_then(|base| path.strip_prefix(base).ok().map(Path::to_owned)) {
         Some(relative) if written.is_relative() => relative.display().to_string(),
         _ => path.display().to_string(),
+    }
+}
+
+/// Writes look-around in the regular expressions of files as JSON Schema, and shows what was rewritten.
+///
+/// # Errors
+/// Names the file and the expression that cannot be proved equal to anything without look-around.
+pub(crate) fn make_portable(sources: &mut [SchemaSource]) -> anyhow::Result<()> {
+    for source in sources {
+        if source.file().is_some() {
+            source.document = portable_document(&source.document, &source.shown)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same of one document.
+pub(crate) fn portable_document(document: &Document, shown: &str) -> anyhow::Result<Document> {
+    let (document, rewritten) = portable(document).with_context(|| shown.to_owned())?;
+    for one in rewritten {
+        output::note(format!(
+            "{shown}{}:\n- {}\n+ {}",
+            one.pointer, one.before, one.after
+        ));
+    }
+    Ok(document)
+}
+
+/// What helps against a refusal of a document, if anything is known.
+pub(crate) fn remedy(error: &DocumentError) -> &'static str {
+    match error.is_look_around() {
+        true => {
+            "; `kafkaesk-cli schema bundle --portable FILE` rewrites look-around where that is proved equal, and `schema push --portable` pushes that"
+        }
+        false => "",
     }
 }
 

@@ -258,11 +258,12 @@ impl Size {
 }
 
 fn parse(expression: &str) -> Result<Hir, String> {
+    let reason = |kind: &ast::ErrorKind| match kind {
+        ast::ErrorKind::UnsupportedLookAround => look_around(expression),
+        kind => kind.to_string(),
+    };
     let refused = || match Parser::new().parse(expression) {
-        Err(error) => match error.kind() {
-            ast::ErrorKind::UnsupportedLookAround => "it has look-around".to_owned(),
-            kind => kind.to_string(),
-        },
+        Err(error) => reason(error.kind()),
         Ok(_) => "it is not ECMA-262".to_owned(),
     };
     if !is_valid_ecma_regex(expression) {
@@ -272,10 +273,30 @@ fn parse(expression: &str) -> Result<Hir, String> {
     regex_syntax::Parser::new()
         .parse(&translated)
         .map_err(|error| match error {
-            regex_syntax::Error::Parse(error) => error.kind().to_string(),
+            regex_syntax::Error::Parse(error) => reason(error.kind()),
             regex_syntax::Error::Translate(error) => error.kind().to_string(),
             other => other.to_string(),
         })
+}
+
+/// Why look-around is not taken, and who is known to write this one.
+fn look_around(expression: &str) -> String {
+    let instead = match expression {
+        decimal if decimal.starts_with(r"^(?!^[-+.]*$)[+-]?0*") => {
+            "; pydantic 2.12 and later write it for a Decimal: annotate the field with WithJsonSchema({\"type\": \"string\"})"
+        }
+        email if email.starts_with(r"^(?!\.)(?!.*\.\.)") => {
+            "; zod 4 writes it for z.email(): use z.email({ pattern: z.regexes.html5Email })"
+        }
+        duration if duration.starts_with(r"^P(?:(\d+W)|(?!.*W)") => {
+            "; zod 4 writes it for z.iso.duration(): use z.string().regex(…) with an expression of your own"
+        }
+        hostname if hostname.starts_with(r"^(?=.{1,253}\.?$)") => {
+            "; zod 4 writes it for z.hostname(): use z.string().max(253).regex(…) with the rest of it"
+        }
+        _ => "",
+    };
+    format!("it has look-around{instead}")
 }
 
 fn library(expression: &str) -> Option<regex::Regex> {

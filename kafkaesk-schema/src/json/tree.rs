@@ -88,6 +88,29 @@ impl Tree {
         out
     }
 
+    /// On one line.
+    pub(crate) fn to_line(&self) -> String {
+        match self {
+            Self::Scalar(text) => text.clone(),
+            Self::Text(text) => {
+                let mut out = String::new();
+                write_string(&mut out, text);
+                out
+            }
+            Self::Array(items) => {
+                let items: Vec<String> = items.iter().map(Self::to_line).collect();
+                format!("[{}]", items.join(", "))
+            }
+            Self::Object(members) => {
+                let member = |(key, value): &(String, Tree)| {
+                    format!("{}: {}", Self::text(key).to_line(), value.to_line())
+                };
+                let members: Vec<String> = members.iter().map(member).collect();
+                format!("{{{}}}", members.join(", "))
+            }
+        }
+    }
+
     fn write(&self, out: &mut String, level: usize) {
         match self {
             Self::Scalar(text) => out.push_str(text),

@@ -190,3 +190,19 @@ fn a_property_name_that_ecma_262_does_not_have_is_refused() {
         assert!(fits(&validator, text), "{expression}");
     }
 }
+
+#[test]
+fn look_around_is_refused_with_the_setting_of_the_generator_that_writes_it() {
+    for (expression, hint) in [
+        (r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d{0,2}0*$", "WithJsonSchema"),
+        (r"^(?!\.)(?!.*\.\.)([A-Za-z0-9_'+\-\.]*)@x$", "html5Email"),
+        (r"^P(?:(\d+W)|(?!.*W)(?=\d|T\d)x)$", "z.iso.duration()"),
+        (r"^(?=.{1,253}\.?$)[a-z]+$", "z.hostname()"),
+        (r"^(?!x)", "it has look-around"),
+    ] {
+        let document = Document::parse(json!({"pattern": expression}).to_string()).unwrap();
+        let error = Validator::new(&document).unwrap_err();
+        assert!(error.is_look_around(), "{error}");
+        assert!(error.to_string().contains(hint), "{error}");
+    }
+}

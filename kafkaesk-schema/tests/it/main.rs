@@ -9,6 +9,7 @@ mod effort;
 mod expressions;
 mod github;
 mod log;
+mod portable;
 mod properties;
 mod refusals;
 mod validator;

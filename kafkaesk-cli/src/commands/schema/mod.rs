@@ -72,6 +72,9 @@ pub struct PushArguments {
     /// The schema's version, instead of the file name's
     #[arg(long, requires = "name")]
     pub version: Option<String>,
+    /// Rewrite look-around in regular expressions as JSON Schema, where that is proved equal; shows what changes
+    #[arg(long)]
+    pub portable: bool,
     /// Say what would be done and write nothing; exit status 2 when there is something
     #[arg(long)]
     pub dry_run: bool,
@@ -86,7 +89,10 @@ pub struct BundleArguments {
     pub schema: PathBuf,
     /// Where to write; without it, standard output
     #[arg(long, short, value_name = "OUT")]
-    pub output: Option<PathBuf>,
+    pub out: Option<PathBuf>,
+    /// Rewrite look-around in regular expressions as JSON Schema, where that is proved equal; shows what changes
+    #[arg(long)]
+    pub portable: bool,
 }
 
 /// Arguments of `schema validate`.

@@ -27,7 +27,7 @@ const CHUNK: usize = 50;
 
 /// Plans, then writes unless it is a dry run.
 pub(crate) async fn run(context: &Context, arguments: &PushArguments) -> anyhow::Result<Exit> {
-    let (sources, streams) = if arguments.paths.is_empty() {
+    let (mut sources, streams) = if arguments.paths.is_empty() {
         let own = context.app.schemas()?;
         let (sources, streams) = sources(context.configuration()?, own)?;
         if sources.is_empty() && streams.is_empty() {
@@ -45,6 +45,9 @@ pub(crate) async fn run(context: &Context, arguments: &PushArguments) -> anyhow:
             Vec::new(),
         )
     };
+    if arguments.portable {
+        schemas::make_portable(&mut sources)?;
+    }
     let connection = context.connect().await?;
     let plan = Plan::make(&connection, sources, streams).await?;
     if arguments.dry_run {
@@ -144,7 +147,13 @@ impl Plan {
                     | ClientError::SchemaTooLarge { .. }
                     | ClientError::LogSettings { .. }
                     | ClientError::Collision { .. }),
-                ) => refused.push(format!("{}: {error}", source.shown)),
+                ) => {
+                    let remedy = match &error {
+                        ClientError::Document { source, .. } => schemas::remedy(source),
+                        _ => "",
+                    };
+                    refused.push(format!("{}: {error}{remedy}", source.shown));
+                }
                 Err(error) => return Err(error.into()),
             }
         }

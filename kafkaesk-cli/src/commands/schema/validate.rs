@@ -1,6 +1,6 @@
 //! `schema validate SCHEMA --data …`: a document and data in, every broken rule out. Needs no Kafka.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use kafkaesk_schema::Validator;
 use serde_json::json;
 
@@ -21,7 +21,9 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     let file = arguments.schema.display();
     let document = schemas::document(&arguments.schema)?;
-    let validator = Validator::new(&document).with_context(|| file.to_string())?;
+    let validator = Validator::new(&document)
+        .map_err(|error| anyhow!("{error}{}", schemas::remedy(&error)))
+        .with_context(|| file.to_string())?;
     let data = match (&arguments.data, &arguments.file) {
         (Some(json), _) => Some(json.clone().into_bytes()),
         (None, Some(path)) => Some(input::read(&Input::parse(path)).await?),
