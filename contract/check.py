@@ -800,6 +800,7 @@ def replay_schemas(records):
 
 
 def replay_bindings(records):
+    # Each stream's last binding that counts; of one that is not bound any more the schema is None.
     streams, ignored = {}, []
     for record in records:
         stream, value = utf8(unpacked(record["key"])) or "", unpacked(record["value"])
@@ -810,15 +811,20 @@ def replay_bindings(records):
             members = {n: v for n, _, v in content} if kind == "object" else {}
             kind, schema, _, _ = members.get("schema", ("none", None, 0, 0))
             epoch_kind, epoch, _, _ = members.get("epoch", ("number", "1", 0, 0))
-            if kind != "string" or not is_schema_name(schema) or epoch_kind != "number" or not VERSION.fullmatch(epoch):
+            unbinds = kind == "null"
+            if not unbinds and (kind != "string" or not is_schema_name(schema)):
+                raise Refused("ignored", None)
+            if unbinds and streams.get(stream, {"schema": None})["schema"] is None:
+                raise Refused("ignored", None)
+            if epoch_kind != "number" or not VERSION.fullmatch(epoch):
                 raise Refused("ignored", None)
             if int(epoch) != streams.get(stream, {"epoch": 0})["epoch"] + 1:
                 raise Refused("ignored", None)
         except Refused:
             ignored.append(record["offset"])
             continue
-        streams[stream] = {"schema": schema, "epoch": int(epoch)}
-    return streams, ignored
+        streams[stream] = {"schema": None if unbinds else schema, "epoch": int(epoch)}
+    return {stream: bound for stream, bound in streams.items() if bound["schema"] is not None}, ignored
 
 
 # ---------------------------------------------------------------- the vectors

@@ -229,6 +229,17 @@ pub trait Broker: fmt::Debug + Send + Sync + 'static {
         })
     }
 
+    /// Deletes a topic with all of its records; `false` if there is none.
+    fn delete_topic<'a>(&'a self, topic: &'a TopicName)
+    -> BoxFuture<'a, Result<bool, ClientError>>;
+
+    /// The groups of which a member reads partitions of this topic now, sorted. Groups that may not be described are left
+    /// out.
+    fn readers<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Vec<String>, ClientError>>;
+
     /// Whether absent topics could be created so: an error for each that could not. Creates nothing. Nobody can say where
     /// Create is denied; that is no error.
     fn check_topics<'a>(

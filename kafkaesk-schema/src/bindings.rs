@@ -25,6 +25,8 @@ pub struct Binding {
 pub struct Bindings {
     /// Stream to binding.
     pub streams: BTreeMap<StreamId, Binding>,
+    /// The epochs of streams that were unbound and are not bound again.
+    pub unbound: BTreeMap<StreamId, u64>,
     /// What did not count; at most [`MAX_IGNORED`].
     pub ignored: Vec<Ignored>,
     /// How many more did not count.
@@ -32,8 +34,8 @@ pub struct Bindings {
 }
 
 impl Bindings {
-    /// Takes the next record. The first with epoch = current + 1 binds the stream (unbound counts
-    /// as 0); every other record changes nothing and is noted as ignored.
+    /// Takes the next record. The first with epoch = current + 1 binds the stream, or unbinds it if its schema is null (a
+    /// stream that was never bound has epoch 0); every other record changes nothing and is noted as ignored.
     pub fn apply(&mut self, record: &LogRecord) {
         if let Err(reason) = self.take(record) {
             if self.ignored.len() < MAX_IGNORED {
@@ -52,17 +54,44 @@ impl Bindings {
         let value = record
             .value
             .as_deref()
-            .ok_or("a null value; a binding is replaced by a higher epoch, never withdrawn")?;
-        let binding = binding_of(value)?;
-        let current = self.streams.get(&stream).map_or(0, |bound| bound.epoch);
-        if current.checked_add(1) != Some(binding.epoch) {
-            let epoch = binding.epoch;
+            .ok_or("a null value; a binding is replaced or undone by a higher epoch")?;
+        let (schema, epoch) = binding_of(value)?;
+        let current = self.epoch(&stream);
+        if current.checked_add(1) != Some(epoch) {
             return Err(format!(
                 "epoch {epoch} for stream {stream}, whose epoch is {current}"
             ));
         }
-        self.streams.insert(stream, binding);
+        match schema {
+            Some(schema) => {
+                self.unbound.remove(&stream);
+                self.streams.insert(stream, Binding { schema, epoch });
+            }
+            None => {
+                if self.streams.remove(&stream).is_none() {
+                    return Err(format!("it unbinds stream {stream}, which is not bound"));
+                }
+                self.unbound.insert(stream, epoch);
+            }
+        }
         Ok(())
+    }
+
+    /// The epoch of a stream: how often it was bound or unbound; 0 for one that nobody bound.
+    pub fn epoch(&self, stream: &StreamId) -> u64 {
+        match self.streams.get(stream) {
+            Some(binding) => binding.epoch,
+            None => self.unbound.get(stream).copied().unwrap_or(0),
+        }
+    }
+
+    /// The record that unbinds a stream, with the epoch after its own: key and value.
+    pub fn unbinding(stream: &StreamId, epoch: u64) -> (Bytes, Bytes) {
+        let value = serde_json::json!({"schema": null, "epoch": epoch});
+        (
+            Bytes::copy_from_slice(stream.as_str().as_bytes()),
+            value.to_string().into(),
+        )
     }
 
     /// The record that binds a stream: key and value.
@@ -81,16 +110,20 @@ fn stream_of(key: Option<&[u8]>) -> Result<StreamId, String> {
     StreamId::new(key).map_err(|error| error.to_string())
 }
 
-fn binding_of(value: &[u8]) -> Result<Binding, String> {
+/// The schema, none where the record unbinds, and the epoch.
+fn binding_of(value: &[u8]) -> Result<(Option<SchemaName>, u64), String> {
     let node = parse(value, MAX_DOCUMENT_LEVELS)
         .map_err(|malformed| format!("{} at byte {}", malformed.message, malformed.at))?;
     let Node::Object(object) = &node else {
         return Err("the value is no JSON object".to_owned());
     };
-    let Some(Node::String(schema)) = object.get("schema") else {
-        return Err("the value has no member \"schema\" with a string".to_owned());
+    let schema = match object.get("schema") {
+        Some(Node::String(schema)) => {
+            Some(SchemaName::new(schema).map_err(|error| error.to_string())?)
+        }
+        Some(Node::Null) => None,
+        _ => return Err("the value has no member \"schema\" with a string or null".to_owned()),
     };
-    let schema = SchemaName::new(schema).map_err(|error| error.to_string())?;
     let epoch = match object.get("epoch") {
         None => 1,
         Some(Node::Number(number)) if number.is_written_as_integer() => number.u64().unwrap_or(0),
@@ -99,5 +132,5 @@ fn binding_of(value: &[u8]) -> Result<Binding, String> {
     if epoch == 0 {
         return Err("\"epoch\" is no positive whole number".to_owned());
     }
-    Ok(Binding { schema, epoch })
+    Ok((schema, epoch))
 }

@@ -16,6 +16,7 @@ mod publish;
 mod server;
 mod slips;
 mod stderr;
+mod streams;
 mod support;
 mod tombstones;
 mod unreadable;

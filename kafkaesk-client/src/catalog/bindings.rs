@@ -99,6 +99,41 @@ impl Catalog {
         lock(&replay).bindings.streams.get(stream).cloned()
     }
 
+    /// How often a stream was bound or unbound, as far as the log was read.
+    fn epoch(&self, stream: &StreamId) -> u64 {
+        let replay = self.bindings.current();
+        lock(&replay).bindings.epoch(stream)
+    }
+
+    /// Unbinds a stream, so that its next publisher may bind it to another schema. Publishers that know the stream see it
+    /// within a minute. `None` if it is not bound; else what it was bound to.
+    ///
+    /// # Errors
+    /// As writing and reading fail; [`ClientError::Kafka`] if somebody else bound it again meanwhile.
+    pub async fn unbind(&self, stream: &StreamId) -> Result<Option<SchemaName>, ClientError> {
+        let _asking = self.asking.lock().await;
+        self.follow_bindings(None).await?;
+        let Some(binding) = self.binding(stream) else {
+            return Ok(None);
+        };
+        let topic = self.settings.topic_prefix.bindings_topic()?;
+        self.ensure_log_topic(&topic, 0).await?;
+        let record = Bindings::unbinding(stream, binding.epoch + 1);
+        let own = self.broker.append_log(&topic, vec![record]).await?;
+        self.follow_bindings(own.last().copied()).await?;
+        match self.binding(stream) {
+            None => {
+                self.hot.forget_stream(stream);
+                Ok(Some(binding.schema))
+            }
+            Some(now) if now.epoch > binding.epoch => Err(ClientError::Kafka {
+                action: format!("unbinding {stream}"),
+                source: format!("somebody bound it to {} meanwhile", now.schema).into(),
+            }),
+            Some(_) => Err(not_read_back(&topic)),
+        }
+    }
+
     /// Whether the stream is bound to this schema, as far as the log was read.
     ///
     /// # Errors
@@ -162,7 +197,7 @@ impl Catalog {
             .map(|(stream, schema)| {
                 let binding = Binding {
                     schema: (*schema).clone(),
-                    epoch: 1,
+                    epoch: self.epoch(stream) + 1,
                 };
                 Bindings::record(stream, &binding)
             })

@@ -91,6 +91,11 @@ impl Hot {
         write(&self.streams).retain(|_, stream| stream.topic != *topic);
     }
 
+    /// The next publish to this stream asks the catalog again.
+    pub(super) fn forget_stream(&self, stream: &StreamId) {
+        write(&self.streams).remove(stream.as_str());
+    }
+
     /// The next publish of this version asks the catalog again.
     pub(super) fn forget(&self, id: &SchemaId) {
         write(&self.types).retain(|_, entry| entry.id != *id);

@@ -65,9 +65,14 @@ impl Catalog {
         let _asking = self.asking.lock().await;
         let bindings = self.bindings().await?;
         for known in self.hot.streams() {
-            if let Some(binding) = bindings.streams.get(&known.stream)
-                && binding.schema != known.schema
-            {
+            let Some(binding) = bindings.streams.get(&known.stream) else {
+                if bindings.unbound.contains_key(&known.stream) {
+                    tracing::warn!(stream = %known.stream, was = %known.schema, "the stream was unbound");
+                    self.hot.forget_stream(&known.stream);
+                }
+                continue;
+            };
+            if binding.schema != known.schema {
                 tracing::warn!(
                     stream = %known.stream,
                     was = %known.schema,

@@ -121,6 +121,17 @@ impl Catalog {
         Ok(answers)
     }
 
+    /// Deletes a stream's topic with all of its records. `false` if there is none.
+    ///
+    /// # Errors
+    /// As the brokers refuse it.
+    pub async fn delete_topic(&self, stream: &StreamId) -> Result<bool, ClientError> {
+        let topic = self.settings.topic_prefix.topic(stream)?;
+        let deleted = self.broker.delete_topic(&topic).await?;
+        self.hot.forget_stream(stream);
+        Ok(deleted)
+    }
+
     /// What there is against what was asked for, and the topics to create, each with the place of its stream.
     async fn compare_all(
         &self,

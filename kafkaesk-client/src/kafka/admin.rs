@@ -105,6 +105,27 @@ async fn ask_each<T>(
     answers
 }
 
+/// Deletes a topic; `false` if there is none.
+pub(super) async fn delete_topic(
+    clients: &Arc<Clients>,
+    topic: &TopicName,
+) -> Result<bool, ClientError> {
+    let action = format!("deleting topic {topic}");
+    let doing = Doing::topic(&action, "Delete", topic.as_str());
+    let admin = clients.admin().await?;
+    let answers = admin
+        .delete_topics(&[topic.as_str()], &options(&clients.settings))
+        .await;
+    clients.keep_admin(admin);
+    let answers = answers.map_err(|error| client_error(error, doing))?;
+    match answers.into_iter().next() {
+        Some(Ok(_)) => Ok(true),
+        Some(Err((_, RDKafkaErrorCode::UnknownTopicOrPartition))) => Ok(false),
+        Some(Err((_, code))) => Err(code_error(code, doing)),
+        None => Err(other(&action, "the broker answered nothing".into())),
+    }
+}
+
 /// The broker's answer for each topic, in order: `None` for yes.
 async fn create(
     admin: &AdminClient<Context>,

@@ -75,6 +75,29 @@ impl Lookup {
         })
     }
 
+    /// The groups of which a member reads this topic. Blocks for `connect_timeout`, at most.
+    pub(super) fn readers(&self, topic: &str) -> Result<Vec<String>, ClientError> {
+        let action = "asking for the groups that read a topic";
+        let groups = self
+            .consumer
+            .fetch_group_list(None, self.timeout)
+            .map_err(|error| client_error(error, Doing::cluster(action)))?;
+        let mut readers: Vec<String> = groups
+            .groups()
+            .iter()
+            .filter(|group| {
+                let mut assigned = group
+                    .members()
+                    .iter()
+                    .filter_map(|member| member.assignment());
+                assigned.any(|assignment| assigns(assignment, topic))
+            })
+            .map(|group| group.name().to_owned())
+            .collect();
+        readers.sort();
+        Ok(readers)
+    }
+
     /// All topics. Blocks for `connect_timeout`, at most.
     pub(super) fn cluster(&self) -> Result<Cluster, ClientError> {
         let metadata = self.ask(None)?;
@@ -285,5 +308,58 @@ fn topic_info(topic: &MetadataTopic) -> TopicInfo {
             .partitions()
             .first()
             .map_or(0, |partition| partition.replicas().len() as u16),
+    }
+}
+
+/// Whether a member's assignment, in the form of Kafka's consumer protocol, names the topic: a version, then each topic
+/// with its partitions. What cannot be read assigns nothing.
+fn assigns(assignment: &[u8], topic: &str) -> bool {
+    fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+        let (taken, after) = rest.split_at_checked(length)?;
+        *rest = after;
+        Some(taken)
+    }
+    fn number(rest: &mut &[u8], length: usize) -> Option<usize> {
+        let bytes = take(rest, length)?;
+        Some(
+            bytes
+                .iter()
+                .fold(0, |number, byte| number << 8 | usize::from(*byte)),
+        )
+    }
+    fn names(mut rest: &[u8], topic: &str) -> Option<()> {
+        number(&mut rest, 2)?;
+        for _ in 0..number(&mut rest, 4)? {
+            let length = number(&mut rest, 2)?;
+            if take(&mut rest, length)? == topic.as_bytes() {
+                return Some(());
+            }
+            let partitions = number(&mut rest, 4)?;
+            take(&mut rest, partitions.checked_mul(4)?)?;
+        }
+        None
+    }
+    names(assignment, topic).is_some()
+}
+
+#[cfg(test)]
+mod assignment_tests {
+    use super::assigns;
+
+    #[test]
+    fn an_assignment_names_its_topics_and_what_is_cut_names_none() {
+        let mut bytes = vec![0, 1, 0, 0, 0, 2];
+        for (topic, partitions) in [("orders", 2), ("users", 1)] {
+            bytes.extend([0, topic.len() as u8]);
+            bytes.extend(topic.bytes());
+            bytes.extend([0, 0, 0, partitions]);
+            bytes.extend(vec![0; 4 * usize::from(partitions)]);
+        }
+        assert!(assigns(&bytes, "orders") && assigns(&bytes, "users"));
+        assert!(!assigns(&bytes, "order") && !assigns(&bytes, ""));
+        for length in 0..bytes.len() {
+            assigns(&bytes[..length], "users");
+        }
+        assert!(!assigns(&[0xff; 64], "users"));
     }
 }

@@ -164,6 +164,30 @@ impl Broker for KafkaBroker {
         })
     }
 
+    fn delete_topic<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<bool, ClientError>> {
+        Box::pin(async move {
+            if self.is_dev().await {
+                return Err(ClientError::Setting(
+                    "the dev broker deletes no topic; it keeps nothing after its end".into(),
+                ));
+            }
+            admin::delete_topic(&self.clients, topic).await
+        })
+    }
+
+    fn readers<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Vec<String>, ClientError>> {
+        let (lookup, topic) = (self.lookup.clone(), topic.clone());
+        Box::pin(async move {
+            blocking("asking for groups", move || lookup.readers(topic.as_str())).await
+        })
+    }
+
     fn check_topics<'a>(
         &'a self,
         specs: &'a [TopicSpec],

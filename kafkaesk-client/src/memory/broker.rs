@@ -103,6 +103,28 @@ impl Broker for MemoryBroker {
         }))
     }
 
+    fn delete_topic<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<bool, ClientError>> {
+        ready(Ok(MemoryBroker::delete_topic(self, topic.as_str())))
+    }
+
+    fn readers<'a>(
+        &'a self,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<Vec<String>, ClientError>> {
+        let state = self.shared.state();
+        let mut readers: Vec<String> = state
+            .groups
+            .iter()
+            .filter(|(_, group)| group.owners.keys().any(|(name, _)| name == topic.as_str()))
+            .map(|(name, _)| name.clone())
+            .collect();
+        readers.sort();
+        ready(Ok(readers))
+    }
+
     fn check_topics<'a>(
         &'a self,
         specs: &'a [TopicSpec],

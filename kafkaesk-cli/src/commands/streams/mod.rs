@@ -1,4 +1,6 @@
-//! `streams list`: metadata and bindings go in, a table comes out. Creates nothing.
+//! `streams`: lists streams with what they are bound to; deletes and unbinds one. Creates nothing.
+
+mod delete;
 
 use clap::{Args, Subcommand};
 use kafkaesk_core::Pattern;
@@ -11,6 +13,8 @@ use crate::{
     exit::Exit,
     output::{self, OutputFormat},
 };
+
+pub use delete::DeleteArguments;
 
 /// Arguments of `streams`.
 #[derive(Args, Clone, Debug)]
@@ -30,16 +34,27 @@ pub enum StreamsCommand {
         /// Only those that match
         pattern: Option<String>,
     },
+    /// Delete a stream's topic with all of its records, and unbind the stream
+    ///
+    /// Refused while a group reads it. What a group committed for it goes with it.
+    Delete(DeleteArguments),
+    /// Unbind a stream from its schema, so that its next publisher may bind it to another one
+    ///
+    /// The topic and its records stay. Publishers that know the stream see it within a minute.
+    Unbind(DeleteArguments),
 }
 
-/// Lists.
+/// Runs one of them.
 pub(crate) async fn run(context: &Context, arguments: &StreamsArguments) -> anyhow::Result<Exit> {
-    let StreamsCommand::List { pattern } = &arguments.command;
-    let pattern = pattern
-        .as_deref()
-        .map(Pattern::new)
-        .transpose()
-        .map_err(Usage::of)?;
+    match &arguments.command {
+        StreamsCommand::List { pattern } => list(context, pattern.as_deref()).await,
+        StreamsCommand::Delete(arguments) => delete::run(context, arguments, true).await,
+        StreamsCommand::Unbind(arguments) => delete::run(context, arguments, false).await,
+    }
+}
+
+async fn list(context: &Context, pattern: Option<&str>) -> anyhow::Result<Exit> {
+    let pattern = pattern.map(Pattern::new).transpose().map_err(Usage::of)?;
     let connection = context.connect().await?;
     let cluster = connection.broker().cluster().await?;
     let bindings = connection.catalog().bindings().await?;
