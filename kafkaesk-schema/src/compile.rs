@@ -25,6 +25,15 @@ pub(crate) struct Compiled {
 
 pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
     compile_value(read(document)?).or_else(|error| {
+        let by_draft = matches!(
+            error,
+            DocumentError::Invalid { .. }
+                | DocumentError::Reference { .. }
+                | DocumentError::Twice { .. }
+        );
+        if !by_draft {
+            return Err(error);
+        }
         let value = read(document)?;
         let without_dialect = value.is_object() && value.get("$schema").is_none();
         Err(match without_dialect {

@@ -93,7 +93,7 @@ impl Expressions {
         }
         let hir = parse(expression)?;
         let size = Size::of(&hir);
-        if size.is_large() || !fits(expression) {
+        if size.is_large() {
             let counted = Counted::new(&hir).map_err(|refused| match refused {
                 Refused::TooLarge => format!(
                     "it takes more than {MAX_STEPS} steps when the repetitions of its groups are written out; count less far, or bound the length by maxLength"

@@ -6,3 +6,4 @@ mod pydantic;
 mod python;
 mod reads;
 mod service;
+mod suite;

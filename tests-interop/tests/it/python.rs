@@ -22,7 +22,7 @@ use xtask::{command, machine, paths};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The interpreter with the Python library beside it.
-fn interpreter() -> PathBuf {
+pub(crate) fn interpreter() -> PathBuf {
     static MADE: LazyLock<PathBuf> = LazyLock::new(|| {
         make().unwrap_or_else(|error| panic!("the interop tests need the Python library: {error}"))
     });
