@@ -18,7 +18,7 @@ use crate::{
     logging, output, signals, stderr,
 };
 
-/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `config`, `dev`,
+/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `groups`, `config`, `dev`,
 /// `completions`. Reads the process's arguments.
 ///
 /// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to

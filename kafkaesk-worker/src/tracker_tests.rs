@@ -40,6 +40,21 @@ fn gaps_between_offsets_do_not_hold_the_watermark() {
 }
 
 #[test]
+fn offsets_without_records_are_committed_once_all_before_is_finished() {
+    let mut tracker = Tracker::new(1);
+    tracker.reached(NextOffset(3));
+    assert_eq!(tracker.watermark(), next(3), "nothing was read before");
+    let first = tracker.push(Offset(3));
+    tracker.reached(NextOffset(9));
+    assert_eq!(tracker.watermark(), next(3), "a record is unfinished");
+    tracker.pass(Offset(9));
+    tracker.done(first);
+    assert_eq!(tracker.watermark(), next(10));
+    tracker.reached(NextOffset(12));
+    assert_eq!(tracker.watermark(), next(12));
+}
+
+#[test]
 fn a_ticket_of_another_generation_changes_nothing() {
     let mut old = Tracker::new(1);
     let late = old.push(Offset(0));
@@ -66,6 +81,7 @@ enum Step {
     Push { gap: i64 },
     Pass { gap: i64 },
     Done { which: usize },
+    Reach { gap: i64 },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -73,6 +89,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (0..5_i64).prop_map(|gap| Step::Push { gap }),
         (0..5_i64).prop_map(|gap| Step::Pass { gap }),
         any::<usize>().prop_map(|which| Step::Done { which }),
+        (0..5_i64).prop_map(|gap| Step::Reach { gap }),
     ];
     proptest::collection::vec(step, 0..200)
 }
@@ -102,6 +119,15 @@ proptest! {
                     model[index].1 = true;
                 }
                 Step::Done { .. } => {}
+                // For the model it is a finished record that stands on the last of these offsets.
+                Step::Reach { gap } => {
+                    tracker.reached(NextOffset(offset + 1 + gap));
+                    offset += gap;
+                    match model.last_mut() {
+                        Some((last, _)) => *last = offset,
+                        None => model.push((offset, true)),
+                    }
+                }
             }
             let finished = model.iter().take_while(|(_, done)| *done);
             let expected = finished.last().map(|(offset, _)| NextOffset(offset + 1));

@@ -231,3 +231,157 @@ pub(super) fn position(place: &mut Place, outbox: &mut Outbox, next: i64) {
         NextOffset(next),
     )));
 }
+
+#[cfg(test)]
+mod tests {
+    use kafkaesk_core::{Headers, StreamId, TopicName};
+    use rdkafka::error::RDKafkaErrorCode;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// One partition of a consumer, without Kafka.
+    struct Partition {
+        places: Places,
+        outbox: Outbox,
+        resets: Resets,
+        skip: Vec<RecordPlace>,
+        source: Arc<Source>,
+        events: mpsc::Receiver<ConsumerEvent>,
+    }
+
+    impl Partition {
+        fn new() -> Self {
+            let (sender, events) = mpsc::channel(100);
+            let source = Arc::new(Source {
+                topic: TopicName::new("shop.a").unwrap(),
+                stream: StreamId::new("a").unwrap(),
+                partition: 0,
+            });
+            let mut places = Places::default();
+            places.insert(source.clone());
+            Self {
+                places,
+                outbox: Outbox::new(sender),
+                resets: Resets::default(),
+                skip: Vec::new(),
+                source,
+                events,
+            }
+        }
+
+        fn bring(&mut self, pieces: Vec<Piece>) -> Vec<ConsumerEvent> {
+            Handover {
+                places: &mut self.places,
+                outbox: &mut self.outbox,
+                resets: &self.resets,
+                skip: &mut self.skip,
+            }
+            .pieces(pieces);
+            assert!(self.outbox.flush());
+            std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+        }
+
+        fn records(&self, offsets: std::ops::Range<i64>) -> Piece {
+            let record = |offset| Record {
+                source: self.source.clone(),
+                offset: Offset(offset),
+                timestamp: None,
+                key: None,
+                headers: Headers::new(),
+                value: None,
+                unreadable: None,
+            };
+            Piece::Records(self.source.clone(), offsets.map(record).collect())
+        }
+
+        fn place(&mut self) -> &mut Place {
+            self.places.get_mut("shop.a", 0).unwrap()
+        }
+    }
+
+    fn failure(offset: i64) -> Piece {
+        Piece::Failure(Failure {
+            topic: "shop.a".to_owned(),
+            partition: 0,
+            offset,
+            code: RDKafkaErrorCode::BadCompression,
+            words: "no".to_owned(),
+        })
+    }
+
+    fn offsets(events: &[ConsumerEvent]) -> Vec<i64> {
+        let of = |event: &ConsumerEvent| match event {
+            ConsumerEvent::Records(batch) => batch.records.iter().map(|r| r.offset.0).collect(),
+            _ => Vec::new(),
+        };
+        events.iter().flat_map(of).collect()
+    }
+
+    #[test]
+    fn a_step_back_that_nobody_explained_is_said() {
+        let mut it = Partition::new();
+        let pieces = vec![it.records(5..8), it.records(10..12)];
+        let events = it.bring(pieces);
+        assert_eq!(events.len(), 2, "a gap is no step back: {events:?}");
+        let pieces = vec![it.records(6..9)];
+        let events = it.bring(pieces);
+        let [ConsumerEvent::Warning(text), ConsumerEvent::Records(_)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        for part in ["shop.a[0]", "offset 12 ", "offset 6"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_unreadable_record_waits_for_it_and_others_come_again() {
+        let mut it = Partition::new();
+        let pieces = vec![it.records(0..3), failure(3), it.records(4..6), failure(3)];
+        let events = it.bring(pieces);
+        assert_eq!(offsets(&events), [0, 1, 2]);
+        let stalls = |events: &[ConsumerEvent]| {
+            let is_stall = |event: &&ConsumerEvent| matches!(event, ConsumerEvent::Stalled(_));
+            events.iter().filter(is_stall).count()
+        };
+        assert_eq!(stalls(&events), 1, "{events:?}");
+        assert_eq!(it.place().next, Some(3), "the record is not passed over");
+        let now = Instant::now();
+        assert!(retried(&mut it.places, now).is_empty());
+        assert_eq!(retried(&mut it.places, now + TRIES[0]).len(), 1);
+        let events = it.bring(vec![failure(3)]);
+        let Some(ConsumerEvent::Stalled(stalled)) = events.first() else {
+            panic!("{events:?}");
+        };
+        assert_eq!((stalled.tries, stalled.offset), (2, Offset(3)));
+        assert!(retried(&mut it.places, now + TRIES[0]).is_empty());
+        assert_eq!(retried(&mut it.places, now + TRIES[0] + TRIES[1]).len(), 1);
+        let pieces = vec![it.records(3..6)];
+        assert_eq!(offsets(&it.bring(pieces)), [3, 4, 5]);
+        assert!(it.place().stall.is_none());
+    }
+
+    #[test]
+    fn a_position_never_passes_an_unreadable_record() {
+        let mut it = Partition::new();
+        let pieces = vec![it.records(0..3), failure(3)];
+        it.bring(pieces);
+        let place = it.places.get_mut("shop.a", 0).unwrap();
+        position(place, &mut it.outbox, 4);
+        assert_eq!(place.next, Some(3));
+    }
+
+    #[test]
+    fn an_unreadable_record_is_passed_over_where_it_is_asked_for() {
+        let mut it = Partition::new();
+        it.skip = vec!["a[0]@3".parse().unwrap()];
+        it.place().next = Some(3);
+        let events = it.bring(vec![failure(1)]);
+        let [ConsumerEvent::Warning(text), ConsumerEvent::Records(batch)] = &events[..] else {
+            panic!("{events:?}");
+        };
+        assert!(text.contains("shop.a[0]@3 is passed over"), "{text}");
+        assert_eq!(batch.next, NextOffset(4));
+        assert!(it.skip.is_empty());
+    }
+}
