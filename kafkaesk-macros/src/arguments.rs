@@ -1,5 +1,6 @@
 //! `#[event(…)]`: attributes in, checked arguments or an error at the very token out.
 
+pub(crate) use kafkaesk_core::schema_id::MAX_VERSION;
 use proc_macro2::Span;
 use syn::{
     DeriveInput, Error, LitInt, LitStr, Path, Result, Token, bracketed, meta::ParseNestedMeta,
@@ -9,8 +10,6 @@ use syn::{
 use crate::{names, range::VersionRange, retention};
 
 const KEYS: &str = "name, version, streams, retention, accepts, schema, crate";
-/// The highest version: a Java `int`, as kafkaesk-core has it.
-pub(crate) const MAX_VERSION: u32 = 2_147_483_647;
 
 /// What stands in a type's `#[event(…)]`.
 pub(crate) struct EventArguments {

@@ -115,7 +115,7 @@ fn binding_of(value: &[u8]) -> Result<(Option<SchemaName>, u64), String> {
     let node = parse(value, MAX_DOCUMENT_LEVELS)
         .map_err(|malformed| format!("{} at byte {}", malformed.message, malformed.at))?;
     let Node::Object(object) = &node else {
-        return Err("the value is no JSON object".to_owned());
+        return Err("the value is not a JSON object".to_owned());
     };
     let schema = match object.get("schema") {
         Some(Node::String(schema)) => {

@@ -32,7 +32,7 @@ fn a_misspelt_key_is_named_with_its_line_and_the_nearest_key() {
 fn what_is_no_toml_is_shown_with_line_and_column() {
     worker_says(
         "topic-prefix = \n",
-        &["error: kafkaesk.toml:1:16: this is no TOML"],
+        &["error: kafkaesk.toml:1:16: this is not TOML"],
     );
 }
 
@@ -56,7 +56,7 @@ fn settings_that_are_no_json_are_refused_with_their_flag() {
         .run(&["streams", "list", "--kafka-settings", "{\"a\":"])
         .fails(
             64,
-            &["error: flag --kafka-settings: `kafka-settings` is no JSON object: EOF"],
+            &["error: flag --kafka-settings: `kafka-settings` is not a JSON object: EOF"],
         );
 }
 

@@ -18,5 +18,6 @@ mod slips;
 mod stderr;
 mod streams;
 mod support;
+mod terminal;
 mod tombstones;
 mod unreadable;

@@ -23,7 +23,7 @@ pub enum SettingsError {
         reason: String,
     },
     /// Not TOML.
-    #[error("{file}:{line}:{column}: this is no TOML: {message}{excerpt}")]
+    #[error("{file}:{line}:{column}: this is not TOML: {message}{excerpt}")]
     Syntax {
         /// As shown.
         file: String,
@@ -37,7 +37,7 @@ pub enum SettingsError {
         excerpt: String,
     },
     /// Not a JSON object, where a variable or flag must be one.
-    #[error("{origin}: `{key}` is no JSON object: {problem}")]
+    #[error("{origin}: `{key}` is not a JSON object: {problem}")]
     Json {
         /// The setting.
         key: String,

@@ -105,7 +105,7 @@ fn a_json_flag_names_itself_and_what_is_wrong() {
     let error = empty().flag("kafka-settings", "[1]").refused();
     assert_eq!(
         error,
-        "flag --kafka-settings: `kafka-settings` is no JSON object: it is an array; write an object, such as {\"linger.ms\": 5}"
+        "flag --kafka-settings: `kafka-settings` is not a JSON object: it is an array; write an object, such as {\"linger.ms\": 5}"
     );
     let error = empty()
         .flag("kafka-settings", r#"{"linger.ms": 5, "linger.ms": 6}"#)

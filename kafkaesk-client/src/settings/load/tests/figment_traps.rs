@@ -24,7 +24,7 @@ fn json_in_a_variable_merges_by_key() {
     let error = empty().variable("KAFKAESK_KAFKA_SETTINGS", text).refused();
     assert_eq!(
         error,
-        "environment KAFKAESK_KAFKA_SETTINGS: `kafka-settings` is no JSON object: \
+        "environment KAFKAESK_KAFKA_SETTINGS: `kafka-settings` is not a JSON object: \
          key must be a string at line 1 column 17"
     );
 }

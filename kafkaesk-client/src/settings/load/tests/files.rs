@@ -40,7 +40,7 @@ fn a_named_file_that_is_absent_is_an_error_that_says_what_named_it() {
 fn bad_toml_shows_file_line_column_and_excerpt() {
     let error = case("topic-prefix = 'a.'\npartitions = seven\n").refused();
     assert!(
-        error.starts_with("kafkaesk.toml:2:14: this is no TOML: "),
+        error.starts_with("kafkaesk.toml:2:14: this is not TOML: "),
         "{error}"
     );
     assert!(
@@ -73,7 +73,7 @@ fn bad_toml_shows_keys_and_no_value() {
         ("a = \"x\" # it's [ \"\nb = HUSH", "b = …"),
     ] {
         let error = case(toml).refused();
-        assert!(error.contains("this is no TOML"), "{toml}: {error}");
+        assert!(error.contains("this is not TOML"), "{toml}: {error}");
         assert!(!error.contains("HUSH"), "{toml}: {error}");
         match shown {
             "" => assert!(!error.contains(" | "), "{toml}: {error}"),
@@ -119,7 +119,7 @@ fn devices_folders_and_pipes_are_neither_configuration_nor_secret() {
 fn a_key_that_stands_twice_is_an_error() {
     let error = case("partitions = 1\npartitions = 2\n").refused();
     assert!(
-        error.starts_with("kafkaesk.toml:2:1: this is no TOML: duplicate key"),
+        error.starts_with("kafkaesk.toml:2:1: this is not TOML: duplicate key"),
         "{error}"
     );
 }
