@@ -6,6 +6,7 @@ mod bench;
 mod cargo;
 mod entry;
 mod examples;
+mod fuzz;
 mod local;
 mod steps;
 mod test;
@@ -33,6 +34,8 @@ enum Chore {
         #[command(subcommand)]
         action: local::Action,
     },
+    /// Feeds mutated inputs to everything that parses foreign bytes
+    Fuzz(fuzz::FuzzArgs),
     /// Measures against other clients on a real Kafka
     Bench(bench::BenchArgs),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Tidy => tidy::run(),
         Chore::Kafka { action } => local::run(&action),
+        Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };
     match result {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use xtask::{command::run as run_command, kafka::Kafka, machine, paths};
 
-use crate::{cargo::cargo, entry, examples, steps::Steps, tidy};
+use crate::{cargo::cargo, entry, examples, fuzz, steps::Steps, tidy};
 
 /// How many tests of one binary run at once: more would only queue behind one broker on a small machine.
 const TEST_THREADS: &str = "4";
@@ -27,6 +27,7 @@ pub(crate) struct TestArgs {
 
 pub(crate) fn run(args: &TestArgs) -> Result<()> {
     machine::build_tools()?;
+    announce_first_build();
     let mut steps = Steps::new(args.fail_fast, &args.only);
     if args.quick {
         checks(&mut steps);
@@ -51,8 +52,29 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     steps.step("tests", || tests(&kafka));
     steps.step("examples", || examples::run(&kafka));
     steps.step("entry crates", entry::check);
+    steps.step("fuzz briefly", fuzz::briefly);
     steps.step("bench builds", bench);
     steps.finish()
+}
+
+/// Cargo is quiet in most steps, so a first build says what takes so long.
+fn announce_first_build() {
+    let built = std::fs::read_dir(paths::target().join("debug/build"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("rdkafka-sys-")
+        });
+    if !built {
+        println!(
+            "first build in {}: librdkafka and OpenSSL are compiled from C, about four minutes on two cores; later builds take seconds",
+            paths::target().display()
+        );
+    }
 }
 
 /// What needs no Kafka and no linking.
