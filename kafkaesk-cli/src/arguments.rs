@@ -100,7 +100,7 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub auto_register: Option<String>,
-    /// Create and bind streams at the first publish [default: true; false where [[streams]] are declared]
+    /// Create and bind streams at the first publish [default: true; false where streams are declared]
     #[arg(
         long,
         global = true,
