@@ -65,6 +65,25 @@ async fn where_streams_are_declared_a_misspelt_one_is_not_made() {
 }
 
 #[tokio::test]
+async fn where_none_are_declared_a_new_stream_that_looks_like_a_slip_is_warned_of() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    for (stream, warning) in [
+        ("orders.placed", false),
+        ("users.created", false),
+        ("orders.plcaed", true),
+        ("orders.plcaed", false),
+    ] {
+        let ran = project.run(&publish(stream, &[]));
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        let warned = ran
+            .stderr
+            .contains("did you mean `orders.placed`? `streams delete orders.plcaed`");
+        assert_eq!(warned, warning, "{stream}: {}", ran.stderr);
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_is_declared_and_not_made_yet_says_so() {
     let kafka = kafka().await;
     let project = Project::on(&kafka).with_order();

@@ -1,5 +1,6 @@
 //! `publish STREAM`: publishes one event, or one tombstone, from the arguments and prints its receipt.
 
+use kafkaesk_client::Connection;
 use kafkaesk_core::{SchemaId, StreamId, headers::check_user_header};
 use serde_json::json;
 
@@ -53,7 +54,13 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
     if let Some(id) = &arguments.id {
         publish = publish.id(id);
     }
+    let slip = slip(&connection, &stream).await;
     let receipt = publish.await?;
+    if let Some(near) = slip {
+        output::note(format!(
+            "warning: stream {stream} is new; did you mean `{near}`? `streams delete {stream}` takes it back"
+        ));
+    }
     match context.options.format() {
         OutputFormat::Text => output::line(receipt.to_string())?,
         OutputFormat::Json => output::json(&json!({
@@ -61,6 +68,18 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
         }))?,
     }
     Ok(Exit::Done)
+}
+
+/// The stream that is probably meant by one that is not there, where the publish would create it.
+async fn slip(connection: &Connection, stream: &StreamId) -> Option<StreamId> {
+    if !connection.settings().auto_create_streams {
+        return None;
+    }
+    let topic = connection.settings().topic_prefix.topic(stream).ok()?;
+    match connection.broker().topic(&topic, "Describe").await {
+        Ok(None) => connection.catalog().near_stream(stream.as_str()).await,
+        _ => None,
+    }
 }
 
 /// The event's data, from wherever the arguments say.
