@@ -12,7 +12,7 @@ use kafkaesk_client::{
     broker::BoxFuture,
     schema::{Event, EventSchema},
 };
-use kafkaesk_core::RecordPlace;
+use kafkaesk_core::{Pattern, RecordPlace};
 
 use crate::{
     AppError, HandlerError, Router, router,
@@ -209,6 +209,16 @@ impl App {
                 return Err(AppError::UnknownGroup {
                     group: group.clone(),
                     known: router::groups(&all),
+                });
+            }
+        }
+        for record in &self.skip {
+            let reads = |s: &Subscription| {
+                Pattern::new(s.pattern()).is_ok_and(|p| p.matches(record.stream.as_str()))
+            };
+            if !all.iter().any(|s| self.wants(s) && reads(s)) {
+                return Err(AppError::SkipsNothing {
+                    record: record.clone(),
                 });
             }
         }

@@ -1,6 +1,7 @@
 //! What keeps an application from starting, or stops it.
 
 use kafkaesk_client::{ClientError, schema::DocumentError};
+use kafkaesk_core::RecordPlace;
 use thiserror::Error;
 
 /// Why an application does not run.
@@ -34,6 +35,12 @@ pub enum AppError {
         group: String,
         /// What there is, comma separated.
         known: String,
+    },
+    /// A record to pass over is in no subscription.
+    #[error("{record} cannot be passed over: no subscription that runs reads stream {:?}", record.stream.as_str())]
+    SkipsNothing {
+        /// The record.
+        record: RecordPlace,
     },
     /// Nothing to do.
     #[error("the application has no subscriptions; add one: `App::new().subscribe(…)`")]

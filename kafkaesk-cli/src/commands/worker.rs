@@ -47,10 +47,11 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
         .into());
     }
     // What is wrong with the subscriptions is said before a broker is waited for.
-    let mut app = check(&declared, app, &arguments.groups)?;
+    let mut app = app;
     for text in &arguments.skip {
         app = app.skip(text.parse().map_err(Usage::of)?);
     }
+    let app = check(&declared, app, &arguments.groups)?;
     let mut shutdown = signals::shutdown().context("listening to signals")?;
     let Some(connection) = shutdown.unless(context.connect()).await else {
         return Ok(Exit::Done);
@@ -87,6 +88,7 @@ pub(crate) fn check(
         .collect();
     match own.check_with(&declared) {
         Ok(()) => Ok(own),
+        Err(error @ AppError::SkipsNothing { .. }) => Err(Usage::of(error).into()),
         Err(AppError::UnknownGroup { group, known }) => {
             let near = nearest(&group, known.split(", "));
             let near = near.map(|near| format!("; did you mean {near:?}?"));

@@ -163,6 +163,9 @@ async fn a_worker_passes_over_an_unreadable_record_at_its_start() {
         "[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{group}\"\nhandler = {{ stdout = true }}\n"
     ));
     let arguments = ["worker", "--kafka-settings", SMALL, "--skip"];
+    let wrong = |place: &str| project.run(&[&arguments[..], &[place]].concat());
+    wrong("orders.gone").fails(64, &["STREAM[PARTITION]@OFFSET"]);
+    wrong("invoices[0]@0").fails(64, &["no subscription that runs reads stream \"invoices\""]);
     let mut worker = project.start(&[&arguments[..], &["orders.gone[0]@0"]].concat());
     worker.until("the event after the record", |it| {
         it.stdout().iter().any(|line| line.contains("\"id\":7"))

@@ -58,7 +58,7 @@ impl Handover<'_> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return;
         };
-        if rests(place) {
+        if place.rests() {
             return;
         }
         let next = last.offset.next();
@@ -76,7 +76,7 @@ impl Handover<'_> {
             tracing::info!(
                 partition = %source,
                 offset = %first.offset,
-                after = ?Duration::from_secs(stall.since.elapsed().as_secs()),
+                after = ?Duration::from_secs(stall.said.since.elapsed().as_secs()),
                 "the partition moves again"
             );
         }
@@ -104,7 +104,7 @@ impl Handover<'_> {
         let Some(place) = self.places.get_mut(&failure.topic, failure.partition) else {
             return;
         };
-        if rests(place) {
+        if place.rests() {
             return;
         }
         let now = Instant::now();
@@ -121,33 +121,43 @@ impl Handover<'_> {
             place.next = Some(next.0);
             // It rests until its position is behind the record.
             place.stall = Some(Stall {
-                offset: next.0,
-                since: now,
-                tries: 0,
+                said: Stalled {
+                    source: source.clone(),
+                    offset: Offset(next.0),
+                    reason: failure.words.clone(),
+                    help: help.to_owned(),
+                    since: now,
+                    tries: 0,
+                },
+                said_at: now,
                 again_at: Some(now),
             });
             let batch = Batch::new(source, Vec::new(), next);
             self.outbox.push(ConsumerEvent::Records(batch));
             return;
         }
-        let before = place.stall.filter(|stall| stall.offset == offset.0);
-        let tries = before.map_or(1, |stall| stall.tries.saturating_add(1));
-        let wait = TRIES[(tries as usize - 1).min(TRIES.len() - 1)];
-        let since = before.map_or(now, |stall| stall.since);
-        place.stall = Some(Stall {
-            offset: offset.0,
-            since,
-            tries,
-            again_at: Some(now + wait),
-        });
-        self.outbox.push(ConsumerEvent::Stalled(Stalled {
+        let before = place
+            .stall
+            .take()
+            .filter(|stall| stall.said.offset == offset);
+        let tries = before
+            .as_ref()
+            .map_or(1, |stall| stall.said.tries.saturating_add(1));
+        let said = Stalled {
             source,
             offset,
             reason: format!("{} ({:?})", failure.words, failure.code),
             help: help.to_owned(),
-            since,
+            since: before.map_or(now, |stall| stall.said.since),
             tries,
-        }));
+        };
+        let wait = TRIES[(tries as usize - 1).min(TRIES.len() - 1)];
+        place.stall = Some(Stall {
+            said: said.clone(),
+            said_at: now,
+            again_at: Some(now + wait),
+        });
+        self.outbox.push(ConsumerEvent::Stalled(said));
     }
 }
 
@@ -187,22 +197,28 @@ fn described(record: &Record) -> String {
     format!("{key}, {} bytes", record.size())
 }
 
-/// Whether the partition waits for its next try.
-fn rests(place: &Place) -> bool {
-    place.stall.is_some_and(|stall| stall.again_at.is_some())
-}
-
-/// The partitions whose unreadable record is tried again now.
-pub(super) fn retried(places: &mut Places, now: Instant) -> Vec<Arc<Source>> {
+/// The partitions whose unreadable record is tried again now. A try that brings neither a record nor a failure is said
+/// again all the same: not every error lets librdkafka try.
+pub(super) fn retried(places: &mut Places, outbox: &mut Outbox, now: Instant) -> Vec<Arc<Source>> {
+    let last = TRIES[TRIES.len() - 1];
     let mut due = Vec::new();
     for place in places.iter_mut() {
-        if let Some(stall) = &mut place.stall
-            && stall.again_at.is_some_and(|at| at <= now)
-        {
-            stall.again_at = None;
-            if !place.paused {
-                due.push(place.source.clone());
+        let Some(stall) = &mut place.stall else {
+            continue;
+        };
+        match stall.again_at {
+            Some(at) if at <= now => {
+                stall.again_at = None;
+                if !place.paused {
+                    due.push(place.source.clone());
+                }
             }
+            None if !place.paused && now >= stall.said_at + last => {
+                stall.said_at = now;
+                stall.said.tries = stall.said.tries.saturating_add(1);
+                outbox.push(ConsumerEvent::Stalled(stall.said.clone()));
+            }
+            _ => {}
         }
     }
     due
@@ -347,15 +363,19 @@ mod tests {
         assert_eq!(stalls(&events), 1, "{events:?}");
         assert_eq!(it.place().next, Some(3), "the record is not passed over");
         let now = Instant::now();
-        assert!(retried(&mut it.places, now).is_empty());
-        assert_eq!(retried(&mut it.places, now + TRIES[0]).len(), 1);
+        let mut retried =
+            |it: &mut Partition, at| retried(&mut it.places, &mut it.outbox, at).len();
+        assert_eq!(retried(&mut it, now), 0);
+        assert_eq!(retried(&mut it, now + TRIES[0]), 1);
+        assert_eq!(retried(&mut it, now + TRIES[2] + TRIES[0]), 0);
+        assert_eq!(stalls(&it.bring(Vec::new())), 1, "a try without an answer");
         let events = it.bring(vec![failure(3)]);
         let Some(ConsumerEvent::Stalled(stalled)) = events.first() else {
             panic!("{events:?}");
         };
-        assert_eq!((stalled.tries, stalled.offset), (2, Offset(3)));
-        assert!(retried(&mut it.places, now + TRIES[0]).is_empty());
-        assert_eq!(retried(&mut it.places, now + TRIES[0] + TRIES[1]).len(), 1);
+        assert_eq!((stalled.tries, stalled.offset), (3, Offset(3)));
+        assert_eq!(retried(&mut it, now + TRIES[1]), 0);
+        assert_eq!(retried(&mut it, now + TRIES[1] + TRIES[2]), 1);
         let pieces = vec![it.records(3..6)];
         assert_eq!(offsets(&it.bring(pieces)), [3, 4, 5]);
         assert!(it.place().stall.is_none());

@@ -306,7 +306,8 @@ impl Member {
         self.positions_at = now + POSITIONS;
         if self.stalled {
             let mut state = lock(&context.state);
-            let due = handover::retried(&mut state.places, now);
+            let State { places, outbox, .. } = &mut *state;
+            let due = handover::retried(places, outbox, now);
             self.stalled = state.places.iter_mut().any(|place| place.stall.is_some());
             drop(state);
             for source in due.into_iter().filter(|_| !self.ahead.is_stopped()) {
@@ -463,8 +464,7 @@ impl Member {
                 continue;
             };
             place.paused = paused;
-            if self.ahead.is_stopped() || place.stall.is_some_and(|stall| stall.again_at.is_some())
-            {
+            if self.ahead.is_stopped() || place.rests() {
                 // It rests already, and what ends that resumes it.
                 continue;
             }

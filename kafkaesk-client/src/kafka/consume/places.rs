@@ -4,6 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use kafkaesk_core::Source;
 
+use crate::consumer::Stalled;
+
 /// What is known of one assigned partition.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -24,18 +26,24 @@ pub(super) struct Place {
 impl Place {
     /// Whether its records are wanted now.
     pub(super) fn is_fetched(&self) -> bool {
-        !self.paused && self.stall.is_none_or(|stall| stall.again_at.is_none())
+        !self.paused && !self.rests()
+    }
+
+    /// Whether it waits for the next try of a record that cannot be read.
+    pub(super) fn rests(&self) -> bool {
+        self.stall
+            .as_ref()
+            .is_some_and(|stall| stall.again_at.is_some())
     }
 }
 
 /// A partition that does not move, since its next record cannot be read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stall {
-    /// Where it stands.
-    pub(super) offset: i64,
-    pub(super) since: Instant,
-    /// How often reading was tried.
-    pub(super) tries: u32,
+    /// What was said of it, at the last try.
+    pub(super) said: Stalled,
+    /// When it was said.
+    pub(super) said_at: Instant,
     /// When reading is tried again; `None` while it is being tried.
     pub(super) again_at: Option<Instant>,
 }

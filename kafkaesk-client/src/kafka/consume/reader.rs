@@ -307,7 +307,7 @@ impl Reader {
             return;
         }
         self.stalls_at = now + STALLS;
-        let due = handover::retried(&mut self.places, now);
+        let due = handover::retried(&mut self.places, &mut self.outbox, now);
         for source in due.into_iter().filter(|_| !self.ahead.is_stopped()) {
             let next = vec![(source.clone(), NextOffset(0))];
             if let Err(error) = self.consumer.resume(&list(&next)) {
@@ -406,8 +406,7 @@ impl Reader {
                 continue;
             };
             place.paused = paused;
-            if self.ahead.is_stopped() || place.stall.is_some_and(|stall| stall.again_at.is_some())
-            {
+            if self.ahead.is_stopped() || place.rests() {
                 // It rests already, and what ends that resumes it.
                 continue;
             }
