@@ -91,11 +91,11 @@ pub fn portable(document: &Document) -> Result<(Document, Vec<Rewritten>), Porta
     Ok((Document::parse(tree.to_text())?, all))
 }
 
-/// Whether an expression has look-around, so that rewriting it may help.
-pub(crate) fn has_look(expression: &str) -> bool {
-    ["(?=", "(?!", "(?<=", "(?<!"]
-        .iter()
-        .any(|look| expression.contains(look))
+/// Whether an expression has look-around, or may have it: one that cannot be read must not pass for portable.
+fn has_look(expression: &str) -> bool {
+    let looks = ["(?=", "(?!", "(?<=", "(?<!"];
+    looks.iter().any(|look| expression.contains(look))
+        && syntax::parse(expression).map_or(true, |all| all.iter().flatten().any(syntax::has_look))
 }
 
 const UNEVALUATED: &[u8] = b"unevaluatedProperties";

@@ -282,3 +282,16 @@ fn names_with_look_around_are_rewritten_where_nothing_goes_by_them() {
         assert!(portable_of(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn what_only_looks_like_look_around_is_left_as_it_is() {
+    for expression in [r"a\(?!b", r"[(?!]", r"^\\\(?<!\s$", r"[(?=]x"] {
+        let document = Document::parse(json!({"pattern": expression}).to_string()).unwrap();
+        let (same, rewritten) = portable(&document).unwrap();
+        assert_eq!(
+            (same.bytes(), rewritten.len()),
+            (document.bytes(), 0),
+            "{expression}"
+        );
+    }
+}
