@@ -11,7 +11,7 @@ use std::{
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaName, StreamId, TopicName};
 use kafkaesk_schema::{Event, EventSchema};
 
-use super::{AGAIN, Catalog, StoredSchema, lock, streams::undeclared};
+use super::{Catalog, StoredSchema, lock};
 use crate::{
     ClientError,
     broker::{BatchLimit, TopicNews},
@@ -19,9 +19,6 @@ use crate::{
 
 /// How many streams and how many schema ids are remembered, at most; beyond that they are asked for anew.
 const REMEMBERED: usize = 100_000;
-
-/// How long a topic's smaller batches wait for the larger ones before them.
-const SWITCH: Duration = Duration::from_secs(10);
 
 /// A stream that exists and is bound.
 #[derive(Debug)]
@@ -33,6 +30,13 @@ pub(crate) struct BoundStream {
     pub(crate) batch: BatchLimit,
     /// When the cluster was asked.
     seen: Instant,
+}
+
+impl BoundStream {
+    /// Whether the cluster was asked within this time.
+    pub(super) fn is_younger_than(&self, age: Duration) -> bool {
+        self.seen.elapsed() < age
+    }
 }
 
 /// A schema id as publishing needs it.
@@ -89,6 +93,21 @@ impl Hot {
             );
         }
         write(&self.streams).retain(|_, stream| stream.topic != *topic);
+    }
+
+    /// What records told of a topic since this was asked.
+    pub(super) fn take_news(&self, topic: &TopicName) -> Option<TopicNews> {
+        lock(&self.news).remove(topic)
+    }
+
+    /// The limit of topics that were created without one of their own, once it was seen.
+    pub(super) fn of_new_topics(&self) -> Option<BatchLimit> {
+        *lock(&self.of_new_topics)
+    }
+
+    /// Remembers that limit.
+    pub(super) fn set_of_new_topics(&self, limit: BatchLimit) {
+        *lock(&self.of_new_topics) = Some(limit);
     }
 
     /// The next publish to this stream asks the catalog again.
@@ -164,144 +183,6 @@ impl Catalog {
         Ok(entry.stored.get_or_init(|| stored).clone())
     }
 
-    /// A stream ready for this schema's events: found, or created and bound (if `auto_create_streams`). A stream that
-    /// is there and bound needs no right to create or to see settings.
-    pub(crate) async fn ready_stream(
-        &self,
-        stream: &StreamId,
-        entry: &EventEntry,
-    ) -> Result<Arc<BoundStream>, ClientError> {
-        let schema = entry.id.name();
-        let _asking = self.asking.lock().await;
-        match self.bound_stream(stream.as_str()) {
-            Some(known) if known.schema == *schema => return Ok(known),
-            Some(other) if other.seen.elapsed() < AGAIN => {
-                return Err(ClientError::BoundElsewhere {
-                    stream: stream.clone(),
-                    bound: other.schema.clone(),
-                    given: schema.clone(),
-                });
-            }
-            _ => {}
-        }
-        let topic = self.settings.topic_prefix.topic(stream)?;
-        self.follow_bindings(None).await?;
-        let bound = match self.is_bound(stream, schema) {
-            Err(ClientError::BoundElsewhere { bound, .. }) => {
-                // Remembered, so that a burst of wrong events does not ask for each.
-                self.remember(stream, &topic, &bound, BatchLimit::default());
-                return Err(ClientError::BoundElsewhere {
-                    stream: stream.clone(),
-                    bound,
-                    given: schema.clone(),
-                });
-            }
-            other => other?,
-        };
-        if bound && self.broker.topic(&topic, "Write").await?.is_some() {
-            let news = self.follow_news(&topic).await?;
-            let batch = self.batch_limit(&topic, news).await?;
-            return Ok(self.remember(stream, &topic, schema, batch));
-        }
-        if !self.settings.auto_create_streams {
-            let exists = !bound && self.broker.topic(&topic, "Write").await?.is_some();
-            let near = self.near_stream(stream.as_str()).await;
-            return Err(self.no_stream(stream, topic, schema, exists, near));
-        }
-        let retention: Option<Duration> = entry.event.as_ref().and_then(|e| e.retention);
-        let spec = undeclared(stream, schema, retention);
-        let mut created = false;
-        for outcome in self.ensure_unbound(&[spec]).await? {
-            let outcome = outcome?;
-            created = outcome.created;
-            for warning in &outcome.warnings {
-                tracing::warn!("{warning}");
-            }
-        }
-        let news = self.follow_news(&topic).await?;
-        if created && news == Some(TopicNews::Unknown) {
-            tracing::warn!(%topic, "the topic was gone and is created again");
-        }
-        let of_new = created.then(|| *lock(&self.hot.of_new_topics)).flatten();
-        let batch = match of_new {
-            // The cluster's default, seen before: one question less for each new stream.
-            Some(batch) if news.is_none() => batch,
-            _ => {
-                let batch = self.batch_limit(&topic, news).await?;
-                if created {
-                    *lock(&self.hot.of_new_topics) = Some(batch);
-                }
-                batch
-            }
-        };
-        Ok(self.remember(stream, &topic, schema, batch))
-    }
-
-    /// What records told of a topic since it was ready, with what follows from it done.
-    async fn follow_news(&self, topic: &TopicName) -> Result<Option<TopicNews>, ClientError> {
-        let news = lock(&self.hot.news).remove(topic);
-        if news == Some(TopicNews::Unknown) {
-            self.broker.rediscover(topic).await?;
-        }
-        Ok(news)
-    }
-
-    /// By the topic's `max.message.bytes` where it may be seen, else by what was refused.
-    async fn batch_limit(
-        &self,
-        topic: &TopicName,
-        news: Option<TopicNews>,
-    ) -> Result<BatchLimit, ClientError> {
-        let config = self.broker.topic_config(topic).await?.unwrap_or_default();
-        let known = config
-            .get("max.message.bytes")
-            .and_then(|bytes| bytes.parse().ok())
-            .map(|bytes| BatchLimit::fitting(self.broker.batch_bytes(), bytes));
-        let Some(TopicNews::BatchRefused(refused)) = news else {
-            return Ok(known.unwrap_or_default());
-        };
-        // Records in larger batches may still be on their way, and the smaller ones would overtake them.
-        if let Err(error) = self.broker.flush(SWITCH).await {
-            tracing::warn!(
-                %topic,
-                %error,
-                "events of this topic that are still queued may be written after later ones"
-            );
-        }
-        Ok(known.unwrap_or_default().max(refused.halved()))
-    }
-
-    /// A stream that is there and bound, to whatever schema. Creates and binds nothing.
-    ///
-    /// # Errors
-    /// [`ClientError::NotBound`], [`ClientError::NoStream`] where its topic is gone.
-    pub(crate) async fn existing_stream(
-        &self,
-        stream: &StreamId,
-    ) -> Result<Arc<BoundStream>, ClientError> {
-        let _asking = self.asking.lock().await;
-        if let Some(known) = self.bound_stream(stream.as_str()) {
-            return Ok(known);
-        }
-        let topic = self.settings.topic_prefix.topic(stream)?;
-        self.follow_bindings(None).await?;
-        let Some(binding) = self.binding(stream) else {
-            return Err(ClientError::NotBound {
-                stream: stream.clone(),
-            });
-        };
-        if self.broker.topic(&topic, "Write").await?.is_none() {
-            return Err(ClientError::NoStream {
-                stream: stream.clone(),
-                topic,
-                remedy: "it was bound, but its topic was deleted; an event creates it again, a tombstone does not".to_owned(),
-            });
-        }
-        let news = self.follow_news(&topic).await?;
-        let batch = self.batch_limit(&topic, news).await?;
-        Ok(self.remember(stream, &topic, &binding.schema, batch))
-    }
-
     pub(super) fn remember(
         &self,
         stream: &StreamId,
@@ -319,32 +200,6 @@ impl Catalog {
         put(&self.hot.streams, stream.as_str().into(), ready.clone());
         self.refresher.start(&self.own);
         ready
-    }
-
-    fn no_stream(
-        &self,
-        stream: &StreamId,
-        topic: TopicName,
-        schema: &SchemaName,
-        exists: bool,
-        near: Option<StreamId>,
-    ) -> ClientError {
-        let is_declared = self.settings.declared_streams.contains(stream);
-        let what = match (exists, is_declared, near) {
-            (true, ..) => "it is there but not bound to a schema".to_owned(),
-            (false, true, _) => "it is declared and not created yet".to_owned(),
-            (false, false, None) => "`auto-create-streams` is off".to_owned(),
-            (false, false, Some(near)) => {
-                format!("did you mean `{near}`? `auto-create-streams` is off")
-            }
-        };
-        ClientError::NoStream {
-            stream: stream.clone(),
-            topic,
-            remedy: format!(
-                "{what}; declare it under [[streams]] with schema = \"{schema}\" and run `kafkaesk-cli schema push`, or let the first publish create it with `auto-create-streams = true`"
-            ),
-        }
     }
 }
 

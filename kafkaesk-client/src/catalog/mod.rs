@@ -5,6 +5,7 @@
 
 mod bindings;
 mod hot;
+mod ready;
 mod refresh;
 mod register;
 mod schemas;
@@ -106,6 +107,8 @@ pub struct Catalog {
     checked: Mutex<HashSet<TopicName>>,
     /// Held while a log is read or written for a publish, so that a burst asks once.
     asking: tokio::sync::Mutex<()>,
+    /// Publishes that wait for their streams.
+    wanted: Mutex<Vec<ready::Wanted>>,
     /// The bindings log, as far as it was read.
     bindings: bindings::BindingsLog,
     /// What publishing looks up.
@@ -146,6 +149,7 @@ impl Catalog {
             absent: Mutex::default(),
             checked: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
+            wanted: Mutex::default(),
             bindings: bindings::BindingsLog::default(),
             hot,
             refresher: refresh::Refresher::default(),

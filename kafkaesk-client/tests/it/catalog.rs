@@ -266,6 +266,12 @@ async fn a_transaction_that_stays_open_leaves_the_outcome_unknown() {
     tokio::task::spawn_blocking(|| foreign.abort())
         .await
         .unwrap();
+    // The coordinator answers before the mark is in the log.
+    let name = SchemaName::new("Held").unwrap();
+    let begun = Instant::now();
+    while !catalog.log(&name).await.unwrap().versions.contains_key(&1) {
+        assert!(begun.elapsed() < PATIENCE);
+    }
     assert_eq!(
         catalog.push(&id("Held:1"), &mine).await.unwrap(),
         Pushed::Unchanged

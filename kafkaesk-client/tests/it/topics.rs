@@ -153,3 +153,44 @@ async fn added_partitions_are_published_to_within_seconds() {
         assert!(started.elapsed() < Duration::from_secs(10), "{receipt}");
     }
 }
+
+/// Kafka takes as long for one new topic as for fifty.
+#[tokio::test]
+async fn first_publishes_at_once_are_made_ready_together() {
+    const STREAMS: usize = 100;
+    let kafka = testing::kafka().await;
+    let mut settings = kafka.settings();
+    settings.partitions = 1;
+    let connection = open(&settings).await;
+    let publisher = connection.publisher();
+    publisher
+        .publish("content.first", &content("one"))
+        .await
+        .unwrap();
+    let one = Instant::now();
+    publisher
+        .publish("content.second", &content("one"))
+        .await
+        .unwrap();
+    let one = one.elapsed();
+
+    let all = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    // Two for each stream.
+    for number in 0..STREAMS * 2 {
+        let publisher = publisher.clone();
+        tasks.spawn(async move {
+            let stream = format!("content.new.{}", number % STREAMS);
+            publisher.publish(&stream, &content("one")).await.map(drop)
+        });
+    }
+    while let Some(published) = tasks.join_next().await {
+        published.unwrap().unwrap();
+    }
+    let all = all.elapsed();
+    assert!(all < one * STREAMS as u32 / 4, "one {one:?}, all {all:?}");
+
+    let bindings = open(&settings).await.catalog().bindings().await.unwrap();
+    assert_eq!(bindings.streams.len(), STREAMS + 2);
+    assert!(bindings.ignored.is_empty(), "each is bound once");
+}

@@ -1,0 +1,298 @@
+//! Makes streams ready for their first record: found, or created and bound. The slow way of a publish.
+//!
+//! Kafka takes some 30 ms to create a topic, for one as for fifty. So publishes to new streams that wait at the same time
+//! are served together: the first one serves all that came meanwhile.
+
+use std::{collections::HashSet, mem, sync::Arc, time::Duration};
+
+use kafkaesk_core::{SchemaName, StreamId, TopicName};
+use tokio::sync::oneshot;
+
+use super::{AGAIN, BoundStream, Catalog, EventEntry, StreamSpec, lock, streams::undeclared};
+use crate::{
+    ClientError,
+    broker::{BatchLimit, TopicNews},
+};
+
+/// How long a topic's smaller batches wait for the larger ones before them.
+const SWITCH: Duration = Duration::from_secs(10);
+
+/// A publish that waits for its stream.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    stream: StreamId,
+    schema: SchemaName,
+    retention: Option<Duration>,
+    answer: oneshot::Sender<Result<Arc<BoundStream>, ClientError>>,
+}
+
+impl Catalog {
+    /// A stream ready for this schema's events: found, or created and bound (if `auto_create_streams`). A stream that
+    /// is there and bound needs no right to create or to see settings.
+    pub(crate) async fn ready_stream(
+        &self,
+        stream: &StreamId,
+        entry: &EventEntry,
+    ) -> Result<Arc<BoundStream>, ClientError> {
+        loop {
+            let (answer, mut answered) = oneshot::channel();
+            lock(&self.wanted).push(Wanted {
+                stream: stream.clone(),
+                schema: entry.id.name().clone(),
+                retention: entry.event.as_ref().and_then(|event| event.retention),
+                answer,
+            });
+            let _asking = self.asking.lock().await;
+            if let Ok(ready) = answered.try_recv() {
+                return ready;
+            }
+            // This one's turn: it serves itself and all others that wait by now.
+            let wanted = mem::take(&mut *lock(&self.wanted));
+            self.serve(wanted).await;
+            if let Ok(ready) = answered.try_recv() {
+                return ready;
+            }
+            // Its server was dropped before it got to this one, or had an error for another: once more.
+        }
+    }
+
+    /// Answers each. What fails for all of them is the first one's error, and the others ask again themselves.
+    async fn serve(&self, wanted: Vec<Wanted>) {
+        let mut left: Vec<Wanted> = wanted
+            .into_iter()
+            .filter(|wanted| !wanted.answer.is_closed())
+            .collect();
+        while !left.is_empty() {
+            // One for each stream: the next finds what the first one made ready.
+            let mut streams = HashSet::new();
+            let (now, later) = left
+                .into_iter()
+                .partition(|wanted| streams.insert(wanted.stream.clone()));
+            left = later;
+            self.serve_distinct(now).await;
+        }
+    }
+
+    async fn serve_distinct(&self, wanted: Vec<Wanted>) {
+        let mut new = Vec::new();
+        let mut read = Ok(());
+        let mut is_read = false;
+        for wanted in wanted {
+            let found = match self.remembered(&wanted) {
+                Some(found) => found,
+                None => {
+                    if !mem::replace(&mut is_read, true) {
+                        read = self.follow_bindings(None).await;
+                    }
+                    match mem::replace(&mut read, Ok(())) {
+                        Err(error) => {
+                            is_read = false;
+                            Err(error)
+                        }
+                        Ok(()) => match self.found(&wanted).await {
+                            Ok(None) => {
+                                new.push(wanted);
+                                continue;
+                            }
+                            Ok(Some(ready)) => Ok(ready),
+                            Err(error) => Err(error),
+                        },
+                    }
+                }
+            };
+            // Dropped meanwhile: nobody waits for it.
+            let _ = wanted.answer.send(found);
+        }
+        self.create(new).await;
+    }
+
+    /// What is remembered of the stream, if that is an answer.
+    fn remembered(&self, wanted: &Wanted) -> Option<Result<Arc<BoundStream>, ClientError>> {
+        match self.bound_stream(wanted.stream.as_str()) {
+            Some(known) if known.schema == wanted.schema => Some(Ok(known)),
+            Some(other) if other.is_younger_than(AGAIN) => Some(Err(ClientError::BoundElsewhere {
+                stream: wanted.stream.clone(),
+                bound: other.schema.clone(),
+                given: wanted.schema.clone(),
+            })),
+            _ => None,
+        }
+    }
+
+    /// A stream that is there and bound; `None` for one to create or to bind.
+    async fn found(&self, wanted: &Wanted) -> Result<Option<Arc<BoundStream>>, ClientError> {
+        let Wanted { stream, schema, .. } = wanted;
+        let topic = self.settings.topic_prefix.topic(stream)?;
+        let bound = match self.is_bound(stream, schema) {
+            Err(ClientError::BoundElsewhere { bound, .. }) => {
+                // Remembered, so that a burst of wrong events does not ask for each.
+                self.remember(stream, &topic, &bound, BatchLimit::default());
+                return Err(ClientError::BoundElsewhere {
+                    stream: stream.clone(),
+                    bound,
+                    given: schema.clone(),
+                });
+            }
+            other => other?,
+        };
+        if bound && self.broker.topic(&topic, "Write").await?.is_some() {
+            let news = self.follow_news(&topic).await?;
+            let batch = self.batch_limit(&topic, news).await?;
+            return Ok(Some(self.remember(stream, &topic, schema, batch)));
+        }
+        if !self.settings.auto_create_streams {
+            let exists = !bound && self.broker.topic(&topic, "Write").await?.is_some();
+            let near = self.near_stream(stream.as_str()).await;
+            return Err(self.no_stream(stream, topic, schema, exists, near));
+        }
+        Ok(None)
+    }
+
+    /// Creates and binds streams, and answers for each.
+    async fn create(&self, wanted: Vec<Wanted>) {
+        if wanted.is_empty() {
+            return;
+        }
+        let specs: Vec<StreamSpec> = wanted
+            .iter()
+            .map(|wanted| undeclared(&wanted.stream, &wanted.schema, wanted.retention))
+            .collect();
+        let outcomes = match self.ensure_unbound(&specs).await {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                if let Some(first) = wanted.into_iter().next() {
+                    let _ = first.answer.send(Err(error));
+                }
+                return;
+            }
+        };
+        for (wanted, outcome) in wanted.into_iter().zip(outcomes) {
+            let ready = match outcome {
+                Ok(outcome) => {
+                    for warning in &outcome.warnings {
+                        tracing::warn!("{warning}");
+                    }
+                    self.created(&wanted, &outcome.topic, outcome.created).await
+                }
+                Err(error) => Err(error),
+            };
+            let _ = wanted.answer.send(ready);
+        }
+    }
+
+    async fn created(
+        &self,
+        wanted: &Wanted,
+        topic: &TopicName,
+        is_new: bool,
+    ) -> Result<Arc<BoundStream>, ClientError> {
+        let news = self.follow_news(topic).await?;
+        if is_new && news == Some(TopicNews::Unknown) {
+            tracing::warn!(%topic, "the topic was gone and is created again");
+        }
+        let of_new = is_new.then(|| self.hot.of_new_topics()).flatten();
+        let batch = match of_new {
+            // The cluster's default, seen before: one question less for each new stream.
+            Some(batch) if news.is_none() => batch,
+            _ => {
+                let batch = self.batch_limit(topic, news).await?;
+                if is_new {
+                    self.hot.set_of_new_topics(batch);
+                }
+                batch
+            }
+        };
+        Ok(self.remember(&wanted.stream, topic, &wanted.schema, batch))
+    }
+
+    /// What records told of a topic since it was ready, with what follows from it done.
+    async fn follow_news(&self, topic: &TopicName) -> Result<Option<TopicNews>, ClientError> {
+        let news = self.hot.take_news(topic);
+        if news == Some(TopicNews::Unknown) {
+            self.broker.rediscover(topic).await?;
+        }
+        Ok(news)
+    }
+
+    /// By the topic's `max.message.bytes` where it may be seen, else by what was refused.
+    async fn batch_limit(
+        &self,
+        topic: &TopicName,
+        news: Option<TopicNews>,
+    ) -> Result<BatchLimit, ClientError> {
+        let config = self.broker.topic_config(topic).await?.unwrap_or_default();
+        let known = config
+            .get("max.message.bytes")
+            .and_then(|bytes| bytes.parse().ok())
+            .map(|bytes| BatchLimit::fitting(self.broker.batch_bytes(), bytes));
+        let Some(TopicNews::BatchRefused(refused)) = news else {
+            return Ok(known.unwrap_or_default());
+        };
+        // Records in larger batches may still be on their way, and the smaller ones would overtake them.
+        if let Err(error) = self.broker.flush(SWITCH).await {
+            tracing::warn!(
+                %topic,
+                %error,
+                "events of this topic that are still queued may be written after later ones"
+            );
+        }
+        Ok(known.unwrap_or_default().max(refused.halved()))
+    }
+
+    /// A stream that is there and bound, to whatever schema. Creates and binds nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::NotBound`], [`ClientError::NoStream`] where its topic is gone.
+    pub(crate) async fn existing_stream(
+        &self,
+        stream: &StreamId,
+    ) -> Result<Arc<BoundStream>, ClientError> {
+        let _asking = self.asking.lock().await;
+        if let Some(known) = self.bound_stream(stream.as_str()) {
+            return Ok(known);
+        }
+        let topic = self.settings.topic_prefix.topic(stream)?;
+        self.follow_bindings(None).await?;
+        let Some(binding) = self.binding(stream) else {
+            return Err(ClientError::NotBound {
+                stream: stream.clone(),
+            });
+        };
+        if self.broker.topic(&topic, "Write").await?.is_none() {
+            return Err(ClientError::NoStream {
+                stream: stream.clone(),
+                topic,
+                remedy: "it was bound, but its topic was deleted; an event creates it again, a tombstone does not".to_owned(),
+            });
+        }
+        let news = self.follow_news(&topic).await?;
+        let batch = self.batch_limit(&topic, news).await?;
+        Ok(self.remember(stream, &topic, &binding.schema, batch))
+    }
+
+    fn no_stream(
+        &self,
+        stream: &StreamId,
+        topic: TopicName,
+        schema: &SchemaName,
+        exists: bool,
+        near: Option<StreamId>,
+    ) -> ClientError {
+        let is_declared = self.settings.declared_streams.contains(stream);
+        let what = match (exists, is_declared, near) {
+            (true, ..) => "it is there but not bound to a schema".to_owned(),
+            (false, true, _) => "it is declared and not created yet".to_owned(),
+            (false, false, None) => "`auto-create-streams` is off".to_owned(),
+            (false, false, Some(near)) => {
+                format!("did you mean `{near}`? `auto-create-streams` is off")
+            }
+        };
+        ClientError::NoStream {
+            stream: stream.clone(),
+            topic,
+            remedy: format!(
+                "{what}; declare it under [[streams]] with schema = \"{schema}\" and run `kafkaesk-cli schema push`, or let the first publish create it with `auto-create-streams = true`"
+            ),
+        }
+    }
+}
