@@ -9,10 +9,12 @@ use kafkaesk_core::{
     Answer, Envelope, Headers, Offset, Pattern, Record, SchemaName, Source, StreamId, TopicPrefix,
     line::{self, Content, Line, Timestamps},
 };
-use kafkaesk_schema::{Bindings, Document, LogRecord, SchemaLog, Validator};
+use kafkaesk_schema::{
+    Bindings, Document, LogRecord, SchemaLog, Validator, bundle::bundle, portable::portable,
+};
 
 /// Name and function of each.
-pub(crate) const ALL: [(&str, fn(&[u8])); 9] = [
+pub(crate) const ALL: [(&str, fn(&[u8])); 11] = [
     ("envelope", envelope),
     ("line", read_line),
     ("answer", answer),
@@ -20,6 +22,8 @@ pub(crate) const ALL: [(&str, fn(&[u8])); 9] = [
     ("log", log),
     ("document", document),
     ("validate", validate),
+    ("expression", expression),
+    ("bundle", bundles),
     ("pattern", pattern),
     ("configuration", configuration),
 ];
@@ -153,6 +157,50 @@ fn validate(input: &[u8]) {
     };
     let first = validator.validate(data).is_ok();
     assert_eq!(first, validator.validate(data).is_ok(), "one verdict");
+}
+
+/// A regular expression, as a pattern and as a name, with its look-around rewritten where it has some.
+fn expression(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
+    let schema =
+        serde_json::json!({"pattern": text, "patternProperties": {text: {"type": "string"}}});
+    let document = Document::parse(schema.to_string()).expect("a schema document");
+    let data = [r#""aé1-""#, r#"{"a":1,"x-y":""}"#, "null"];
+    let verdicts = |document: &Document| {
+        let validator = Validator::new(document).ok()?;
+        let judge = |data: &str| validator.validate(data.as_bytes()).is_ok();
+        Some(data.map(judge))
+    };
+    let Ok((rewritten, changes)) = portable(&document) else {
+        return;
+    };
+    let (before, after) = (verdicts(&document), verdicts(&rewritten));
+    if changes.is_empty() {
+        assert_eq!(before, after);
+    } else {
+        assert!(before.is_none(), "look-around is not taken");
+    }
+    let again = portable(&rewritten).expect("a portable document");
+    assert!(again.1.is_empty(), "it is rewritten once");
+}
+
+/// A schema in several files: the input, and parts of it.
+fn bundles(input: &[u8]) {
+    let part = input.len() / 2;
+    let made = bundle("a/0.json", |path| match path.len() % 4 {
+        0 => Ok(input.to_vec()),
+        1 => Ok(input[..part].to_vec()),
+        2 => Ok(input[part..].to_vec()),
+        _ => Ok(br##"{"$ref": "0.json", "$defs": {"a": {"$ref": "#"}}}"##.to_vec()),
+    });
+    let Ok(made) = made else {
+        return;
+    };
+    let again = bundle("a/0.json", |_| Ok(made.document.bytes().to_vec()));
+    let again = again.map(|again| again.document.identity());
+    assert_eq!(again, Ok(made.document.identity()), "bundled twice");
 }
 
 /// Two patterns and a stream id, a line each.

@@ -161,7 +161,7 @@ impl<'d> Schemas<'d> {
     }
 
     /// Follows the references of one schema. What they reach where no schema was expected is
-    /// walked too, and stands behind the others.
+    /// walked too, and stands after the others.
     fn follow(
         &mut self,
         at: usize,

@@ -16,7 +16,7 @@ use xtask::{command, machine, paths};
 use crate::cargo::cargo;
 
 /// The targets of `fuzz/src/targets.rs`.
-const TARGETS: [&str; 9] = [
+const TARGETS: [&str; 11] = [
     "envelope",
     "line",
     "answer",
@@ -24,6 +24,8 @@ const TARGETS: [&str; 9] = [
     "log",
     "document",
     "validate",
+    "expression",
+    "bundle",
     "pattern",
     "configuration",
 ];
