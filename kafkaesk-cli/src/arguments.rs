@@ -1,5 +1,5 @@
-//! Arguments: the command line goes in, checked options and one command come out. Every option is an `Option`: what
-//! is not said must not beat the file or the environment. Knows no defaults.
+//! Arguments: reads the command line into options and one command. Every option is an `Option`: what
+//! is not given must not beat the file or the environment. Knows no defaults.
 
 use std::path::PathBuf;
 

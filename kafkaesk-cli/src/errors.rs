@@ -1,4 +1,4 @@
-//! Errors for people: an error chain goes in, `error: …` lines come out. Never a Rust debug dump or a backtrace.
+//! Errors for people: prints an error chain as `error: …` lines. Never a Rust debug dump or a backtrace.
 
 use kafkaesk_client::settings::SettingsError;
 

@@ -1,4 +1,4 @@
-//! Exit statuses: how a run ended goes in, the process's status comes out. Nothing else in this crate invents a number.
+//! Exit statuses: maps how a run ended to the process's status. Nothing else in this crate invents a number.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Lines of a file or of standard input: bytes go in, numbered lines come out, one at a time. Never holds more than
+//! Reads numbered lines from a file or standard input, one at a time. Never holds more than
 //! one line, and no line of more than [`MAX_LINE_BYTES`].
 
 use std::{fmt, io, path::PathBuf};

@@ -1,4 +1,4 @@
-//! The library's entry: an application in, its whole command line run, an exit status out.
+//! The library's entry: runs the whole command line for an application and returns an exit status.
 
 use std::{ffi::OsString, io::IsTerminal as _, path::Path, process::ExitCode};
 

@@ -1,5 +1,5 @@
-//! Standard output from a thread of its own: lines go in, that they are written comes out. A reader that stalls holds
-//! up whoever waits for its lines, and nothing else.
+//! Standard output, written by a thread of its own. A reader that stalls holds up those who wait for their lines to be
+//! written, and nothing else.
 
 use std::{io, thread, time::Duration};
 

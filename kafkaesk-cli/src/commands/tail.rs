@@ -63,7 +63,7 @@ fn start(text: &str) -> Result<Start, String> {
     }
 }
 
-/// Prints messages until told to stop.
+/// Prints messages until a signal, `--max` or the end.
 pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow::Result<Exit> {
     let pattern = Pattern::new(&arguments.pattern).map_err(Usage::of)?;
     let mut shutdown = signals::shutdown().context("listening to signals")?;

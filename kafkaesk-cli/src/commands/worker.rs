@@ -1,5 +1,4 @@
-//! `worker [GROUP…]`: subscriptions of `kafkaesk.toml` and of the application in, a worker that runs until a signal
-//! out.
+//! `worker [GROUP…]`: runs the subscriptions of `kafkaesk.toml` and of the application until a signal.
 
 use std::time::Duration;
 

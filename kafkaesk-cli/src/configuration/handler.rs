@@ -1,4 +1,4 @@
-//! A subscription's `handler` table in, exactly one checked kind of handler out, or an error with file and line.
+//! Reads a subscription's `handler` into exactly one checked kind of handler, or an error with file and line.
 
 use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
 
@@ -107,7 +107,7 @@ fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
     let url: reqwest::Url = text.parse().map_err(|e| {
         section.error(
             "http",
-            format!("this is no URL such as http://127.0.0.1:8080/orders: {e}"),
+            format!("this is not a URL such as http://127.0.0.1:8080/orders: {e}"),
         )
     })?;
     if !matches!(url.scheme(), "http" | "https") {

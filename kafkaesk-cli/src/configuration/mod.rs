@@ -1,4 +1,4 @@
-//! The configuration: flags, environment and `kafkaesk.toml` in, everything that it declares out, typed and checked.
+//! The configuration: reads flags, environment and `kafkaesk.toml` into typed and checked declarations.
 //! Opens no connection.
 
 mod handler;

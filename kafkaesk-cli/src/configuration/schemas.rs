@@ -1,4 +1,4 @@
-//! Schema declarations, files and folders in, schema ids with their documents out. Asks no broker.
+//! Reads schema declarations, files and folders into schema ids with their documents. Asks no broker.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -81,7 +81,7 @@ fn a_handler_has_exactly_one_kind() {
             "{ http = \"ftp://x/\" }",
             "the URL must begin with http: or https:",
         ),
-        ("{ http = \"x\" }", "this is no URL"),
+        ("{ http = \"x\" }", "this is not a URL"),
         ("{ exec = [] }", "it names no program"),
         ("{ stdout = false }", "write `stdout = true`"),
         ("{ stdout = true, timeout = \"3s\" }", "unknown key"),

@@ -1,5 +1,5 @@
-//! librdkafka properties as users set them in, the properties of one client out: by role, aliases met under one name,
-//! OIDC taken out, the system's certificates found. Opens no client.
+//! librdkafka properties as users set them, and as one client gets them: by role, aliases under one name, OIDC left to
+//! [`OidcSettings`](super::OidcSettings), the system's certificates found. Opens no client.
 
 use std::{collections::BTreeMap, fmt};
 

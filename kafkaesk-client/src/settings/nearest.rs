@@ -1,4 +1,4 @@
-//! A misspelt name and the known ones in, the nearest known one out, or nothing when none is near.
+//! Finds the known name nearest to a misspelt one.
 
 /// The known name nearest to a misspelt one, for "did you mean …?": at most a third of the letters (and at least one, at most four) may differ.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

@@ -1,5 +1,5 @@
-//! `sasl.oauthbearer.*` in, typed OIDC client credentials out: librdkafka's own OIDC is not in static builds, so a
-//! token refresh of ours takes these over. Fetches nothing itself.
+//! Reads `sasl.oauthbearer.*` into OIDC client credentials: librdkafka's own OIDC is not in static builds, so our
+//! token refresh uses these. Fetches nothing itself.
 
 use std::{collections::BTreeMap, fmt};
 

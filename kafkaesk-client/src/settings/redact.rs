@@ -1,4 +1,4 @@
-//! A value in, what may be shown of it out.
+//! Redaction: decides what of a value may be shown.
 
 /// What stands for a secret.
 pub const REDACTED: &str = "[redacted]";

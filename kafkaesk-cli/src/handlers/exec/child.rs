@@ -1,4 +1,4 @@
-//! One child process from its start to its end: jobs go in as lines, answers come out, standard error goes to our log.
+//! Runs one child process from its start to its end: writes jobs as lines, reads answers, logs its standard error.
 //!
 //! Four things run side by side and the first of them to end, ends the child: feeding, reading answers, reading
 //! standard error (which ends nothing), and the child itself.
@@ -36,7 +36,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 const TERM_TO_KILL: Duration = Duration::from_secs(2);
 /// The longest line of a child's standard error that is logged, in bytes.
 const MAX_LOG_LINE: usize = 256 * 1024;
-/// How much of a line that is no answer the log shows, in characters.
+/// How much the log shows of a line that is not an answer, in characters.
 const EXCERPT: usize = 200;
 
 /// Where jobs come from, shared by the children of one subscription.

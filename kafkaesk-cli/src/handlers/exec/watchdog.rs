@@ -28,7 +28,7 @@ impl Watchdog {
 impl Drop for Watchdog {
     fn drop(&mut self) {
         if let Some(input) = &mut self.0 {
-            // One that died before is no loss any more.
+            // A watchdog that died has nothing left to do.
             let _ = input.write_all(b"over\n");
         }
     }

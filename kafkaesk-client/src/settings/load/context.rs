@@ -1,4 +1,4 @@
-//! Where references lead: `{ file = … }` and `{ env = …, default = … }` in, their text out. Reads at most 1 MiB a file.
+//! Follows references: `{ file = … }` and `{ env = …, default = … }` become their text. Reads at most 1 MiB of a file.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! Values in, typed settings out: text stays text, `"7d"` becomes a span, `3` a number within its range. Text from
+//! Types values: text stays text, `"7d"` becomes a span, `3` a number within its range. Text from
 //! variables, flags and references is typed by the setting; text in a file is text.
 
 use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};

@@ -1,4 +1,4 @@
-//! `streams` and `schemas` of a configuration in, typed declarations out. Reads no document and asks no broker.
+//! Types the `streams` and `schemas` of a configuration. Reads no document and asks no broker.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -166,7 +166,7 @@ fn property_shown(name: &str, field: &Field) -> String {
 fn declared(field: Field, list: &mut Vec<Effective>) {
     for item in field.items(true).unwrap_or_default() {
         match &item.value.data {
-            // A declaration is no reference, though `{ file = "Order.1.json" }` looks like one.
+            // A declaration is not a reference, though `{ file = "Order.1.json" }` looks like one.
             Data::Table(table) => members(&item, table, list),
             _ => list.push(row(item)),
         }

@@ -1,5 +1,5 @@
-//! `KAFKAESK_*` variables in, a layer out: values as text, typed by the setting later. An unknown variable is a
-//! warning; those that Kubernetes sets for a Service named kafkaesk are none of ours.
+//! Reads `KAFKAESK_*` variables into a layer: values as text, typed by the setting later. An unknown variable is a
+//! warning, unless Kubernetes sets it for a Service named kafkaesk, or scripts call a program so.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A path with `*`, `?`, `[…]` in its steps in, the files that it means out, sorted. Hidden names only when asked for.
+//! Expands a path with `*`, `?`, `[…]` in its steps into the files that match, sorted. Hidden names only when asked for.
 
 use std::{
     fs, io,

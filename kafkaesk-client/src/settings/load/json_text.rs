@@ -1,4 +1,4 @@
-//! A JSON object from a variable or flag in, values out, all with that one origin. Refuses duplicate keys, which
+//! Reads a JSON object from a variable or flag into values with that one origin. Refuses duplicate keys, which
 //! serde_json's own maps take silently.
 
 use std::fmt;

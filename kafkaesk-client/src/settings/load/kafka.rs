@@ -1,5 +1,5 @@
-//! A `kafka-settings` table in, librdkafka properties by role out: quoted dotted names and nested tables alike, aliases
-//! met under one name, names and roles checked where they stand.
+//! Reads a `kafka-settings` table into librdkafka properties by role: quoted dotted names and nested tables alike,
+//! aliases under one name, names and roles checked where they stand.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! The layers in (file, profile, environment, flags), the winning value of each setting out, with its place. figment
+//! Merges the layers (file, profile, environment, flags) into the winning value of each setting, with its place. figment
 //! merges and says which layer won; the layers themselves know the lines.
 //!
 //! figment sees only which settings a layer has. What they hold stays here, untyped: figment would turn the text `123`

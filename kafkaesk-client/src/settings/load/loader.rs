@@ -1,4 +1,4 @@
-//! The loader: what to read in, everything that a configuration says out.
+//! The loader: reads everything that a configuration says.
 
 use std::{
     collections::BTreeMap,
@@ -311,7 +311,7 @@ impl Settings {
     }
 }
 
-/// Variables whose names are no UTF-8 are none of ours.
+/// A variable whose name is not UTF-8 is not ours.
 fn process_environment() -> BTreeMap<String, OsString> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))

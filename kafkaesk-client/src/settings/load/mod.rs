@@ -1,5 +1,5 @@
 //! Settings from defaults, `kafkaesk.toml`, its profile, the environment and flags: in that order, the later wins.
-//! Paths and variables in, typed settings with their places out. Opens no connection.
+//! Typed, each with its place. Opens no connection.
 
 mod context;
 mod convert;

@@ -1,4 +1,4 @@
-//! The winners in, typed [`Settings`] and declarations out. The only place that says what each setting takes.
+//! Types the winning values into [`Settings`] and declarations. The only place that says what each setting takes.
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -145,7 +145,7 @@ fn servers(field: Field) -> Result<Vec<String>, SettingsError> {
         for server in item.clone().text()?.split(',').map(str::trim) {
             if !is_server(server) {
                 return Err(item.error(format!(
-                    "{} is no broker address; write `host:port`, such as \"localhost:9092\"",
+                    "{} is not a broker address; write `host:port`, such as \"localhost:9092\"",
                     item.value.describe()
                 )));
             }

@@ -1,5 +1,5 @@
-//! A table of the configuration in, its members typed one by one out; what nobody asked for is an error that names the
-//! file, the line and the nearest known key.
+//! Types the members of one table of the configuration, one by one. A member that nobody asked for is an error that names
+//! the file, the line and the nearest known key.
 
 use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 

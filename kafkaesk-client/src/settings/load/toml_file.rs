@@ -1,4 +1,4 @@
-//! A TOML file's text in, values with their lines out. Types nothing, merges nothing.
+//! Parses a TOML file into values with their lines. Types nothing, merges nothing.
 
 use std::{path::Path, sync::Arc};
 

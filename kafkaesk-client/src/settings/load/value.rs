@@ -110,8 +110,8 @@ impl Value {
         }
     }
 
-    /// Whether this table is `{ file = … }` or `{ env = …, default = … }`, or was meant to be: whoever follows it refuses
-    /// further keys. A table under `env` is no reference: it is what a handler adds to the environment.
+    /// Whether this table is `{ file = … }` or `{ env = …, default = … }`, or was meant to be: following it refuses
+    /// further keys. A table under `env` is not a reference: it is what a handler adds to the environment.
     pub(super) fn is_reference(&self) -> bool {
         let Data::Table(table) = &self.data else {
             return false;

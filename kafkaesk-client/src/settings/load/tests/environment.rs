@@ -91,7 +91,7 @@ fn a_value_of_the_wrong_type_names_the_variable_and_the_range() {
     let error = empty().flag("kafka-servers", "http://a:1").refused();
     assert_eq!(
         error,
-        "flag --kafka-servers: `kafka-servers`: \"http://a:1\" is no broker address; write `host:port`, such as \"localhost:9092\""
+        "flag --kafka-servers: `kafka-servers`: \"http://a:1\" is not a broker address; write `host:port`, such as \"localhost:9092\""
     );
     let error = empty().variable("KAFKAESK_KAFKA_SERVERS", "").refused();
     assert_eq!(

@@ -32,7 +32,7 @@ fn text_and_numbers_are_not_mixed_up_in_a_file() {
         ),
         (
             "kafka-servers = ['a:0']",
-            "`kafka-servers[0]`: \"a:0\" is no broker address; write `host:port`, such as \"localhost:9092\"",
+            "`kafka-servers[0]`: \"a:0\" is not a broker address; write `host:port`, such as \"localhost:9092\"",
         ),
         (
             "topic-prefix = 'a/b'",
@@ -73,6 +73,6 @@ fn a_broker_is_a_host_with_or_without_a_port() {
         "", "a b:1", "a:99999", "a:+1", "[::1", "[zz]:1", "::1", "user@h:1",
     ] {
         let error = case(&format!("kafka-servers = ['{bad}']\n")).refused();
-        assert!(error.contains("is no broker address"), "{bad}: {error}");
+        assert!(error.contains("is not a broker address"), "{bad}: {error}");
     }
 }
