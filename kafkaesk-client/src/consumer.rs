@@ -1,6 +1,6 @@
 //! Consuming: one ordered stream of events, rebalances included (architecture.md, "Consume").
 //!
-//! The rebalance callbacks become entries of that stream. `Revoked` carries an acknowledgement: whoever reads the
+//! The rebalance callbacks become entries of that stream. `Revoked` carries an acknowledgement: the reader of the
 //! stream stops taking, drains, and answers with what to commit; the partition is released after that commit.
 
 use std::{
@@ -96,7 +96,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch from its parts, for whoever implements [`crate::broker::Broker`].
+    /// A batch from its parts, for implementations of [`crate::broker::Broker`].
     pub fn new(source: Arc<Source>, records: Vec<Record>, next: NextOffset) -> Self {
         Self {
             source,
@@ -147,7 +147,7 @@ impl fmt::Display for Stalled {
 pub struct RevokeAck(pub(crate) oneshot::Sender<Commits>);
 
 impl RevokeAck {
-    /// An acknowledgement and the side that waits for it, for whoever implements [`crate::broker::Broker`].
+    /// An acknowledgement and the side that waits for it, for implementations of [`crate::broker::Broker`].
     pub fn new() -> (Self, oneshot::Receiver<Commits>) {
         let (sender, receiver) = oneshot::channel();
         (Self(sender), receiver)
@@ -170,7 +170,7 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
     /// A partition that is not ours (any more) is ignored; a newly assigned one is never paused.
     fn pause(&self, sources: &[Arc<Source>]);
 
-    /// Fetches these partitions again, from behind the last record that entered the event stream.
+    /// Fetches these partitions again, from after the last record that entered the event stream.
     fn resume(&self, sources: &[Arc<Source>]);
 
     /// Commits, leaves the group, ends the stream. Resolves when it is done, after [`CLOSE`] at most.
@@ -179,7 +179,7 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
     }
 
     /// The same, after `patience` at most. A commit that is not answered by then is an error. A group that does not
-    /// answer is left all the same: while it rebalances that takes librdkafka up to 5 s, and goes on behind.
+    /// answer is left all the same: while it rebalances that takes librdkafka up to 5 s, and goes on afterwards.
     fn close_within(
         &self,
         commits: Commits,
@@ -195,7 +195,7 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer from its parts, for whoever implements [`crate::broker::Broker`]. The channel's bound should be
+    /// A consumer from its parts, for implementations of [`crate::broker::Broker`]. The channel's bound should be
     /// [`EVENT_BOUND`].
     pub fn new(events: mpsc::Receiver<ConsumerEvent>, control: Arc<dyn ConsumerControl>) -> Self {
         Self { events, control }

@@ -1,7 +1,7 @@
 //! Follows which offsets are read and finished, and gives the contiguous watermark. Pure: no I/O, no clock.
 //!
 //! One tracker follows one assignment of one partition. Records are finished in any order; what may be committed is
-//! the offset behind the last record before which everything is finished. Offsets may have gaps (compaction,
+//! the offset after the last record before which everything is finished. Offsets may have gaps (compaction,
 //! transactions), so order is kept by a sequence of our own. An answer from another assignment carries another
 //! generation and changes nothing.
 
@@ -70,7 +70,7 @@ impl Tracker {
         }
     }
 
-    /// Everything before this offset was read. Offsets behind the last record have none, so they are finished with it.
+    /// Everything before this offset was read. Offsets after the last record have none, so they are finished with it.
     pub(crate) fn reached(&mut self, next: NextOffset) {
         match self.entries.back_mut() {
             Some(last) => last.next = last.next.max(next),
@@ -106,7 +106,7 @@ impl Tracker {
         self.entries.iter().filter(|entry| entry.done).count()
     }
 
-    /// How many records stand at or behind the first unfinished one: what a stuck record holds up.
+    /// How many records stand at or after the first unfinished one: what a stuck record holds up.
     pub(crate) fn window(&self) -> usize {
         self.entries.len()
     }

@@ -57,7 +57,7 @@ pub(super) struct Group {
     target: BTreeMap<TopicPartition, MemberId>,
     /// Partitions that their owner reads no further for now.
     paused: BTreeSet<TopicPartition>,
-    /// Taken away without asking, and not told yet.
+    /// Taken away without asking, and not reported yet.
     lost: BTreeMap<MemberId, Vec<TopicPartition>>,
 }
 
@@ -104,7 +104,7 @@ impl Group {
         self.members.contains_key(&member)
     }
 
-    /// Decides anew who should read what, after members or topics changed.
+    /// Decides again who should read what, after members or topics changed.
     pub(super) fn rebalance(&mut self, store: &Store) {
         let wanted: BTreeMap<MemberId, BTreeSet<TopicPartition>> = self
             .members

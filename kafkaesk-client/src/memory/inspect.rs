@@ -10,12 +10,12 @@ use crate::{ClientError, Receipt};
 
 impl MemoryBroker {
     /// All records of a stream's topic, oldest first as they were appended. Empty for an absent topic, and for
-    /// topics that carry no stream behind this prefix (read those by `Broker::read_log`).
+    /// topics that carry no stream of this prefix (read those by `Broker::read_log`).
     pub fn records(&self, topic: &str) -> Vec<Record> {
         self.records_where(|name| name == topic, 0).0
     }
 
-    /// All records of all streams behind this prefix, oldest first as they were appended.
+    /// All records of all streams of this prefix, oldest first as they were appended.
     pub fn all_records(&self) -> Vec<Record> {
         self.records_where(|_| true, 0).0
     }
@@ -136,7 +136,7 @@ impl MemoryBroker {
     }
 
     /// Takes all partitions from all members of a group without asking, as an expired session does: they see
-    /// `Lost`, then are assigned anew from what is committed.
+    /// `Lost`, then are assigned again from what is committed.
     pub fn lose(&self, group: &str) {
         self.shared.change(|state| {
             if let Some(found) = state.groups.get_mut(group) {

@@ -181,13 +181,13 @@ impl Member {
     async fn revoke(&mut self, partitions: Vec<TopicPartition>) {
         let sources = self.fetch.remove(&partitions);
         let (ack, answer) = RevokeAck::new();
-        let mut told = false;
+        let mut sent = false;
         let asked = async {
             let Ok(permit) = self.events.reserve().await else {
                 return Commits::new();
             };
             permit.send(ConsumerEvent::Revoked(sources.clone(), ack));
-            told = true;
+            sent = true;
             answer.await.unwrap_or_default()
         };
         let membership = self.membership.clone();
@@ -197,7 +197,7 @@ impl Member {
             answer = tokio::time::timeout(self.drain, asked) => answer.unwrap_or_default(),
             () = left => return,
         };
-        if !told {
+        if !sent {
             self.lost.extend(sources);
         }
         self.membership.shared.change(|state| {

@@ -119,7 +119,7 @@ impl Handover<'_> {
         {
             let next = offset.next();
             place.next = Some(next.0);
-            // It rests until its position is behind the record.
+            // It rests until its position is after the record.
             place.stall = Some(Stall {
                 said: Stalled {
                     source: source.clone(),

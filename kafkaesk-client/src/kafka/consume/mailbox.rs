@@ -125,7 +125,7 @@ impl ConsumerControl for Mailbox {
             match tokio::time::timeout_at(deadline.into(), answer).await {
                 Ok(Ok(result)) => {
                     if tokio::time::timeout_at(deadline.into(), leaving).await.is_err() {
-                        tracing::debug!(?patience, "the group does not answer; it is left behind");
+                        tracing::debug!(?patience, "the group does not answer; it is left without an answer");
                     }
                     result
                 }
@@ -134,7 +134,7 @@ impl ConsumerControl for Mailbox {
                 Err(_) => Err(ClientError::Kafka {
                     action: "closing the consumer".into(),
                     source: format!(
-                        "the brokers did not answer within {patience:?}; what was not committed comes again"
+                        "the brokers did not answer within {patience:?}; what was not committed is delivered again"
                     )
                     .into(),
                 }),

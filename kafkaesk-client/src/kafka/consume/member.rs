@@ -68,9 +68,9 @@ pub(super) struct Member {
     ahead: Ahead,
     /// A partition stands still, or did at the last look.
     stalled: bool,
-    /// Denied topics that were told of.
-    told: BTreeSet<String>,
-    told_waiting: bool,
+    /// Denied topics that were reported.
+    reported: BTreeSet<String>,
+    reported_waiting: bool,
 }
 
 /// Creates the client, settles where a new group starts, and lets the thread go.
@@ -125,8 +125,8 @@ pub(super) fn start(
         positions_at: Instant::now(),
         ahead: Ahead::new(),
         stalled: false,
-        told: BTreeSet::new(),
-        told_waiting: false,
+        reported: BTreeSet::new(),
+        reported_waiting: false,
     };
     thread::Builder::new()
         .name("kafkaesk-consumer".into())
@@ -249,7 +249,7 @@ impl Member {
             }
             Meaning::Denied => denied(
                 &self.setup,
-                &mut self.told,
+                &mut self.reported,
                 &self.consumer,
                 failure.code,
                 &failure.topic,
@@ -376,7 +376,7 @@ impl Member {
                     .unwrap_or_default();
                 denied(
                     &self.setup,
-                    &mut self.told,
+                    &mut self.reported,
                     &self.consumer,
                     RDKafkaErrorCode::TopicAuthorizationFailed,
                     &topic,
@@ -398,7 +398,7 @@ impl Member {
         }
     }
 
-    /// Subscribes anew when what matches has changed.
+    /// Subscribes again when the matching topics have changed.
     fn look(&mut self) {
         if let Some(cluster) = self.setup.discovery.news() {
             let found = matching(
@@ -412,8 +412,8 @@ impl Member {
     }
 
     fn subscribe(&mut self, found: &HashMap<String, u32>) {
-        if found.is_empty() && !self.told_waiting {
-            self.told_waiting = true;
+        if found.is_empty() && !self.reported_waiting {
+            self.reported_waiting = true;
             let warning = format!(
                 "no stream matches {:?} yet (topic prefix {:?}); waiting for one",
                 self.setup.spec.pattern.as_str(),
@@ -555,10 +555,10 @@ impl Member {
     }
 }
 
-/// A denied topic ends a subscription to that very stream; among others it is told of once.
+/// A denied topic ends a subscription to that one stream; among other streams it is reported once.
 fn denied(
     setup: &Setup,
-    told: &mut BTreeSet<String>,
+    reported: &mut BTreeSet<String>,
     consumer: &BaseConsumer<Membership>,
     code: RDKafkaErrorCode,
     topic: &str,
@@ -572,7 +572,7 @@ fn denied(
     if exact && matches!(error, ClientError::Unauthorized { .. }) {
         return Some(error);
     }
-    if told.insert(topic.to_owned()) {
+    if reported.insert(topic.to_owned()) {
         lock(&consumer.context().state)
             .outbox
             .push(ConsumerEvent::Warning(error.to_string()));

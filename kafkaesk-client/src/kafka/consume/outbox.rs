@@ -62,7 +62,7 @@ impl Outbox {
         true
     }
 
-    /// Forgets records of partitions that go: whoever gets them next reads them.
+    /// Drops records of partitions that are given up: their next owner reads them.
     pub(super) fn forget(&mut self, sources: &[Arc<Source>]) {
         self.waiting.retain(|event| match event {
             ConsumerEvent::Records(batch) => !sources

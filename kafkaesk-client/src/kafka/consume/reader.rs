@@ -1,4 +1,4 @@
-//! Reading without a group: every partition that matches, nothing committed, nothing left behind.
+//! Reads without a group: every partition that matches. Commits nothing and leaves no group in Kafka.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -96,8 +96,8 @@ struct Reader {
     /// The ends seen at start that were not reached yet.
     ends: HashMap<(String, i32), i64>,
     outbox: Outbox,
-    told: BTreeSet<String>,
-    told_waiting: bool,
+    reported: BTreeSet<String>,
+    reported_waiting: bool,
 }
 
 /// Creates the client, looks at the ends, and lets the thread go. The first event is `Assigned`, empty if nothing
@@ -146,8 +146,8 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
             })
             .collect(),
         outbox: Outbox::new(sender),
-        told: BTreeSet::new(),
-        told_waiting: false,
+        reported: BTreeSet::new(),
+        reported_waiting: false,
     };
     reader.compare_ids(&cluster, &found);
     reader.assign(&found, &starts, true)?;
@@ -259,7 +259,7 @@ impl Reader {
                 if !self.setup.spec.pattern.as_str().contains(['*', '?', '[']) {
                     return Err(error);
                 }
-                if self.told.insert(failure.topic.clone()) {
+                if self.reported.insert(failure.topic.clone()) {
                     self.outbox.push(ConsumerEvent::Warning(error.to_string()));
                 }
                 Ok(())
@@ -348,8 +348,8 @@ impl Reader {
         starts: &HashMap<(String, i32), Offset>,
         first: bool,
     ) -> Result<(), ClientError> {
-        if found.is_empty() && !self.told_waiting {
-            self.told_waiting = true;
+        if found.is_empty() && !self.reported_waiting {
+            self.reported_waiting = true;
             self.outbox.push(ConsumerEvent::Warning(format!(
                 "no stream matches {:?} yet (topic prefix {:?}); waiting for one",
                 self.setup.spec.pattern.as_str(),

@@ -170,7 +170,7 @@ impl Membership {
                 tracing::warn!(
                     group = self.group,
                     waited = ?self.drain,
-                    "a revoke was not acknowledged in time; what is in flight comes again"
+                    "a revoke was not acknowledged in time; what is in flight is delivered again"
                 );
                 Commits::new()
             });

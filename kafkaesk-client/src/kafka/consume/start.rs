@@ -58,7 +58,7 @@ pub(super) fn settle<C: ConsumerContext>(
     }
     match while_coordinator_moves(timeout, || consumer.commit(&starts, CommitMode::Sync)) {
         Ok(()) => Ok(()),
-        // The group has members: whoever came first has settled it.
+        // The group has members: the first of them has settled it.
         Err(error)
             if matches!(
                 code_of(&error),
