@@ -43,7 +43,7 @@ fn tests() -> PathBuf {
     }
     // Whole or not at all: made aside, then renamed.
     let fresh = cache.join(format!("making-{}", std::process::id()));
-    fs::create_dir_all(&fresh).unwrap();
+    fs::create_dir_all(&fresh).expect("the cache takes a folder");
     let archive = format!("{PACKAGE}.tar.gz");
     let mut fetch = Command::new(interpreter());
     fetch
@@ -70,7 +70,7 @@ fn tests() -> PathBuf {
     }
     // Another process may have been faster; what it made is the same.
     let _ = fs::rename(fresh.join(PACKAGE), cache.join(PACKAGE));
-    fs::remove_dir_all(&fresh).unwrap();
+    fs::remove_dir_all(&fresh).expect("the folder is ours");
     assert!(tests.exists(), "{PACKAGE} holds no {}", tests.display());
     tests
 }

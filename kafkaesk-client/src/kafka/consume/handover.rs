@@ -363,8 +363,7 @@ mod tests {
         assert_eq!(stalls(&events), 1, "{events:?}");
         assert_eq!(it.place().next, Some(3), "the record is not passed over");
         let now = Instant::now();
-        let mut retried =
-            |it: &mut Partition, at| retried(&mut it.places, &mut it.outbox, at).len();
+        let retried = |it: &mut Partition, at| retried(&mut it.places, &mut it.outbox, at).len();
         assert_eq!(retried(&mut it, now), 0);
         assert_eq!(retried(&mut it, now + TRIES[0]), 1);
         assert_eq!(retried(&mut it, now + TRIES[2] + TRIES[0]), 0);
