@@ -13,6 +13,7 @@ mod github;
 mod library;
 mod no_envelope;
 mod publish;
+mod schemas;
 mod server;
 mod slips;
 mod stderr;

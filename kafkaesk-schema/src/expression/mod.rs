@@ -37,6 +37,13 @@ const LIBRARY_STEPS: u64 = 1024;
 const REPEATED_STEPS: u64 = 256;
 /// So many steps of a library, where it matches more all the same, are one look.
 const STEPS_OF_A_LOOK: u64 = 4;
+/// An expression with more class escapes (`\d`, `\s`, …) is matched by an engine of ours: jsonschema translates them one by
+/// one, each time from the start.
+const CLASS_ESCAPES: u64 = 32;
+/// A name in `patternProperties`, which jsonschema translates, has at most so many.
+const CLASS_ESCAPES_OF_NAMES: u64 = 64;
+/// What translating one class escape of an expression takes for each other one of it, as bytes.
+const BYTES_OF_AN_ESCAPE: u64 = 64;
 /// Bound on what all regular expressions of a document take, in bytes, as estimated by [`Size`].
 const DOCUMENT_SIZE: u64 = 32 << 20;
 
@@ -75,6 +82,11 @@ impl Expressions {
             Some(size) => *size,
             None => self.read(expression)?,
         };
+        if at == At::Name && size.escapes > CLASS_ESCAPES_OF_NAMES {
+            return Err(format!(
+                "as a name in patternProperties it has more than {CLASS_ESCAPES_OF_NAMES} escapes such as \\d; write classes, as in [0-9]"
+            ));
+        }
         if at == At::Name && size.is_large() {
             if !fits(expression) {
                 return Err(format!(
@@ -91,8 +103,11 @@ impl Expressions {
         if let Some(reason) = read_otherwise(expression) {
             return Err(reason);
         }
-        let hir = parse(expression)?;
-        let size = Size::of(&hir);
+        let (translated, escapes) = translated(expression);
+        let hir = parse(expression, &translated)?;
+        let mut size = Size::of(&hir);
+        size.escapes = escapes;
+        self.size += escapes * escapes.min(CLASS_ESCAPES_OF_NAMES) * BYTES_OF_AN_ESCAPE;
         if size.is_large() {
             let counted = Counted::new(&hir).map_err(|refused| match refused {
                 Refused::TooLarge => format!(
@@ -205,21 +220,23 @@ struct Size {
     repeated: u64,
     /// Bytes, roughly, in a library.
     bytes: u64,
+    /// Class escapes.
+    escapes: u64,
 }
 
 impl Size {
     fn of(hir: &Hir) -> Self {
         let one = |ranges: usize| Self {
             steps: 1,
-            repeated: 0,
             bytes: 64 + 32 * ranges as u64,
+            ..Self::default()
         };
         match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => one(0),
             HirKind::Literal(literal) => Self {
                 steps: literal.0.len() as u64,
-                repeated: 0,
                 bytes: 64 * literal.0.len() as u64,
+                ..Self::default()
             },
             HirKind::Class(regex_syntax::hir::Class::Unicode(class)) => one(class.ranges().len()),
             HirKind::Class(regex_syntax::hir::Class::Bytes(class)) => one(class.ranges().len()),
@@ -237,6 +254,7 @@ impl Size {
                         .saturating_mul(times)
                         .saturating_add(once.steps.saturating_mul(times - 1)),
                     bytes: once.bytes.saturating_mul(times),
+                    escapes: 0,
                 }
             }
         }
@@ -247,17 +265,67 @@ impl Size {
             steps: self.steps.saturating_add(other.steps),
             repeated: self.repeated.saturating_add(other.repeated),
             bytes: self.bytes.saturating_add(other.bytes),
+            escapes: 0,
         }
     }
 
     fn is_large(self) -> bool {
         self.steps > LIBRARY_STEPS
+            || self.escapes > CLASS_ESCAPES
             || self.repeated > REPEATED_STEPS
             || self.bytes > COMPILED_SIZE as u64 / 4
     }
 }
 
-fn parse(expression: &str) -> Result<Hir, String> {
+/// An expression, its class escapes written as classes, and how many there were. A negated one within a class stays.
+fn translated(expression: &str) -> (String, u64) {
+    const SPACE: &str = "\\x{9}-\\x{d}\\x{20}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}";
+    let (mut out, mut escapes, mut in_class) = (String::with_capacity(expression.len()), 0, false);
+    let mut characters = expression.chars();
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            match c {
+                '[' => in_class = true,
+                ']' => in_class = false,
+                _ => {}
+            }
+            out.push(c);
+            continue;
+        }
+        let Some(kind) = characters.next() else {
+            out.push(c);
+            break;
+        };
+        let class = match kind {
+            'd' | 'D' => "0-9",
+            'w' | 'W' => "A-Za-z0-9_",
+            's' | 'S' => SPACE,
+            'c' => {
+                escapes += 1;
+                let letter = characters.next().unwrap_or_default();
+                out.push_str(&format!("\\x{{{:x}}}", u32::from(letter) % 32));
+                continue;
+            }
+            other => {
+                out.extend([c, other]);
+                continue;
+            }
+        };
+        escapes += 1;
+        match (in_class, kind.is_uppercase()) {
+            (true, false) => out.push_str(class),
+            (true, true) => out.extend([c, kind]),
+            (false, negated) => {
+                out.push_str(if negated { "[^" } else { "[" });
+                out.push_str(class);
+                out.push(']');
+            }
+        }
+    }
+    (out, escapes)
+}
+
+fn parse(expression: &str, translated: &str) -> Result<Hir, String> {
     let reason = |kind: &ast::ErrorKind| match kind {
         ast::ErrorKind::UnsupportedLookAround => look_around(expression),
         kind => kind.to_string(),
@@ -269,7 +337,7 @@ fn parse(expression: &str) -> Result<Hir, String> {
     if !is_valid_ecma_regex(expression) {
         return Err(refused());
     }
-    let translated = to_rust_regex(expression).map_err(|()| refused())?;
+    let translated = to_rust_regex(translated).map_err(|()| refused())?;
     regex_syntax::Parser::new()
         .parse(&translated)
         .map_err(|error| match error {
@@ -300,7 +368,8 @@ fn look_around(expression: &str) -> String {
 }
 
 fn library(expression: &str) -> Option<regex::Regex> {
-    let translated = to_rust_regex(expression).ok()?;
+    let (translated, _) = translated(expression);
+    let translated = to_rust_regex(&translated).ok()?;
     regex::RegexBuilder::new(&translated)
         .size_limit(COMPILED_SIZE)
         .dfa_size_limit(STATES_SIZE)
@@ -344,4 +413,59 @@ fn read_otherwise(expression: &str) -> Option<String> {
 fn has_flags(rest: &str) -> bool {
     let kind = rest.strip_prefix('?');
     kind.is_some_and(|kind| kind.starts_with(|first: char| first == '-' || "ims".contains(first)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn class_escapes_are_translated_as_jsonschema_does() {
+        for expression in [
+            r"^\d\D\w\W\s\S$",
+            r"[\d]",
+            r"[^\w.-]",
+            r"[\s\S]",
+            r"[^\S]",
+            r"a\cJb",
+            r"[\cJ]",
+            r"\\d",
+            r"[\]\d]",
+            r"\[\d",
+            r"[\d-]",
+            r"\$\.",
+        ] {
+            let ours = parse(expression, &translated(expression).0).unwrap();
+            let theirs = to_rust_regex(expression).unwrap();
+            assert_eq!(
+                ours,
+                regex_syntax::Parser::new().parse(&theirs).unwrap(),
+                "{expression}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_translated_as_jsonschema_does(expression in r"([ab\[\]^$.|()?*+-]|\\[dDwWsScJ\\\[\].-]){0,12}") {
+            let Ok(ours) = parse(&expression, &translated(&expression).0) else {
+                return Ok(());
+            };
+            let theirs = to_rust_regex(&expression).unwrap();
+            prop_assert_eq!(ours, regex_syntax::Parser::new().parse(&theirs).unwrap(), "{}", expression);
+        }
+    }
+
+    #[test]
+    fn many_class_escapes_take_no_quadratic_time() {
+        let many = r"\s$".repeat(5000);
+        let start = std::time::Instant::now();
+        let mut expressions = Expressions::default();
+        expressions.take(&many, At::Pattern).unwrap();
+        assert!(!expressions.are_small());
+        assert!(expressions.take(&many, At::Name).is_err());
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+    }
 }

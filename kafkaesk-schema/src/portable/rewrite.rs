@@ -19,6 +19,10 @@ pub(super) enum Test {
     Not(Box<Test>),
 }
 
+/// Longer expressions are not rewritten.
+const MAX_BYTES: usize = 4096;
+/// So many parts at the end of what is before a condition are tried as those of a fixed length.
+const MAX_FIXED: usize = 16;
 /// An expression may become at most so many.
 const MAX_TESTS: usize = 64;
 /// A repetition with look-around inside is written out at most so many times.
@@ -29,6 +33,9 @@ const MAX_TIMES: u32 = 4;
 /// # Errors
 /// Says what could not be rewritten.
 pub(super) fn rewrite(expression: &str) -> Result<Test, String> {
+    if expression.len() > MAX_BYTES {
+        return Err(format!("it has more than {MAX_BYTES} bytes"));
+    }
     let mut work = Work { tests: 0 };
     let alternatives = parse(expression)?;
     let mut test = work.any(alternatives)?;
@@ -265,9 +272,11 @@ fn is_certain(before: &[Part]) -> bool {
         return false;
     }
     // What has a fixed length at its end moves no place.
-    (0..=rest.len())
-        .rev()
-        .any(|end| length(&rest[end..]).is_some() && (end == 0 || ends_certainly(&rest[..end])))
+    let least = rest.len().saturating_sub(MAX_FIXED).max(1);
+    length(rest).is_some()
+        || (least..=rest.len())
+            .rev()
+            .any(|end| length(&rest[end..]).is_some() && ends_certainly(&rest[..end]))
 }
 
 fn ends_certainly(sequence: &[Part]) -> bool {
