@@ -26,6 +26,20 @@ pub(super) struct Wanted {
     answer: oneshot::Sender<Result<Arc<BoundStream>, ClientError>>,
 }
 
+impl Wanted {
+    /// A publish that was dropped meanwhile needs no answer.
+    fn answer(self, ready: Result<Arc<BoundStream>, ClientError>) {
+        let _ = self.answer.send(ready);
+    }
+}
+
+/// An error has no copy: the first publish gets it, and the others ask again themselves.
+fn refuse_first(wanted: Vec<Wanted>, error: ClientError) {
+    if let Some(first) = wanted.into_iter().next() {
+        first.answer(Err(error));
+    }
+}
+
 impl Catalog {
     /// A stream ready for this schema's events: found, or created and bound (if `auto_create_streams`). A stream that
     /// is there and bound needs no right to create or to see settings.
@@ -74,36 +88,29 @@ impl Catalog {
     }
 
     async fn serve_distinct(&self, wanted: Vec<Wanted>) {
-        let mut new = Vec::new();
-        let mut read = Ok(());
-        let mut is_read = false;
+        let mut unknown = Vec::new();
         for wanted in wanted {
-            let found = match self.remembered(&wanted) {
-                Some(found) => found,
-                None => {
-                    if !mem::replace(&mut is_read, true) {
-                        read = self.follow_bindings(None).await;
-                    }
-                    match mem::replace(&mut read, Ok(())) {
-                        Err(error) => {
-                            is_read = false;
-                            Err(error)
-                        }
-                        Ok(()) => match self.found(&wanted).await {
-                            Ok(None) => {
-                                new.push(wanted);
-                                continue;
-                            }
-                            Ok(Some(ready)) => Ok(ready),
-                            Err(error) => Err(error),
-                        },
-                    }
-                }
-            };
-            // Dropped meanwhile: nobody waits for it.
-            let _ = wanted.answer.send(found);
+            match self.remembered(&wanted) {
+                Some(found) => wanted.answer(found),
+                None => unknown.push(wanted),
+            }
         }
-        self.create(new).await;
+        if unknown.is_empty() {
+            return;
+        }
+        if let Err(error) = self.follow_bindings(None).await {
+            return refuse_first(unknown, error);
+        }
+        let mut new = Vec::new();
+        for wanted in unknown {
+            match self.found(&wanted).await.transpose() {
+                Some(found) => wanted.answer(found),
+                None => new.push(wanted),
+            }
+        }
+        if !new.is_empty() {
+            self.create(new).await;
+        }
     }
 
     /// What is remembered of the stream, if that is an answer.
@@ -150,21 +157,13 @@ impl Catalog {
 
     /// Creates and binds streams, and answers for each.
     async fn create(&self, wanted: Vec<Wanted>) {
-        if wanted.is_empty() {
-            return;
-        }
         let specs: Vec<StreamSpec> = wanted
             .iter()
             .map(|wanted| undeclared(&wanted.stream, &wanted.schema, wanted.retention))
             .collect();
         let outcomes = match self.ensure_unbound(&specs).await {
             Ok(outcomes) => outcomes,
-            Err(error) => {
-                if let Some(first) = wanted.into_iter().next() {
-                    let _ = first.answer.send(Err(error));
-                }
-                return;
-            }
+            Err(error) => return refuse_first(wanted, error),
         };
         for (wanted, outcome) in wanted.into_iter().zip(outcomes) {
             let ready = match outcome {
@@ -176,7 +175,7 @@ impl Catalog {
                 }
                 Err(error) => Err(error),
             };
-            let _ = wanted.answer.send(ready);
+            wanted.answer(ready);
         }
     }
 
