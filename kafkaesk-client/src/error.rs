@@ -327,6 +327,13 @@ pub enum ClientError {
     Closed,
 }
 
+#[cfg(feature = "settings")]
+impl From<kafkaesk_settings::SettingsError> for ClientError {
+    fn from(error: kafkaesk_settings::SettingsError) -> Self {
+        ClientError::Setting(error.to_string())
+    }
+}
+
 /// What decides a topic's name.
 fn kind(topic: &TopicName) -> &'static str {
     if topic.as_str().contains("__schema__") {

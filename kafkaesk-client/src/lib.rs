@@ -17,8 +17,9 @@ mod kafka;
 #[cfg(test)]
 mod librdkafka_sources;
 pub mod memory;
+#[cfg(test)]
+mod property_table;
 pub mod publisher;
-pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -26,5 +27,6 @@ pub use connection::Connection;
 pub use error::ClientError;
 pub use kafkaesk_core as core;
 pub use kafkaesk_schema as schema;
+pub use kafkaesk_settings as settings;
+pub use kafkaesk_settings::Settings;
 pub use publisher::{Delivery, Publish, Publisher, Receipt};
-pub use settings::Settings;

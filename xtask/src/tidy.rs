@@ -13,9 +13,10 @@ const MAX_LINES: usize = 600;
 /// They change how a user's own types are read or written (cargo unifies features).
 const FORBIDDEN: [&str; 3] = ["arbitrary_precision", "preserve_order", "unbounded_depth"];
 /// What a user depends on.
-const SHIPPED: [&str; 6] = [
+const SHIPPED: [&str; 7] = [
     "kafkaesk-core",
     "kafkaesk-schema",
+    "kafkaesk-settings",
     "kafkaesk-client",
     "kafkaesk-macros",
     "kafkaesk-worker",

@@ -13,13 +13,15 @@ mod streams;
 mod suggest;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{SchemaId, SchemaName, StreamId, TopicName};
+use kafkaesk_core::{SchemaId, TopicName};
 use kafkaesk_schema::{Document, Validator};
+
+pub use kafkaesk_settings::StreamSpec;
 
 pub(crate) use self::hot::{BoundStream, EventEntry};
 use crate::{Settings, broker::Broker};
@@ -33,37 +35,6 @@ pub struct StoredSchema {
     pub document: Document,
     /// Compiled once.
     pub validator: Validator,
-}
-
-/// A stream as somebody declared it.
-#[derive(Clone, Debug)]
-pub struct StreamSpec {
-    /// The stream.
-    pub stream: StreamId,
-    /// What it is bound to, if declared with a schema.
-    pub schema: Option<SchemaName>,
-    /// Default: `Settings::partitions`.
-    pub partitions: Option<u32>,
-    /// Default: `Settings::replication_factor`.
-    pub replication_factor: Option<u16>,
-    /// `retention.ms`.
-    pub retention: Option<Duration>,
-    /// Further topic settings.
-    pub config: BTreeMap<String, String>,
-}
-
-impl StreamSpec {
-    /// A stream with defaults.
-    pub fn new(stream: StreamId) -> Self {
-        Self {
-            stream,
-            schema: None,
-            partitions: None,
-            replication_factor: None,
-            retention: None,
-            config: BTreeMap::new(),
-        }
-    }
 }
 
 /// What was done, or (planning) would be done, for a schema.

@@ -6,7 +6,7 @@ use base64::Engine;
 use serde::Deserialize;
 
 use super::{Token, now_ms};
-use crate::settings::{OidcSettings, redact::without_secrets};
+use crate::settings::{OidcSettings, without_secrets};
 
 /// The life of a token that does not say how long it lives.
 const DEFAULT_LIFE: i64 = 300;

@@ -9,7 +9,7 @@ use super::{
     json_text,
     value::{Data, Table, Value},
 };
-use crate::settings::{
+use crate::{
     KafkaSettings, MAX_FILE_BYTES, PropertyError, REDACTED, Role, check_property, files::check_file,
 };
 
@@ -99,7 +99,7 @@ pub(super) fn insert(
     let secret = field.value.reference.is_some();
     let key = field.clone();
     let text = field.scalar_text()?;
-    crate::settings::kafka_settings::check_for(scope.role(), &setting.name, &text).map_err(
+    crate::kafka_settings::check_for(scope.role(), &setting.name, &text).map_err(
         |mut problem| {
             if let PropertyError::Value { problem, .. } = &mut problem
                 && secret

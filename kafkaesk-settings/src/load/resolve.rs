@@ -12,7 +12,7 @@ use super::{
     keys::KAFKA_SETTINGS,
     layers::{Path, Winner},
 };
-use crate::settings::Settings;
+use crate::Settings;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What a record may have, in bytes: librdkafka takes no more than 2^30 - 1 in one message.

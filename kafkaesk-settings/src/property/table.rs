@@ -1,4 +1,4 @@
-//! The generated table (`librdkafka.tsv`) in, [`Property`] values out. The table itself is written by `generate.rs`.
+//! Input: the generated table `librdkafka.tsv`. Output: [`Property`] values. A test of `kafkaesk-client` writes the table.
 
 use std::{collections::BTreeMap, fmt, sync::LazyLock};
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::{super::PropertyError, Origin};
-use crate::ClientError;
+use super::Origin;
+use crate::PropertyError;
 
 /// Why the settings could not be read.
 #[derive(Debug, Error)]
@@ -86,7 +86,7 @@ pub enum SettingsError {
         /// Where the mechanism was set.
         origin: Origin,
         /// Names the property and the remedy.
-        problem: super::super::OidcError,
+        problem: crate::OidcError,
     },
     /// The chosen profile is nowhere.
     #[error("{origin}: there is no `[profile.{name}]` in {file}{hint}")]
@@ -117,15 +117,9 @@ impl SettingsError {
     }
 }
 
-impl From<SettingsError> for ClientError {
-    fn from(error: SettingsError) -> Self {
-        ClientError::Setting(error.to_string())
-    }
-}
-
 /// `; did you mean …?`, else the known names when they are few, else nothing.
 pub(super) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    if let Some(near) = super::super::nearest::nearest(name, known.clone()) {
+    if let Some(near) = crate::nearest::nearest(name, known.clone()) {
         return format!("; did you mean `{near}`?");
     }
     let mut names: Vec<&str> = known.into_iter().collect();

@@ -11,7 +11,7 @@ use super::{
     kafka,
     value::{Data, Table},
 };
-use crate::settings::nearest::nearest;
+use crate::nearest::nearest;
 
 /// One table, such as a `[[subscriptions]]`, read by asking for each key once and then calling [`Self::finish`].
 ///

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::case;
-use crate::settings::Section;
+use crate::Section;
 
 fn section(toml: &str) -> Section {
     let mut loaded = case(&format!("[[subscriptions]]\n{toml}\n")).load();

@@ -33,7 +33,7 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read_file`]; a pipe is refused as well.
-#[cfg(feature = "settings")]
+#[cfg(feature = "load")]
 pub(crate) fn check_file(path: &Path, limit: u64, folder: bool) -> io::Result<()> {
     let Ok(metadata) = std::fs::metadata(path) else {
         return Ok(());

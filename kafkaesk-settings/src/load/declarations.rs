@@ -10,7 +10,7 @@ use super::{
     section::Section,
     value::{Data, Value},
 };
-use crate::catalog::StreamSpec;
+use crate::StreamSpec;
 
 /// A stream as `[[streams]]` declares it, and where.
 #[derive(Clone, Debug)]

@@ -1,14 +1,18 @@
-//! Settings: what every client needs to know, as plain data. Files, environment and flags are read by `Loader` and
-//! `Settings::load` (feature `settings`).
+//! Settings: how to reach Kafka and how to behave there, as plain data. `Loader` and `Settings::load` (feature `load`)
+//! read them from files, environment and flags. Opens no connection.
+#![cfg_attr(feature = "load", doc = "")]
+#![cfg_attr(feature = "load", doc = include_str!("../README.md"))]
+#![forbid(unsafe_code)]
 
 mod files;
 mod kafka_settings;
-#[cfg(feature = "settings")]
+#[cfg(feature = "load")]
 mod load;
 mod nearest;
 mod oidc;
 mod property;
-pub(crate) mod redact;
+mod redact;
+mod stream_spec;
 
 #[cfg(test)]
 mod tests;
@@ -19,7 +23,7 @@ use kafkaesk_core::{StreamId, TopicPrefix};
 
 pub use files::{MAX_FILE_BYTES, read_file};
 pub use kafka_settings::{KafkaSettings, group_instance_id, shown_property};
-#[cfg(feature = "settings")]
+#[cfg(feature = "load")]
 pub use load::{
     Effective, Loaded, Loader, Origin, SchemaDeclaration, Section, SettingsError, StreamDeclaration,
 };
@@ -29,7 +33,8 @@ pub use property::{
     Property, PropertyError, Role, ValueKind, ValueProblem, canonical_property, check_property,
     properties, property_warning,
 };
-pub use redact::{REDACTED, without_user_info};
+pub use redact::{REDACTED, without_secrets, without_user_info};
+pub use stream_spec::StreamSpec;
 
 /// How to reach Kafka and how to behave there.
 #[derive(Clone, Debug)]

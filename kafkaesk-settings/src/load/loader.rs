@@ -24,7 +24,7 @@ use crate::Settings;
 /// Reads settings from every place that they may stand in.
 ///
 /// ```
-/// use kafkaesk_client::settings::Loader;
+/// use kafkaesk_settings::Loader;
 /// let loaded = Loader::new()
 ///     .directory("/")
 ///     .variables([("KAFKAESK_TOPIC_PREFIX".to_owned(), "shop.".to_owned())])
@@ -32,7 +32,7 @@ use crate::Settings;
 ///     .load()?;
 /// assert_eq!(loaded.settings.topic_prefix.as_str(), "shop.");
 /// assert_eq!(loaded.settings.kafka_servers.len(), 2);
-/// # Ok::<(), kafkaesk_client::settings::SettingsError>(())
+/// # Ok::<(), kafkaesk_settings::SettingsError>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Loader {

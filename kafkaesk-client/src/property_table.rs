@@ -1,12 +1,13 @@
-//! Generates `librdkafka.tsv` from librdkafka's CONFIGURATION.md and rdkafka_conf.c. Runs as a test on the sources of the
-//! pinned rdkafka-sys. It fails when the committed table differs, and rewrites the table when asked:
-//! `KAFKAESK_BLESS=1 cargo test -p kafkaesk-client --features settings the_table_agrees`.
+//! Test: compares the property table of `kafkaesk-settings` with librdkafka's CONFIGURATION.md and rdkafka_conf.c.
+//!
+//! It stands in this crate because only this crate depends on rdkafka-sys, whose sources it reads. To rewrite the table:
+//! `KAFKAESK_BLESS=1 cargo test --workspace --lib the_table_agrees`.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::librdkafka_sources::librdkafka_sources;
 
-const HEAD: &str = "# Generated from the pinned librdkafka by settings/property/generate.rs, which says how. Do not edit.\n\
+const HEAD: &str = "# Generated from the pinned librdkafka by kafkaesk-client/src/property_table.rs, which says how. Do not edit.\n\
     # name\tcanonical name\tscope\trole\ttype\trange\tflags\n";
 
 #[test]
@@ -14,8 +15,8 @@ fn the_table_agrees_with_the_pinned_librdkafka() {
     let sources = librdkafka_sources();
     let read = |path: &str| std::fs::read_to_string(sources.join(path)).unwrap();
     let expected = generate(&read("CONFIGURATION.md"), &read("src/rdkafka_conf.c"));
-    let committed =
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/settings/property/librdkafka.tsv");
+    let committed = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../kafkaesk-settings/src/property/librdkafka.tsv");
     if std::env::var_os("KAFKAESK_BLESS").is_some() {
         std::fs::write(&committed, &expected).unwrap();
     }

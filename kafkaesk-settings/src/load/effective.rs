@@ -12,9 +12,7 @@ use super::{
     resolve::Resolver,
     value::{Data, Table, Value},
 };
-use crate::settings::{
-    REDACTED, Settings, redact::without_secrets, shown_property, without_user_info,
-};
+use crate::{REDACTED, Settings, redact::without_secrets, shown_property, without_user_info};
 
 /// One setting's effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]

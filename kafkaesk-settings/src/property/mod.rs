@@ -7,8 +7,6 @@ mod table;
 mod value;
 
 #[cfg(test)]
-mod generate;
-#[cfg(test)]
 mod tests;
 
 use thiserror::Error;
@@ -69,11 +67,11 @@ pub enum PropertyError {
 /// [`PropertyError::Refused`] with the option to use instead.
 ///
 /// ```
-/// let property = kafkaesk_client::settings::check_property("fetch.min.bytes")?;
+/// let property = kafkaesk_settings::check_property("fetch.min.bytes")?;
 /// assert_eq!(property.range, "1 .. 100000000");
-/// let error = kafkaesk_client::settings::check_property("auto_offset_reset").unwrap_err();
+/// let error = kafkaesk_settings::check_property("auto_offset_reset").unwrap_err();
 /// assert!(error.to_string().contains("`start`"));
-/// # Ok::<(), kafkaesk_client::settings::PropertyError>(())
+/// # Ok::<(), kafkaesk_settings::PropertyError>(())
 /// ```
 pub fn check_property(name: &str) -> Result<&'static Property, PropertyError> {
     if let Some((reason, remedy)) = refused::refusal(name) {

@@ -189,7 +189,7 @@ pub(super) fn check_for(wanted: Role, name: &str, value: &str) -> Result<(), Pro
 /// Kafka throws out the first of two members that share one.
 ///
 /// ```
-/// use kafkaesk_client::settings::group_instance_id;
+/// use kafkaesk_settings::group_instance_id;
 /// assert_eq!(group_instance_id("pod-1", "billing", 0), "pod-1-billing-0");
 /// ```
 pub fn group_instance_id(base: &str, group: &str, instance: usize) -> String {

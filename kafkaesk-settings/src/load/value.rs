@@ -82,7 +82,7 @@ impl Value {
         }
         match &self.data {
             Data::Text(text) | Data::Untyped(text) => {
-                format!("{:?}", super::super::redact::without_user_info(text))
+                format!("{:?}", crate::redact::without_user_info(text))
             }
             Data::Integer(number) => format!("the number {number}"),
             Data::Boolean(value) => format!("`{value}`"),

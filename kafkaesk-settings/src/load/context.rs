@@ -12,7 +12,7 @@ use super::{
     error::hint,
     value::{Data, Table, Value},
 };
-use crate::settings::read_file;
+use crate::read_file;
 
 /// The largest file that a reference may name.
 const MAX_FILE: u64 = 1024 * 1024;

@@ -28,7 +28,7 @@ pub fn without_user_info(text: &str) -> String {
 }
 
 /// The same, and without a URL's query, which holds secrets as often: `http://[redacted]@host/a?…`.
-pub(crate) fn without_secrets(text: &str) -> String {
+pub fn without_secrets(text: &str) -> String {
     let shown = without_user_info(text);
     match shown.split_once('?') {
         Some((before, _)) if before.contains("://") => format!("{before}?…"),
