@@ -4,6 +4,7 @@ mod declarations;
 mod environment;
 mod figment_traps;
 mod files;
+mod golden;
 mod kafka;
 mod layers;
 mod redaction;
