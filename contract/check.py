@@ -24,8 +24,11 @@ VERSION = re.compile(r"[1-9][0-9]*")
 
 # ---------------------------------------------------------------- names
 
+RESERVED = ("__schema__", "__dead__", "__retry__", "__connect__")
+
+
 def reserved_topic(topic):
-    return "__schema__" in topic or topic.endswith("__streams__")
+    return any(word in topic for word in RESERVED) or topic.endswith("__streams__")
 
 
 def is_reserved_header(name):
@@ -37,7 +40,7 @@ def is_stream(text):
 
 
 def is_prefix(text):
-    return text == "" or (bool(NAME.fullmatch(text)) and len(text) <= 249 and "__schema__" not in text)
+    return text == "" or (bool(NAME.fullmatch(text)) and len(text) <= 249 and not any(word in text for word in RESERVED))
 
 
 def topic_of(prefix, stream):
@@ -905,10 +908,10 @@ def overlap(left, right):
                 for c in ALPHABET:
                     x, y = takes(left, a, c), takes(right, b, c)
                     longer = tail + c
-                    if x is None or y is None or "__schema__" in longer or longer == "__" and length == 1:
+                    if x is None or y is None or any(word in longer for word in RESERVED) or longer == "__" and length == 1:
                         continue
                     # Only what can still become reserved has to be remembered.
-                    known = max((n for n in range(min(len(longer), 11) + 1) if n == 0 or any(w.startswith(longer[-n:]) for w in ("__schema__", "__streams__"))), default=0)
+                    known = max((n for n in range(min(len(longer), 11) + 1) if n == 0 or any(w.startswith(longer[-n:]) for w in (*RESERVED, "__streams__"))), default=0)
                     reached.add((x, y, longer[len(longer) - known :]))
         layer = reached - seen
         seen = seen | reached

@@ -10,6 +10,10 @@ use crate::{brief, schema_id::SchemaName};
 pub const MAX_TOPIC_BYTES: usize = 249;
 /// What a schema topic's name has between prefix and schema name.
 pub const SCHEMA_TOPIC_MARK: &str = "__schema__";
+/// Words that make a topic reserved wherever they stand in its name. Only the first is in use. The others are kept for the
+/// topics of later versions (`__dead__<group>`, `__retry__<group>`, `__connect__<name>`): a word that is reserved later would
+/// take streams away from their users.
+pub const RESERVED_WORDS: [&str; 4] = [SCHEMA_TOPIC_MARK, "__dead__", "__retry__", "__connect__"];
 /// The topic, behind the prefix, that binds streams to schema names.
 pub const BINDINGS_TOPIC: &str = "__streams__";
 
@@ -51,7 +55,7 @@ pub enum NameError {
     },
     /// A stream id that is ours or Kafka's own.
     #[error(
-        "stream id {name:?} is reserved: ids that begin with `__`, contain `__schema__` or end in `__streams__` are kafkaesk's own; choose another"
+        "stream id {name:?} is reserved: ids that begin with `__`, contain `__schema__`, `__dead__`, `__retry__` or `__connect__`, or end in `__streams__` are kafkaesk's own; choose another"
     )]
     Reserved {
         /// The refused text.
@@ -59,15 +63,17 @@ pub enum NameError {
     },
     /// A prefix that would make every topic behind it reserved.
     #[error(
-        "topic prefix {prefix:?} contains `__schema__`, which marks kafkaesk's own topics; choose another"
+        "topic prefix {prefix:?} contains `{word}`, which marks kafkaesk's own topics; choose another"
     )]
     ReservedPrefix {
+        /// The reserved word.
+        word: &'static str,
         /// The refused text.
         prefix: String,
     },
     /// Prefix and stream id are allowed, but together they read as one of ours.
     #[error(
-        "topic {topic:?} is reserved: with the prefix in place it contains `__schema__` or ends in `__streams__`; choose another stream id"
+        "topic {topic:?} is reserved: with the prefix in place it contains `__schema__`, `__dead__`, `__retry__` or `__connect__`, or ends in `__streams__`; choose another stream id"
     )]
     ReservedTopic {
         /// The whole topic name.
@@ -119,7 +125,11 @@ pub(crate) fn check_length(before: &str, name: &str) -> Result<(), NameError> {
 
 /// Whether a topic is kafkaesk's own bookkeeping whatever the prefix: never matched, never published to.
 pub fn is_reserved_topic(topic: &str) -> bool {
-    topic.contains(SCHEMA_TOPIC_MARK) || topic.ends_with(BINDINGS_TOPIC)
+    reserved_word(topic).is_some() || topic.ends_with(BINDINGS_TOPIC)
+}
+
+fn reserved_word(name: &str) -> Option<&'static str> {
+    RESERVED_WORDS.into_iter().find(|word| name.contains(word))
 }
 
 /// Whether Kafka refuses to hold both names: they differ, but only in `.` and `_`.
@@ -231,13 +241,15 @@ impl TopicPrefix {
     /// Checks a prefix's characters. The empty prefix is allowed (and begins every other: see the contract).
     ///
     /// # Errors
-    /// [`NameError::Character`], [`NameError::TooLong`], and [`NameError::ReservedPrefix`] for one that contains `__schema__`.
+    /// [`NameError::Character`], [`NameError::TooLong`], and [`NameError::ReservedPrefix`] for one that contains one of
+    /// [`RESERVED_WORDS`].
     pub fn new(prefix: impl AsRef<str>) -> Result<Self, NameError> {
         let prefix = prefix.as_ref();
         check_characters("topic prefix", prefix)?;
         check_length("", prefix)?;
-        if prefix.contains(SCHEMA_TOPIC_MARK) {
+        if let Some(word) = reserved_word(prefix) {
             return Err(NameError::ReservedPrefix {
+                word,
                 prefix: prefix.to_owned(),
             });
         }
@@ -307,12 +319,15 @@ mod tests {
     #[test]
     fn a_topic_is_never_reserved_by_the_seam_of_prefix_and_id() {
         let prefix = TopicPrefix::new("shop_").unwrap();
-        let stream = StreamId::new("_schema__x").unwrap();
-        assert!(matches!(
-            prefix.topic(&stream),
-            Err(NameError::ReservedTopic { .. })
-        ));
-        assert!(TopicPrefix::new("a__schema__b").is_err());
+        for word in RESERVED_WORDS {
+            let stream = StreamId::new(format!("{}x", &word[1..])).unwrap();
+            assert!(matches!(
+                prefix.topic(&stream),
+                Err(NameError::ReservedTopic { .. })
+            ));
+            let error = TopicPrefix::new(format!("a{word}b")).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 
     #[test]
@@ -332,7 +347,14 @@ mod tests {
         assert_eq!(shop.stream_of("shop.__schema__Order"), None);
         assert_eq!(shop.stream_of("shop.__streams__"), None);
         assert_eq!(shop.stream_of("other.orders"), None);
-        assert_eq!(TopicPrefix::default().stream_of("shop.__streams__"), None);
+        for topic in [
+            "shop.__streams__",
+            "shop.__dead__billing",
+            "shop.__retry__billing",
+            "shop.__connect__orders",
+        ] {
+            assert_eq!(TopicPrefix::default().stream_of(topic), None);
+        }
         assert_eq!(
             shop.schema_of("shop.__schema__Order").unwrap().as_str(),
             "Order"

@@ -55,7 +55,7 @@ pub enum PatternError {
     },
     /// An empty set, or only names that are reserved.
     #[error(
-        "pattern {0:?} matches no stream: it has an empty set, or takes only reserved names, which begin with `__`, contain `__schema__` or end in `__streams__`"
+        "pattern {0:?} matches no stream: it has an empty set, or takes only reserved names, which begin with `__`, contain `__schema__`, `__dead__`, `__retry__` or `__connect__`, or end in `__streams__`"
     )]
     MatchesNothing(String),
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::glob::{Glob, Token};
-use crate::names::{BINDINGS_TOPIC, MAX_TOPIC_BYTES, SCHEMA_TOPIC_MARK, is_name_character};
+use crate::names::{BINDINGS_TOPIC, MAX_TOPIC_BYTES, RESERVED_WORDS, is_name_character};
 
 /// How far the text so far has come: places in both patterns, and what it must not become, by its number.
 #[derive(Clone, Copy)]
@@ -21,24 +21,30 @@ struct State {
 struct Name {
     /// 0 nothing yet, 1 one `_` and no more, 2 anything else.
     begun: u8,
-    /// How many bytes of `__schema__` the text ends in.
-    mark: usize,
+    /// How many bytes of each reserved word the text ends in.
+    words: [usize; RESERVED_WORDS.len()],
     /// How many bytes of `__streams__` the text ends in.
     bindings: usize,
 }
 
 impl Name {
-    /// One character more; `None` once the name begins with `__` or contains `__schema__`.
+    /// One character more; `None` once the name begins with `__` or contains a reserved word.
     fn and(self, c: u8) -> Option<Self> {
         let begun = match (self.begun, c) {
             (0, b'_') => 1,
             (1, b'_') => return None,
             _ => 2,
         };
-        let mark = ends_in(SCHEMA_TOPIC_MARK, self.mark, c);
-        (mark < SCHEMA_TOPIC_MARK.len()).then(|| Self {
+        let mut words = self.words;
+        for (had, word) in words.iter_mut().zip(RESERVED_WORDS) {
+            *had = ends_in(word, *had, c);
+            if *had == word.len() {
+                return None;
+            }
+        }
+        Some(Self {
             begun,
-            mark,
+            words,
             bindings: ends_in(BINDINGS_TOPIC, self.bindings, c),
         })
     }
@@ -140,8 +146,8 @@ fn kinds(left: &Glob, right: &Glob) -> Vec<u8> {
         .collect();
     let mut kinds = BTreeMap::new();
     for c in (0..128_u8).filter(|b| is_name_character(char::from(*b))) {
-        let is_marked =
-            SCHEMA_TOPIC_MARK.as_bytes().contains(&c) || BINDINGS_TOPIC.as_bytes().contains(&c);
+        let mut reserved = RESERVED_WORDS.iter().chain([&BINDINGS_TOPIC]);
+        let is_marked = reserved.any(|word| word.as_bytes().contains(&c));
         let looks: Vec<bool> = sets.iter().map(|set| set.has(char::from(c))).collect();
         kinds.entry((is_marked.then_some(c), looks)).or_insert(c);
     }

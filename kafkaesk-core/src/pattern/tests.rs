@@ -48,10 +48,18 @@ fn the_odd_corners_are_pythons() {
 #[test]
 fn reserved_names_never_match() {
     let all = Pattern::new("*").unwrap();
-    for stream in ["__x", "__schema__A", "shop.__schema__A", "shop.__streams__"] {
+    for stream in [
+        "__x",
+        "__schema__A",
+        "shop.__schema__A",
+        "shop.__streams__",
+        "shop.__dead__billing",
+        "shop.__retry__billing",
+        "a__connect__b",
+    ] {
         assert!(!all.matches(stream), "{stream}");
     }
-    assert!(all.matches("_x") && all.matches("a__b"));
+    assert!(all.matches("_x") && all.matches("a__b") && all.matches("a__dead_b"));
 }
 
 #[test]

@@ -50,6 +50,7 @@ laws! {
     publishing::a_trace_is_carried_whole_or_not_at_all,
     readers::a_reader_tells_each_end_once_and_reads_on,
     readers::a_reader_leaves_nothing_behind,
+    readers::a_reserved_topic_reaches_no_consumer,
     topics::a_committed_offset_that_was_deleted_is_said_with_what_was_lost,
     topics::a_committed_offset_beyond_the_end_is_said_with_what_is_read_again,
     topics::records_deleted_while_a_partition_rests_are_said,

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kafkaesk_client::consumer::Start;
+use kafkaesk_client::{
+    consumer::Start,
+    core::{TopicName, names::RESERVED_WORDS},
+};
 
 use super::fixture::{Fixture, Seen, value};
 
@@ -51,4 +54,29 @@ pub(super) async fn a_reader_leaves_nothing_behind(law: Fixture) {
     law.fill(&topic, 0, [2]).await;
     assert_eq!(value(&late.records(1).await[0]), 2);
     late.close().await;
+}
+
+pub(super) async fn a_reserved_topic_reaches_no_consumer(law: Fixture) {
+    let topic = law.create("a", 1).await;
+    for (number, word) in RESERVED_WORDS.into_iter().enumerate() {
+        // The second name is one that the empty prefix would see, of an installation with a prefix.
+        for name in [format!("{word}billing"), format!("shop.{word}billing")] {
+            let name = TopicName::new(format!("{}{name}", law.prefix())).unwrap();
+            assert!(law.try_create(name.clone(), 1).await.unwrap());
+            law.fill(&name, 0, [100 + number as i32]).await;
+        }
+    }
+    law.fill(&topic, 0, [1]).await;
+    for group in [None, Some(law.group())] {
+        let mut tap = law.consume(group.as_deref(), "*", Start::Earliest).await;
+        let assigned: Vec<_> = tap
+            .assigned()
+            .await
+            .into_iter()
+            .map(|s| s.topic.clone())
+            .collect();
+        assert!(assigned.iter().eq([&topic]), "{assigned:?}");
+        assert_eq!(value(&tap.records(1).await[0]), 1);
+        tap.close().await;
+    }
 }
