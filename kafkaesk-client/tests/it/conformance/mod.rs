@@ -47,6 +47,7 @@ laws! {
     groups::a_paused_partition_rests_until_it_is_resumed,
     publishing::a_tombstone_is_a_null_value_under_its_key,
     publishing::a_tombstone_creates_and_binds_nothing,
+    publishing::a_stored_document_that_cannot_be_used_refuses_every_publish,
     publishing::a_trace_is_carried_whole_or_not_at_all,
     readers::a_reader_tells_each_end_once_and_reads_on,
     readers::a_reader_leaves_nothing_behind,

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafkaesk_client::{
     ClientError, Connection,
     consumer::Start,
-    core::{Headers, Record, partitioner::partition_for_key},
+    core::{Headers, Record, TopicName, partitioner::partition_for_key},
 };
 
 use super::fixture::Fixture;
@@ -51,6 +51,38 @@ pub(super) async fn a_tombstone_creates_and_binds_nothing(law: Fixture) {
     let names: Vec<_> = cluster.topics.keys().collect();
     let ours = names.iter().filter(|name| name.starts_with(law.prefix()));
     assert_eq!(ours.count(), 1, "{names:?}");
+}
+
+pub(super) async fn a_stored_document_that_cannot_be_used_refuses_every_publish(law: Fixture) {
+    let broker = law.connection.broker();
+    let log = TopicName::new(format!("{}__schema__Content", law.prefix())).unwrap();
+    law.try_create(log.clone(), 1).await.unwrap();
+    // What another program may have stored: an expression outside the dialect, a reference to nothing, a wrong type.
+    let documents = [
+        r#"{"properties":{"foo":{"pattern":"(?=x)"}}}"#,
+        r##"{"$ref":"#/$defs/absent"}"##,
+        r#"{"type":"word"}"#,
+    ];
+    let stored = (1..).zip(documents).map(|(version, document)| {
+        let version: u32 = version;
+        (version.to_string().into(), document.into())
+    });
+    broker.append_log(&log, stored.collect()).await.unwrap();
+    let publisher = law.connection.publisher();
+    // The program's own document of version 1 is a good one; the stored one is the law.
+    let typed = publisher.publish("a", &content("x")).await.unwrap_err();
+    assert!(matches!(typed, ClientError::Document { .. }), "{typed}");
+    for version in 1..=documents.len() {
+        let schema = format!("Content:{version}");
+        for _ in 0..2 {
+            let given = publisher.publish_json("a", &schema, r#"{"foo":"x"}"#);
+            let error = given.await.unwrap_err();
+            assert!(matches!(error, ClientError::Document { .. }), "{error}");
+            assert!(error.to_string().contains(&schema), "{error}");
+        }
+    }
+    let cluster = broker.cluster().await.unwrap();
+    assert!(!cluster.topics.contains_key(law.topic("a").as_str()));
 }
 
 /// A record's headers as text, sorted.
