@@ -1,842 +1,21 @@
 #!/usr/bin/env python3
-"""Runs every vector in vectors/ against the rules of README.md, written down here a second time.
+"""Runs every vector in vectors/ against the rules of README.md, written down a second time in rules.py and schema_rules.py.
 
 Python's standard library only, and nothing of the Rust code: a vector that passes both is right, or wrong in a way
 that two programs share. Usage: python3 contract/check.py [FILE.json ...]; exit status 0 when all pass.
 """
 
-import base64
-import datetime
-import decimal
-import fnmatch
-import hashlib
 import json
 import pathlib
-import re
 import sys
-import urllib.parse
 
-MAX_DEPTH = 127
-MAX_VERSION = 2**31 - 1
-NAME = re.compile(r"[A-Za-z0-9._-]+")
-VERSION = re.compile(r"[1-9][0-9]*")
-
-
-# ---------------------------------------------------------------- names
-
-RESERVED = ("__schema__", "__dead__", "__retry__", "__connect__")
-
-
-def reserved_topic(topic):
-    return any(word in topic for word in RESERVED) or topic.endswith("__streams__")
-
-
-def is_reserved_header(name):
-    return name[:9].isascii() and name[:9].lower() == "kafkaesk-"
-
-
-def is_stream(text):
-    return bool(NAME.fullmatch(text)) and len(text) <= 249 and not text.startswith("__") and not reserved_topic(text)
-
-
-def is_prefix(text):
-    return text == "" or (bool(NAME.fullmatch(text)) and len(text) <= 249 and not any(word in text for word in RESERVED))
-
-
-def topic_of(prefix, stream):
-    topic = prefix + stream
-    good = is_prefix(prefix) and is_stream(stream) and topic not in (".", "..")
-    return topic if good and len(topic) <= 249 and not reserved_topic(topic) else None
-
-
-def is_schema_name(text):
-    return bool(NAME.fullmatch(text)) and len(text) <= 239
-
-
-def version_of(text):
-    return int(text) if VERSION.fullmatch(text) and int(text) <= MAX_VERSION else None
-
-
-def schema_id(text):
-    name, colon, version = text.rpartition(":")
-    if not colon or not is_schema_name(name) or version_of(version) is None:
-        return None
-    return [name, version_of(version)]
-
-
-# ---------------------------------------------------------------- JSON, read strictly
-
-class Refused(Exception):
-    def __init__(self, error, at):
-        super().__init__(f"{error} at {at}")
-        self.error, self.at = error, at
-
-
-class Number(str):
-    """A number as it was written."""
-
-
-class Reader:
-    """Reads JSON bytes. A value is (kind, content, start, end); an object's content is a list of (name, start, value)."""
-
-    SPACE = b" \t\r\n"
-
-    def __init__(self, data):
-        self.data, self.i, self.depth = data, 0, 0
-
-    def fail(self, error="syntax", at=None):
-        raise Refused(error, self.i if at is None else at)
-
-    def peek(self):
-        return self.data[self.i : self.i + 1]
-
-    def space(self):
-        while self.peek() and self.peek() in self.SPACE:
-            self.i += 1
-
-    def open(self):
-        if self.depth == MAX_DEPTH:
-            self.fail("too-deep")
-        self.depth += 1
-        self.i += 1
-
-    def close(self):
-        self.depth -= 1
-        self.i += 1
-
-    def value(self):
-        self.space()
-        start, c = self.i, self.peek()
-        if c == b"{":
-            content = ("object", self.members())
-        elif c == b"[":
-            content = ("array", self.items())
-        elif c == b'"':
-            content = ("string", self.string())
-        elif c and c in b"-0123456789":
-            content = ("number", self.number())
-        else:
-            for word in (b"true", b"false", b"null"):
-                if c and word.startswith(c):
-                    for expected in word:
-                        if self.peek() != bytes([expected]):
-                            self.fail()
-                        self.i += 1
-                    content = ("null", None) if word == b"null" else ("boolean", word == b"true")
-                    break
-            else:
-                self.fail()
-        return (*content, start, self.i)
-
-    def members(self, judge=None):
-        """`judge` sees each member as soon as it is read, and may refuse it."""
-        self.open()
-        members, first = [], True
-        while True:
-            self.space()
-            if self.peek() == b"}":
-                self.close()
-                return members
-            if not first:
-                if self.peek() != b",":
-                    self.fail()
-                self.i += 1
-                self.space()
-            first = False
-            at = self.i
-            if self.peek() != b'"':
-                self.fail()
-            name = self.string()
-            if judge:
-                text(name, at)
-                if any(name == known for known, _, _ in members):
-                    self.fail("duplicate-member", at)
-            self.space()
-            if self.peek() != b":":
-                self.fail()
-            self.i += 1
-            members.append((name, at, self.value()))
-            if judge:
-                judge(*members[-1])
-
-    def items(self):
-        self.open()
-        items = []
-        self.space()
-        if self.peek() == b"]":
-            self.close()
-            return items
-        while True:
-            items.append(self.value())
-            self.space()
-            if self.peek() == b"]":
-                self.close()
-                return items
-            if self.peek() != b",":
-                self.fail()
-            self.i += 1
-
-    def string(self):
-        start = self.i
-        self.i += 1
-        while True:
-            c = self.peek()
-            if c == b'"':
-                self.i += 1
-                return json.loads(self.data[start : self.i].decode("utf-8"))
-            if c == b"\\":
-                self.i += 1
-                if self.peek() == b"u":
-                    self.i += 1
-                    for _ in range(4):
-                        if not self.peek() or self.peek() not in b"0123456789abcdefABCDEF":
-                            self.fail()
-                        self.i += 1
-                elif self.peek() and self.peek() in b'"\\/bfnrt':
-                    self.i += 1
-                else:
-                    self.fail()
-            elif not c or c < b" ":
-                self.fail()
-            else:
-                self.i += 1
-
-    def digits(self):
-        if not self.peek().isdigit():
-            self.fail()
-        while self.peek().isdigit():
-            self.i += 1
-
-    def number(self):
-        start = self.i
-        if self.peek() == b"-":
-            self.i += 1
-        if self.peek() == b"0":
-            self.i += 1
-        else:
-            self.digits()
-        if self.peek() == b".":
-            self.i += 1
-            self.digits()
-        if self.peek() and self.peek() in b"eE":
-            self.i += 1
-            if self.peek() and self.peek() in b"+-":
-                self.i += 1
-            self.digits()
-        return Number(self.data[start : self.i].decode())
-
-
-def text(string, at):
-    """A decoded string, unless it holds half a surrogate pair."""
-    try:
-        string.encode("utf-8")
-    except UnicodeEncodeError:
-        raise Refused("syntax", at) from None
-    return string
-
-
-def whole(data, read):
-    """Everything that comes before and after the value itself."""
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise Refused("bom", 0)
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as e:
-        raise Refused("utf-8", e.start) from None
-    reader = Reader(data)
-    reader.space()
-    if not reader.peek():
-        raise Refused("empty", 0)
-    result = read(reader)
-    reader.space()
-    if reader.peek():
-        reader.fail("trailing")
-    return result
-
-
-def read_object(data, judge):
-    def read(reader):
-        if reader.peek() != b"{":
-            reader.fail("not-an-object")
-        return reader.members(judge)
-
-    return {name: value for name, _, value in whole(data, read)}
-
-
-def need(members, *names):
-    for name in names:
-        if name not in members:
-            raise Refused("missing-member", None)
-
-
-# ---------------------------------------------------------------- envelope
-
-def read_envelope(value):
-    if value is None:
-        raise Refused("null", None)
-
-    def judge(name, _, v):
-        if name == "schema":
-            kind, content, start, _ = v
-            if kind != "string":
-                raise Refused("wrong-type", start)
-            if schema_id(text(content, start)) is None:
-                raise Refused("schema-id", start)
-
-    members = read_object(value, judge)
-    need(members, "schema", "data")
-    _, _, start, end = members["data"]
-    return members["schema"][1], value[start:end]
-
-
-def write_envelope(schema, data):
-    return b'{"schema":"' + schema.encode() + b'","data":' + data + b"}"
-
-
-# ---------------------------------------------------------------- the line
-
-def shown(value):
-    """Bytes as the line shows them: JSON text."""
-    if value is None:
-        return "null"
-    try:
-        return quoted(value.decode("utf-8"))
-    except UnicodeDecodeError:
-        return '{"base64":"' + base64.b64encode(value).decode() + '"}'
-
-
-def quoted(string):
-    return json.dumps(string, ensure_ascii=False)
-
-
-def write_line(record):
-    out = [("stream", quoted(record["stream"]))]
-    value = unpacked(record.get("value"))
-    try:
-        schema, data = read_envelope(value)
-        out.append(("schema", quoted(schema)))
-    except Refused as e:
-        schema, refusal = None, e
-    if "key" in record and record["key"] is not None:
-        out.append(("key", shown(unpacked(record["key"]))))
-    headers = [(name, unpacked(v)) for name, v in record.get("headers", [])]
-    ids = [v for name, v in headers if name == "kafkaesk-id"]
-    identity = None
-    if len(ids) == 1 and ids[0] is not None:
-        try:
-            identity = ids[0].decode("utf-8")
-            headers = [(n, v) for n, v in headers if n != "kafkaesk-id"]
-        except UnicodeDecodeError:
-            pass
-    grouped = {}
-    for name, v in headers:
-        grouped.setdefault(name, []).append(shown(v))
-    if grouped:
-        parts = [quoted(n) + ":" + (v[0] if len(v) == 1 else "[" + ",".join(v) + "]") for n, v in grouped.items()]
-        out.append(("headers", "{" + ",".join(parts) + "}"))
-    if identity is not None:
-        out.append(("id", quoted(identity)))
-    if schema is not None:
-        out.append(("data", data.decode("utf-8").replace("\r", " ").replace("\n", " ")))
-    elif value is None:
-        out.append(("tombstone", "true"))
-    else:
-        packed = '{"base64":"' + base64.b64encode(value).decode() + '"}'
-        out += [("value", packed), ("error", refusal)]
-    out += [("partition", str(record["partition"])), ("offset", str(record["offset"]))]
-    millis = record.get("timestamp")
-    if millis is not None and 0 <= millis <= 253402300799999:
-        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=millis)
-        out.append(("timestamp", quoted(moment.isoformat(timespec="milliseconds") + "Z")))
-    delivery = record.get("delivery")
-    if delivery:
-        out += [("group", quoted(delivery["group"])), ("attempt", str(delivery["attempt"]))]
-        out.append(("delivery", quoted(delivery["delivery"])))
-    return out
-
-
-LINE = ["stream", "schema", "data", "tombstone", "key", "headers", "id", "partition", "offset", "timestamp", "group", "attempt", "delivery"]
-MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-
-def read_moment(string):
-    parts = MOMENT.fullmatch(string)
-    if not parts:
-        return None
-    date, time, fraction, zone = parts.groups()
-    zone = "+00:00" if zone in "Zz" else zone
-    try:
-        moment = datetime.datetime.fromisoformat(f"{date}T{time}{zone}")
-    except ValueError:
-        return None
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-    millis = (moment - epoch) // datetime.timedelta(milliseconds=1) + int(((fraction or "") + "000")[:3])
-    return millis if 0 <= millis <= 253402300799999 else None
-
-
-def distinct(members):
-    seen = set()
-    for name, at, _ in members:
-        if text(name, at) in seen:
-            raise Refused("duplicate-member", at)
-        seen.add(name)
-
-
-def field(value):
-    """Bytes or None from a value of the line."""
-    kind, content, start, _ = value
-    if kind == "null":
-        return None
-    if kind == "string":
-        return text(content, start).encode("utf-8")
-    if kind == "object":
-        distinct(content)
-    if kind == "object" and [name for name, _, _ in content] == ["base64"] and content[0][2][0] == "string":
-        _, _, (_, packed, at, _) = content[0]
-        try:
-            unpacked_bytes = base64.b64decode(text(packed, at).encode("ascii"), validate=True)
-            if base64.b64encode(unpacked_bytes).decode() != packed:
-                raise ValueError("bits behind the last byte")
-            return unpacked_bytes
-        except ValueError:
-            raise Refused("base64", at) from None
-    raise Refused("wrong-type", start)
-
-
-def optional_text(value):
-    kind, content, start, _ = value
-    if kind == "null":
-        return None
-    if kind != "string":
-        raise Refused("wrong-type", start)
-    return text(content, start)
-
-
-def read_headers(value):
-    kind, content, start, _ = value
-    if kind == "null":
-        return []
-    if kind != "object":
-        raise Refused("wrong-type", start)
-    headers, seen = [], set()
-    for name, at, v in content:
-        text(name, at)
-        if name in seen:
-            raise Refused("duplicate-member", at)
-        seen.add(name)
-        if is_reserved_header(name):
-            raise Refused("reserved-header", at)
-        for item in v[1] if v[0] == "array" else [v]:
-            headers.append([name, field(item)])
-    return headers
-
-
-def read_line(line, keep):
-    found = {"key": None, "id": None, "headers": [], "timestamp": None}
-
-    def judge(name, at, value):
-        kind, content, start, end = value
-        if name in ("schema", "data") and "tombstone" in found:
-            raise Refused("misplaced-member", start)
-        if name == "tombstone":
-            if "schema" in found or "data" in found:
-                raise Refused("misplaced-member", start)
-            if line[start:end] != b"true":
-                raise Refused("wrong-type", start)
-            found["tombstone"] = True
-        elif name in ("stream", "schema"):
-            if kind != "string":
-                raise Refused("wrong-type", start)
-            good = is_stream(text(content, start)) if name == "stream" else schema_id(text(content, start))
-            if not good:
-                raise Refused("stream" if name == "stream" else "schema-id", start)
-            found[name] = content
-        elif name == "data":
-            found["data"] = line[start:end].decode("utf-8")
-        elif name == "key":
-            found["key"] = field(value)
-        elif name == "id":
-            found["id"] = optional_text(value)
-        elif name == "headers":
-            found["headers"] = read_headers(value)
-        elif name == "timestamp" and keep:
-            moment = optional_text(value)
-            found["timestamp"] = None if moment is None else read_moment(moment)
-            if moment is not None and found["timestamp"] is None:
-                raise Refused("timestamp", start)
-        elif name in ("value", "error"):
-            raise Refused("not-an-event", at)
-        elif name not in LINE:
-            raise Refused("unknown-member", at)
-
-    read_object(line, judge)
-    need(found, "stream")
-    if "tombstone" not in found:
-        need(found, "schema", "data")
-    elif found["key"] is None:
-        raise Refused("missing-member", None)
-    return found
-
-
-# ---------------------------------------------------------------- answers
-
-SPAN = re.compile(r"([0-9]+) *(ms|s|m|h|d|w|)")
-UNIT = {"ms": 1, "s": 1000, "": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-TAKES = {"done": (), "skip": (), "retry": ("delay", "reason"), "reject": ("reason",), "abort": ("reason",)}
-
-
-def read_delay(value):
-    kind, content, start, _ = value
-    if kind == "null":
-        return None
-    if kind == "number":
-        millis = float(content) * 1000
-        millis = int(millis) + (millis % 1 >= 0.5) if abs(millis) < 1e300 else -1
-        if not 0 <= float(content) or not 0 <= millis < 9.2e18:
-            raise Refused("span", start)
-        return millis
-    if kind == "string":
-        parts = SPAN.fullmatch(text(content, start))
-        millis = int(parts[1]) * UNIT[parts[2]] if parts else -1
-        if not 0 <= millis < 2**63:
-            raise Refused("span", start)
-        return millis
-    raise Refused("wrong-type", start)
-
-
-def read_answer(data, with_delivery):
-    found, places = {}, {}
-    known = ["outcome", "delay", "reason"] + (["delivery"] if with_delivery else [])
-
-    def judge(name, at, value):
-        kind, content, start, _ = value
-        if name not in known:
-            raise Refused("unknown-member", at)
-        if name == "delay":
-            content = read_delay(value)
-        elif name == "reason":
-            content = optional_text(value)
-        elif kind != "string":
-            raise Refused("wrong-type", start)
-        else:
-            content = text(content, start)
-        if content is not None:
-            found[name], places[name] = content, start
-
-    read_object(data, judge)
-    need(found, "outcome")
-    takes = TAKES.get(found["outcome"])
-    if takes is None:
-        raise Refused("outcome", places["outcome"])
-    for name in ("delay", "reason"):
-        if name in found and name not in takes:
-            raise Refused("misplaced-member", places[name])
-    if with_delivery:
-        need(found, "delivery")
-    return found
-
-
-# ---------------------------------------------------------------- partitions
-
-def murmur2(key):
-    m, mask = 0x5BD1E995, 0xFFFFFFFF
-    h = (0x9747B28C ^ len(key)) & mask
-    full = len(key) // 4 * 4
-    for i in range(0, full, 4):
-        k = int.from_bytes(key[i : i + 4], "little") * m & mask
-        k = (k ^ k >> 24) * m & mask
-        h = (h * m & mask) ^ k
-    if full < len(key):
-        h = (h ^ int.from_bytes(key[full:], "little")) * m & mask
-    h = (h ^ h >> 13) * m & mask
-    return h ^ h >> 15
-
-
-# ---------------------------------------------------------------- identity
-
-ANNOTATIONS = {"title", "description", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly"}
-ONE = {"additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not",
-       "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"}
-LIST = {"allOf", "anyOf", "oneOf", "prefixItems", "items"}
-MAP = {"$defs", "definitions", "dependentSchemas", "patternProperties", "properties", "dependencies"}
-
-
-def canonical_number(token):
-    if re.fullmatch(r"-?[0-9]+", token) and abs(int(token)) > 2**53:
-        return token
-    value = float(token)
-    if value in (float("inf"), float("-inf")):
-        raise Refused("number", None)
-    if value == 0:
-        return "0"
-    sign, digits, exponent = decimal.Decimal(repr(value)).normalize().as_tuple()
-    digits, point = "".join(map(str, digits)), len(digits) + exponent
-    minus = "-" if sign else ""
-    if len(digits) <= point <= 21:
-        return minus + digits + "0" * (point - len(digits))
-    if 0 < point <= 21:
-        return minus + digits[:point] + "." + digits[point:]
-    if -6 < point <= 0:
-        return minus + "0." + "0" * -point + digits
-    e = point - 1
-    tail = "." + digits[1:] if len(digits) > 1 else ""
-    return f"{minus}{digits[0]}{tail}e{'+' if e > 0 else '-'}{abs(e)}"
-
-
-def canonical(value, schema):
-    kind, content, _, _ = value
-    if kind == "object":
-        members = [(n, v) for n, _, v in content if not (schema and n in ANNOTATIONS)]
-        members.sort(key=lambda m: m[0].encode("utf-16-be"))
-        return "{" + ",".join(quoted(n) + ":" + canonical_below(n, v, schema) for n, v in members) + "}"
-    if kind == "array":
-        return "[" + ",".join(canonical(v, False) for v in content) + "]"
-    if kind == "number":
-        return canonical_number(content)
-    return {"string": quoted, "null": lambda _: "null", "boolean": lambda b: "true" if b else "false"}[kind](content)
-
-
-def canonical_below(name, value, schema):
-    kind, content, _, _ = value
-    if schema and name in LIST and kind == "array":
-        return "[" + ",".join(canonical(v, True) for v in content) + "]"
-    if schema and name in MAP and kind == "object":
-        members = sorted(((n, v) for n, _, v in content), key=lambda m: m[0].encode("utf-16-be"))
-        return "{" + ",".join(quoted(n) + ":" + canonical(v, True) for n, v in members) + "}"
-    return canonical(value, schema and name in ONE)
-
-
-def strict(value):
-    """No member twice, no half surrogate and no number beyond a double, at any depth."""
-    kind, content, start, _ = value
-    if kind == "object":
-        names = [text(n, at) for n, at, _ in content]
-        if len(set(names)) != len(names):
-            raise Refused("duplicate-member", start)
-        for _, _, v in content:
-            strict(v)
-    elif kind == "array":
-        for v in content:
-            strict(v)
-    elif kind == "string":
-        text(content, start)
-    elif kind == "number" and abs(float(content)) == float("inf"):
-        raise Refused("number", start)
-    return value
-
-
-def read_document(data):
-    if len(data) > 8_000_000:
-        raise Refused("too-large", None)
-    value = strict(whole(data, Reader.value))
-    if value[0] not in ("object", "boolean"):
-        raise Refused("wrong-type", value[2])
-    return value
-
-
-def identity(document):
-    form = canonical(read_document(document.encode("utf-8")), True)
-    return form, hashlib.sha256(form.encode("utf-8")).hexdigest()
-
-
-# ---------------------------------------------------------------- what is refused when a document is pushed
-
-DRAFTS = {f"http://json-schema.org/draft-0{n}/schema": n for n in (4, 6, 7)} | {
-    "https://json-schema.org/draft/2019-09/schema": 2019, "https://json-schema.org/draft/2020-12/schema": 2020}
-META = {uri for uri in DRAFTS} | {f"https://json-schema.org/draft/{year}/meta/{name}" for year, names in {
-    "2019-09": "applicator content core format meta-data validation",
-    "2020-12": "applicator content core format-annotation format-assertion meta-data unevaluated validation",
-}.items() for name in names.split()}
-SPACE = "\\t-\\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-# Those of ECMA-262's property names that the vectors need.
-PROPERTY = re.compile(r"\\[pP]\{(?:(?:General_Category|gc)=)?(?:Letter|L|Lu|N)\}|\\[pP]\{(?:Alphabetic|ASCII|Any)\}"
-                      r"|\\[pP]\{(?:Script|sc|Script_Extensions|scx)=(?:Greek|Grek)\}")
-TOKEN = re.compile(PROPERTY.pattern + r"|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[dDwWsStnvfrbB]|\\[^A-Za-z0-9<>]|\(\?:|\(\?<(?=[A-Za-z_])"
-                   r"|(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\??|[^\\{(]|\((?!\?)", re.DOTALL)
-
-
-def expression(pattern):
-    """In Python's words. What is not in the dialect, or not needed by the vectors, is refused."""
-    out, i, in_class, repeated = [], 0, False, False
-    while i < len(pattern):
-        token = pattern[i] if in_class and pattern[i] != "\\" else (TOKEN.match(pattern, i) or [None])[0]
-        repeats = token and not in_class and token[0] in "*+?{"
-        if token is None or repeats and repeated or not in_class and re.match(r"\[\^?\]", pattern[i:]):
-            raise Refused("expression", i)
-        i, repeated = i + len(token), repeats
-        if token in ("[", "]"):
-            token, in_class = "\\[" if in_class and token == "[" else token, token == "[" or in_class and token != "]"
-        # Python has no properties: such an expression is judged here, and never matched.
-        token = "x" if PROPERTY.fullmatch(token) else token
-        out.append({"\\s": SPACE if in_class else f"[{SPACE}]", "(?<": "(?P<", "&": "\\&",
-                    "$": "\\$" if in_class else "\\Z"}.get(token, token))
-    try:
-        return re.compile("".join(out), re.ASCII)
-    except re.error:
-        raise Refused("expression", 0) from None
-
-
-def segments(pointer):
-    return [t.replace("~1", "/").replace("~0", "~") for t in pointer.split("/")[1:]]
-
-
-def below(name, value, place):
-    """What a member or an item is: a "schema", a "map" of schemas, a "list" of them, or data."""
-    if place == "map" or place == "list" and isinstance(name, int):
-        return "schema"
-    if place != "schema":
-        return None
-    if name in LIST and isinstance(value, list):
-        return "list"
-    return "map" if name in MAP else "schema" if name in ONE else None
-
-
-def leads_inside(root, base, reference, anchors, resources):
-    uri, _, fragment = reference.partition("#")
-    uri = urllib.parse.urljoin(base, uri) if uri else base
-    if uri != "" and uri not in resources:
-        return uri in META
-    if not fragment.startswith("/"):
-        return fragment == "" or (uri, fragment) in anchors
-    try:
-        pointer = urllib.parse.unquote_to_bytes(fragment).decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    value, place = resources.get(uri, root), "schema"
-    for token in segments(pointer):
-        if place == "schema" and token in ANNOTATIONS:
-            return False
-        try:
-            name = int(token) if isinstance(value, list) else token
-            value, place = value[name], below(name, value[name], place)
-        except (KeyError, IndexError, TypeError, ValueError):
-            return False
-    return True
-
-
-def push(document):
-    """Refuses with the pointer what is no matter of the meta-schema."""
-    root = json.loads(document)
-    dialect = (root if isinstance(root, dict) else {}).get("$schema", "https://json-schema.org/draft/2020-12/schema")
-    if dialect.rstrip("#") not in DRAFTS:
-        raise Refused("/$schema", None)
-    anchors, references, resources = set(), [], {}
-
-    def once(seen, name, pointer):
-        if name in seen:
-            raise Refused(pointer, None)
-        if isinstance(seen, set):
-            seen.add(name)
-
-    def schema(value, pointer, base, draft):
-        if "$schema" in value:
-            own = DRAFTS.get(value["$schema"].rstrip("#"))
-            if own is None or own != draft and value.get("id" if own == 4 else "$id", "#").startswith("#"):
-                raise Refused(pointer + "/$schema", None)
-            draft = own
-        key = "id" if draft == 4 else "$id"
-        name = value.get(key, "") if draft > 7 or "$ref" not in value else ""
-        if name.startswith("#"):
-            once(anchors, (base, name[1:]), f"{pointer}/{key}")
-        elif name:
-            base = urllib.parse.urljoin(base, name)
-            once(resources, base, f"{pointer}/{key}")
-            resources[base] = value
-        for key in ("$anchor", "$dynamicAnchor") if draft > 7 else ():
-            if key in value and (key == "$anchor" or value.get("$anchor") != value[key]):
-                once(anchors, (base, value[key]), f"{pointer}/{key}")
-        if "$ref" in value:
-            references.append((base, value["$ref"], pointer + "/$ref"))
-        if "pattern" in value:
-            expressions.append((value["pattern"], pointer + "/pattern"))
-        for name in value.get("patternProperties", ()):
-            expressions.append((name, f"{pointer}/patternProperties/" + name.replace("~", "~0").replace("/", "~1")))
-        return base, draft
-
-    def walk(value, place, pointer, base, draft):
-        if place == "schema" and isinstance(value, dict):
-            base, draft = schema(value, pointer, base, draft)
-        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        for name, v in inside:
-            if below(name, v, place):
-                inner = f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
-                walk(v, below(name, v, place), inner, base, draft)
-
-    expressions = []
-    walk(root, "schema", "", "", DRAFTS[dialect.rstrip("#")])
-    for pattern, pointer in expressions:
-        try:
-            expression(pattern)
-        except Refused:
-            raise Refused(pointer, None) from None
-    for base, reference, pointer in references:
-        if not leads_inside(root, base, reference, anchors, resources):
-            raise Refused(pointer, None)
-
-
-# ---------------------------------------------------------------- logs
-
-def utf8(data):
-    try:
-        return data.decode("utf-8")
-    except (AttributeError, UnicodeDecodeError):
-        return None
-
-
-def replay_schemas(records):
-    versions, ignored = {}, []
-    for record in records:
-        version = version_of(utf8(unpacked(record["key"])) or "")
-        value, known = unpacked(record["value"]), versions.get(version)
-        if version and value is None and known and not known["withdrawn"]:
-            known["withdrawn"] = True
-            continue
-        try:
-            if not version or value is None or known:
-                raise Refused("ignored", None)
-            read_document(value)
-        except Refused:
-            ignored.append(record["offset"])
-            continue
-        versions[version] = {"version": version, "offset": record["offset"], "document": utf8(value), "withdrawn": False}
-    return [versions[v] for v in sorted(versions)], ignored
-
-
-def replay_bindings(records):
-    # Each stream's last binding that counts; of one that is not bound any more the schema is None.
-    streams, ignored = {}, []
-    for record in records:
-        stream, value = utf8(unpacked(record["key"])) or "", unpacked(record["value"])
-        try:
-            if not is_stream(stream) or value is None:
-                raise Refused("ignored", None)
-            kind, content, _, _ = strict(whole(value, Reader.value))
-            members = {n: v for n, _, v in content} if kind == "object" else {}
-            kind, schema, _, _ = members.get("schema", ("none", None, 0, 0))
-            epoch_kind, epoch, _, _ = members.get("epoch", ("number", "1", 0, 0))
-            unbinds = kind == "null"
-            if not unbinds and (kind != "string" or not is_schema_name(schema)):
-                raise Refused("ignored", None)
-            if unbinds and streams.get(stream, {"schema": None})["schema"] is None:
-                raise Refused("ignored", None)
-            if epoch_kind != "number" or not VERSION.fullmatch(epoch):
-                raise Refused("ignored", None)
-            if int(epoch) != streams.get(stream, {"epoch": 0})["epoch"] + 1:
-                raise Refused("ignored", None)
-        except Refused:
-            ignored.append(record["offset"])
-            continue
-        streams[stream] = {"schema": None if unbinds else schema, "epoch": int(epoch)}
-    return {stream: bound for stream, bound in streams.items() if bound["schema"] is not None}, ignored
+sys.dont_write_bytecode = True
+import rules
+import schema_rules
+from rules import Refused, unpacked
 
 
 # ---------------------------------------------------------------- the vectors
-
-def unpacked(value):
-    if isinstance(value, dict):
-        return base64.b64decode(value["base64"], validate=True)
-    return None if value is None else value.encode("utf-8")
-
 
 def same(found, expected):
     assert found == expected, f"{found!r}, not {expected!r}"
@@ -857,104 +36,44 @@ def outcome(case, read):
 def names(case):
     kind, string = case["kind"], case["text"]
     if kind == "topic":
-        topic = topic_of(case["prefix"], string)
+        topic = rules.topic_of(case["prefix"], string)
         same(topic is not None, case["valid"])
         same(topic, case.get("topic"))
     elif kind == "schema-id":
-        same(schema_id(string) is not None, case["valid"])
-        same(schema_id(string), case.get("id"))
+        same(rules.schema_id(string) is not None, case["valid"])
+        same(rules.schema_id(string), case.get("id"))
     else:
         rule = {
-            "stream": is_stream,
-            "prefix": is_prefix,
-            "schema-name": is_schema_name,
-            "version": lambda t: version_of(t) is not None,
-            "header": lambda t: not is_reserved_header(t),
+            "stream": rules.is_stream,
+            "prefix": rules.is_prefix,
+            "schema-name": rules.is_schema_name,
+            "version": lambda t: rules.version_of(t) is not None,
+            "header": lambda t: not rules.is_reserved_header(t),
         }[kind]
         same(rule(string), case["valid"])
 
 
-ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
-
-
-def tokens(pattern):
-    """A pattern as steps: None for a star, else the characters of a stream id that the step takes."""
-    steps, i = [], 0
-    while i < len(pattern):
-        if pattern[i] == "*":
-            steps.append(None)
-            i += 1
-            continue
-        end = i + 1
-        if pattern[i] == "[":
-            close = pattern.find("]", i + 2 + (pattern[i + 1 : i + 2] == "!"))
-            end = close + 1 if close > 0 else i + 1
-        # Python itself says what one step takes.
-        steps.append({c for c in ALPHABET if fnmatch.fnmatchcase(c, pattern[i:end])})
-        i = end
-    return steps
-
-
-def overlap(left, right):
-    """Searches the texts that both take, by places in both patterns and the last eleven characters."""
-    left, right = tokens(left), tokens(right)
-    layer = seen = {(0, 0, "")}
-    for length in range(250):
-        reached = set()
-        for a, b, tail in layer:
-            for a, b in {(x, y) for x in skips(left, a) for y in skips(right, b)}:
-                if length and a == len(left) and b == len(right) and not tail.endswith("__streams__"):
-                    return True
-                for c in ALPHABET:
-                    x, y = takes(left, a, c), takes(right, b, c)
-                    longer = tail + c
-                    if x is None or y is None or any(word in longer for word in RESERVED) or longer == "__" and length == 1:
-                        continue
-                    # Only what can still become reserved has to be remembered.
-                    known = max((n for n in range(min(len(longer), 11) + 1) if n == 0 or any(w.startswith(longer[-n:]) for w in (*RESERVED, "__streams__"))), default=0)
-                    reached.add((x, y, longer[len(longer) - known :]))
-        layer = reached - seen
-        seen = seen | reached
-    return False
-
-
-def skips(steps, at):
-    places = [at]
-    while at < len(steps) and steps[at] is None:
-        at += 1
-        places.append(at)
-    return places
-
-
-def takes(steps, at, c):
-    if at == len(steps):
-        return None
-    return at if steps[at] is None else at + 1 if c in steps[at] else None
-
-
 def patterns(case):
     if "other" in case:
-        same(overlap(case["pattern"], case["other"]), case["overlap"])
+        same(rules.overlap(case["pattern"], case["other"]), case["overlap"])
         return
-    matches = fnmatch.fnmatchcase(case["text"], case["pattern"])
-    same(matches, case["matches"])
-    never = case["text"].startswith("__") or reserved_topic(case["text"])
-    same(matches and case["text"] != "" and not never, case["stream"])
+    same(rules.matches(case["text"], case["pattern"]), case["matches"])
+    same(rules.takes_stream(case["text"], case["pattern"]), case["stream"])
 
 
 def envelopes(case):
     value = unpacked(case["value"])
-    result = outcome(case, lambda: read_envelope(value))
+    result = outcome(case, lambda: rules.read_envelope(value))
     if result:
         same(result, (case["schema"], case["data"].encode("utf-8")))
     if case.get("write"):
-        same(write_envelope(case["schema"], case["data"].encode("utf-8")), value)
+        same(rules.write_envelope(case["schema"], case["data"].encode("utf-8")), value)
 
 
 def lines(case):
     line = case["line"] if isinstance(case["line"], bytes) else unpacked(case["line"])
     if "record" in case:
-        members = write_line(case["record"])
+        members = rules.write_line(case["record"])
         refused = [m for m in members if isinstance(m[1], Refused)]
         if refused:
             # The words of `error` are free; everything else is not.
@@ -963,9 +82,9 @@ def lines(case):
             expected = [(n, json.loads(v)) for n, v in members if n != "error"]
             same(list(written.items()), expected)
         else:
-            same("{" + ",".join(quoted(n) + ":" + v for n, v in members) + "}", line.decode("utf-8"))
+            same("{" + ",".join(rules.quoted(n) + ":" + v for n, v in members) + "}", line.decode("utf-8"))
         return
-    found = outcome(case, lambda: read_line(line, case.get("timestamps") == "keep"))
+    found = outcome(case, lambda: rules.read_line(line, case.get("timestamps") == "keep"))
     if found:
         read = dict(case["read"])
         read["key"] = unpacked(read["key"])
@@ -974,13 +93,13 @@ def lines(case):
 
 
 def answers(case):
-    found = outcome(case, lambda: read_answer(case["text"].encode("utf-8"), case["delivery"]))
+    found = outcome(case, lambda: rules.read_answer(case["text"].encode("utf-8"), case["delivery"]))
     if found:
         same(found, case["answer"])
 
 
 def partitions(case):
-    hashed = murmur2(unpacked(case["key"]))
+    hashed = rules.murmur2(unpacked(case["key"]))
     same(hashed, case["murmur2"])
     assert case["partitions"], "no counts"
     for count, partition in case["partitions"].items():
@@ -990,32 +109,40 @@ def partitions(case):
 def identities(case):
     assert case["documents"], "no documents"
     for document in case["documents"]:
-        same(identity(document), (case["canonical"], case["sha256"]))
+        same(rules.identity(document), (case["canonical"], case["sha256"]))
     for document in case.get("different", []):
-        assert identity(document)[0] != case["canonical"], f"{document} is not different"
+        assert rules.identity(document)[0] != case["canonical"], f"{document} is not different"
 
 
 def documents(case):
     if "expression" in case:
-        found = expression(case["expression"])
+        found = schema_rules.expression(case["expression"])
         for wanted in ("matches", "differs"):
             for t in case[wanted]:
                 same((t, bool(found.search(t))), (t, wanted == "matches"))
         return
     try:
-        push(case["document"])
+        schema_rules.Document(case["document"])
     except Refused as refused:
         same(refused.error, case["refused"])
     else:
         same(None, case["refused"])
 
 
+def validation(case):
+    document = schema_rules.Document(case["document"])
+    assert case["valid"] or case["invalid"], "no data"
+    for verdict in ("valid", "invalid"):
+        for data in case[verdict]:
+            same((data, document.judge(data)), (data, verdict == "valid"))
+
+
 def log(case):
-    same(replay_schemas(case["records"]), (case["versions"], case["ignored"]))
+    same(rules.replay_schemas(case["records"]), (case["versions"], case["ignored"]))
 
 
 def bindings(case):
-    same(replay_bindings(case["records"]), (case["streams"], case["ignored"]))
+    same(rules.replay_bindings(case["records"]), (case["streams"], case["ignored"]))
 
 
 CHECKS = {
@@ -1027,6 +154,7 @@ CHECKS = {
     "partitions.json": partitions,
     "identity.json": identities,
     "documents.json": documents,
+    "validation.json": validation,
     "log.json": log,
     "bindings.json": bindings,
 }

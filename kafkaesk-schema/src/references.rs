@@ -182,6 +182,9 @@ impl<'d> Schemas<'d> {
                     reference: reference.text.to_string(),
                 });
             }
+            if !contents.is_object() && !contents.is_boolean() {
+                return Err(schema.refused(reference));
+            }
             if contents.is_object() && self.number_of(contents).is_none() {
                 let fragment = reference.text.split_once('#').map_or("", |(_, name)| name);
                 let first = self.all.len();

@@ -403,6 +403,12 @@ fn read_otherwise(expression: &str) -> Option<String> {
             }
             '[' => in_class = true,
             '(' if !in_class && has_flags(rest) => return Some("a group has flags".to_owned()),
+            '(' if !in_class && has_foreign_name(rest) => {
+                return Some(
+                    "the name of a group is not ASCII; write (?:…) for a group without a name"
+                        .to_owned(),
+                );
+            }
             _ => {}
         }
     }
@@ -413,6 +419,14 @@ fn read_otherwise(expression: &str) -> Option<String> {
 fn has_flags(rest: &str) -> bool {
     let kind = rest.strip_prefix('?');
     kind.is_some_and(|kind| kind.starts_with(|first: char| first == '-' || "ims".contains(first)))
+}
+
+/// After an opening parenthesis: whether a name follows that other engines do not take.
+fn has_foreign_name(rest: &str) -> bool {
+    let name = rest
+        .strip_prefix("?<")
+        .and_then(|rest| rest.split('>').next());
+    name.is_some_and(|name| !name.is_ascii())
 }
 
 #[cfg(test)]

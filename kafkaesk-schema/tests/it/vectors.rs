@@ -98,6 +98,25 @@ fn every_document_vector_holds() {
     }
 }
 
+#[test]
+fn every_validation_vector_holds() {
+    for (name, case) in cases("validation.json") {
+        let document = Document::parse(case["document"].as_str().unwrap().to_owned()).unwrap();
+        let validator = Validator::new(&document).unwrap();
+        let (valid, invalid) = (texts(&case["valid"]), texts(&case["invalid"]));
+        assert!(
+            !valid.is_empty() || !invalid.is_empty(),
+            "{name} has no data"
+        );
+        for (list, fits) in [(valid, true), (invalid, false)] {
+            for data in list {
+                let verdict = validator.validate(data.as_bytes());
+                assert_eq!(verdict.is_ok(), fits, "{name}: {data}: {verdict:?}");
+            }
+        }
+    }
+}
+
 /// A string, `{"base64": …}`, or null.
 fn bytes(value: &Value) -> Option<Bytes> {
     match value {
