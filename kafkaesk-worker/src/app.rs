@@ -1,4 +1,4 @@
-//! The application: subscriptions, event types and state in, checked and ready to run out. Runs nothing.
+//! The application: collects subscriptions, event types and states, and checks them. Next: `run`.
 
 use std::{
     any::{TypeId, type_name},
@@ -15,10 +15,12 @@ use kafkaesk_client::{
 use kafkaesk_core::{Pattern, RecordPlace};
 
 use crate::{
-    AppError, HandlerError, Router, router,
+    AppError, Control, HandlerError, Router,
+    retry::RetryPolicy,
+    router,
     state::States,
     subscription::{IntoSubscription, Subscription},
-    watch::Observer,
+    telemetry::Telemetry,
 };
 
 type StateMaker = Box<
@@ -43,7 +45,10 @@ pub struct App {
     pub(crate) hooks: Vec<Hook>,
     only: Option<Vec<String>>,
     pub(crate) skip: Vec<RecordPlace>,
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) control: Control,
+    pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
+    /// Replaces the retry policy of every subscription; for tests.
+    pub(crate) retry: Option<RetryPolicy>,
 }
 
 impl App {
@@ -247,8 +252,20 @@ impl App {
             .is_none_or(|only| group.is_some_and(|group| only.contains(group)))
     }
 
-    pub(crate) fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = Some(observer);
+    /// A handle for commands while the application runs.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Lets this see every attempt end.
+    pub(crate) fn observed_by(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
+        self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// Retries by this policy, whatever the subscriptions say.
+    pub(crate) fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = Some(policy);
         self
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kafkaesk_client::{Connection, catalog::StoredSchema};
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaIdError};
 
-use crate::{handler::Handle, state::States, subscription::Options, watch::Observer};
+use crate::{handler::Handle, state::States, subscription::Options, telemetry::Telemetry};
 
 /// How many schema ids a subscription remembers with their prefix; further ones replace the oldest.
 const KNOWN: usize = 8;
@@ -28,8 +28,8 @@ pub(crate) struct Context {
     pub(crate) connection: Connection,
     /// Schemas seen so far.
     pub(crate) known: KnownSchemas,
-    /// Told of every attempt's end; `TestApp` listens here.
-    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// Sees every attempt end.
+    pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
 }
 
 impl std::fmt::Debug for Context {

@@ -1,89 +1,160 @@
-//! Gives partitions up: acknowledges a revoke with the last commits, once nothing runs there any more or the deadline
-//! has come.
+//! Draining: gives partitions up. Acknowledges a revoke with the last commits, once no handler runs there any more or the
+//! deadline has come.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kafkaesk_client::consumer::RevokeAck;
 use kafkaesk_core::Source;
 use tokio::time::Instant;
 use tracing::warn;
 
-use crate::{instance::Instance, partitions::Generation};
+use crate::{
+    commit,
+    partitions::{Generation, Partitions},
+    schedule::Schedule,
+};
 
 /// Partitions that are being given up.
 #[derive(Debug)]
-pub(crate) struct Draining {
-    generations: Vec<Generation>,
+struct Draining {
+    given_up: GivenUp,
     ack: RevokeAck,
     deadline: Instant,
+}
+
+/// What of an instance goes with partitions that it gives up.
+#[derive(Debug)]
+struct GivenUp {
+    generations: Vec<Generation>,
     /// How many messages were held there.
     held: usize,
 }
 
-/// Starts nothing of these partitions any more and waits for what runs.
-pub(crate) fn begin(instance: &mut Instance, sources: &[Arc<Source>], ack: RevokeAck) {
-    let (generations, held) = instance.forget(sources);
-    instance.draining.push(Draining {
-        generations,
-        ack,
-        // Before the consumer's own patience ends: what is finished by then is still committed.
-        deadline: Instant::now() + instance.drain.mul_f64(0.9),
-        held,
-    });
-    release_drained(instance, Instant::now());
+/// All that an instance gives up at a time.
+#[derive(Debug)]
+pub(crate) struct Drains {
+    group: String,
+    /// How long handlers may go on after a revoke.
+    timeout: Duration,
+    open: Vec<Draining>,
 }
 
-/// Acknowledges what is drained or out of time.
-pub(crate) fn release_drained(instance: &mut Instance, now: Instant) {
-    let mut at = 0;
-    while at < instance.draining.len() {
-        let draining = &instance.draining[at];
-        let running = instance.partitions.any_running(&draining.generations);
-        if running && now < draining.deadline {
-            at += 1;
-            continue;
+impl Drains {
+    pub(crate) fn new(group: String, timeout: Duration) -> Self {
+        Self {
+            group,
+            // Before the consumer's own timeout ends: what is finished by then is still committed.
+            timeout: timeout.mul_f64(0.9),
+            open: Vec::new(),
         }
-        if running {
+    }
+
+    /// Starts nothing of these partitions any more and waits for what runs.
+    pub(crate) fn begin(
+        &mut self,
+        partitions: &mut Partitions,
+        schedule: &mut Schedule,
+        sources: &[Arc<Source>],
+        ack: RevokeAck,
+    ) {
+        let now = Instant::now();
+        self.open.push(Draining {
+            given_up: give_up(partitions, schedule, sources),
+            ack,
+            deadline: now + self.timeout,
+        });
+        self.release_drained(partitions, now);
+    }
+
+    /// Drops partitions that are lost: they belong to another member already, so nothing is committed.
+    pub(crate) fn lose(
+        &self,
+        partitions: &mut Partitions,
+        schedule: &mut Schedule,
+        sources: &[Arc<Source>],
+    ) {
+        let given_up = give_up(partitions, schedule, sources);
+        self.log(partitions, &given_up);
+        partitions.remove(&given_up.generations);
+    }
+
+    /// Acknowledges what is drained or out of time.
+    pub(crate) fn release_drained(&mut self, partitions: &mut Partitions, now: Instant) {
+        let mut at = 0;
+        while let Some(draining) = self.open.get(at) {
+            let running = partitions.any_running(&draining.given_up.generations);
+            if running && now < draining.deadline {
+                at += 1;
+                continue;
+            }
+            if running {
+                warn!(
+                    group = self.group,
+                    "handlers did not finish before the revoke's deadline; their messages are delivered again to another member"
+                );
+            }
+            let draining = self.open.swap_remove(at);
+            self.release(partitions, draining);
+        }
+    }
+
+    /// Acknowledges everything: the instance ends.
+    pub(crate) fn release_all(&mut self, partitions: &mut Partitions) {
+        while let Some(draining) = self.open.pop() {
+            self.release(partitions, draining);
+        }
+    }
+
+    /// When the first of them is out of time.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.open.iter().map(|draining| draining.deadline).min()
+    }
+
+    fn release(&self, partitions: &mut Partitions, draining: Draining) {
+        let Draining { given_up, ack, .. } = draining;
+        self.log(partitions, &given_up);
+        ack.release(commit::final_commits(partitions, &given_up.generations));
+        partitions.remove(&given_up.generations);
+    }
+
+    /// Logs what the next member with these partitions gets again, if anything.
+    fn log(&self, partitions: &Partitions, given_up: &GivenUp) {
+        let held = given_up.held;
+        let redelivered =
+            partitions.redelivered_of(|generation| given_up.generations.contains(generation));
+        if held > 0 || redelivered > 0 {
             warn!(
-                group = instance.context.group,
-                "handlers did not finish before the revoke's deadline; their messages are delivered again to another member"
+                group = self.group,
+                held,
+                redelivered,
+                "partitions were given up before everything was handled: held messages, and handled ones that follow an unfinished one, are delivered again to the next member"
             );
         }
-        let draining = instance.draining.swap_remove(at);
-        release(instance, draining);
     }
 }
 
-/// Acknowledges everything: the instance ends.
-pub(crate) fn release_all(instance: &mut Instance) {
-    while let Some(draining) = instance.draining.pop() {
-        release(instance, draining);
+/// Starts nothing of these partitions any more and drops what waits.
+fn give_up(
+    partitions: &mut Partitions,
+    schedule: &mut Schedule,
+    sources: &[Arc<Source>],
+) -> GivenUp {
+    let mut generations = Vec::new();
+    for source in sources {
+        let Some(generation) = partitions.generation(source) else {
+            continue;
+        };
+        if let Some(partition) = partitions.get_mut(generation) {
+            partition.revoking = true;
+        }
+        generations.push(generation);
     }
-}
-
-fn release(instance: &mut Instance, draining: Draining) {
-    say_given_up(instance, &draining.generations, draining.held);
-    let commits = instance.partitions.last_word(Some(&draining.generations));
-    draining.ack.release(commits);
-    instance.partitions.remove(&draining.generations);
-}
-
-/// Says what the next member with these partitions gets again, if anything.
-pub(crate) fn say_given_up(instance: &Instance, generations: &[Generation], held: usize) {
-    let redelivered = instance
-        .partitions
-        .redelivered_of(|generation| generations.contains(generation));
-    if held > 0 || redelivered > 0 {
-        warn!(
-            group = instance.context.group,
-            held,
-            redelivered,
-            "partitions were given up before everything was handled: held messages, and handled ones that follow an unfinished one, are delivered again to the next member"
-        );
+    let held = schedule
+        .held()
+        .filter(|held| generations.contains(&held.generation))
+        .count();
+    for generation in &generations {
+        schedule.forget(*generation);
     }
-}
-
-/// When the first of them is out of time.
-pub(crate) fn next_deadline(draining: &[Draining]) -> Option<Instant> {
-    draining.iter().map(|draining| draining.deadline).min()
+    GivenUp { generations, held }
 }

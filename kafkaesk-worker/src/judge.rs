@@ -12,8 +12,8 @@ use crate::{
     error::Class,
     notices::Notices,
     outcome::{Ending, Outcome},
-    retry::{self, MAX_AFTER},
-    watch::Attempted,
+    retry::MAX_AFTER,
+    telemetry::AttemptEnded,
 };
 
 /// What happens to a message.
@@ -23,6 +23,8 @@ pub(crate) enum Verdict {
     Finish,
     /// It is tried again after this long.
     Again(Duration),
+    /// It used up its attempts: it is over, although it was not handled.
+    Exhausted,
     /// The whole subscription pauses for this reason, and the message is tried again after this long at the soonest.
     Pause(String, Duration),
     /// The worker stops, and the message stays uncommitted.
@@ -54,7 +56,7 @@ enum Why {
 /// Judges one attempt.
 pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) -> Verdict {
     // The way of almost every message: no text, no clock, no log.
-    if matches!(ending, Ending::Outcome(Outcome::Done)) && delivery.context().observer.is_none() {
+    if matches!(ending, Ending::Outcome(Outcome::Done)) && delivery.context().telemetry.is_none() {
         return Verdict::Finish;
     }
     let Judged {
@@ -63,10 +65,11 @@ pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) 
         why,
     } = judged(ending, delivery);
     let attempt = delivery.attempt();
+    let policy = &delivery.context().options.retry;
     let verdict = match &outcome {
         _ if why == Why::Unavailable => Verdict::Pause(
             error.clone().unwrap_or_default(),
-            retry::wait(attempt, None),
+            policy.wait(attempt, None),
         ),
         Outcome::Done => Verdict::Finish,
         Outcome::Skip => {
@@ -83,14 +86,14 @@ pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) 
                 if let Some(count) = notices.held.occurred(Instant::now()) {
                     log_rejected(delivery, reason, error.as_deref(), Some(count));
                 }
-                Verdict::Again(retry::wait(attempt, None))
+                Verdict::Again(policy.wait(attempt, None))
             }
         },
         Outcome::Retry { after } => {
             if let Some(asked) = after.filter(|asked| *asked > MAX_AFTER) {
                 log_cut(delivery, asked, notices);
             }
-            let wait = retry::wait(attempt, *after);
+            let wait = policy.wait(attempt, *after);
             log_retried(delivery, wait, error.as_deref(), notices);
             Verdict::Again(wait)
         }
@@ -100,35 +103,22 @@ pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) 
             Verdict::Stop
         }
     };
-    match &delivery.context().observer {
-        Some(observer) => observed(&**observer, delivery, &outcome, error.as_deref(), verdict),
-        None => verdict,
-    }
-}
-
-/// An observer may shorten a wait or end it.
-fn observed(
-    observer: &dyn crate::watch::Observer,
-    delivery: &Delivery,
-    outcome: &Outcome,
-    error: Option<&str>,
-    verdict: Verdict,
-) -> Verdict {
-    let again = match verdict {
-        Verdict::Again(wait) | Verdict::Pause(_, wait) => Some(wait),
-        Verdict::Finish | Verdict::Stop => None,
+    let verdict = match verdict {
+        Verdict::Again(_) if policy.is_last(attempt) => {
+            log_exhausted(delivery, error.as_deref());
+            Verdict::Exhausted
+        }
+        verdict => verdict,
     };
-    let wanted = observer.attempted(&Attempted {
-        delivery,
-        outcome,
-        error,
-        again,
-    });
-    match (verdict, wanted) {
-        (Verdict::Again(_), Some(wait)) => Verdict::Again(wait),
-        (Verdict::Again(_) | Verdict::Pause(..), None) => Verdict::Finish,
-        (verdict, _) => verdict,
+    if let Some(telemetry) = &delivery.context().telemetry {
+        telemetry.attempt_ended(&AttemptEnded {
+            delivery,
+            outcome: &outcome,
+            error: error.as_deref(),
+            verdict: &verdict,
+        });
     }
+    verdict
 }
 
 /// The outcome that an ending stands for.
@@ -285,6 +275,15 @@ fn log_retried(delivery: &Delivery, wait: Duration, error: Option<&str>, notices
             "the handler asked for another attempt"
         ),
     }
+}
+
+fn log_exhausted(delivery: &Delivery, error: Option<&str>) {
+    warn!(
+        record = %Name(delivery),
+        attempts = delivery.attempt(),
+        error,
+        "not handled: all attempts failed"
+    );
 }
 
 /// A key as a log shows it: text if it is text, at most 100 characters.

@@ -1,8 +1,8 @@
-//! The partitions that an instance has, what is finished of each, and so what to commit.
+//! The partitions that an instance has, and what is finished of each. What is committed of them is decided in `commit`.
 
 use std::{collections::HashMap, sync::Arc};
 
-use kafkaesk_client::consumer::{Commits, Stalled};
+use kafkaesk_client::consumer::Stalled;
 use kafkaesk_core::{NextOffset, Offset, Source};
 
 use crate::tracker::{Ticket, Tracker};
@@ -23,8 +23,6 @@ pub(crate) struct Partition {
     pub(crate) revoking: bool,
     /// Its next record cannot be read.
     pub(crate) stalled: Option<Stalled>,
-    /// What was handed over to be committed last.
-    committed: Option<NextOffset>,
 }
 
 /// All assigned partitions of an instance.
@@ -45,7 +43,6 @@ impl Partitions {
             paused: false,
             revoking: false,
             stalled: None,
-            committed: None,
         };
         if let Some(former) = self.by_source.insert(source, self.last) {
             self.assigned.remove(&former);
@@ -58,6 +55,10 @@ impl Partitions {
         self.by_source.get(source).copied()
     }
 
+    pub(crate) fn get(&self, generation: Generation) -> Option<&Partition> {
+        self.assigned.get(&generation)
+    }
+
     pub(crate) fn get_mut(&mut self, generation: Generation) -> Option<&mut Partition> {
         self.assigned.get_mut(&generation)
     }
@@ -65,6 +66,10 @@ impl Partitions {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.assigned.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Generation, &Partition)> {
+        self.assigned.iter().map(|(g, p)| (*g, p))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Generation, &mut Partition)> {
@@ -106,31 +111,6 @@ impl Partitions {
         if let Some(partition) = self.assigned.get_mut(&generation) {
             partition.tracker.reached(next);
         }
-    }
-
-    /// What can be committed and was not handed over yet; it is from now on.
-    pub(crate) fn news(&mut self) -> Commits {
-        let mut commits = Commits::new();
-        for partition in self.assigned.values_mut() {
-            let watermark = partition.tracker.watermark();
-            if let Some(next) = watermark.filter(|next| partition.committed != Some(*next)) {
-                partition.committed = Some(next);
-                commits.push((partition.source.clone(), next));
-            }
-        }
-        commits
-    }
-
-    /// What can be committed of these or of all, whatever was handed over before: the last word, since a commit on the
-    /// way may have been refused.
-    pub(crate) fn last_word(&self, of: Option<&[Generation]>) -> Commits {
-        self.assigned
-            .iter()
-            .filter(|(generation, _)| of.is_none_or(|of| of.contains(generation)))
-            .filter_map(|(_, partition)| {
-                Some((partition.source.clone(), partition.tracker.watermark()?))
-            })
-            .collect()
     }
 
     /// How many records are handled and cannot be committed.

@@ -1,7 +1,7 @@
-//! Pausing a whole subscription for what no message is to blame for, such as a wrong URL. Decides how many handlers
-//! may run now. Pure but for the jitter of the wait.
+//! Pause: decides how many handlers of a subscription may run now. A command pauses it, and so does something that its
+//! handlers depend on and that is misconfigured or unreachable, such as a wrong URL. Pure but for the jitter of the wait.
 //!
-//! During a pause nothing runs. When its wait is over, one message is tried: either the pause goes on with a longer wait,
+//! During a pause no handler starts. When the wait of a pause of the second kind is over, one message is tried: either the pause goes on with a longer wait,
 //! or everything goes on.
 //!
 //! A pause is logged at its 1st, 2nd, 4th, 8th … try, and once more when it ends. Where every other try finds the service
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{notices::Streak, retry};
+use crate::{notices::Streak, retry::RetryPolicy};
 
 /// A pause that comes to this many tries is logged, however many there were before it.
 const LASTING: u32 = 8;
@@ -30,6 +30,8 @@ pub(crate) struct Pause {
     loud: bool,
     /// The log says that the subscription is paused.
     logged: bool,
+    /// A command paused it.
+    commanded: bool,
 }
 
 /// A pause that began or goes on.
@@ -52,7 +54,7 @@ impl Pause {
             self.loud = self.pauses.occurred(now).is_some();
         }
         self.streak = self.streak.saturating_add(1);
-        let wait = retry::wait(self.streak, None);
+        let wait = RetryPolicy::default().wait(self.streak, None);
         self.until = Some(now + wait);
         let log = self.streak.is_power_of_two() && (self.loud || self.streak >= LASTING);
         self.logged |= log;
@@ -84,8 +86,16 @@ impl Pause {
         self.pauses.total()
     }
 
+    /// A command pauses the subscription, or ends that.
+    pub(crate) fn command(&mut self, paused: bool) {
+        self.commanded = paused;
+    }
+
     /// How many of these handlers may run.
     pub(crate) fn room(&self, concurrency: usize) -> usize {
+        if self.commanded {
+            return 0;
+        }
         match (self.until, self.streak) {
             (Some(_), _) => 0,
             (None, 0) => concurrency,
@@ -121,7 +131,10 @@ mod tests {
             pause.wake(now);
             last = pause.begin(now).unwrap().wait;
         }
-        assert!(last > first * 100 && last <= retry::LONGEST, "{last:?}");
+        assert!(
+            last > first * 100 && last <= crate::retry::LONGEST,
+            "{last:?}"
+        );
     }
 
     /// How many lines `pauses` pauses of `tries` tries each write, beginnings and ends.

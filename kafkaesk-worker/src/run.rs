@@ -1,5 +1,5 @@
-//! A run: an application and a shutdown future in, connected, states made, schemas registered and the worker run until
-//! the future resolves, hooks run at the end, a report out.
+//! A run of an application: connects, makes states, registers schemas, runs the worker until the shutdown future
+//! resolves, then runs the hooks and returns a report. Next: `worker`.
 
 use std::{
     future::{Future, ready},
@@ -12,7 +12,12 @@ use kafkaesk_client::{Connection, Settings};
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use crate::{App, AppError, RunReport, Subscription, app::Hook, end::End, worker::Worker};
+use crate::{
+    App, AppError, RunReport, Subscription,
+    app::Hook,
+    end::End,
+    worker::{Seams, Worker},
+};
 
 impl App {
     /// Connects and runs until `shutdown` resolves, then drains, commits and leaves its groups. `shutdown` is heard
@@ -89,7 +94,17 @@ impl App {
         if !events.is_empty() {
             connection.catalog().register(&events).await?;
         }
-        let worker = Worker::new(connection, Arc::new(states), self.observer, self.skip, end);
+        let worker = Worker::new(
+            connection,
+            Arc::new(states),
+            Seams {
+                telemetry: self.telemetry,
+                control: self.control,
+                retry: self.retry,
+            },
+            self.skip,
+            end,
+        );
         Ok((worker, subscriptions))
     }
 }

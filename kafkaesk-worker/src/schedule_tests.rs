@@ -43,7 +43,7 @@ impl Maker {
             states: Arc::new(States::default()),
             connection: Connection::in_memory(Settings::default()),
             known: KnownSchemas::default(),
-            observer: None,
+            telemetry: None,
         };
         Self {
             context: Arc::new(context),

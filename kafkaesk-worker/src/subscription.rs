@@ -8,6 +8,7 @@ use kafkaesk_core::Pattern;
 use crate::{
     AppError,
     handler::{Function, Handle, HandlerFn, Needs, function_name},
+    retry::RetryPolicy,
 };
 
 /// What keeps its order.
@@ -75,6 +76,7 @@ pub(crate) struct Options {
     pub(crate) on_mismatch: OnMismatch,
     pub(crate) on_no_event: OnNoEvent,
     pub(crate) on_reject: OnReject,
+    pub(crate) retry: RetryPolicy,
     pub(crate) kafka_settings: BTreeMap<String, String>,
 }
 
@@ -90,6 +92,7 @@ impl Default for Options {
             on_mismatch: OnMismatch::Hold,
             on_no_event: OnNoEvent::Skip,
             on_reject: OnReject::Log,
+            retry: RetryPolicy::default(),
             kafka_settings: BTreeMap::new(),
         }
     }

@@ -1,5 +1,5 @@
 //! The worker: starts one instance for each subscription, ends all of them, and reports what they did. Reads no record
-//! itself.
+//! itself. Next: `instance`.
 
 use std::{future::Future, pin::pin, sync::Arc};
 
@@ -12,20 +12,30 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::{
-    AppError, RunReport, Subscription,
+    AppError, Control, RunReport, Subscription,
     context::{Context, KnownSchemas},
     end::{End, left},
     instance::Instance,
+    retry::RetryPolicy,
     state::States,
     subscription,
-    watch::Observer,
+    telemetry::Telemetry,
 };
+
+/// Where others look on or have a say.
+#[derive(Default)]
+pub(crate) struct Seams {
+    pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
+    pub(crate) control: Control,
+    /// Replaces the retry policy of every subscription; for tests.
+    pub(crate) retry: Option<RetryPolicy>,
+}
 
 /// Runs subscriptions over one connection.
 pub(crate) struct Worker {
     connection: Connection,
     states: Arc<States>,
-    observer: Option<Arc<dyn Observer>>,
+    seams: Seams,
     /// Records that no handler gets.
     skip: Vec<RecordPlace>,
     end: End,
@@ -36,14 +46,14 @@ impl Worker {
     pub(crate) fn new(
         connection: Connection,
         states: Arc<States>,
-        observer: Option<Arc<dyn Observer>>,
+        seams: Seams,
         skip: Vec<RecordPlace>,
         end: End,
     ) -> Self {
         Self {
             connection,
             states,
-            observer,
+            seams,
             skip,
             end,
             instances: JoinSet::new(),
@@ -108,12 +118,10 @@ impl Worker {
     async fn start(&mut self, subscription: &Subscription) -> Result<(), AppError> {
         let pattern = subscription::check(subscription)?;
         let settings = self.connection.settings();
-        let group = format!(
-            "{}{}",
-            settings.group_prefix,
-            subscription.group_name().unwrap_or_default()
-        );
-        let options = subscription.options.clone();
+        let name = subscription.group_name().unwrap_or_default();
+        let group = format!("{}{name}", settings.group_prefix);
+        let mut options = subscription.options.clone();
+        options.retry = self.seams.retry.unwrap_or(options.retry);
         let drain = settings.shutdown_timeout;
         let consumer = self
             .connection
@@ -146,9 +154,10 @@ impl Worker {
             states: self.states.clone(),
             connection: self.connection.clone(),
             known: KnownSchemas::default(),
-            observer: self.observer.clone(),
+            telemetry: self.seams.telemetry.clone(),
         });
-        let instance = Instance::new(context, consumer, drain);
+        let inbox = self.seams.control.inbox(name);
+        let instance = Instance::new(context, consumer, inbox, drain);
         self.instances.spawn(instance.run(self.end.clone()));
         Ok(())
     }

@@ -192,7 +192,7 @@ impl Instance {
             );
         }
         match verdict {
-            Verdict::Finish => {
+            Verdict::Finish | Verdict::Exhausted => {
                 self.report.handled += 1;
                 self.partitions.finish(lane.generation, ticket, offset);
                 self.schedule.release(lane);

@@ -10,7 +10,7 @@ use kafkaesk_core::Source;
 use tracing::{debug, info, warn};
 
 use super::Instance;
-use crate::{AppError, drain, partitions::Generation};
+use crate::AppError;
 
 impl Instance {
     pub(super) async fn event(&mut self, event: Option<ConsumerEvent>) {
@@ -39,7 +39,8 @@ impl Instance {
             }
             ConsumerEvent::Revoked(sources, ack) => {
                 info!(group = self.context.group, partitions = %names(&sources), "revoked");
-                drain::begin(self, &sources, ack);
+                self.drains
+                    .begin(&mut self.partitions, &mut self.schedule, &sources, ack);
             }
             ConsumerEvent::Lost(sources) => {
                 warn!(
@@ -47,9 +48,8 @@ impl Instance {
                     partitions = %names(&sources),
                     "lost; what was in flight there is delivered again, here or to another member"
                 );
-                let (generations, held) = self.forget(&sources);
-                drain::say_given_up(self, &generations, held);
-                self.partitions.remove(&generations);
+                self.drains
+                    .lose(&mut self.partitions, &mut self.schedule, &sources);
             }
             ConsumerEvent::Warning(message) => {
                 warn!(
@@ -79,28 +79,6 @@ impl Instance {
             pattern: self.context.pattern.clone(),
             source,
         });
-    }
-
-    /// Nothing of these partitions is started any more; what waits is dropped. Returns how many of its messages were held.
-    pub(crate) fn forget(&mut self, sources: &[Arc<Source>]) -> (Vec<Generation>, usize) {
-        let mut generations = Vec::new();
-        for source in sources {
-            let Some(generation) = self.partitions.generation(source) else {
-                continue;
-            };
-            if let Some(partition) = self.partitions.get_mut(generation) {
-                partition.revoking = true;
-            }
-            generations.push(generation);
-        }
-        let held = self.schedule.held();
-        let held = held
-            .filter(|held| generations.contains(&held.generation))
-            .count();
-        for generation in &generations {
-            self.schedule.forget(*generation);
-        }
-        (generations, held)
     }
 
     fn records(&mut self, batch: Batch) {

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::Instance;
 use crate::{
-    AppError, RunReport, drain,
+    AppError, RunReport, commit,
     end::{Deadlines, left},
 };
 
@@ -46,7 +46,8 @@ impl Instance {
                 },
                 () = sleep_until(deadlines.handlers) => break,
             }
-            drain::release_drained(&mut self, Instant::now());
+            self.drains
+                .release_drained(&mut self.partitions, Instant::now());
         }
         self.name_unfinished();
         let stalled = self.name_stalled();
@@ -54,8 +55,8 @@ impl Instance {
 
         let group = self.context.group.clone();
         // What still waits for an acknowledgement has it now: nothing is awaited any more.
-        drain::release_all(&mut self);
-        let commits = self.partitions.last_word(None);
+        self.drains.release_all(&mut self.partitions);
+        let commits = commit::all_final_commits(&self.partitions);
         let control = self.control.clone();
         let mut closing = control.close_within(commits.clone(), left(deadlines.leaving));
         let closed = loop {

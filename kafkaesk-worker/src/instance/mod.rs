@@ -1,4 +1,5 @@
 //! One consumer instance: takes events, runs handlers, commits offsets. One task; handlers that wait run beside it.
+//! Next: `events` takes what the consumer reads, `attempts` runs the handlers.
 
 mod attempts;
 mod events;
@@ -7,8 +8,9 @@ mod unfinished;
 
 use std::{collections::HashMap, hash::RandomState, sync::Arc, time::Duration};
 
-use kafkaesk_client::consumer::{Consumer, ConsumerControl};
+use kafkaesk_client::consumer::{Commits, Consumer, ConsumerControl};
 use tokio::{
+    sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -16,8 +18,10 @@ use tracing::info;
 
 use crate::{
     AppError, RunReport,
+    commit::Committer,
     context::Context,
-    drain::{self, Draining},
+    control::{Command, Request},
+    drain::Drains,
     end::End,
     flow::{Flow, PEEK},
     notices::Notices,
@@ -29,17 +33,15 @@ use crate::{
 use attempts::{Finished, Running};
 use unfinished::Reminder;
 
-/// How often finished offsets are committed.
-pub(crate) const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a start goes without an assignment before that is said.
 const HINT: Duration = Duration::from_secs(5);
 
 /// A consumer with its lanes.
 pub(crate) struct Instance {
-    pub(crate) context: Arc<Context>,
+    context: Arc<Context>,
     consumer: Consumer,
-    pub(crate) control: Arc<dyn ConsumerControl>,
-    pub(crate) partitions: Partitions,
+    control: Arc<dyn ConsumerControl>,
+    partitions: Partitions,
     schedule: Schedule,
     flow: Flow,
     pace: Pace,
@@ -52,9 +54,11 @@ pub(crate) struct Instance {
     tasks: JoinSet<Finished>,
     /// What runs as a task, for the bound, and to name it if it does not finish.
     running: HashMap<LaneId, Running>,
-    pub(crate) draining: Vec<Draining>,
-    /// How long handlers may go on after a revoke.
-    pub(crate) drain: Duration,
+    /// Partitions that are being given up.
+    drains: Drains,
+    committer: Committer,
+    /// What it is asked for from outside.
+    inbox: mpsc::Receiver<Command>,
     report: RunReport,
     /// It starts nothing any more.
     ending: bool,
@@ -65,9 +69,19 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    pub(crate) fn new(context: Arc<Context>, consumer: Consumer, drain: Duration) -> Self {
+    /// `drain` bounds how long handlers may go on after a revoke.
+    pub(crate) fn new(
+        context: Arc<Context>,
+        consumer: Consumer,
+        inbox: mpsc::Receiver<Command>,
+        drain: Duration,
+    ) -> Self {
+        let now = Instant::now();
         Self {
             control: consumer.control(),
+            drains: Drains::new(context.group.clone(), drain),
+            committer: Committer::new(now),
+            inbox,
             context,
             consumer,
             partitions: Partitions::default(),
@@ -76,12 +90,10 @@ impl Instance {
             pace: Pace::new(),
             pause: Pause::default(),
             notices: Notices::default(),
-            reminder: Reminder::new(Instant::now()),
+            reminder: Reminder::new(now),
             hasher: RandomState::new(),
             tasks: JoinSet::new(),
             running: HashMap::new(),
-            draining: Vec::new(),
-            drain,
             report: RunReport::default(),
             ending: false,
             hint_at: None,
@@ -93,7 +105,6 @@ impl Instance {
     /// commits and leaves.
     pub(crate) async fn run(mut self, end: End) -> Result<RunReport, AppError> {
         let mut begun = end.watch();
-        let mut commit_at = Instant::now() + COMMIT_INTERVAL;
         let mut peek_at = Instant::now();
         self.hint_at = Some(Instant::now() + HINT);
         while self.stop.is_none() && begun.borrow().is_none() {
@@ -103,7 +114,7 @@ impl Instance {
             self.run_ready();
             self.flow
                 .regulate(&mut self.partitions, &self.schedule, &*self.control);
-            drain::release_drained(&mut self, now);
+            self.drains.release_drained(&mut self.partitions, now);
             if self.hint_at.is_some_and(|at| now >= at) {
                 self.hint_at = None;
                 info!(
@@ -111,19 +122,18 @@ impl Instance {
                     "no partition assigned yet: the group waits for a member that went without leaving (session.timeout.ms, 45 s by default), or its other members have them all"
                 );
             }
-            if now >= commit_at {
-                commit_at = now + COMMIT_INTERVAL;
-                self.commit();
+            if let Some(commits) = self.committer.take_due(&self.partitions, now) {
+                self.commit(commits);
                 self.remind(now);
             }
             let more = self.has_room() && self.schedule.has_ready();
             let reading = !self.flow.full || now >= peek_at;
-            let mut wake_at = commit_at;
+            let mut wake_at = self.committer.due();
             for at in [
                 self.schedule.next_due(),
                 self.pause.until(),
                 self.hint_at,
-                drain::next_deadline(&self.draining),
+                self.drains.next_deadline(),
                 (!reading).then_some(peek_at),
             ] {
                 wake_at = at.map_or(wake_at, |at| wake_at.min(at));
@@ -141,6 +151,7 @@ impl Instance {
                     peek_at = Instant::now() + PEEK;
                     self.event(event).await;
                 }
+                Some(command) = self.inbox.recv(), if !self.inbox.is_closed() => self.obey(command),
                 () = tokio::task::yield_now(), if more => {}
                 () = sleep_until(wake_at) => {}
             }
@@ -148,10 +159,31 @@ impl Instance {
         self.finish(end.begin()).await
     }
 
-    fn commit(&mut self) {
-        let commits = self.partitions.news();
+    fn commit(&self, commits: Commits) {
         if !commits.is_empty() {
             self.control.commit(commits);
         }
+    }
+
+    /// Does what a command asks for.
+    fn obey(&mut self, command: Command) {
+        match command.request {
+            Request::Commit => {
+                let commits = self.committer.take_new(&self.partitions);
+                self.commit(commits);
+            }
+            Request::Pause | Request::Resume => {
+                let paused = command.request == Request::Pause;
+                self.pause.command(paused);
+                info!(
+                    group = self.context.group,
+                    pattern = self.context.pattern,
+                    "{} by a command",
+                    if paused { "paused" } else { "resumed" }
+                );
+            }
+        }
+        // Nobody may wait for it any more.
+        let _ = command.done.send(());
     }
 }

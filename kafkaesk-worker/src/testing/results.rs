@@ -1,20 +1,21 @@
-//! Every attempt's end in, the last word on each message out. Cuts retries short: no waiting, three attempts.
+//! Results: remembers how each message ended, from the end of each attempt.
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use tokio::sync::Notify;
 
 use crate::{
+    judge::Verdict,
     outcome::Outcome,
-    watch::{Attempted, Observer},
+    telemetry::{AttemptEnded, Telemetry},
 };
 
 /// How often a message is tried in a test.
-pub(super) const ATTEMPTS: u32 = 3;
+pub(super) const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).unwrap();
 
 /// Which message of which subscription: group, pattern, topic, partition, offset.
 pub(super) type Place = (String, String, String, i32, i64);
@@ -32,7 +33,7 @@ pub(super) struct Ended {
 #[derive(Debug, Default)]
 pub(super) struct Results {
     ended: Mutex<HashMap<Place, Ended>>,
-    /// Told of every end, and of the application's start.
+    /// Notified of every end, and of the application's start.
     pub(super) changed: Notify,
 }
 
@@ -43,12 +44,16 @@ impl Results {
     }
 }
 
-impl Observer for Results {
-    fn attempted(&self, attempted: &Attempted<'_>) -> Option<Duration> {
-        let delivery = attempted.delivery;
-        if attempted.again.is_some() && delivery.attempt() < ATTEMPTS {
-            return Some(Duration::ZERO);
-        }
+impl Telemetry for Results {
+    fn attempt_ended(&self, attempt: &AttemptEnded<'_>) {
+        let delivery = attempt.delivery;
+        let gave_up = match attempt.verdict {
+            Verdict::Again(_) => return,
+            // What is unavailable is tried for ever; a test has its answer after as many attempts as elsewhere.
+            Verdict::Pause(..) if delivery.attempt() < ATTEMPTS.get() => return,
+            Verdict::Pause(..) | Verdict::Exhausted => true,
+            Verdict::Finish | Verdict::Stop => false,
+        };
         let record = delivery.record();
         let place = (
             delivery.group().to_owned(),
@@ -58,10 +63,10 @@ impl Observer for Results {
             record.offset.0,
         );
         let ended = Ended {
-            outcome: attempted.outcome.clone(),
-            failed: attempted
-                .again
-                .and(attempted.error)
+            outcome: attempt.outcome.clone(),
+            failed: attempt
+                .error
+                .filter(|_| gave_up)
                 .map(std::borrow::ToOwned::to_owned),
             attempts: delivery.attempt(),
         };
@@ -70,6 +75,5 @@ impl Observer for Results {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(place, ended);
         self.changed.notify_waiters();
-        None
     }
 }

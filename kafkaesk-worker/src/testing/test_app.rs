@@ -22,9 +22,9 @@ use tokio::{
 
 use super::{
     handled::{Handled, HandledMessage, Published, TestError},
-    results::{Ended, Place, Results},
+    results::{ATTEMPTS, Ended, Place, Results},
 };
-use crate::{App, AppError, RunReport, subscription};
+use crate::{App, AppError, RunReport, retry::RetryPolicy, subscription};
 
 /// How long the application may take to become quiet.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -100,7 +100,8 @@ impl TestApp {
         let shutdown = watch::Sender::new(false);
         let mut ended = shutdown.subscribe();
         let run = app
-            .observed(results.clone())
+            .observed_by(results.clone())
+            .retry(RetryPolicy::immediate(ATTEMPTS))
             .run_on(connection.clone(), async move {
                 // Without a sender the test is over as well.
                 let _ = ended.wait_for(|ended| *ended).await;

@@ -1,0 +1,139 @@
+//! Commits: decides what is committed and when. Every [`INTERVAL`] what is new, and the last word when partitions are
+//! given up or the instance ends. Sends nothing itself.
+//!
+//! Next: `client/kafka/consume/member.rs`, which sends commits and repeats those that are refused.
+
+use std::{collections::HashMap, time::Duration};
+
+use kafkaesk_client::consumer::Commits;
+use kafkaesk_core::NextOffset;
+use tokio::time::Instant;
+
+use crate::partitions::{Generation, Partitions};
+
+/// How often finished offsets are committed while an instance runs.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
+
+/// What an instance has committed, and when it commits again.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    due: Instant,
+    /// The offset that was committed last, by assignment.
+    committed: HashMap<Generation, NextOffset>,
+}
+
+impl Committer {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            due: now + INTERVAL,
+            committed: HashMap::new(),
+        }
+    }
+
+    /// When the next commit is due.
+    pub(crate) fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Every [`INTERVAL`], what is new; `None` before that.
+    pub(crate) fn take_due(&mut self, partitions: &Partitions, now: Instant) -> Option<Commits> {
+        if now < self.due {
+            return None;
+        }
+        self.due = now + INTERVAL;
+        Some(self.take_new(partitions))
+    }
+
+    /// What can be committed and was not taken yet; it counts as taken from now on.
+    pub(crate) fn take_new(&mut self, partitions: &Partitions) -> Commits {
+        self.committed
+            .retain(|generation, _| partitions.get(*generation).is_some());
+        let mut commits = Commits::new();
+        for (generation, partition) in partitions.iter() {
+            if let Some(next) = partition.tracker.watermark()
+                && self.committed.insert(generation, next) != Some(next)
+            {
+                commits.push((partition.source.clone(), next));
+            }
+        }
+        commits
+    }
+}
+
+/// All that can be committed of these assignments, also what was taken before, since a commit on its way may still be
+/// refused. For partitions that are given up.
+pub(crate) fn final_commits(partitions: &Partitions, of: &[Generation]) -> Commits {
+    finished(partitions, |generation| of.contains(&generation))
+}
+
+/// The same of all assignments: for the end of an instance.
+pub(crate) fn all_final_commits(partitions: &Partitions) -> Commits {
+    finished(partitions, |_| true)
+}
+
+fn finished(partitions: &Partitions, wanted: impl Fn(Generation) -> bool) -> Commits {
+    partitions
+        .iter()
+        .filter(|(generation, _)| wanted(*generation))
+        .filter_map(|(_, partition)| {
+            Some((partition.source.clone(), partition.tracker.watermark()?))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kafkaesk_core::{Offset, Source, StreamId, TopicName};
+
+    use super::*;
+
+    fn source(partition: i32) -> Arc<Source> {
+        Arc::new(Source {
+            topic: TopicName::new("orders").unwrap(),
+            stream: StreamId::new("orders").unwrap(),
+            partition,
+        })
+    }
+
+    fn offsets(commits: Commits) -> Vec<(i32, i64)> {
+        let mut offsets: Vec<_> = commits
+            .into_iter()
+            .map(|(source, next)| (source.partition, next.0))
+            .collect();
+        offsets.sort_unstable();
+        offsets
+    }
+
+    #[test]
+    fn an_offset_is_taken_once_and_is_among_the_last_ones_again() {
+        let (mut partitions, now) = (Partitions::default(), Instant::now());
+        let (first, second) = (partitions.assign(source(0)), partitions.assign(source(1)));
+        let mut committer = Committer::new(now);
+        partitions.finish(first, None, Offset(4));
+        partitions.finish(second, None, Offset(7));
+        assert_eq!(committer.take_due(&partitions, now), None);
+        let due = committer.take_due(&partitions, now + INTERVAL).unwrap();
+        assert_eq!(offsets(due), [(0, 5), (1, 8)]);
+        assert!(committer.take_new(&partitions).is_empty());
+        partitions.finish(second, None, Offset(8));
+        assert_eq!(offsets(committer.take_new(&partitions)), [(1, 9)]);
+        assert_eq!(offsets(final_commits(&partitions, &[first])), [(0, 5)]);
+        assert_eq!(offsets(all_final_commits(&partitions)), [(0, 5), (1, 9)]);
+    }
+
+    #[test]
+    fn a_partition_that_was_assigned_again_is_committed_again() {
+        let mut partitions = Partitions::default();
+        let mut committer = Committer::new(Instant::now());
+        let former = partitions.assign(source(0));
+        partitions.finish(former, None, Offset(4));
+        assert_eq!(offsets(committer.take_new(&partitions)), [(0, 5)]);
+        partitions.remove(&[former]);
+        let new = partitions.assign(source(0));
+        assert!(committer.take_new(&partitions).is_empty());
+        partitions.finish(new, None, Offset(4));
+        assert_eq!(offsets(committer.take_new(&partitions)), [(0, 5)]);
+    }
+}

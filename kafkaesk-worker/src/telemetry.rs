@@ -1,0 +1,21 @@
+//! Telemetry: sees what happens to messages, and can change nothing, since it returns nothing.
+
+use crate::{delivery::Delivery, judge::Verdict, outcome::Outcome};
+
+/// How an attempt ended, after the subscription's policies.
+#[derive(Debug)]
+pub(crate) struct AttemptEnded<'a> {
+    pub(crate) delivery: &'a Delivery,
+    pub(crate) outcome: &'a Outcome,
+    /// The error with its sources, or why the message does not fit.
+    pub(crate) error: Option<&'a str>,
+    /// What happens to the message.
+    pub(crate) verdict: &'a Verdict,
+}
+
+/// Looks on. Called on the consumer's task, so its methods must not block. Each has an empty default, so that a new one
+/// changes no implementation.
+pub(crate) trait Telemetry: Send + Sync {
+    /// An attempt ended.
+    fn attempt_ended(&self, _ended: &AttemptEnded<'_>) {}
+}
