@@ -21,10 +21,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Delivery {
     record: Record,
-    /// 1 for the first.
-    pub(crate) attempt: u32,
-    /// When its first attempt failed, if one did.
-    pub(crate) failing_since: Option<Instant>,
+    /// Boxed, since a delivery is moved often and few fail.
+    failures: Option<Box<Failures>>,
     context: Arc<Context>,
     /// Set once the whole value is known to be an envelope, or not to be one.
     parts: OnceLock<Result<Parts, Box<EnvelopeError>>>,
@@ -36,12 +34,19 @@ struct Parts {
     data: Range<usize>,
 }
 
+/// The failed attempts of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failures {
+    pub(crate) attempts: u32,
+    /// When the first of them ended.
+    pub(crate) since: Instant,
+}
+
 impl Delivery {
     pub(crate) fn new(record: Record, context: Arc<Context>) -> Self {
         Self {
             record,
-            attempt: 1,
-            failing_since: None,
+            failures: None,
             context,
             parts: OnceLock::new(),
         }
@@ -71,7 +76,28 @@ impl Delivery {
 
     /// 1 for the first attempt in this process, 2 for the second, …
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.failures
+            .as_ref()
+            .map_or(1, |failures| failures.attempts.saturating_add(1))
+    }
+
+    /// Its failed attempts, if there were any.
+    pub(crate) fn failures(&self) -> Option<&Failures> {
+        self.failures.as_deref()
+    }
+
+    /// An attempt failed; another one follows.
+    pub(crate) fn failed(&mut self, now: Instant) {
+        match &mut self.failures {
+            Some(failures) => failures.attempts = failures.attempts.saturating_add(1),
+            None => {
+                self.keep();
+                self.failures = Some(Box::new(Failures {
+                    attempts: 1,
+                    since: now,
+                }));
+            }
+        }
     }
 
     /// The connection that it came by.

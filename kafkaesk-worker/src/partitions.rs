@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use kafkaesk_client::consumer::Stalled;
 use kafkaesk_core::{NextOffset, Offset, Source};
+use rustc_hash::FxHashMap;
 
 use crate::tracker::{Ticket, Tracker};
 
@@ -28,7 +29,7 @@ pub(crate) struct Partition {
 /// All assigned partitions of an instance.
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
-    assigned: HashMap<Generation, Partition>,
+    assigned: FxHashMap<Generation, Partition>,
     by_source: HashMap<Arc<Source>, Generation>,
     last: Generation,
 }

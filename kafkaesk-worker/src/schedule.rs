@@ -5,13 +5,18 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BinaryHeap, VecDeque},
     ops::{AddAssign, SubAssign},
 };
 
+use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
-use crate::{delivery::Delivery, partitions::Generation, tracker::Ticket};
+use crate::{
+    delivery::{Delivery, Failures},
+    partitions::Generation,
+    tracker::Ticket,
+};
 
 /// A lane with this many records waiting has enough: its partition is paused …
 pub(crate) const DEEP: usize = 2048;
@@ -117,8 +122,7 @@ pub(crate) struct Load {
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
     pub(crate) generation: Generation,
-    /// When its first attempt failed.
-    pub(crate) since: Instant,
+    pub(crate) failures: Failures,
     pub(crate) delivery: &'a Delivery,
     /// How many wait for it.
     pub(crate) waiting: usize,
@@ -127,10 +131,10 @@ pub(crate) struct Held<'a> {
 /// All lanes of an instance that are not idle.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    lanes: HashMap<LaneId, Queue>,
+    lanes: FxHashMap<LaneId, Queue>,
     ready: VecDeque<LaneId>,
     due: BinaryHeap<Reverse<(Instant, LaneId)>>,
-    loads: HashMap<Generation, Load>,
+    loads: FxHashMap<Generation, Load>,
 }
 
 impl Schedule {
@@ -276,7 +280,7 @@ impl Schedule {
             let delivery = &queue.items.front()?.delivery;
             Some(Held {
                 generation: lane.generation,
-                since: delivery.failing_since?,
+                failures: *delivery.failures()?,
                 delivery,
                 waiting: queue.items.len() - 1,
             })

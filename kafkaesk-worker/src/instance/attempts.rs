@@ -118,8 +118,10 @@ impl Instance {
         let running = Running {
             source: record.source.clone(),
             offset: record.offset.0,
-            attempt: delivery.attempt,
-            since: delivery.failing_since.unwrap_or_else(Instant::now),
+            attempt: delivery.attempt(),
+            since: delivery
+                .failures()
+                .map_or_else(Instant::now, |failures| failures.since),
         };
         self.running.insert(lane, running);
         let context = self.context.clone();
@@ -251,11 +253,7 @@ impl Instance {
             return self.schedule.release(lane);
         }
         let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.record().offset));
-        if delivery.failing_since.is_none() {
-            delivery.keep();
-            delivery.failing_since = Some(Instant::now());
-        }
-        delivery.attempt = delivery.attempt.saturating_add(1);
+        delivery.failed(Instant::now());
         self.schedule
             .back_off(lane, Item { delivery, ticket }, until);
     }

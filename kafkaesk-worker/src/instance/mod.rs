@@ -6,9 +6,10 @@ mod events;
 mod finish;
 mod unfinished;
 
-use std::{collections::HashMap, hash::RandomState, sync::Arc, time::Duration};
+use std::{hash::RandomState, sync::Arc, time::Duration};
 
 use kafkaesk_client::consumer::{Commits, Consumer, ConsumerControl};
+use rustc_hash::FxHashMap;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -53,7 +54,7 @@ pub(crate) struct Instance {
     hasher: RandomState,
     tasks: JoinSet<Finished>,
     /// What runs as a task, for the bound, and to name it if it does not finish.
-    running: HashMap<LaneId, Running>,
+    running: FxHashMap<LaneId, Running>,
     /// Partitions that are being given up.
     drains: Drains,
     committer: Committer,
@@ -93,7 +94,7 @@ impl Instance {
             reminder: Reminder::new(now),
             hasher: RandomState::new(),
             tasks: JoinSet::new(),
-            running: HashMap::new(),
+            running: FxHashMap::default(),
             report: RunReport::default(),
             ending: false,
             hint_at: None,

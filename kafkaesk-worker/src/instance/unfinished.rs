@@ -137,11 +137,10 @@ impl Instance {
     /// Messages that failed and wait for their next attempt.
     fn held(&self) -> impl Iterator<Item = Open> {
         self.schedule.held().map(|held| Open {
-            since: held.since,
+            since: held.failures.since,
             source: held.delivery.record().source.clone(),
             offset: held.delivery.record().offset.0,
-            // The next one has not begun.
-            attempts: held.delivery.attempt - 1,
+            attempts: held.failures.attempts,
             held: true,
             waiting: held.waiting,
         })

@@ -112,10 +112,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(source: Arc<Source>) -> Self {
+    /// `expected` is how many records it may become.
+    fn new(source: Arc<Source>, expected: usize) -> Self {
         Self {
             source,
-            entries: Vec::new(),
+            entries: Vec::with_capacity(expected.min(BATCH_RECORDS)),
             bytes: 0,
             copied: 0,
         }
@@ -170,7 +171,7 @@ impl<'a> Run<'a> {
 /// Cuts a batch. `found` says whose a partition is (`None`: no longer ours, dropped); `limit` is what one record may
 /// have in bytes.
 pub(super) fn cut<'a>(
-    messages: impl Iterator<Item = Message<'a>>,
+    messages: impl ExactSizeIterator<Item = Message<'a>>,
     limit: usize,
     mut found: impl FnMut(&str, i32) -> Option<Arc<Source>>,
 ) -> (Vec<Piece>, Sizes) {
@@ -182,7 +183,8 @@ pub(super) fn cut<'a>(
             pieces.push(run.into_piece());
         }
     };
-    for message in messages {
+    let mut messages = messages;
+    while let Some(message) = messages.next() {
         if let Some(code) = message.error() {
             finish(run.take(), &mut pieces);
             let words = message.payload().unwrap_or_default();
@@ -213,7 +215,7 @@ pub(super) fn cut<'a>(
             let Some(source) = found(message.topic(), message.partition()) else {
                 continue;
             };
-            run = Some((message.topic_key(), Run::new(source)));
+            run = Some((message.topic_key(), Run::new(source, messages.len() + 1)));
         }
         if let Some((_, run)) = &mut run {
             run.push(entry);
