@@ -240,7 +240,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> syn::Result<T
             #[allow(dead_code)]
             fn __assert() {
                 fn __argument<T: __kafkaesk::FromDelivery>() {}
-                fn __returns<T: __kafkaesk::IntoEnding>() {}
+                fn __returns<T: __kafkaesk::IntoAttemptResult>() {}
                 #(#asserted)*
                 #output_asserted
             }

@@ -18,17 +18,17 @@ use kafkaesk_client::{
 
 use crate::{
     HandlerError, Rejection,
-    context::{Context, Known},
+    context::{Context, SeenSchema},
     delivery::Delivery,
-    outcome::{Ending, Handling},
+    outcome::{AttemptResult, HandlerCall},
 };
 
 /// How far an attempt got without waiting.
 pub(crate) enum InPlace {
     /// To its end.
-    Ended(Ending),
+    Ended(AttemptResult),
     /// The rest must run as a task.
-    Pending(BoxFuture<'static, Ending>),
+    Pending(BoxFuture<'static, AttemptResult>),
     /// Not started: something has to be fetched first.
     NotStarted,
 }
@@ -44,21 +44,26 @@ pub(crate) fn in_place(context: &Context, delivery: &Delivery) -> InPlace {
         }
     }
     match call(context, delivery) {
-        Handling::Ended(ending) => InPlace::Ended(ending),
-        Handling::Running(mut future) => {
+        HandlerCall::Ended(ending) => InPlace::Ended(ending),
+        HandlerCall::Running(mut future) => {
             let mut cx = PollContext::from_waker(Waker::noop());
             let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
             match polled {
                 Ok(Poll::Ready(ending)) => InPlace::Ended(ending),
                 Ok(Poll::Pending) => InPlace::Pending(future),
-                Err(panic) => InPlace::Ended(Ending::Failed(HandlerError::panicked(&*panic))),
+                Err(panic) => {
+                    InPlace::Ended(AttemptResult::Failed(HandlerError::panicked(&*panic)))
+                }
             }
         }
     }
 }
 
 /// Attempts to the end; also gives how long the thread was held before the first wait.
-pub(crate) async fn as_task(context: Arc<Context>, delivery: &Delivery) -> (Ending, Duration) {
+pub(crate) async fn as_task(
+    context: Arc<Context>,
+    delivery: &Delivery,
+) -> (AttemptResult, Duration) {
     if context.options.validate {
         let ending = match checked(delivery) {
             Checked::Fits => None,
@@ -80,8 +85,8 @@ pub(crate) async fn as_task(context: Arc<Context>, delivery: &Delivery) -> (Endi
     }
     let started = Instant::now();
     match call(&context, delivery) {
-        Handling::Ended(ending) => (ending, started.elapsed()),
-        Handling::Running(future) => {
+        HandlerCall::Ended(ending) => (ending, started.elapsed()),
+        HandlerCall::Running(future) => {
             let mut future = AssertUnwindSafe(future).catch_unwind();
             let mut held = None;
             let ended = std::future::poll_fn(|cx| {
@@ -96,28 +101,29 @@ pub(crate) async fn as_task(context: Arc<Context>, delivery: &Delivery) -> (Endi
 }
 
 /// The rest of an attempt that began in place.
-pub(crate) async fn rest(future: BoxFuture<'static, Ending>) -> Ending {
+pub(crate) async fn rest(future: BoxFuture<'static, AttemptResult>) -> AttemptResult {
     caught(AssertUnwindSafe(future).catch_unwind().await)
 }
 
-fn caught(ended: Result<Ending, Box<dyn std::any::Any + Send>>) -> Ending {
-    ended.unwrap_or_else(|panic| Ending::Failed(HandlerError::panicked(&*panic)))
+fn caught(ended: Result<AttemptResult, Box<dyn std::any::Any + Send>>) -> AttemptResult {
+    ended.unwrap_or_else(|panic| AttemptResult::Failed(HandlerError::panicked(&*panic)))
 }
 
-fn call(context: &Context, delivery: &Delivery) -> Handling {
+fn call(context: &Context, delivery: &Delivery) -> HandlerCall {
     if let Some(unreadable) = &delivery.record().unreadable {
-        return Handling::Ended(Ending::Mismatch(unreadable.to_string()));
+        return HandlerCall::Ended(AttemptResult::Mismatch(unreadable.to_string()));
     }
-    catch_unwind(AssertUnwindSafe(|| context.handler.handle(delivery)))
-        .unwrap_or_else(|panic| Handling::Ended(Ending::Failed(HandlerError::panicked(&*panic))))
+    catch_unwind(AssertUnwindSafe(|| context.handler.handle(delivery))).unwrap_or_else(|panic| {
+        HandlerCall::Ended(AttemptResult::Failed(HandlerError::panicked(&*panic)))
+    })
 }
 
 /// What the stored schema says of a delivery.
 enum Checked {
     Fits,
-    Not(Ending),
+    Not(AttemptResult),
     /// Its schema was not fetched yet.
-    Unknown(Arc<Known>),
+    Unknown(Arc<SeenSchema>),
 }
 
 fn checked(delivery: &Delivery) -> Checked {
@@ -163,22 +169,22 @@ fn describe_violations(schema: &str, invalid: &InvalidData) -> String {
 }
 
 /// A version's document from the catalog. A withdrawn one still judges: publishers refuse it, consumers go on.
-async fn fetch(context: &Context, known: &Known) -> Result<Arc<StoredSchema>, Ending> {
+async fn fetch(context: &Context, known: &SeenSchema) -> Result<Arc<StoredSchema>, AttemptResult> {
     let catalog = context.connection.catalog();
     match catalog.schema(&known.id).await {
         Ok(stored) => Ok(stored),
         Err(ClientError::WithdrawnSchema { .. }) => {
             let log = catalog.log(known.id.name()).await;
-            let log = log.map_err(|e| Ending::Failed(e.into()))?;
+            let log = log.map_err(|e| AttemptResult::Failed(e.into()))?;
             let Some(version) = log.versions.get(&known.version) else {
-                return Err(Ending::Mismatch(format!(
+                return Err(AttemptResult::Mismatch(format!(
                     "schema {} is not stored",
                     known.text
                 )));
             };
             let document = version.document.clone();
             let validator =
-                Validator::new(&document).map_err(|e| Ending::Mismatch(e.to_string()))?;
+                Validator::new(&document).map_err(|e| AttemptResult::Mismatch(e.to_string()))?;
             Ok(Arc::new(StoredSchema {
                 id: known.id.clone(),
                 document,
@@ -186,8 +192,8 @@ async fn fetch(context: &Context, known: &Known) -> Result<Arc<StoredSchema>, En
             }))
         }
         Err(e @ (ClientError::UnknownSchema { .. } | ClientError::Document { .. })) => {
-            Err(Ending::Mismatch(e.to_string()))
+            Err(AttemptResult::Mismatch(e.to_string()))
         }
-        Err(e) => Err(Ending::Failed(e.into())),
+        Err(e) => Err(AttemptResult::Failed(e.into())),
     }
 }

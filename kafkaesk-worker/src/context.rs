@@ -27,7 +27,7 @@ pub(crate) struct Context {
     /// For `Publisher` and validation.
     pub(crate) connection: Connection,
     /// Schemas seen so far.
-    pub(crate) known: KnownSchemas,
+    pub(crate) seen: SeenSchemas,
     /// Sees every attempt end.
     pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
 }
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Context {
 
 /// A schema id that was seen, taken apart once.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct SeenSchema {
     /// `Name:version`.
     pub(crate) text: String,
     /// The name.
@@ -60,11 +60,11 @@ pub(crate) struct Known {
 
 /// The last few schema ids of a subscription.
 #[derive(Debug, Default)]
-pub(crate) struct KnownSchemas(RwLock<Vec<Arc<Known>>>);
+pub(crate) struct SeenSchemas(RwLock<Vec<Arc<SeenSchema>>>);
 
-impl KnownSchemas {
+impl SeenSchemas {
     /// The schema whose prefix begins this value.
-    pub(crate) fn of(&self, value: &[u8]) -> Option<Arc<Known>> {
+    pub(crate) fn of(&self, value: &[u8]) -> Option<Arc<SeenSchema>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known
             .iter()
@@ -73,13 +73,13 @@ impl KnownSchemas {
     }
 
     /// The schema with this id, remembered from now on.
-    pub(crate) fn learn(&self, text: &str) -> Result<Arc<Known>, SchemaIdError> {
+    pub(crate) fn learn(&self, text: &str) -> Result<Arc<SeenSchema>, SchemaIdError> {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.iter().find(|known| known.text == text) {
             return Ok(found.clone());
         }
         let id: SchemaId = text.parse()?;
-        let new = Arc::new(Known {
+        let new = Arc::new(SeenSchema {
             text: text.to_owned(),
             name: id.name().as_str().to_owned(),
             version: id.version(),

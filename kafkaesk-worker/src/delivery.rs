@@ -12,7 +12,7 @@ use kafkaesk_core::{Envelope, EnvelopeError, Record};
 use tokio::time::Instant;
 
 use crate::{
-    context::{Context, Known},
+    context::{Context, SeenSchema},
     extract::Rejection,
     state::States,
 };
@@ -30,7 +30,7 @@ pub struct Delivery {
 
 #[derive(Clone, Debug)]
 struct Parts {
-    schema: Arc<Known>,
+    schema: Arc<SeenSchema>,
     data: Range<usize>,
 }
 
@@ -132,15 +132,15 @@ impl Delivery {
     }
 
     /// The schema id, proven by reading the whole envelope.
-    pub(crate) fn proven_schema(&self) -> Result<&Arc<Known>, Rejection> {
+    pub(crate) fn proven_schema(&self) -> Result<&Arc<SeenSchema>, Rejection> {
         Ok(&self.parts()?.schema)
     }
 
     /// The schema id, without reading the data if the handler decodes it anyway.
-    pub(crate) fn known_schema(&self) -> Result<Arc<Known>, Rejection> {
+    pub(crate) fn known_schema(&self) -> Result<Arc<SeenSchema>, Rejection> {
         if self.context.decodes
             && self.parts.get().is_none()
-            && let Some(known) = self.context.known.of(self.record.value())
+            && let Some(known) = self.context.seen.of(self.record.value())
         {
             return Ok(known);
         }
@@ -150,11 +150,11 @@ impl Delivery {
     /// Decodes the data; on the fast path this is the only reading of it.
     pub(crate) fn decode<T>(
         &self,
-        decode: impl Fn(&Known, &[u8]) -> Result<T, Rejection>,
+        decode: impl Fn(&SeenSchema, &[u8]) -> Result<T, Rejection>,
     ) -> Result<T, Rejection> {
         if self.parts.get().is_none() {
             let value = self.record.value();
-            if let Some(known) = self.context.known.of(value)
+            if let Some(known) = self.context.seen.of(value)
                 && let Some(data) = known.prefix.strip(value)
                 && let Ok(decoded) = decode(&known, data)
             {
@@ -206,7 +206,7 @@ impl Delivery {
         let envelope = Envelope::of(self.record.value.as_deref())?;
         let schema = self
             .context
-            .known
+            .seen
             .learn(&envelope.schema)
             .map_err(|reason| EnvelopeError::SchemaId { reason, at: 0 })?;
         // The data is a part of the value, so its place is the distance between their starts.

@@ -42,7 +42,7 @@ impl HandlerError {
 
     /// An error that concerns no message: what the handler needs is away or wrong, such as its database or its
     /// credentials. The whole subscription pauses, says so once, and tries one message after a backoff (at most
-    /// [`crate::retry::LONGEST`]) until that one ends otherwise. See [`crate::Ending::Unavailable`].
+    /// [`crate::retry::LONGEST`]) until that one ends otherwise. See [`crate::AttemptResult::Unavailable`].
     ///
     /// ```
     /// use kafkaesk_worker::prelude::*;

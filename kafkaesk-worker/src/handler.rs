@@ -7,17 +7,17 @@ use kafkaesk_client::schema::{DocumentError, EventSchema};
 use crate::{
     delivery::Delivery,
     extract::FromDelivery,
-    outcome::{Ending, Handling, IntoEnding},
+    outcome::{AttemptResult, HandlerCall, IntoAttemptResult},
 };
 
 /// Handles deliveries. Object-safe, so that configuration can make handlers (the CLI's `http`, `exec` and `stdout`
 /// do); functions implement it through [`HandlerFn`].
 ///
-/// Called on the consumer's own task: return [`Handling::Running`] for everything that waits or computes at length.
+/// Called on the consumer's own task: return [`HandlerCall::Running`] for everything that waits or computes at length.
 pub trait Handle: Send + Sync + 'static {
     /// One attempt at one message. The delivery stays with the caller for further attempts; clone it to keep it
     /// (records share their bytes).
-    fn handle(&self, delivery: &Delivery) -> Handling;
+    fn handle(&self, delivery: &Delivery) -> HandlerCall;
 
     /// What this handler needs of its application, asked once at start.
     fn needs(&self, _needs: &mut Needs) {}
@@ -44,7 +44,7 @@ pub struct Needs {
 )]
 pub trait HandlerFn<Arguments>: Send + Sync + 'static {
     /// Extracts the arguments and calls the function.
-    fn call(&self, delivery: &Delivery) -> Handling;
+    fn call(&self, delivery: &Delivery) -> HandlerCall;
 
     /// See [`Handle::needs`].
     fn needs(needs: &mut Needs);
@@ -56,18 +56,18 @@ macro_rules! functions {
         where
             F: Fn($($argument),*) -> Fut + Send + Sync + 'static,
             Fut: Future + Send + 'static,
-            Fut::Output: IntoEnding,
+            Fut::Output: IntoAttemptResult,
             $($argument: FromDelivery,)*
         {
             #[allow(non_snake_case, unused_variables)]
-            fn call(&self, delivery: &Delivery) -> Handling {
+            fn call(&self, delivery: &Delivery) -> HandlerCall {
                 $(
                     let $argument = match $argument::from_delivery(delivery) {
                         Ok(value) => value,
-                        Err(rejection) => return Handling::Ended(Ending::from(rejection)),
+                        Err(rejection) => return HandlerCall::Ended(AttemptResult::from(rejection)),
                     };
                 )*
-                Handling::run(self($($argument),*))
+                HandlerCall::run(self($($argument),*))
             }
 
             #[allow(unused_variables)]
@@ -110,7 +110,7 @@ impl<F, Arguments> fmt::Debug for Function<F, Arguments> {
 }
 
 impl<F: HandlerFn<Arguments>, Arguments: 'static> Handle for Function<F, Arguments> {
-    fn handle(&self, delivery: &Delivery) -> Handling {
+    fn handle(&self, delivery: &Delivery) -> HandlerCall {
         self.function.call(delivery)
     }
 

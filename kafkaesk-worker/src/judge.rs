@@ -11,18 +11,18 @@ use crate::{
     delivery::Delivery,
     error::Class,
     notices::Notices,
-    outcome::{Ending, Outcome},
+    outcome::{AttemptResult, Outcome},
     retry::MAX_AFTER,
     telemetry::AttemptEnded,
 };
 
 /// What happens to a message.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Disposition {
     /// It is over; its offset counts as finished.
     Finish,
     /// It is tried again after this long.
-    Again(Duration),
+    Retry(Duration),
     /// It used up its attempts: it is over, although it was not handled.
     Exhausted,
     /// The whole subscription pauses for this reason, and the message is tried again after this long at the soonest.
@@ -54,10 +54,16 @@ enum Why {
 }
 
 /// Judges one attempt.
-pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) -> Verdict {
+pub(crate) fn judge(
+    ending: AttemptResult,
+    delivery: &Delivery,
+    notices: &mut Notices,
+) -> Disposition {
     // The way of almost every message: no text, no clock, no log.
-    if matches!(ending, Ending::Outcome(Outcome::Done)) && delivery.context().telemetry.is_none() {
-        return Verdict::Finish;
+    if matches!(ending, AttemptResult::Outcome(Outcome::Done))
+        && delivery.context().telemetry.is_none()
+    {
+        return Disposition::Finish;
     }
     let Judged {
         outcome,
@@ -66,27 +72,27 @@ pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) 
     } = judged(ending, delivery);
     let attempt = delivery.attempt();
     let policy = &delivery.context().options.retry;
-    let verdict = match &outcome {
-        _ if why == Why::Unavailable => Verdict::Pause(
+    let disposition = match &outcome {
+        _ if why == Why::Unavailable => Disposition::Pause(
             error.clone().unwrap_or_default(),
             policy.wait(attempt, None),
         ),
-        Outcome::Done => Verdict::Finish,
+        Outcome::Done => Disposition::Finish,
         Outcome::Skip => {
             log_skipped(delivery, why, error.as_deref(), notices);
-            Verdict::Finish
+            Disposition::Finish
         }
         Outcome::Reject { reason } => match delivery.context().options.on_reject {
             OnReject::Log => {
                 // Each of them: it is the last that is ever heard of the message.
                 log_rejected(delivery, reason, error.as_deref(), None);
-                Verdict::Finish
+                Disposition::Finish
             }
             OnReject::Hold => {
                 if let Some(count) = notices.held.occurred(Instant::now()) {
                     log_rejected(delivery, reason, error.as_deref(), Some(count));
                 }
-                Verdict::Again(policy.wait(attempt, None))
+                Disposition::Retry(policy.wait(attempt, None))
             }
         },
         Outcome::Retry { after } => {
@@ -95,34 +101,34 @@ pub(crate) fn judge(ending: Ending, delivery: &Delivery, notices: &mut Notices) 
             }
             let wait = policy.wait(attempt, *after);
             log_retried(delivery, wait, error.as_deref(), notices);
-            Verdict::Again(wait)
+            Disposition::Retry(wait)
         }
         Outcome::Abort => {
             // The caller of `run` gets it as an error.
             debug!(record = %Name(delivery), "the handler aborted; the worker stops");
-            Verdict::Stop
+            Disposition::Stop
         }
     };
-    let verdict = match verdict {
-        Verdict::Again(_) if policy.is_last(attempt) => {
+    let disposition = match disposition {
+        Disposition::Retry(_) if policy.is_last(attempt) => {
             log_exhausted(delivery, error.as_deref());
-            Verdict::Exhausted
+            Disposition::Exhausted
         }
-        verdict => verdict,
+        disposition => disposition,
     };
     if let Some(telemetry) = &delivery.context().telemetry {
         telemetry.attempt_ended(&AttemptEnded {
             delivery,
             outcome: &outcome,
             error: error.as_deref(),
-            verdict: &verdict,
+            disposition: &disposition,
         });
     }
-    verdict
+    disposition
 }
 
 /// The outcome that an ending stands for.
-fn judged(ending: Ending, delivery: &Delivery) -> Judged {
+fn judged(ending: AttemptResult, delivery: &Delivery) -> Judged {
     let options = &delivery.context().options;
     let because = |outcome, error, why| Judged {
         outcome,
@@ -130,20 +136,20 @@ fn judged(ending: Ending, delivery: &Delivery) -> Judged {
         why,
     };
     match ending {
-        Ending::Outcome(outcome) => Judged {
+        AttemptResult::Outcome(outcome) => Judged {
             outcome,
             error: None,
             why: Why::Handler,
         },
-        Ending::Unavailable(error) => unavailable(&error),
-        Ending::Failed(error) => match error.class() {
+        AttemptResult::Unavailable(error) => unavailable(&error),
+        AttemptResult::Failed(error) => match error.class() {
             Class::Retry(after) => because(Outcome::Retry { after }, error.chain(), Why::Handler),
             Class::Reject(reason) => {
                 because(Outcome::Reject { reason }, error.chain(), Why::Handler)
             }
             Class::Unavailable(_) => unavailable(&error),
         },
-        Ending::Mismatch(message) => {
+        AttemptResult::Mismatch(message) => {
             let (outcome, what) = match options.on_mismatch {
                 OnMismatch::Hold => (
                     Outcome::retry(),
@@ -158,7 +164,7 @@ fn judged(ending: Ending, delivery: &Delivery) -> Judged {
             let error = format!("the message does not fit the handler: {message} ({what})");
             because(outcome, error, Why::Handler)
         }
-        Ending::NoEvent(error) => {
+        AttemptResult::NoEvent(error) => {
             let (outcome, what) = match options.on_no_event {
                 OnNoEvent::Hold => (
                     Outcome::retry(),

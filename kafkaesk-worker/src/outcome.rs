@@ -1,4 +1,4 @@
-//! How one attempt at one message ends: turns what a handler returns into an [`Ending`]. Decides nothing (`judge`
+//! How one attempt at one message ends: turns what a handler returns into an [`AttemptResult`]. Decides nothing (`judge`
 //! does).
 
 use std::{future::Future, time::Duration};
@@ -52,7 +52,7 @@ impl Outcome {
 /// How an attempt ended, before the subscription's policies have their say.
 #[derive(Debug)]
 #[non_exhaustive]
-pub enum Ending {
+pub enum AttemptResult {
     /// The handler's own word.
     Outcome(Outcome),
     /// An error or a panic; its class says whether it is retried.
@@ -75,59 +75,59 @@ pub enum Ending {
     note = "inside a handler that returns `Result<(), HandlerError>`, `?` takes any error",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]
-pub trait IntoEnding {
+pub trait IntoAttemptResult {
     /// The ending that it stands for.
-    fn into_ending(self) -> Ending;
+    fn into_attempt_result(self) -> AttemptResult;
 }
 
-impl IntoEnding for () {
-    fn into_ending(self) -> Ending {
-        Ending::Outcome(Outcome::Done)
+impl IntoAttemptResult for () {
+    fn into_attempt_result(self) -> AttemptResult {
+        AttemptResult::Outcome(Outcome::Done)
     }
 }
 
-impl IntoEnding for Outcome {
-    fn into_ending(self) -> Ending {
-        Ending::Outcome(self)
+impl IntoAttemptResult for Outcome {
+    fn into_attempt_result(self) -> AttemptResult {
+        AttemptResult::Outcome(self)
     }
 }
 
-impl IntoEnding for Ending {
-    fn into_ending(self) -> Ending {
+impl IntoAttemptResult for AttemptResult {
+    fn into_attempt_result(self) -> AttemptResult {
         self
     }
 }
 
-impl<T: IntoEnding> IntoEnding for Result<T, HandlerError> {
-    fn into_ending(self) -> Ending {
+impl<T: IntoAttemptResult> IntoAttemptResult for Result<T, HandlerError> {
+    fn into_attempt_result(self) -> AttemptResult {
         match self {
-            Ok(value) => value.into_ending(),
-            Err(error) => Ending::Failed(error),
+            Ok(value) => value.into_attempt_result(),
+            Err(error) => AttemptResult::Failed(error),
         }
     }
 }
 
 /// What a handler's call gives back: its end, or a future that is still to run.
 #[must_use]
-pub enum Handling {
+pub enum HandlerCall {
     /// It is over already; costs no allocation.
-    Ended(Ending),
+    Ended(AttemptResult),
     /// The rest of it. Polled once in place, and as a task of its own if it is not ready then.
-    Running(BoxFuture<'static, Ending>),
+    Running(BoxFuture<'static, AttemptResult>),
 }
 
-impl Handling {
+impl HandlerCall {
     /// Boxes a future whose output is an ending.
     pub fn run<F>(future: F) -> Self
     where
         F: Future + Send + 'static,
-        F::Output: IntoEnding,
+        F::Output: IntoAttemptResult,
     {
-        Self::Running(Box::pin(async move { future.await.into_ending() }))
+        Self::Running(Box::pin(async move { future.await.into_attempt_result() }))
     }
 }
 
-impl std::fmt::Debug for Handling {
+impl std::fmt::Debug for HandlerCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Ended(ending) => f.debug_tuple("Ended").field(ending).finish(),

@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::{
     App, AppError, RunReport, Subscription,
     app::Hook,
-    end::End,
+    shutdown::Shutdown,
     worker::{Seams, Worker},
 };
 
@@ -44,15 +44,15 @@ impl App {
         connection: Connection,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
-        let patience = connection.settings().shutdown_timeout;
-        self.run_when(ready(Ok(connection)), patience, shutdown)
+        let timeout = connection.settings().shutdown_timeout;
+        self.run_when(ready(Ok(connection)), timeout, shutdown)
             .await
     }
 
     async fn run_when(
         mut self,
         opening: impl Future<Output = Result<Connection, AppError>> + Send,
-        patience: Duration,
+        timeout: Duration,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
         self.check()?;
@@ -60,7 +60,7 @@ impl App {
             return Err(AppError::NothingToRun);
         }
         let hooks = std::mem::take(&mut self.hooks);
-        let end = End::within(patience);
+        let end = Shutdown::within(timeout);
         let mut shutdown = pin!(shutdown);
         let ran = tokio::select! {
             biased;
@@ -78,7 +78,7 @@ impl App {
     async fn start(
         self,
         opening: impl Future<Output = Result<Connection, AppError>> + Send,
-        end: End,
+        end: Shutdown,
     ) -> Result<(Worker, Vec<Subscription>), AppError> {
         let connection = opening.await?;
         let subscriptions = self.chosen().cloned().collect();

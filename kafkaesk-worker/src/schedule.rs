@@ -79,7 +79,7 @@ impl SubAssign for Amount {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Doing {
+enum LaneState {
     /// In the queue of ready lanes.
     Ready,
     /// A record of it is being handled.
@@ -89,18 +89,18 @@ enum Doing {
 }
 
 #[derive(Debug)]
-struct Queue {
-    doing: Doing,
+struct LaneBacklog {
+    state: LaneState,
     items: VecDeque<Item>,
     /// Of its items.
     amount: Amount,
     deep: bool,
 }
 
-impl Queue {
-    fn new(doing: Doing) -> Self {
+impl LaneBacklog {
+    fn new(state: LaneState) -> Self {
         Self {
-            doing,
+            state,
             items: VecDeque::new(),
             amount: Amount::default(),
             deep: false,
@@ -110,7 +110,7 @@ impl Queue {
 
 /// What one assignment has waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Load {
+pub(crate) struct Backlog {
     pub(crate) all: Amount,
     /// What of it is in lanes whose first record is tried again later: no handler could take it now.
     pub(crate) backing_off: Amount,
@@ -131,10 +131,10 @@ pub(crate) struct Held<'a> {
 /// All lanes of an instance that are not idle.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
-    lanes: FxHashMap<LaneId, Queue>,
+    lanes: FxHashMap<LaneId, LaneBacklog>,
     ready: VecDeque<LaneId>,
     due: BinaryHeap<Reverse<(Instant, LaneId)>>,
-    loads: FxHashMap<Generation, Load>,
+    backlogs: FxHashMap<Generation, Backlog>,
 }
 
 impl Schedule {
@@ -155,30 +155,32 @@ impl Schedule {
 
     /// A record waits behind its lane's others.
     pub(crate) fn wait(&mut self, lane: LaneId, item: Item) {
-        let (load, amount) = (
-            self.loads.entry(lane.generation).or_default(),
+        let (backlog, amount) = (
+            self.backlogs.entry(lane.generation).or_default(),
             item.amount(),
         );
-        load.all += amount;
+        backlog.all += amount;
         let queue = self.lanes.entry(lane).or_insert_with(|| {
             self.ready.push_back(lane);
-            Queue::new(Doing::Ready)
+            LaneBacklog::new(LaneState::Ready)
         });
         queue.items.push_back(item);
         queue.amount += amount;
-        if matches!(queue.doing, Doing::Waiting(_)) {
-            load.backing_off += amount;
+        if matches!(queue.state, LaneState::Waiting(_)) {
+            backlog.backing_off += amount;
         }
         if queue.items.len() >= DEEP && !queue.deep {
             queue.deep = true;
-            load.deep += 1;
+            backlog.deep += 1;
         }
     }
 
     /// A record of an idle lane is being handled without having waited.
     pub(crate) fn occupy(&mut self, lane: LaneId) {
         let queue = self.lanes.entry(lane);
-        queue.or_insert_with(|| Queue::new(Doing::Running)).doing = Doing::Running;
+        queue
+            .or_insert_with(|| LaneBacklog::new(LaneState::Running))
+            .state = LaneState::Running;
     }
 
     /// The next record to handle, from the lane whose turn it is; that lane is busy until [`Self::release`] or
@@ -188,20 +190,20 @@ impl Schedule {
             let Some(queue) = self.lanes.get_mut(&lane) else {
                 continue;
             };
-            if queue.doing != Doing::Ready {
+            if queue.state != LaneState::Ready {
                 continue;
             }
             let Some(item) = queue.items.pop_front() else {
                 self.lanes.remove(&lane);
                 continue;
             };
-            queue.doing = Doing::Running;
-            let load = self.loads.entry(lane.generation).or_default();
-            load.all -= item.amount();
+            queue.state = LaneState::Running;
+            let backlog = self.backlogs.entry(lane.generation).or_default();
+            backlog.all -= item.amount();
             queue.amount -= item.amount();
             if queue.deep && queue.items.len() <= SHALLOW {
                 queue.deep = false;
-                load.deep -= 1;
+                backlog.deep -= 1;
             }
             return Some((lane, item));
         }
@@ -216,21 +218,21 @@ impl Schedule {
         if queue.items.is_empty() {
             self.lanes.remove(&lane);
         } else {
-            queue.doing = Doing::Ready;
+            queue.state = LaneState::Ready;
             self.ready.push_back(lane);
         }
     }
 
     /// A lane's record is to be tried again then; the lane waits with it.
     pub(crate) fn back_off(&mut self, lane: LaneId, item: Item, until: Instant) {
-        let load = self.loads.entry(lane.generation).or_default();
+        let backlog = self.backlogs.entry(lane.generation).or_default();
         let queue = self.lanes.entry(lane);
-        let queue = queue.or_insert_with(|| Queue::new(Doing::Running));
-        load.all += item.amount();
+        let queue = queue.or_insert_with(|| LaneBacklog::new(LaneState::Running));
+        backlog.all += item.amount();
         queue.amount += item.amount();
-        load.backing_off += queue.amount;
+        backlog.backing_off += queue.amount;
         queue.items.push_front(item);
-        queue.doing = Doing::Waiting(until);
+        queue.state = LaneState::Waiting(until);
         self.due.push(Reverse((until, lane)));
     }
 
@@ -247,12 +249,12 @@ impl Schedule {
             }
             self.due.pop();
             if let Some(queue) = self.lanes.get_mut(&lane)
-                && queue.doing == Doing::Waiting(until)
+                && queue.state == LaneState::Waiting(until)
             {
-                queue.doing = Doing::Ready;
+                queue.state = LaneState::Ready;
                 self.ready.push_back(lane);
-                let load = self.loads.entry(lane.generation).or_default();
-                load.backing_off -= queue.amount;
+                let backlog = self.backlogs.entry(lane.generation).or_default();
+                backlog.backing_off -= queue.amount;
             }
         }
     }
@@ -267,11 +269,11 @@ impl Schedule {
             queue.items.clear();
             queue.amount = Amount::default();
             queue.deep = false;
-            queue.doing == Doing::Running
+            queue.state == LaneState::Running
         });
         self.due
             .retain(|Reverse((_, lane))| lane.generation != generation);
-        self.loads.remove(&generation);
+        self.backlogs.remove(&generation);
     }
 
     /// Messages that failed and wait for their next attempt.
@@ -294,12 +296,15 @@ impl Schedule {
 
     /// How many records wait in all lanes, those that are held included.
     pub(crate) fn records(&self) -> usize {
-        self.loads.values().map(|load| load.all.records).sum()
+        self.backlogs
+            .values()
+            .map(|backlog| backlog.all.records)
+            .sum()
     }
 
     /// What an assignment has waiting.
-    pub(crate) fn load(&self, generation: Generation) -> Load {
-        self.loads.get(&generation).copied().unwrap_or_default()
+    pub(crate) fn backlog(&self, generation: Generation) -> Backlog {
+        self.backlogs.get(&generation).copied().unwrap_or_default()
     }
 }
 

@@ -13,8 +13,8 @@ use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicPrefix};
 use super::*;
 use crate::{
     Raw,
-    context::{Context, KnownSchemas},
-    flow::{FULL, Flow, PACKED},
+    backpressure::{Backpressure, FULL, PACKED},
+    context::{Context, SeenSchemas},
     partitions::Partitions,
     state::States,
     subscription,
@@ -42,7 +42,7 @@ impl Maker {
             decodes: false,
             states: Arc::new(States::default()),
             connection: Connection::in_memory(Settings::default()),
-            known: KnownSchemas::default(),
+            seen: SeenSchemas::default(),
             telemetry: None,
         };
         Self {
@@ -88,7 +88,7 @@ fn source() -> Arc<Source> {
 }
 
 fn backing_off(schedule: &Schedule) -> usize {
-    schedule.load(GENERATION).backing_off.records
+    schedule.backlog(GENERATION).backing_off.records
 }
 
 #[test]
@@ -103,14 +103,14 @@ fn what_backs_off_is_counted_with_all_behind_it_until_its_wait_is_over() {
     schedule.wait(lane(1), maker.item());
     schedule.wait(lane(2), maker.item());
     assert_eq!(backing_off(&schedule), 3);
-    assert_eq!(schedule.load(GENERATION).all.records, 4);
+    assert_eq!(schedule.backlog(GENERATION).all.records, 4);
     schedule.wake(until);
-    assert_eq!(schedule.load(GENERATION).backing_off, Amount::default());
+    assert_eq!(schedule.backlog(GENERATION).backing_off, Amount::default());
     while let Some((lane, _)) = schedule.take() {
         schedule.release(lane);
     }
     assert!(schedule.is_empty());
-    assert_eq!(schedule.load(GENERATION), Load::default());
+    assert_eq!(schedule.backlog(GENERATION), Backlog::default());
 }
 
 #[test]
@@ -137,29 +137,29 @@ fn what_is_forgotten_waits_for_nothing_and_is_counted_no_more() {
     schedule.forget(GENERATION);
     schedule.wake(until);
     assert!(schedule.is_empty() && schedule.take().is_none());
-    assert_eq!(schedule.load(GENERATION), Load::default());
+    assert_eq!(schedule.backlog(GENERATION), Backlog::default());
 }
 
 #[test]
 fn records_that_back_off_slow_no_reading_and_are_bounded_all_the_same() {
     let (mut maker, mut schedule) = (Maker::new(), Schedule::default());
-    let (mut flow, mut partitions) = (Flow::default(), Partitions::default());
+    let (mut backpressure, mut partitions) = (Backpressure::default(), Partitions::default());
     assert_eq!(partitions.assign(source()), GENERATION);
     let until = Instant::now() + Duration::from_secs(1);
-    let mut paused = |schedule: &Schedule, flow: &mut Flow| {
-        flow.regulate(&mut partitions, schedule, &Nobody);
+    let mut paused = |schedule: &Schedule, backpressure: &mut Backpressure| {
+        backpressure.update(&mut partitions, schedule, &Nobody);
         partitions.get_mut(GENERATION).unwrap().paused
     };
     for key in 0..FULL + 1 {
         schedule.back_off(lane(key as u64), maker.item(), until);
     }
-    assert!(!paused(&schedule, &mut flow) && !flow.full);
+    assert!(!paused(&schedule, &mut backpressure) && !backpressure.full);
     schedule.wake(until);
-    assert!(!paused(&schedule, &mut flow) && flow.full);
+    assert!(!paused(&schedule, &mut backpressure) && backpressure.full);
     for key in FULL + 1..PACKED {
         schedule.back_off(lane(key as u64), maker.item(), until);
     }
-    assert!(paused(&schedule, &mut flow));
+    assert!(paused(&schedule, &mut backpressure));
 }
 
 /// A consumer that nobody hears.

@@ -1,6 +1,6 @@
 //! Telemetry: sees what happens to messages, and can change nothing, since it returns nothing.
 
-use crate::{delivery::Delivery, judge::Verdict, outcome::Outcome};
+use crate::{delivery::Delivery, judge::Disposition, outcome::Outcome};
 
 /// How an attempt ended, after the subscription's policies.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ pub(crate) struct AttemptEnded<'a> {
     /// The error with its sources, or why the message does not fit.
     pub(crate) error: Option<&'a str>,
     /// What happens to the message.
-    pub(crate) verdict: &'a Verdict,
+    pub(crate) disposition: &'a Disposition,
 }
 
 /// Looks on. Called on the consumer's task, so its methods must not block. Each has an empty default, so that a new one

@@ -107,7 +107,7 @@ impl Tracker {
     }
 
     /// How many records stand at or after the first unfinished one: what a stuck record holds up.
-    pub(crate) fn window(&self) -> usize {
+    pub(crate) fn uncommitted_span(&self) -> usize {
         self.entries.len()
     }
 }

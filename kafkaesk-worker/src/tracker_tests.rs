@@ -26,7 +26,7 @@ fn the_watermark_stops_before_the_first_unfinished_record() {
     assert_eq!(tracker.watermark(), next(2));
     tracker.done(tickets[2]);
     assert_eq!(tracker.watermark(), next(4));
-    assert_eq!(tracker.window(), 0);
+    assert_eq!(tracker.uncommitted_span(), 0);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn finishing_twice_counts_once() {
     tracker.done(first);
     tracker.done(first);
     assert_eq!(tracker.watermark(), next(1));
-    assert_eq!(tracker.window(), 1);
+    assert_eq!(tracker.uncommitted_span(), 1);
 }
 
 /// Finishes in any order, some at once; a model keeps every record and looks at all of them.
@@ -132,8 +132,8 @@ proptest! {
             let finished = model.iter().take_while(|(_, done)| *done);
             let expected = finished.last().map(|(offset, _)| NextOffset(offset + 1));
             prop_assert_eq!(tracker.watermark(), expected);
-            let window = model.iter().skip_while(|(_, done)| *done).count();
-            prop_assert_eq!(tracker.window(), window);
+            let span = model.iter().skip_while(|(_, done)| *done).count();
+            prop_assert_eq!(tracker.uncommitted_span(), span);
         }
     }
 }

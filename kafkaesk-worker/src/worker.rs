@@ -13,10 +13,10 @@ use tracing::{info, warn};
 
 use crate::{
     AppError, Control, RunReport, Subscription,
-    context::{Context, KnownSchemas},
-    end::{End, left},
+    context::{Context, SeenSchemas},
     instance::Instance,
     retry::RetryPolicy,
+    shutdown::{Shutdown, left},
     state::States,
     subscription,
     telemetry::Telemetry,
@@ -38,7 +38,7 @@ pub(crate) struct Worker {
     seams: Seams,
     /// Records that no handler gets.
     skip: Vec<RecordPlace>,
-    end: End,
+    end: Shutdown,
     instances: JoinSet<Result<RunReport, AppError>>,
 }
 
@@ -48,7 +48,7 @@ impl Worker {
         states: Arc<States>,
         seams: Seams,
         skip: Vec<RecordPlace>,
-        end: End,
+        end: Shutdown,
     ) -> Self {
         Self {
             connection,
@@ -104,8 +104,8 @@ impl Worker {
             }
         }
         // What handlers published without waiting for its receipt.
-        let patience = left(self.end.begin().flushing);
-        if let Err(error) = self.connection.broker().flush(patience).await {
+        let timeout = left(self.end.begin().flushing);
+        if let Err(error) = self.connection.broker().flush(timeout).await {
             warn!(%error, "not everything that handlers published is known to be written");
         }
         match failure {
@@ -153,7 +153,7 @@ impl Worker {
             decodes: subscription.needs().decodes,
             states: self.states.clone(),
             connection: self.connection.clone(),
-            known: KnownSchemas::default(),
+            seen: SeenSchemas::default(),
             telemetry: self.seams.telemetry.clone(),
         });
         let inbox = self.seams.control.inbox(name);

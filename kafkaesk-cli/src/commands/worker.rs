@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::{Connection, settings::nearest};
-use kafkaesk_worker::{App, AppError, Delivery, Handle, Handling};
+use kafkaesk_worker::{App, AppError, Delivery, Handle, HandlerCall};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -71,8 +71,8 @@ pub(crate) fn check(
 ) -> anyhow::Result<App> {
     struct Nothing;
     impl Handle for Nothing {
-        fn handle(&self, _: &Delivery) -> Handling {
-            Handling::run(async {})
+        fn handle(&self, _: &Delivery) -> HandlerCall {
+            HandlerCall::run(async {})
         }
     }
     let own = if groups.is_empty() {

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use kafkaesk_core::line;
 use kafkaesk_worker::{
-    Classify, Delivery, Ending, Handle, HandlerError, Handling, IntoEnding, Outcome,
+    AttemptResult, Classify, Delivery, Handle, HandlerCall, HandlerError, IntoAttemptResult,
+    Outcome,
 };
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -87,12 +88,12 @@ impl Configured {
 }
 
 impl Handle for Configured {
-    fn handle(&self, delivery: &Delivery) -> Handling {
+    fn handle(&self, delivery: &Delivery) -> HandlerCall {
         let delivery = delivery.clone();
         match self {
             Self::Http(http) => {
                 let http = http.clone();
-                Handling::run(async move {
+                HandlerCall::run(async move {
                     post(&http, &delivery)
                         .await
                         .unwrap_or_else(|error| ending(http.broken(&error)))
@@ -100,7 +101,7 @@ impl Handle for Configured {
             }
             Self::DevHttp(http, stdout) => {
                 let (http, stdout) = (http.clone(), stdout.clone());
-                Handling::run(async move {
+                HandlerCall::run(async move {
                     if http.settings().loopback_host().is_some() {
                         match post(&http, &delivery).await {
                             Ok(ending) => return ending,
@@ -117,7 +118,7 @@ impl Handle for Configured {
             }
             Self::Exec(exec) => {
                 let exec = exec.clone();
-                Handling::run(async move {
+                HandlerCall::run(async move {
                     let id = exec.delivery();
                     let line = write_line(&delivery, Some(Some(&id)));
                     ending(exec.handle(id, line).await)
@@ -125,18 +126,18 @@ impl Handle for Configured {
             }
             Self::Stdout { stdout, group } => {
                 let (stdout, on_top) = (stdout.clone(), group.then_some(None));
-                Handling::run(
-                    async move { ending(stdout.handle(write_line(&delivery, on_top)).await) },
-                )
+                HandlerCall::run(async move {
+                    ending(stdout.handle(write_line(&delivery, on_top)).await)
+                })
             }
         }
     }
 }
 
-async fn post(http: &Http, delivery: &Delivery) -> Result<Ending, reqwest::Error> {
+async fn post(http: &Http, delivery: &Delivery) -> Result<AttemptResult, reqwest::Error> {
     let (schema, data) = match (delivery.schema(), delivery.data()) {
         (Ok(schema), Ok(data)) => (schema, data),
-        (Err(rejection), _) | (_, Err(rejection)) => return Ok(Ending::from(rejection)),
+        (Err(rejection), _) | (_, Err(rejection)) => return Ok(AttemptResult::from(rejection)),
     };
     // Shares the record's bytes.
     let body = match &delivery.record().value {
@@ -168,19 +169,19 @@ fn write_line(delivery: &Delivery, on_top: Option<Option<&str>>) -> Vec<u8> {
     line
 }
 
-fn ending(answer: Answer) -> Ending {
+fn ending(answer: Answer) -> AttemptResult {
     match answer {
-        Answer::Done => Outcome::Done.into_ending(),
-        Answer::Skip => Outcome::Skip.into_ending(),
-        Answer::Reject(reason) => Outcome::reject(reason).into_ending(),
+        Answer::Done => Outcome::Done.into_attempt_result(),
+        Answer::Skip => Outcome::Skip.into_attempt_result(),
+        Answer::Reject(reason) => Outcome::reject(reason).into_attempt_result(),
         Answer::Abort(reason) => {
             if let Some(reason) = reason {
                 warn!("the handler stops the worker: {reason}");
             }
-            Outcome::Abort.into_ending()
+            Outcome::Abort.into_attempt_result()
         }
-        Answer::Retry { after, reason } => Ending::Failed(retry(after, reason)),
-        Answer::Unavailable(reason) => Ending::Unavailable(HandlerError::msg(reason)),
+        Answer::Retry { after, reason } => AttemptResult::Failed(retry(after, reason)),
+        Answer::Unavailable(reason) => AttemptResult::Unavailable(HandlerError::msg(reason)),
     }
 }
 

@@ -22,7 +22,7 @@ use kafkaesk_core::EnvelopeError;
 use crate::{
     delivery::Delivery,
     handler::Needs,
-    outcome::{Ending, Outcome},
+    outcome::{AttemptResult, Outcome},
 };
 
 /// What a handler's argument is made from. Implemented for every event type and for the types of this module;
@@ -77,12 +77,12 @@ pub enum Rejection {
     Outcome(Outcome),
 }
 
-impl From<Rejection> for Ending {
+impl From<Rejection> for AttemptResult {
     fn from(rejection: Rejection) -> Self {
         match rejection {
-            Rejection::Mismatch(message) => Ending::Mismatch(message),
-            Rejection::NoEvent(why) => Ending::NoEvent(why),
-            Rejection::Outcome(outcome) => Ending::Outcome(outcome),
+            Rejection::Mismatch(message) => AttemptResult::Mismatch(message),
+            Rejection::NoEvent(why) => AttemptResult::NoEvent(why),
+            Rejection::Outcome(outcome) => AttemptResult::Outcome(outcome),
         }
     }
 }

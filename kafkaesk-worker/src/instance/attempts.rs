@@ -13,8 +13,9 @@ use crate::{
     AppError, Ordering,
     attempt::{self, InPlace},
     delivery::Delivery,
-    judge::{Verdict, judge},
-    outcome::Ending,
+    dispatch::DispatchMode,
+    judge::{Disposition, judge},
+    outcome::AttemptResult,
     partitions::Generation,
     pause::Begun,
     schedule::{Item, Lane, LaneId},
@@ -39,7 +40,7 @@ pub(super) struct Finished {
     lane: LaneId,
     ticket: Ticket,
     delivery: Delivery,
-    ending: Ending,
+    ending: AttemptResult,
     /// How long its first poll held the thread, if it began as a task.
     held: Option<Duration>,
 }
@@ -77,7 +78,7 @@ impl Instance {
 
     /// Runs what waits in ready lanes, in turns.
     pub(super) fn run_ready(&mut self) {
-        self.pace.begin();
+        self.dispatch.begin();
         for _ in 0..TURN {
             if !self.has_room() || self.stop.is_some() {
                 return;
@@ -90,7 +91,7 @@ impl Instance {
     }
 
     fn attempt(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>) {
-        if self.pace.tasks() {
+        if self.dispatch.mode() == DispatchMode::Spawned {
             return self.spawn(lane, delivery, ticket, None);
         }
         match attempt::in_place(&self.context, &delivery) {
@@ -98,7 +99,7 @@ impl Instance {
             InPlace::Pending(future) => self.spawn(lane, delivery, ticket, Some(future)),
             InPlace::NotStarted => self.spawn(lane, delivery, ticket, None),
         }
-        self.pace.handled();
+        self.dispatch.handled();
     }
 
     fn spawn(
@@ -106,7 +107,7 @@ impl Instance {
         lane: LaneId,
         delivery: Delivery,
         ticket: Option<Ticket>,
-        begun: Option<BoxFuture<'static, Ending>>,
+        begun: Option<BoxFuture<'static, AttemptResult>>,
     ) {
         let record = delivery.record();
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
@@ -157,7 +158,7 @@ impl Instance {
         };
         self.running.remove(&finished.lane);
         if let Some(held) = finished.held {
-            self.pace.polled(held);
+            self.dispatch.polled(held);
         }
         match self.partitions.get_mut(finished.lane.generation) {
             Some(partition) => {
@@ -183,24 +184,30 @@ impl Instance {
     }
 
     /// An attempt is over.
-    fn settle(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>, ending: Ending) {
+    fn settle(
+        &mut self,
+        lane: LaneId,
+        delivery: Delivery,
+        ticket: Option<Ticket>,
+        ending: AttemptResult,
+    ) {
         let offset = delivery.record().offset;
-        let verdict = judge(ending, &delivery, &mut self.notices);
-        if !matches!(verdict, Verdict::Pause(..)) && self.pause.end() {
+        let disposition = judge(ending, &delivery, &mut self.notices);
+        if !matches!(disposition, Disposition::Pause(..)) && self.pause.end() {
             info!(
                 group = self.context.group,
                 pattern = self.context.pattern,
                 "the subscription goes on"
             );
         }
-        match verdict {
-            Verdict::Finish | Verdict::Exhausted => {
+        match disposition {
+            Disposition::Finish | Disposition::Exhausted => {
                 self.report.handled += 1;
                 self.partitions.finish(lane.generation, ticket, offset);
                 self.schedule.release(lane);
             }
-            Verdict::Again(wait) => self.again(lane, delivery, ticket, Instant::now() + wait),
-            Verdict::Pause(why, wait) => {
+            Disposition::Retry(wait) => self.again(lane, delivery, ticket, Instant::now() + wait),
+            Disposition::Pause(why, wait) => {
                 let now = Instant::now();
                 if let Some(Begun {
                     wait,
@@ -221,7 +228,7 @@ impl Instance {
                 let until = self.pause.until().unwrap_or(now).max(now + wait);
                 self.again(lane, delivery, ticket, until);
             }
-            Verdict::Stop => {
+            Disposition::Stop => {
                 if let (None, Some(partition)) = (ticket, self.partitions.get_mut(lane.generation))
                 {
                     partition.tracker.push(offset);

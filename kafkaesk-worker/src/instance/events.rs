@@ -98,7 +98,7 @@ impl Instance {
         if !batch.records.is_empty() {
             partition.stalled = None;
         }
-        self.pace.begin();
+        self.dispatch.begin();
         for record in batch.records {
             if self.stop.is_some() {
                 return;

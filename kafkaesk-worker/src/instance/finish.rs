@@ -10,7 +10,7 @@ use tracing::warn;
 use super::Instance;
 use crate::{
     AppError, RunReport, commit,
-    end::{Deadlines, left},
+    shutdown::{ShutdownDeadlines, left},
 };
 
 impl Instance {
@@ -25,7 +25,10 @@ impl Instance {
     }
 
     /// Starts nothing more, waits for what runs, commits, leaves the group.
-    pub(super) async fn finish(mut self, deadlines: Deadlines) -> Result<RunReport, AppError> {
+    pub(super) async fn finish(
+        mut self,
+        deadlines: ShutdownDeadlines,
+    ) -> Result<RunReport, AppError> {
         self.ending = true;
         let mut sources = Vec::new();
         for (_, partition) in self.partitions.iter_mut() {

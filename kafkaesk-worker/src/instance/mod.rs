@@ -19,17 +19,17 @@ use tracing::info;
 
 use crate::{
     AppError, RunReport,
+    backpressure::{Backpressure, PEEK},
     commit::Committer,
     context::Context,
     control::{Command, Request},
+    dispatch::Dispatch,
     drain::Drains,
-    end::End,
-    flow::{Flow, PEEK},
     notices::Notices,
-    pace::Pace,
     partitions::Partitions,
     pause::Pause,
     schedule::{LaneId, Schedule},
+    shutdown::Shutdown,
 };
 use attempts::{Finished, Running};
 use unfinished::Reminder;
@@ -44,8 +44,8 @@ pub(crate) struct Instance {
     control: Arc<dyn ConsumerControl>,
     partitions: Partitions,
     schedule: Schedule,
-    flow: Flow,
-    pace: Pace,
+    backpressure: Backpressure,
+    dispatch: Dispatch,
     /// Whether all of its lanes wait for what their handler needs.
     pause: Pause,
     /// What its log repeats.
@@ -87,8 +87,8 @@ impl Instance {
             consumer,
             partitions: Partitions::default(),
             schedule: Schedule::default(),
-            flow: Flow::default(),
-            pace: Pace::new(),
+            backpressure: Backpressure::default(),
+            dispatch: Dispatch::new(),
             pause: Pause::default(),
             notices: Notices::default(),
             reminder: Reminder::new(now),
@@ -104,7 +104,7 @@ impl Instance {
 
     /// Runs until the end begins, its consumer fails or a handler aborts, which begins the end of all; then drains,
     /// commits and leaves.
-    pub(crate) async fn run(mut self, end: End) -> Result<RunReport, AppError> {
+    pub(crate) async fn run(mut self, end: Shutdown) -> Result<RunReport, AppError> {
         let mut begun = end.watch();
         let mut peek_at = Instant::now();
         self.hint_at = Some(Instant::now() + HINT);
@@ -113,8 +113,8 @@ impl Instance {
             self.schedule.wake(now);
             self.pause.wake(now);
             self.run_ready();
-            self.flow
-                .regulate(&mut self.partitions, &self.schedule, &*self.control);
+            self.backpressure
+                .update(&mut self.partitions, &self.schedule, &*self.control);
             self.drains.release_drained(&mut self.partitions, now);
             if self.hint_at.is_some_and(|at| now >= at) {
                 self.hint_at = None;
@@ -128,7 +128,7 @@ impl Instance {
                 self.remind(now);
             }
             let more = self.has_room() && self.schedule.has_ready();
-            let reading = !self.flow.full || now >= peek_at;
+            let reading = !self.backpressure.full || now >= peek_at;
             let mut wake_at = self.committer.due();
             for at in [
                 self.schedule.next_due(),

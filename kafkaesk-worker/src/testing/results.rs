@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    judge::Verdict,
+    judge::Disposition,
     outcome::Outcome,
     telemetry::{AttemptEnded, Telemetry},
 };
@@ -47,12 +47,12 @@ impl Results {
 impl Telemetry for Results {
     fn attempt_ended(&self, attempt: &AttemptEnded<'_>) {
         let delivery = attempt.delivery;
-        let gave_up = match attempt.verdict {
-            Verdict::Again(_) => return,
+        let gave_up = match attempt.disposition {
+            Disposition::Retry(_) => return,
             // What is unavailable is tried for ever; a test has its answer after as many attempts as elsewhere.
-            Verdict::Pause(..) if delivery.attempt() < ATTEMPTS.get() => return,
-            Verdict::Pause(..) | Verdict::Exhausted => true,
-            Verdict::Finish | Verdict::Stop => false,
+            Disposition::Pause(..) if delivery.attempt() < ATTEMPTS.get() => return,
+            Disposition::Pause(..) | Disposition::Exhausted => true,
+            Disposition::Finish | Disposition::Stop => false,
         };
         let record = delivery.record();
         let place = (

@@ -1,12 +1,11 @@
-//! Backpressure: what waits in, when to read and which partitions to pause out. Pure.
+//! Backpressure: decides from the backlog when to read and which partitions to pause. Pure.
 //!
-//! Bounds, for one instance: [`FULL`] records wait for a handler before reading slows down to one event every [`PEEK`]
-//! (reading never stops, so that a revoke is seen soon however full it is). What waits for a backoff to end is not among
-//! them: slower reading would not make it less, and would hold up others. At [`PACKED`], backoffs included, every
-//! partition that has its share waiting is paused, and what is still on its way is at most the event stream's bound. A
-//! partition with less than its share goes on: what waits behind records that keep failing may never get less. A
-//! partition is paused alone when one of its lanes has enough to do, or when one unfinished record holds up [`WINDOW`]
-//! later ones: the others go on.
+//! The bounds are those of one instance. From [`FULL`] records that wait for a handler on, one event is read every
+//! [`PEEK`]. Reading never stops, so that a revoke is seen soon. Records in backoff do not count here, since reading slower
+//! would not shrink them. From [`PACKED`] records on, backoffs included, every partition with more than its share is
+//! paused; what is still on its way is bounded by the event stream. A partition with less than its share goes on: the
+//! backlog of records that keep failing may never shrink. One partition alone is paused when one of its lanes is deep, or
+//! when one unfinished record holds up [`MAX_SPAN`] later ones.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,20 +25,20 @@ pub(crate) const PACKED: usize = 16_384;
 /// Their bytes.
 pub(crate) const PACKED_BYTES: usize = 32 * 1024 * 1024;
 /// Records that one unfinished record of a partition may hold up before it is paused.
-pub(crate) const WINDOW: usize = 65_536;
+pub(crate) const MAX_SPAN: usize = 65_536;
 
-/// Whether reading is slowed down.
+/// Whether reading is slow, and which partitions are paused.
 #[derive(Debug, Default)]
-pub(crate) struct Flow {
+pub(crate) struct Backpressure {
     pub(crate) full: bool,
     packed: bool,
     /// Some partition is paused.
     paused: bool,
 }
 
-impl Flow {
-    /// Pauses and resumes partitions by what waits now.
-    pub(crate) fn regulate(
+impl Backpressure {
+    /// Pauses and resumes partitions by their backlog.
+    pub(crate) fn update(
         &mut self,
         partitions: &mut Partitions,
         schedule: &Schedule,
@@ -51,12 +50,12 @@ impl Flow {
         }
         let (mut records, mut bytes, mut all_records, mut all_bytes) = (0, 0, 0, 0);
         for (generation, partition) in partitions.iter_mut() {
-            let load = schedule.load(generation);
-            all_records += load.all.records;
-            all_bytes += load.all.bytes;
+            let backlog = schedule.backlog(generation);
+            all_records += backlog.all.records;
+            all_bytes += backlog.all.bytes;
             if !partition.paused {
-                records += load.all.records - load.backing_off.records;
-                bytes += load.all.bytes - load.backing_off.bytes;
+                records += backlog.all.records - backlog.backing_off.records;
+                bytes += backlog.all.bytes - backlog.backing_off.bytes;
             }
         }
         self.packed = match self.packed {
@@ -69,17 +68,18 @@ impl Flow {
         self.paused = false;
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         for (generation, partition) in partitions.iter_mut() {
-            let window = partition.tracker.window();
-            let held = window >= WINDOW || (partition.paused && window > WINDOW / 2);
-            let load = schedule.load(generation);
+            let span = partition.tracker.uncommitted_span();
+            let held = span >= MAX_SPAN || (partition.paused && span > MAX_SPAN / 2);
+            let backlog = schedule.backlog(generation);
             // Half a share brings a paused one back, so that it does not pause and resume with each record.
             let part = if partition.paused {
                 share * 4
             } else {
                 share * 2
             };
-            let greedy = load.all.records > PACKED / part || load.all.bytes > PACKED_BYTES / part;
-            let wanted = held || load.deep > 0 || (self.packed && greedy);
+            let greedy =
+                backlog.all.records > PACKED / part || backlog.all.bytes > PACKED_BYTES / part;
+            let wanted = held || backlog.deep > 0 || (self.packed && greedy);
             if wanted != partition.paused && !partition.revoking {
                 partition.paused = wanted;
                 let list: &mut Vec<Arc<Source>> = if wanted { &mut pause } else { &mut resume };

@@ -1,4 +1,4 @@
-//! Whether handlers are polled in place or as tasks: their measured time in, a mode out.
+//! Dispatch: decides whether handlers run in place or as tasks of their own, from how long they held the thread.
 //!
 //! In place costs no task, but a handler that computes or blocks there holds up its whole instance. So an instance
 //! starts in place, and once its handlers hold the thread for more than [`SLOW`] on average they run as tasks, on as many
@@ -7,33 +7,42 @@
 
 use std::time::{Duration, Instant};
 
-/// From here on a task is cheaper than the wait.
+/// A handler that holds the thread for longer than this is cheaper as a task.
 pub(crate) const SLOW: Duration = Duration::from_micros(50);
-/// Below this the task is dearer than the wait.
+/// A handler that holds the thread for less than this is cheaper in place.
 const QUICK: Duration = Duration::from_micros(25);
 /// Over how many messages it is averaged, so that the clock is not asked for each.
-const WINDOW: u32 = 16;
+const SAMPLE: u32 = 16;
 /// Over how many tasks.
 const TASKS: u32 = 64;
 
-/// An instance's mode.
+/// How the next handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DispatchMode {
+    /// On the instance's own task, to its first wait.
+    Inline,
+    /// As a task of its own.
+    Spawned,
+}
+
+/// Measures the handlers of an instance and chooses their mode.
 #[derive(Debug)]
-pub(crate) struct Pace {
-    tasks: bool,
+pub(crate) struct Dispatch {
+    mode: DispatchMode,
     started: Instant,
     /// Messages since `started`.
     count: u32,
-    /// No window was measured yet: the first message is one of its own, it might take for ever.
+    /// Nothing was measured yet: the first message is measured alone, since it might take very long.
     first: bool,
     /// First polls of tasks.
     polled: u32,
     held: Duration,
 }
 
-impl Pace {
+impl Dispatch {
     pub(crate) fn new() -> Self {
         Self {
-            tasks: false,
+            mode: DispatchMode::Inline,
             started: Instant::now(),
             count: 0,
             first: true,
@@ -42,15 +51,21 @@ impl Pace {
         }
     }
 
-    /// Whether the next message runs as a task.
-    pub(crate) fn tasks(&self) -> bool {
-        self.tasks
+    pub(crate) fn mode(&self) -> DispatchMode {
+        self.mode
+    }
+
+    fn choose(&mut self, spawned: bool) {
+        self.mode = match spawned {
+            true => DispatchMode::Spawned,
+            false => DispatchMode::Inline,
+        };
     }
 
     /// Messages follow one another from here on.
     pub(crate) fn begin(&mut self) {
         self.count = 0;
-        if !self.tasks {
+        if self.mode == DispatchMode::Inline {
             self.started = Instant::now();
         }
     }
@@ -58,12 +73,12 @@ impl Pace {
     /// A message was handled in place.
     pub(crate) fn handled(&mut self) {
         self.count += 1;
-        if self.count < WINDOW && !self.first {
+        if self.count < SAMPLE && !self.first {
             return;
         }
         self.first = false;
         let now = Instant::now();
-        self.tasks = now - self.started > SLOW * self.count;
+        self.choose(now - self.started > SLOW * self.count);
         self.started = now;
         self.count = 0;
     }
@@ -73,7 +88,7 @@ impl Pace {
         self.polled += 1;
         self.held += held;
         if self.polled == TASKS {
-            self.tasks = self.held > QUICK * TASKS;
+            self.choose(self.held > QUICK * TASKS);
             self.polled = 0;
             self.held = Duration::ZERO;
         }
@@ -86,23 +101,23 @@ mod tests {
 
     #[test]
     fn a_handler_that_holds_the_thread_is_given_tasks_at_once() {
-        let mut pace = Pace::new();
-        pace.begin();
+        let mut dispatch = Dispatch::new();
+        dispatch.begin();
         std::thread::sleep(SLOW * 2);
-        pace.handled();
-        assert!(pace.tasks());
+        dispatch.handled();
+        assert_eq!(dispatch.mode(), DispatchMode::Spawned);
     }
 
     #[test]
     fn quick_tasks_bring_it_back_in_place() {
-        let mut pace = Pace::new();
-        pace.begin();
+        let mut dispatch = Dispatch::new();
+        dispatch.begin();
         std::thread::sleep(SLOW * 2);
-        pace.handled();
+        dispatch.handled();
         for _ in 0..TASKS {
-            assert!(pace.tasks());
-            pace.polled(Duration::from_micros(1));
+            assert_eq!(dispatch.mode(), DispatchMode::Spawned);
+            dispatch.polled(Duration::from_micros(1));
         }
-        assert!(!pace.tasks());
+        assert_eq!(dispatch.mode(), DispatchMode::Inline);
     }
 }
