@@ -1,5 +1,5 @@
-//! Files that the configuration or a command line names: a path becomes its bytes, bounded in size and time. Devices and
-//! folders are refused; a pipe is read as long as something comes.
+//! Input: the path of a file that the configuration or a command line names. Output: its bytes. Size and time are
+//! bounded. Devices and folders are refused; a pipe is read while data comes.
 
 use std::{
     fs::File,
@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-/// The largest file that is read where nothing says less, in bytes.
+/// The default limit on the size of a file, in bytes.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Reads a whole file or pipe of at most `limit` bytes. Blocks: for a file as long as the disk takes, for a pipe up to
@@ -29,7 +29,7 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Whether a library may read this path without an end or a wait: a file of at most `limit` bytes, or a folder where
-/// one is allowed. What is not there is for the library to report.
+/// one is allowed. An absent file is for the library to report.
 ///
 /// # Errors
 /// As [`read_file`]; a pipe is refused as well.

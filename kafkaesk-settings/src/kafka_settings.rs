@@ -1,5 +1,5 @@
-//! librdkafka properties as users set them, and as one client gets them: by role, aliases under one name, OIDC left to
-//! [`OidcSettings`](super::OidcSettings), the system's certificates found. Opens no client.
+//! Input: librdkafka properties as users set them. Output: the properties of one client, by role, with aliases under one
+//! name. [`OidcSettings`](super::OidcSettings) takes over OIDC.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -27,8 +27,8 @@ impl KafkaSettings {
     /// The properties of a consumer, under librdkafka's canonical names, aliases resolved: `defaults`, then
     /// `common`, then `consumer`, then `forced`; the later wins. Properties of producers are left out.
     ///
-    /// With a TLS protocol and no certificate setting, `ssl.ca.location` is `probe`. What [`OidcSettings`] takes over
-    /// is left out.
+    /// With a TLS protocol and no certificate setting, `ssl.ca.location` is `probe`. Properties that [`OidcSettings`]
+    /// takes over are left out.
     ///
     /// [`OidcSettings`]: super::OidcSettings
     pub fn for_consumer(
@@ -91,8 +91,8 @@ impl KafkaSettings {
         Ok(())
     }
 
-    /// What is allowed but should be reconsidered: properties that change the contract, deprecated ones, and
-    /// credentials that no security protocol would send. Name and warning.
+    /// Name and warning of each property that is allowed but should be reconsidered: those that change the contract,
+    /// deprecated ones, and credentials that no security protocol would send.
     pub fn warnings(&self) -> Vec<(String, String)> {
         let mut warnings = Vec::new();
         let all = self
@@ -126,7 +126,7 @@ impl KafkaSettings {
         })
     }
 
-    /// One property's value for a client of that role, whatever alias it was set under.
+    /// One property's value for a client of that role, under any of its aliases.
     pub fn get(&self, role: Role, name: &str) -> Option<&str> {
         let canonical = canonical_property(name);
         let own = match role {
@@ -185,8 +185,8 @@ pub(super) fn check_for(wanted: Role, name: &str, value: &str) -> Result<(), Pro
     property.check_value(value)
 }
 
-/// A member's `group.instance.id`: what the user set, with the group and the number of the instance behind it, since
-/// Kafka throws out the first of two members that share one.
+/// A member's `group.instance.id`: the user's value, then the group and the number of the instance, since Kafka removes
+/// the first of two members with the same id.
 ///
 /// ```
 /// use kafkaesk_settings::group_instance_id;
@@ -196,7 +196,7 @@ pub fn group_instance_id(base: &str, group: &str, instance: usize) -> String {
     format!("{base}-{group}-{instance}")
 }
 
-/// A property that no table knows goes to every client: librdkafka then names it.
+/// A property that the table does not know goes to every client, where librdkafka reports it.
 fn applies(name: &str, role: Role) -> bool {
     properties()
         .iter()

@@ -25,7 +25,8 @@ pub use files::{MAX_FILE_BYTES, read_file};
 pub use kafka_settings::{KafkaSettings, group_instance_id, shown_property};
 #[cfg(feature = "load")]
 pub use load::{
-    Effective, Loaded, Loader, Origin, SchemaDeclaration, Section, SettingsError, StreamDeclaration,
+    Effective, Loaded, Loader, Origin, SchemaDeclaration, Section, SettingsError, Span,
+    StreamDeclaration, Texts, Whole,
 };
 pub use nearest::nearest;
 pub use oidc::{OidcError, OidcSettings};
@@ -42,18 +43,18 @@ pub use stream_spec::StreamSpec;
 pub struct Settings {
     /// `host:port` of the bootstrap brokers. Default `localhost:9092`.
     pub kafka_servers: Vec<String>,
-    /// Before every topic. Default empty.
+    /// The start of every topic's name. Default empty.
     pub topic_prefix: TopicPrefix,
-    /// Before every consumer group. Default empty.
+    /// The start of every consumer group's name. Default empty.
     pub group_prefix: String,
-    /// For topics that we create. Default min(brokers, 3).
+    /// The replication factor of topics that kafkaesk creates. Default min(brokers, 3).
     pub replication_factor: Option<u16>,
-    /// For streams that we create and nobody declared. Default 7.
+    /// Partitions of a stream that is created without a declaration. Default 7.
     pub partitions: u32,
     /// Register absent versions of Rust event types. Default true.
     pub auto_register: bool,
     /// Create and bind streams at first publish. Default true; false where `[[streams]]` are declared, so that a misspelt
-    /// name makes no stream.
+    /// name creates no stream.
     pub auto_create_streams: bool,
     /// The streams that the configuration declares, for "did you mean …?". Default none.
     pub declared_streams: Vec<StreamId>,
@@ -61,11 +62,10 @@ pub struct Settings {
     pub strict: bool,
     /// How long the first answer of a broker may take. Default 10 s.
     pub connect_timeout: Duration,
-    /// Bounds a publish with the brokers gone, from its place in the queue on, and the wait for such a place, each.
-    /// Default 120 s.
+    /// The bound of a publish while brokers are gone, and that of its wait for a place in the queue before. Default 120 s.
     pub delivery_timeout: Duration,
-    /// Bounds the whole end of a worker, a second at least: handlers, last commits, what they published, hooks. And the
-    /// drain of partitions that are given up. Default 25 s, under Kubernetes' 30.
+    /// The bound of a worker's whole shutdown (handlers, last commits, publishes, hooks), at least one second. Also the
+    /// bound of a drain of revoked partitions. Default 25 s, less than Kubernetes' 30.
     pub shutdown_timeout: Duration,
     /// How often patterns look for new topics. Default 2 s.
     pub discovery_interval: Duration,

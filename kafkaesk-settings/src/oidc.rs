@@ -1,5 +1,5 @@
-//! Reads `sasl.oauthbearer.*` into OIDC client credentials: librdkafka's own OIDC is not in static builds, so our
-//! token refresh uses these. Fetches nothing itself.
+//! Input: the properties `sasl.oauthbearer.*`. Output: OIDC client credentials for our own token refresh, since static
+//! builds of librdkafka have no OIDC. Fetches no token.
 
 use std::{collections::BTreeMap, fmt};
 

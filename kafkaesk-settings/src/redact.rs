@@ -1,6 +1,6 @@
-//! Redaction: decides what of a value may be shown.
+//! Redaction: removes secrets from a value before it is shown.
 
-/// What stands for a secret.
+/// The text in place of a secret.
 pub const REDACTED: &str = "[redacted]";
 
 /// Replaces the user info of every URL in a text: `http://user:secret@host/` becomes `http://[redacted]@host/`.

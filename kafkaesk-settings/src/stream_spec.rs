@@ -1,15 +1,15 @@
-//! The specification of a stream: what a declaration or a program asks for when the stream's topic is created.
+//! The specification of a stream: the schema and topic settings that a declaration or program asks for.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use kafkaesk_core::{SchemaName, StreamId};
 
-/// A stream as somebody declared it.
+/// The specification of a stream.
 #[derive(Clone, Debug)]
 pub struct StreamSpec {
     /// The stream.
     pub stream: StreamId,
-    /// What it is bound to, if declared with a schema.
+    /// The schema that the stream is bound to, if one is declared.
     pub schema: Option<SchemaName>,
     /// Default: `Settings::partitions`.
     pub partitions: Option<u32>,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use kafkaesk_client::consumer::Start;
 use kafkaesk_core::Pattern;
+use serde::Deserialize;
 
 use crate::{
     AppError,
@@ -12,7 +13,8 @@ use crate::{
 };
 
 /// What keeps its order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Ordering {
     /// Messages of one key in one partition, one after the other; messages without a key have no order.
@@ -25,7 +27,8 @@ pub enum Ordering {
 }
 
 /// What happens to a message that does not fit its handler's arguments (or, with `validate`, its schema).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OnMismatch {
     /// Kept and retried in its lane with backoff, loudly: the consumer is usually the older side of a deployment.
@@ -39,7 +42,8 @@ pub enum OnMismatch {
 
 /// What happens to a record that holds no event (a null or empty value, not JSON, no schema id) where the handler needs
 /// one. `Raw`, `Record` and, for a null value, an `Option` argument need none, and get such records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OnNoEvent {
     /// Passed over: no later version of a handler could take it. Null and empty values are usual on compacted topics and
@@ -54,7 +58,8 @@ pub enum OnNoEvent {
 }
 
 /// What happens to a rejected message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum OnReject {
     /// Logged with topic, partition, offset, key, schema and reason, and passed over.

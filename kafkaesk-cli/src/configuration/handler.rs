@@ -1,16 +1,17 @@
 //! Reads a subscription's `handler` into exactly one checked kind of handler, or an error with file and line.
 
-use std::{collections::BTreeSet, ops::RangeInclusive, time::Duration};
+use std::collections::BTreeSet;
 
-use kafkaesk_client::settings::{REDACTED, Section};
+use kafkaesk_client::settings::{REDACTED, Section, Span, Texts, Whole};
+use serde::{Deserialize, de::IgnoredAny};
 
 use crate::handlers::{
     exec::{self, ExecSettings},
     http::{self, HttpSettings},
 };
 
-/// How long one message may take: bounds of `timeout`.
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+/// How long one message may take: from 1 ms to a day.
+type Timeout = Span<1, 86_400_000>;
 /// The kinds, in the order that messages name them.
 const KINDS: [&str; 3] = ["http", "exec", "stdout"];
 
@@ -30,46 +31,33 @@ pub(crate) enum HandlerSettings {
 
 impl HandlerSettings {
     /// Reads the table `handler` of a subscription, or `"stdout"`.
-    pub(super) fn read(subscription: &mut Section, group: &str) -> anyhow::Result<Self> {
+    pub(super) fn read(subscription: &Section, group: &str) -> anyhow::Result<Self> {
         if subscription.is_text("handler") {
-            return match subscription.required_text("handler")?.as_str() {
-                "stdout" => Ok(Self::Stdout { group: false }),
+            return match subscription.get::<String>("handler")?.as_deref() {
+                Some("stdout") => Ok(Self::Stdout { group: false }),
                 _ => Err(subscription
                     .error("handler", "write \"stdout\", { http = \"http://…\" } or { exec = [\"python3\", \"audit.py\"] }")
                     .into()),
             };
         }
-        let mut section = subscription
+        let section = subscription
             .table("handler")?
             .ok_or_else(|| subscription.missing("handler"))?;
         let given: Vec<&str> = KINDS.into_iter().filter(|kind| section.has(kind)).collect();
-        if given.is_empty() {
-            // Asked for, so that a misspelt kind is an unknown key with the nearest of these.
-            for kind in KINDS {
-                section.text(kind)?;
+        match given[..] {
+            ["http"] => Ok(Self::Http(http(&section)?)),
+            ["exec"] => Ok(Self::Exec(exec(&section, group)?)),
+            ["stdout"] => stdout(&section),
+            [] => {
+                // A misspelt kind is an unknown key, with the nearest of these.
+                section.read::<Kinds>()?;
+                Err(subscription.error("handler", one_of("none of them")).into())
             }
-            section.finish()?;
-            return Err(subscription.error("handler", one_of("none of them")).into());
-        }
-        let [kind] = given[..] else {
-            return Err(subscription
-                .error("handler", one_of(&given.join(" and ")))
-                .into());
-        };
-        let handler = match kind {
-            "http" => Self::Http(http(&mut section)?),
-            "exec" => Self::Exec(exec(&mut section, group)?),
             _ => {
-                if section.boolean("stdout")? != Some(true) {
-                    return Err(section.error("stdout", "write `stdout = true`").into());
-                }
-                Self::Stdout {
-                    group: section.boolean("group")?.unwrap_or(false),
-                }
+                let given = given.join(" and ");
+                Err(subscription.error("handler", one_of(&given)).into())
             }
-        };
-        section.finish()?;
-        Ok(handler)
+        }
     }
 
     /// How many messages at a time this handler has room for, where that is more than a subscription's default.
@@ -101,10 +89,48 @@ fn one_of(given: &str) -> String {
     )
 }
 
-fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
-    let shown = section.shown("http");
-    let text = section.required_text("http")?;
-    let url: reqwest::Url = text.parse().map_err(|e| {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kinds {
+    #[serde(rename = "http")]
+    _http: Option<IgnoredAny>,
+    #[serde(rename = "exec")]
+    _exec: Option<IgnoredAny>,
+    #[serde(rename = "stdout")]
+    _stdout: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stdout {
+    stdout: bool,
+    #[serde(default)]
+    group: bool,
+}
+
+fn stdout(section: &Section) -> anyhow::Result<HandlerSettings> {
+    let written: Stdout = section.read()?;
+    if !written.stdout {
+        return Err(section.error("stdout", "write `stdout = true`").into());
+    }
+    Ok(HandlerSettings::Stdout {
+        group: written.group,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Http {
+    http: String,
+    #[serde(default)]
+    headers: Texts,
+    ca: Option<String>,
+    timeout: Option<Timeout>,
+}
+
+fn http(section: &Section) -> anyhow::Result<HttpSettings> {
+    let written: Http = section.read()?;
+    let url: reqwest::Url = written.http.parse().map_err(|e| {
         section.error(
             "http",
             format!("this is not a URL such as http://127.0.0.1:8080/orders: {e}"),
@@ -115,13 +141,15 @@ fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
             .error("http", "the URL must begin with http: or https:")
             .into());
     }
-    let headers = section.text_map("headers")?.unwrap_or_default();
-    let headers =
-        http::own_headers(&headers).map_err(|problem| section.error("headers", problem))?;
-    let trusted = section
-        .path("ca")?
-        .map_or(Ok(Vec::new()), |path| http::certificates(&path))
+    let headers = http::own_headers(&written.headers.0)
+        .map_err(|problem| section.error("headers", problem))?;
+    let trusted = written
+        .ca
+        .map_or(Ok(Vec::new()), |path| {
+            http::certificates(&section.directory().join(path))
+        })
         .map_err(|problem| section.error("ca", problem))?;
+    let shown = section.shown("http");
     Ok(HttpSettings {
         // A URL from a file or a variable may be a secret as a whole.
         shown: if shown == REDACTED {
@@ -130,18 +158,26 @@ fn http(section: &mut Section) -> anyhow::Result<HttpSettings> {
             http::shown(&url)
         },
         url,
-        timeout: section
-            .span("timeout", TIMEOUT)?
-            .unwrap_or(http::DEFAULT_TIMEOUT),
+        timeout: written.timeout.map_or(http::DEFAULT_TIMEOUT, |span| span.0),
         headers,
         trusted,
     })
 }
 
-fn exec(section: &mut Section, group: &str) -> anyhow::Result<ExecSettings> {
-    let shown = section.shown("exec");
-    let command = section.texts("exec")?.unwrap_or_default();
-    if command.first().is_none_or(String::is_empty) {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Exec {
+    exec: Vec<String>,
+    processes: Option<Whole<usize, 1, { exec::MAX_PROCESSES as i64 }>>,
+    in_flight: Option<Whole<usize, 1, { exec::MAX_IN_FLIGHT as i64 }>>,
+    #[serde(default)]
+    env: Texts,
+    timeout: Option<Timeout>,
+}
+
+fn exec(section: &Section, group: &str) -> anyhow::Result<ExecSettings> {
+    let written: Exec = section.read()?;
+    if written.exec.first().is_none_or(String::is_empty) {
         return Err(section
             .error(
                 "exec",
@@ -149,9 +185,7 @@ fn exec(section: &mut Section, group: &str) -> anyhow::Result<ExecSettings> {
             )
             .into());
     }
-    let processes = section.integer("processes", 1..=exec::MAX_PROCESSES as i64)?;
-    let in_flight = section.integer("in-flight", 1..=exec::MAX_IN_FLIGHT as i64)?;
-    let environment = section.text_map("env")?.unwrap_or_default();
+    let environment = written.env.0;
     if let Some((name, _)) = environment
         .iter()
         .find(|(name, value)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0'))
@@ -164,15 +198,13 @@ fn exec(section: &mut Section, group: &str) -> anyhow::Result<ExecSettings> {
             .into());
     }
     Ok(ExecSettings {
-        command,
-        shown,
+        command: written.exec,
+        shown: section.shown("exec"),
         environment,
         withheld: BTreeSet::new(),
-        processes: processes.map_or(1, |n| n as usize),
-        in_flight: in_flight.map_or(1, |n| n as usize),
-        timeout: section
-            .span("timeout", TIMEOUT)?
-            .unwrap_or(exec::DEFAULT_TIMEOUT),
+        processes: written.processes.map_or(1, |number| number.0),
+        in_flight: written.in_flight.map_or(1, |number| number.0),
+        timeout: written.timeout.map_or(exec::DEFAULT_TIMEOUT, |span| span.0),
         directory: section.directory(),
         group: group.to_owned(),
     })

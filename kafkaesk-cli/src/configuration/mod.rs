@@ -71,7 +71,7 @@ impl Configuration {
         let prefix = &loaded.settings.group_prefix;
         let mut subscriptions = loaded
             .subscriptions
-            .into_iter()
+            .iter()
             .map(|section| SubscriptionSettings::read(section, prefix))
             .collect::<Result<Vec<_>, _>>()?;
         let withheld = variables_with_secrets(&loaded.effective);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use kafkaesk_client::{
     consumer::Start,
-    settings::{Origin, Section},
+    settings::{Origin, Section, Whole},
 };
 use kafkaesk_core::{Pattern, span::parse_span};
 use kafkaesk_worker::{Handle, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription};
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::handler::HandlerSettings;
 
@@ -22,88 +23,53 @@ pub(crate) struct SubscriptionSettings {
     pub(crate) group: String,
     /// What its messages go to.
     pub(crate) handler: HandlerSettings,
-    max_partitions: Option<u32>,
-    max_concurrency: Option<u32>,
-    concurrency: Option<u32>,
     start: Option<Start>,
+    options: Options,
+    pub(crate) kafka_settings: BTreeMap<String, String>,
+}
+
+/// The table as written, without what [`SubscriptionSettings::read`] checks further.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Options {
+    pattern: String,
+    group: String,
+    start: Option<String>,
+    #[serde(rename = "handler")]
+    _handler: Option<IgnoredAny>,
+    #[serde(rename = "kafka-settings")]
+    _kafka_settings: Option<IgnoredAny>,
+    max_partitions: Option<Whole<u32, 1, 100_000>>,
+    max_concurrency: Option<Whole<u32, 1, 1_000>>,
+    concurrency: Option<Whole<u32, 1, 100_000>>,
     validate: Option<bool>,
     ordering: Option<Ordering>,
     on_mismatch: Option<OnMismatch>,
     on_no_event: Option<OnNoEvent>,
     on_reject: Option<OnReject>,
-    pub(crate) kafka_settings: BTreeMap<String, String>,
 }
 
 impl SubscriptionSettings {
     /// Reads one table to its end.
-    pub(super) fn read(mut section: Section, group_prefix: &str) -> anyhow::Result<Self> {
-        let pattern = section.required_text("pattern")?;
-        Pattern::new(&pattern).map_err(|e| section.error("pattern", e.to_string()))?;
-        let group = section.required_text("group")?;
-        if group.is_empty() {
+    pub(super) fn read(section: &Section, group_prefix: &str) -> anyhow::Result<Self> {
+        let options: Options = section.read()?;
+        Pattern::new(&options.pattern).map_err(|e| section.error("pattern", e.to_string()))?;
+        if options.group.is_empty() {
             return Err(section.error("group", "it is empty").into());
         }
-        let start = match section.text("start")?.as_deref() {
-            None => None,
-            Some("earliest") => Some(Start::Earliest),
-            Some("latest") => Some(Start::Latest),
-            Some(span) => Some(Start::Back(parse_span(span).map_err(|_| {
-                section.error(
-                    "start",
-                    format!(
-                        "{span:?} is neither \"earliest\", \"latest\" nor a span such as \"2h\""
-                    ),
-                )
-            })?)),
-        };
-        let ordering = section
-            .choice("ordering", &["key", "partition", "none"])?
-            .map(|word| match word {
-                "key" => Ordering::Key,
-                "partition" => Ordering::Partition,
-                _ => Ordering::None,
-            });
-        let on_mismatch = section
-            .choice("on-mismatch", &["hold", "reject", "skip"])?
-            .map(|word| match word {
-                "hold" => OnMismatch::Hold,
-                "reject" => OnMismatch::Reject,
-                _ => OnMismatch::Skip,
-            });
-        let on_no_event = section
-            .choice("on-no-event", &["skip", "reject", "hold"])?
-            .map(|word| match word {
-                "skip" => OnNoEvent::Skip,
-                "reject" => OnNoEvent::Reject,
-                _ => OnNoEvent::Hold,
-            });
-        let on_reject = section
-            .choice("on-reject", &["log", "hold"])?
-            .map(|word| match word {
-                "log" => OnReject::Log,
-                _ => OnReject::Hold,
-            });
-        let kafka_settings = section
-            .consumer_settings("kafka-settings")?
-            .unwrap_or_default();
-        let settings = Self {
-            origin: section.origin().clone(),
-            max_partitions: count(&mut section, "max-partitions", 100_000)?,
-            max_concurrency: count(&mut section, "max-concurrency", 1_000)?,
-            concurrency: count(&mut section, "concurrency", 100_000)?,
-            validate: section.boolean("validate")?,
-            handler: HandlerSettings::read(&mut section, &format!("{group_prefix}{group}"))?,
-            pattern,
-            group,
-            start,
-            ordering,
-            on_mismatch,
-            on_no_event,
-            on_reject,
-            kafka_settings,
-        };
-        section.finish()?;
-        Ok(settings)
+        let start = options.start.as_deref().map(start).transpose();
+        let group = format!("{group_prefix}{}", options.group);
+        Ok(Self {
+            origin: section.origin(),
+            start: start.map_err(|problem| section.error("start", problem))?,
+            kafka_settings: section
+                .consumer_settings("kafka-settings")?
+                .unwrap_or_default(),
+            handler: HandlerSettings::read(section, &group)?,
+            pattern: options.pattern.clone(),
+            group: options.group.clone(),
+            options,
+        })
     }
 
     /// The subscription, with the handler that was started for it.
@@ -111,38 +77,44 @@ impl SubscriptionSettings {
         let mut to = Subscription::new(&self.pattern, handler)
             .group(&self.group)
             .kafka_settings(self.kafka_settings.clone());
-        if let Some(partitions) = self.max_partitions {
+        if let Some(Whole(partitions)) = self.options.max_partitions {
             to = to.max_partitions(partitions);
         }
-        if let Some(instances) = self.max_concurrency {
+        if let Some(Whole(instances)) = self.options.max_concurrency {
             to = to.max_concurrency(instances);
         }
-        if let Some(handlers) = self.concurrency.or_else(|| self.handler.concurrency()) {
+        let concurrency = self.options.concurrency.map(|Whole(handlers)| handlers);
+        if let Some(handlers) = concurrency.or_else(|| self.handler.concurrency()) {
             to = to.concurrency(handlers);
         }
         if let Some(start) = self.start {
             to = to.start(start);
         }
-        if let Some(validate) = self.validate {
+        if let Some(validate) = self.options.validate {
             to = to.validate(validate);
         }
-        if let Some(ordering) = self.ordering {
+        if let Some(ordering) = self.options.ordering {
             to = to.ordering(ordering);
         }
-        if let Some(policy) = self.on_mismatch {
+        if let Some(policy) = self.options.on_mismatch {
             to = to.on_mismatch(policy);
         }
-        if let Some(policy) = self.on_no_event {
+        if let Some(policy) = self.options.on_no_event {
             to = to.on_no_event(policy);
         }
-        if let Some(policy) = self.on_reject {
+        if let Some(policy) = self.options.on_reject {
             to = to.on_reject(policy);
         }
         to
     }
 }
 
-fn count(section: &mut Section, key: &'static str, most: i64) -> anyhow::Result<Option<u32>> {
-    let number = section.integer(key, 1..=most)?;
-    Ok(number.and_then(|number| u32::try_from(number).ok()))
+fn start(text: &str) -> Result<Start, String> {
+    match text {
+        "earliest" => Ok(Start::Earliest),
+        "latest" => Ok(Start::Latest),
+        span => parse_span(span).map(Start::Back).map_err(|_| {
+            format!("{span:?} is neither \"earliest\", \"latest\" nor a span such as \"2h\"")
+        }),
+    }
 }

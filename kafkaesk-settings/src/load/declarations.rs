@@ -1,14 +1,17 @@
-//! Types the `streams` and `schemas` of a configuration. Reads no document and asks no broker.
+//! Input: the `streams`, `schemas` and `subscriptions` of a configuration. Output: typed declarations with their places.
+//! Reads no document.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt::Display, path::PathBuf, time::Duration};
 
 use kafkaesk_core::{SchemaName, StreamId, schema_id::MAX_VERSION};
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     Origin, SettingsError,
-    context::Field,
+    limits::{MAX_PARTITIONS, MAX_REPLICATION, MAX_RETENTION},
+    node::Node,
     section::Section,
-    value::{Data, Value},
+    typed::{Scalar, Span, Whole},
 };
 use crate::StreamSpec;
 
@@ -16,7 +19,7 @@ use crate::StreamSpec;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StreamDeclaration {
-    /// What is to be created and bound.
+    /// The stream to create and bind.
     pub spec: StreamSpec,
     /// Where it is declared.
     pub origin: Origin,
@@ -34,7 +37,7 @@ pub struct SchemaDeclaration {
     pub name: Option<SchemaName>,
     /// Given with `version`, from 1; else from the file's name.
     pub version: Option<u32>,
-    /// To be created ahead and bound to this schema.
+    /// Streams to create and bind to this schema.
     pub streams: Vec<StreamId>,
     /// For the topics of its streams.
     pub retention: Option<Duration>,
@@ -42,29 +45,41 @@ pub struct SchemaDeclaration {
     pub origin: Origin,
 }
 
-/// How long a topic may keep its records: up to 100 years.
-const MAX_RETENTION: Duration = Duration::from_secs(100 * 365 * 86_400);
-/// The most partitions that a declaration may ask for.
-pub(super) const MAX_PARTITIONS: i64 = 10_000;
-/// Kafka's replication factor is a 16-bit number.
-pub(super) const MAX_REPLICATION: i64 = 32_767;
+/// A `[[streams]]` table as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Stream {
+    name: String,
+    schema: Option<String>,
+    partitions: Option<Whole<u32, 1, MAX_PARTITIONS>>,
+    replication_factor: Option<Whole<u16, 1, MAX_REPLICATION>>,
+    retention: Option<Span<0, MAX_RETENTION>>,
+    #[serde(rename = "config")]
+    _config: Option<IgnoredAny>,
+}
 
-pub(super) fn streams(field: Field) -> Result<Vec<StreamDeclaration>, SettingsError> {
+/// A `[[schemas]]` table as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Schema {
+    file: String,
+    name: Option<String>,
+    version: Option<Whole<u32, 1, { MAX_VERSION as i64 }>>,
+    #[serde(default)]
+    streams: Vec<String>,
+    retention: Option<Span<0, MAX_RETENTION>>,
+}
+
+pub(super) fn streams(node: Node) -> Result<Vec<StreamDeclaration>, SettingsError> {
     let mut declared: Vec<StreamDeclaration> = Vec::new();
-    for item in field.items(false)? {
-        let section = Section::new(item)?;
-        let declaration = stream(section)?;
-        let other = declared
-            .iter()
-            .find(|other| other.spec.stream == declaration.spec.stream);
-        if let Some(other) = other {
+    for item in node.items(false)? {
+        let declaration = stream(item)?;
+        let stream = &declaration.spec.stream;
+        if let Some(other) = declared.iter().find(|other| other.spec.stream == *stream) {
             return Err(SettingsError::Value {
                 key: "streams.name".to_owned(),
+                problem: format!("{stream} is declared at {} already; keep one", other.origin),
                 origin: declaration.origin,
-                problem: format!(
-                    "{} is declared at {} already; keep one",
-                    declaration.spec.stream, other.origin
-                ),
             });
         }
         declared.push(declaration);
@@ -72,95 +87,74 @@ pub(super) fn streams(field: Field) -> Result<Vec<StreamDeclaration>, SettingsEr
     Ok(declared)
 }
 
-fn stream(mut section: Section) -> Result<StreamDeclaration, SettingsError> {
-    let name = section.required_text("name")?;
-    let stream = StreamId::new(&name).map_err(|error| section.error("name", error.to_string()))?;
-    let mut spec = StreamSpec::new(stream);
-    spec.schema = section
-        .text("schema")?
-        .map(|name| {
-            SchemaName::new(name).map_err(|error| section.error("schema", error.to_string()))
-        })
-        .transpose()?;
-    spec.partitions = section
-        .integer("partitions", 1..=MAX_PARTITIONS)?
-        .and_then(|number| u32::try_from(number).ok());
-    spec.replication_factor = section
-        .integer("replication-factor", 1..=MAX_REPLICATION)?
-        .and_then(|number| u16::try_from(number).ok());
-    spec.retention = section.span("retention", Duration::ZERO..=MAX_RETENTION)?;
-    if let Some(config) = section.dotted_map("config")? {
-        spec.config = config;
-    }
+fn stream(node: Node) -> Result<StreamDeclaration, SettingsError> {
+    let config = node.member("config");
+    let section = Section::new(node)?;
+    let written: Stream = section.read()?;
+    let mut spec = StreamSpec::new(checked(&section, "name", StreamId::new(written.name))?);
+    let schema = written.schema.map(SchemaName::new).transpose();
+    spec.schema = checked(&section, "schema", schema)?;
+    spec.partitions = written.partitions.map(|number| number.0);
+    spec.replication_factor = written.replication_factor.map(|number| number.0);
+    spec.retention = written.retention.map(|span| span.0);
+    spec.config = config.map(topic_settings).transpose()?.unwrap_or_default();
     if spec.retention.is_some() && spec.config.contains_key("retention.ms") {
         return Err(section.error(
             "config",
             "`retention.ms` and `retention` are both set; keep `retention`",
         ));
     }
-    let origin = section.origin().clone();
-    section.finish()?;
+    let origin = section.origin();
     Ok(StreamDeclaration { spec, origin })
 }
 
-pub(super) fn schemas(field: Field) -> Result<Vec<SchemaDeclaration>, SettingsError> {
-    field
-        .items(true)?
-        .into_iter()
-        .map(|item| match item.value {
-            Value {
-                data: Data::Table(_),
-                ..
-            } => schema_table(Section::new(item)?),
-            _ => {
-                let origin = item.value.origin.clone();
-                let written = item.clone().text()?;
-                Ok(SchemaDeclaration {
-                    files: item.path()?,
-                    written,
-                    name: None,
-                    version: None,
-                    streams: Vec::new(),
-                    retention: None,
-                    origin,
-                })
-            }
-        })
+fn topic_settings(node: Node) -> Result<BTreeMap<String, String>, SettingsError> {
+    let table = Section::new(node)?;
+    let leaves = table.node.leaves().into_iter();
+    leaves
+        .map(|(name, leaf)| Ok((name, leaf.read::<Scalar>()?.0)))
         .collect()
 }
 
-fn schema_table(mut section: Section) -> Result<SchemaDeclaration, SettingsError> {
-    let written = section.required_text("file")?;
-    let files = section.directory().join(&written);
-    let name = section
-        .text("name")?
-        .map(|name| SchemaName::new(name).map_err(|error| section.error("name", error.to_string())))
-        .transpose()?;
-    let version = section
-        .integer("version", 1..=i64::from(MAX_VERSION))?
-        .and_then(|number| u32::try_from(number).ok());
-    let streams: Result<Vec<StreamId>, SettingsError> = section
-        .texts("streams")?
-        .unwrap_or_default()
-        .iter()
-        .map(|name| {
-            StreamId::new(name).map_err(|error| section.error("streams", error.to_string()))
-        })
-        .collect();
-    let retention = section.span("retention", Duration::ZERO..=MAX_RETENTION)?;
-    let origin = section.origin().clone();
-    section.finish()?;
+pub(super) fn schemas(node: Node) -> Result<Vec<SchemaDeclaration>, SettingsError> {
+    node.items(true)?.into_iter().map(schema).collect()
+}
+
+fn schema(node: Node) -> Result<SchemaDeclaration, SettingsError> {
+    // A table declares a schema; it is not a reference, though it has a `file`.
+    let written = match node.value.as_dict() {
+        Some(_) => node.clone().read()?,
+        None => Schema {
+            file: node.clone().read()?,
+            name: None,
+            version: None,
+            streams: Vec::new(),
+            retention: None,
+        },
+    };
+    let section = Section { node };
+    let name = written.name.map(SchemaName::new).transpose();
+    let streams = written.streams.iter().map(StreamId::new).collect();
     Ok(SchemaDeclaration {
-        files,
-        written,
-        name,
-        version,
-        streams: streams?,
-        retention,
-        origin,
+        files: section.directory().join(&written.file),
+        name: checked(&section, "name", name)?,
+        version: written.version.map(|number| number.0),
+        streams: checked(&section, "streams", streams)?,
+        retention: written.retention.map(|span| span.0),
+        origin: section.origin(),
+        written: written.file,
     })
 }
 
-pub(super) fn subscriptions(field: Field) -> Result<Vec<Section>, SettingsError> {
-    field.items(false)?.into_iter().map(Section::new).collect()
+/// An error of a name gets the place of its key.
+fn checked<T, E: Display>(
+    section: &Section,
+    key: &str,
+    name: Result<T, E>,
+) -> Result<T, SettingsError> {
+    name.map_err(|error| section.error(key, error.to_string()))
+}
+
+pub(super) fn subscriptions(node: Node) -> Result<Vec<Section>, SettingsError> {
+    node.items(false)?.into_iter().map(Section::new).collect()
 }

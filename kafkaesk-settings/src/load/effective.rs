@@ -1,18 +1,18 @@
-//! What counts and where it came from, as `config show` prints it. Secrets are redacted here, once for every output.
+//! The effective values and their origins, as `config show` prints them. Secrets are redacted here, once for every output.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
+use figment::value::Value;
 use kafkaesk_core::span::format_span;
 
 use super::{
-    context::{Context, Field},
-    kafka::Scope,
+    kafka::{Property, Scope},
     keys::{KAFKA_SETTINGS, KEYS},
-    layers::Winner,
-    resolve::Resolver,
-    value::{Data, Table, Value},
+    layers::Merged,
+    node::Node,
+    typed::Scalar,
 };
-use crate::{REDACTED, Settings, redact::without_secrets, shown_property, without_user_info};
+use crate::{REDACTED, Settings, shown_property, without_secrets, without_user_info};
 
 /// One setting's effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,24 +20,40 @@ use crate::{REDACTED, Settings, redact::without_secrets, shown_property, without
 pub struct Effective {
     /// `topic-prefix`, `kafka-settings.consumer.fetch.min.bytes`, `subscriptions[0].start`.
     pub key: String,
-    /// As it may be shown: sensitive properties, values of files and variables, headers, a child's environment, and user
-    /// info, path and query of a handler's URL are redacted. Of a command the program, flags, and names of files that
-    /// are there remain.
+    /// The value without secrets. Redacted are sensitive properties, values of files and variables, headers, a child's
+    /// environment, and user info, path and query of a handler's URL. Of a command the program, flags, and names of
+    /// existing files remain.
     pub value: String,
     /// `kafkaesk.toml:3`, `environment KAFKAESK_TOPIC_PREFIX`, `flag --topic-prefix`, `default`; for a reference,
     /// what it leads to in addition.
     pub source: String,
-    /// The environment's variable that `{ env = … }` names for it.
+    /// The environment variable that `{ env = … }` names.
     pub variable: Option<String>,
 }
 
-pub(super) fn list(resolver: &Resolver<'_>, settings: &Settings) -> Vec<Effective> {
+impl Effective {
+    fn of(node: &Node, value: String) -> Self {
+        let resolved = node.clone().resolved().ok();
+        let led = resolved.and_then(|node| node.reference);
+        Self {
+            value,
+            source: match &led {
+                Some(reference) => format!("{} ({reference})", node.origin()),
+                None => node.origin().to_string(),
+            },
+            variable: led.and_then(|led| Some(led.strip_prefix("variable ")?.to_owned())),
+            key: node.key.clone(),
+        }
+    }
+}
+
+pub(super) fn list(merged: &Merged, settings: &Settings) -> Vec<Effective> {
     let defaults = in_words(settings);
     let mut list = Vec::new();
     for key in KEYS.iter().filter(|key| **key != KAFKA_SETTINGS) {
-        match (resolver.field(key), defaults.get(key)) {
-            (Some(field), Some(typed)) => list.push(of_setting(field, typed)),
-            (Some(field), None) => declared(field, &mut list),
+        match (merged.setting(key), defaults.get(key)) {
+            (Some(node), Some(typed)) => list.push(of_setting(&node, typed)),
+            (Some(node), None) => declared(node, &mut list),
             (None, Some(value)) => list.push(Effective {
                 key: (*key).to_owned(),
                 value: value.clone(),
@@ -47,50 +63,47 @@ pub(super) fn list(resolver: &Resolver<'_>, settings: &Settings) -> Vec<Effectiv
             (None, None) => {}
         }
     }
-    list.extend(
-        resolver
-            .properties()
-            .map(|(scope, winner)| of_property(resolver.context, scope, winner)),
-    );
+    let properties = merged.properties().into_iter();
+    list.extend(properties.map(|(scope, property)| of_property(scope, property)));
     list
 }
 
 /// A value as it may be shown, the items of a list with spaces between them.
-pub(super) fn shown(context: &Context, key: &str, value: &Value) -> String {
-    if is_secret(value) {
+pub(super) fn shown(node: &Node) -> String {
+    if is_secret(node) {
         return REDACTED.to_owned();
     }
-    match &value.data {
-        Data::List(items) if key.ends_with(".handler.exec") => command(context, items),
-        Data::List(items) => {
-            let items = items.iter().map(|item| shown(context, key, item));
-            items.collect::<Vec<_>>().join(" ")
-        }
-        Data::Text(text) | Data::Untyped(text) if key.ends_with(".handler.http") => {
-            without_path(text)
-        }
-        Data::Text(text) | Data::Untyped(text) => without_secrets(text),
-        Data::Integer(number) => number.to_string(),
-        Data::Boolean(value) => value.to_string(),
-        Data::Other { text, .. } => text.clone(),
-        Data::Table(_) => value.describe(),
+    match &node.value {
+        Value::Array(..) if node.key.ends_with(".handler.exec") => command(node),
+        Value::Array(..) => joined(node, |_, item| shown(item)),
+        Value::String(_, text) if node.key.ends_with(".handler.http") => without_path(text),
+        Value::String(_, text) => without_secrets(text),
+        Value::Bool(_, value) => value.to_string(),
+        Value::Num(..) => node.number(),
+        _ => node.description(),
     }
 }
 
+fn joined(list: &Node, shown: impl Fn(usize, &Node) -> String) -> String {
+    // The key of the list says what may be a secret.
+    let items = list.elements().into_iter().map(|item| Node {
+        key: list.key.clone(),
+        ..item
+    });
+    let items = items.enumerate();
+    let words: Vec<String> = items.map(|(at, item)| shown(at, &item)).collect();
+    words.join(" ")
+}
+
 /// A command without what may be a secret: its program, its flags and the files that it names.
-fn command(context: &Context, items: &[Value]) -> String {
-    let words = items.iter().enumerate().map(|(at, item)| match &item.data {
+fn command(list: &Node) -> String {
+    joined(list, |at, item| match item.value.as_str() {
         _ if is_secret(item) => REDACTED.to_owned(),
-        Data::Text(text) => {
-            let is_file = || context.path(&item.origin, text).is_file();
-            match at == 0 || is_flag(text) || is_file() {
-                true => without_secrets(text),
-                false => "…".to_owned(),
-            }
+        Some(text) if at == 0 || is_flag(text) || item.path_to(text).is_file() => {
+            without_secrets(text)
         }
         _ => "…".to_owned(),
-    });
-    words.collect::<Vec<_>>().join(" ")
+    })
 }
 
 /// `-c`, `--verbose`; not `-psecret`, `--password=secret`.
@@ -113,115 +126,68 @@ fn without_path(url: &str) -> String {
     }
 }
 
-/// What stands in a file or a variable is never shown.
-fn is_secret(value: &Value) -> bool {
-    value.is_reference() || value.reference.is_some()
+/// The content of a file or a variable is never shown.
+fn is_secret(node: &Node) -> bool {
+    node.is_reference() || node.reference.is_some()
 }
 
-fn of_setting(field: Field, typed: &str) -> Effective {
-    let hidden = is_secret(&field.value)
-        || matches!(&field.value.data, Data::List(items) if items.iter().any(is_secret));
-    let (source, variable) = source(&field);
-    Effective {
-        value: if hidden {
-            REDACTED.to_owned()
-        } else {
-            without_user_info(typed)
-        },
-        source,
-        variable,
-        key: field.key,
-    }
-}
-
-fn of_property(context: &Arc<Context>, scope: Scope, winner: &Winner) -> Effective {
-    let name = &winner.setting.name;
-    let key = match scope {
-        Scope::Common => format!("{KAFKA_SETTINGS}.{name}"),
-        _ => format!("{KAFKA_SETTINGS}.{}.{name}", scope.name()),
+fn of_setting(node: &Node, typed: &str) -> Effective {
+    let hidden = is_secret(node) || node.elements().iter().any(is_secret);
+    let value = match hidden {
+        true => REDACTED.to_owned(),
+        false => without_user_info(typed),
     };
-    let field = Field::new(context, key, winner.setting.value.clone());
-    let (source, variable) = source(&field);
-    Effective {
-        value: property_shown(name, &field),
-        source,
-        variable,
-        key: field.key,
-    }
+    Effective::of(node, value)
 }
 
-fn property_shown(name: &str, field: &Field) -> String {
-    if is_secret(&field.value) {
-        return REDACTED.to_owned();
+fn of_property(scope: Scope, property: Property) -> Effective {
+    let key = match scope {
+        Scope::Common => format!("{KAFKA_SETTINGS}.{}", property.name),
+        _ => format!("{KAFKA_SETTINGS}.{}.{}", scope.name(), property.name),
+    };
+    let node = Node {
+        key,
+        ..property.node
+    };
+    Effective::of(&node, property_shown(&property.name, &node))
+}
+
+fn property_shown(name: &str, node: &Node) -> String {
+    match node.clone().read() {
+        Ok(Scalar(text)) if !is_secret(node) => shown_property(name, &text),
+        _ => REDACTED.to_owned(),
     }
-    field
-        .clone()
-        .scalar_text()
-        .map_or_else(|_| REDACTED.to_owned(), |text| shown_property(name, &text))
 }
 
 /// `schemas`, `[[streams]]`, `[[subscriptions]]`: a row for each value, under the declaration's number.
-fn declared(field: Field, list: &mut Vec<Effective>) {
-    for item in field.items(true).unwrap_or_default() {
-        match &item.value.data {
-            // A declaration is not a reference, though `{ file = "Order.1.json" }` looks like one.
-            Data::Table(table) => members(&item, table, list),
-            _ => list.push(row(item)),
+fn declared(node: Node, list: &mut Vec<Effective>) {
+    for item in node.items(true).unwrap_or_default() {
+        // A declaration is not a reference, though `{ file = "Order.1.json" }` looks like one.
+        match item.value.as_dict() {
+            Some(_) => list.extend(item.leaves().iter().map(|(_, leaf)| row(leaf))),
+            None => list.push(row(&item)),
         }
     }
 }
 
-fn members(around: &Field, table: &Table, list: &mut Vec<Effective>) {
-    for (name, value) in table {
-        let key = format!("{}.{name}", around.key);
-        let field = Field::new(&around.context, key, value.clone());
-        match &field.value.data {
-            Data::Table(table) if !is_secret(value) => members(&field, table, list),
-            _ => list.push(row(field)),
-        }
-    }
-}
-
-fn row(field: Field) -> Effective {
-    let value = if let Some((_, name)) = field.key.split_once(".kafka-settings.") {
+fn row(node: &Node) -> Effective {
+    let value = if let Some((_, name)) = node.key.split_once(".kafka-settings.") {
         let role = ["consumer.", "producer."];
         let name = role
             .iter()
             .find_map(|role| name.strip_prefix(role))
             .unwrap_or(name);
-        property_shown(name, &field)
-    } else if field.key.contains(".headers.") || field.key.contains(".handler.env.") {
-        // Where authorization stands.
+        property_shown(name, node)
+    } else if node.key.contains(".headers.") || node.key.contains(".handler.env.") {
+        // The usual place of authorization.
         REDACTED.to_owned()
     } else {
-        shown(&field.context, &field.key, &field.value)
+        shown(node)
     };
-    let (source, variable) = source(&field);
-    Effective {
-        value,
-        source,
-        variable,
-        key: field.key,
-    }
+    Effective::of(node, value)
 }
 
-/// Where a value came from, and the variable that it was read from by a reference.
-fn source(field: &Field) -> (String, Option<String>) {
-    let led = field
-        .clone()
-        .resolved()
-        .ok()
-        .and_then(|f| f.value.reference);
-    match led {
-        Some(reference) => (
-            format!("{} ({reference})", field.value.origin),
-            reference.strip_prefix("variable ").map(str::to_owned),
-        ),
-        None => (field.value.origin.to_string(), None),
-    }
-}
-
-/// The typed settings in words, spelled so that they could be set so.
+/// The typed settings as text, in the form that a setting takes.
 fn in_words(settings: &Settings) -> BTreeMap<&'static str, String> {
     let replication = match settings.replication_factor {
         Some(factor) => factor.to_string(),

@@ -1,61 +1,60 @@
-//! Reads `KAFKAESK_*` variables into a layer: values as text, typed by the setting later. An unknown variable is a
-//! warning, unless Kubernetes sets it for a Service named kafkaesk, or scripts call a program so.
+//! Input: `KAFKAESK_*` variables. Output: their values as text, which gets its type from the setting. An unknown variable
+//! is a warning, unless Kubernetes sets it for a Service named kafkaesk, or scripts name a program by it.
 
 use std::sync::Arc;
+
+use figment::{Metadata, value::Dict};
 
 use super::{
     Origin, SettingsError,
     context::Context,
-    error::hint,
     keys::{FILE_ONLY, KEYS, VARIABLE_PREFIX, variable_of},
-    layers::Layer,
-    value::{Data, Value},
+    node::Node,
 };
+use crate::nearest;
 
-/// Which configuration file.
+/// Names the configuration file.
 pub(super) const CONFIG: &str = "KAFKAESK_CONFIG";
-/// Which profile.
+/// Names the profile.
 pub(super) const PROFILE: &str = "KAFKAESK_PROFILE";
 
 pub(super) fn read(
     context: &Arc<Context>,
     warnings: &mut Vec<String>,
-) -> Result<Layer, SettingsError> {
-    let mut layer = Layer::default();
+) -> Result<Node, SettingsError> {
+    let mut table = Dict::new();
+    let variables = || KEYS.iter().map(|key| (variable_of(key), *key));
     for name in context.variables.keys() {
         let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
             continue;
         };
-        if let Some(key) = KEYS.iter().find(|key| variable_of(key) == *name) {
-            if FILE_ONLY.contains(key) {
-                warnings.push(format!(
-                    "environment {name} is ignored: `{key}` can only be set in the configuration file"
-                ));
-                continue;
+        match variables().find(|(variable, _)| variable == name) {
+            Some((_, key)) if FILE_ONLY.contains(&key) => warnings.push(format!(
+                "environment {name} is ignored: `{key}` can only be set in the configuration file"
+            )),
+            Some((_, key)) => {
+                let text = context.variable(name)?.unwrap_or_default();
+                table.insert(key.to_owned(), text.into());
             }
-            let Some(text) = context.variable(name)? else {
-                continue;
-            };
-            let origin = Origin::Environment(name.as_str().into());
-            let value = Value::new(Data::Untyped(text.to_owned()), origin);
-            layer.set(context, key, value)?;
-        } else if !is_of_others(name, rest) {
-            let known: Vec<String> = KEYS.iter().map(|key| variable_of(key)).collect();
-            let near = hint(name, known.iter().map(String::as_str));
-            let near = if near.starts_with("; did") {
-                near
-            } else {
-                String::new()
-            };
-            warnings.push(format!(
-                "unknown environment variable {name} is ignored{near}"
-            ));
+            None if is_of_others(name, rest) => {}
+            None => {
+                let known: Vec<_> = variables().map(|(variable, _)| variable).collect();
+                let near = nearest(name, known.iter().map(String::as_str))
+                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                warnings.push(format!(
+                    "unknown environment variable {name} is ignored{near}"
+                ));
+            }
         }
     }
-    Ok(layer)
+    let place = |key: &&str| Origin::environment(&variable_of(key)).to_string();
+    let layer = Metadata::named("environment")
+        .interpolater(move |_, keys| keys.first().map(place).unwrap_or_default());
+    Ok(Node::root(context, layer, table))
 }
 
-/// Whether scripts call a program or its place so: `KAFKAESK_CLI`, `KAFKAESK_BIN_DIR`. No setting of ours ends so.
+/// Whether scripts use such a name for a program or its place: `KAFKAESK_CLI`, `KAFKAESK_BIN_DIR`. No setting of ours has
+/// such an end.
 fn names_a_program(rest: &str) -> bool {
     const ENDS: [&str; 12] = [
         "CLI", "BIN", "BINARY", "EXE", "PROGRAM", "PATH", "DIR", "HOME", "ROOT", "IMAGE",
@@ -66,7 +65,7 @@ fn names_a_program(rest: &str) -> bool {
 }
 
 /// Kubernetes' service links (`…_SERVICE_HOST`, `…_PORT_9092_TCP_ADDR`, …, for the Service kafkaesk and for any whose
-/// name begins so), the tests' own variables, and those that are read elsewhere.
+/// name begins with it), variables of the tests, and those that are read elsewhere.
 fn is_of_others(name: &str, rest: &str) -> bool {
     let service_link = rest == "PORT"
         || rest.ends_with("_PORT")

@@ -1,5 +1,5 @@
-//! What is wrong with the configuration: each names the key, its place (file and line, variable or flag), and what
-//! would be right. Never shows a secret.
+//! Errors of the configuration. Each names the key, its place (file and line, variable or flag) and the remedy, and shows
+//! no secret.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ pub enum SettingsError {
     /// `--config` or `KAFKAESK_CONFIG` names a file that cannot be read.
     #[error("{origin}: cannot read the configuration {path:?}: {reason}")]
     Unreadable {
-        /// What named it.
+        /// The flag, variable or search that named it.
         origin: String,
         /// The file.
         path: PathBuf,
@@ -52,12 +52,12 @@ pub enum SettingsError {
         /// Its name.
         variable: String,
     },
-    /// A key that nothing knows.
+    /// An unknown key.
     #[error("{origin}: unknown key `{key}`{hint}")]
     UnknownKey {
         /// With the tables around it.
         key: String,
-        /// Where it stands.
+        /// Its place.
         origin: Origin,
         /// `; did you mean …?`, or the known keys.
         hint: String,
@@ -67,7 +67,7 @@ pub enum SettingsError {
     Value {
         /// With the tables around it.
         key: String,
-        /// Where it stands.
+        /// Its place.
         origin: Origin,
         /// What is wrong and what would be right.
         problem: String,
@@ -75,7 +75,7 @@ pub enum SettingsError {
     /// A librdkafka property that is unknown, refused or misplaced.
     #[error("{origin}: {problem}")]
     Property {
-        /// Where it stands.
+        /// Its place.
         origin: Origin,
         /// Names the property and the remedy.
         problem: PropertyError,
@@ -88,22 +88,22 @@ pub enum SettingsError {
         /// Names the property and the remedy.
         problem: crate::OidcError,
     },
-    /// The chosen profile is nowhere.
+    /// The chosen profile is not in the file.
     #[error("{origin}: there is no `[profile.{name}]` in {file}{hint}")]
     NoProfile {
-        /// What was asked for.
+        /// The chosen profile.
         name: String,
-        /// What asked.
+        /// The flag or variable that chose it.
         origin: Origin,
-        /// The configuration file, or that there is none.
+        /// The configuration file, or a text that says there is none.
         file: String,
-        /// The profiles that there are.
+        /// The profiles of the file.
         hint: String,
     },
 }
 
 impl SettingsError {
-    /// Whether a command-line flag's value is at fault, so that a program can call it a usage error.
+    /// Whether a command-line flag is at fault, which a program reports as a usage error.
     pub fn is_flag(&self) -> bool {
         match self {
             Self::Json { origin, .. }
@@ -111,7 +111,7 @@ impl SettingsError {
             | Self::Value { origin, .. }
             | Self::Property { origin, .. }
             | Self::Oidc { origin, .. }
-            | Self::NoProfile { origin, .. } => matches!(origin, Origin::Flag(_)),
+            | Self::NoProfile { origin, .. } => origin.is_flag(),
             Self::Unreadable { .. } | Self::Syntax { .. } | Self::NotUtf8 { .. } => false,
         }
     }

@@ -1,12 +1,20 @@
-//! Where the configuration file is: given, or found upward from the working directory.
+//! Finds and reads the configuration file: the given one, or the nearest one upward from the working directory.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::{SettingsError, context::read_text, toml_file::TomlFile};
+use super::{
+    SettingsError,
+    context::{Context, read_text},
+    node::Node,
+    toml_file,
+};
 
 /// The file that is looked for.
 pub(super) const FILE_NAME: &str = "kafkaesk.toml";
-/// The largest configuration file.
+/// The largest configuration file, in bytes.
 const MAX_CONFIG: u64 = 4 * 1024 * 1024;
 
 /// The nearest `kafkaesk.toml` in this folder or one above it.
@@ -16,17 +24,32 @@ pub(super) fn upward(from: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Reads and parses a configuration file. `named_by` is what messages blame if it cannot be read.
+/// A configuration file and its values.
+pub(super) struct ConfigFile {
+    /// Absolute.
+    pub(super) path: PathBuf,
+    /// As messages show it: relative to the working directory where that is shorter.
+    pub(super) shown: String,
+    pub(super) root: Node,
+}
+
+/// Reads and parses a configuration file. An error that it cannot be read blames `named_by`.
 pub(super) fn read(
-    path: &Path,
-    directory: &Path,
+    path: PathBuf,
+    context: &Arc<Context>,
     named_by: &str,
-) -> Result<TomlFile, SettingsError> {
-    let text = read_text(path, MAX_CONFIG).map_err(|reason| SettingsError::Unreadable {
+) -> Result<ConfigFile, SettingsError> {
+    let text = read_text(&path, MAX_CONFIG).map_err(|reason| SettingsError::Unreadable {
         origin: named_by.to_owned(),
-        path: path.to_owned(),
+        path: path.clone(),
         reason,
     })?;
-    let shown = path.strip_prefix(directory).unwrap_or(path);
-    TomlFile::parse(path, &shown.display().to_string(), &text)
+    let shown = path.strip_prefix(&context.directory).unwrap_or(&path);
+    let shown = shown.display().to_string();
+    let (layer, table) = toml_file::parse(&path, &shown, &text)?;
+    Ok(ConfigFile {
+        root: Node::root(context, layer, table),
+        path,
+        shown,
+    })
 }

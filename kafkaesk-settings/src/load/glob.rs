@@ -1,4 +1,5 @@
-//! Expands a path with `*`, `?`, `[…]` in its steps into the files that match, sorted. Hidden names only when asked for.
+//! Input: a path with `*`, `?`, `[…]` in its steps. Output: the matching files, sorted. A hidden name matches only a step
+//! that begins with a dot.
 
 use std::{
     fs, io,
@@ -10,7 +11,7 @@ use kafkaesk_core::pattern::fnmatch;
 use super::{SchemaDeclaration, SettingsError};
 
 impl SchemaDeclaration {
-    /// The files that [`Self::files`] means, sorted by name; never none.
+    /// The files that [`Self::files`] names, sorted; at least one.
     ///
     /// # Errors
     /// [`SettingsError::Value`] when no file is there, or a folder cannot be listed.

@@ -1,30 +1,63 @@
-//! Reads a `kafka-settings` table into librdkafka properties by role: quoted dotted names and nested tables alike,
-//! aliases under one name, names and roles checked where they stand.
+//! Input: a table `kafka-settings`. Output: librdkafka properties by role, with checked names, roles and values.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
-use super::{
-    Origin, SettingsError,
-    context::{Context, Field},
-    json_text,
-    value::{Data, Table, Value},
-};
+use figment::value::Value;
+
+use super::{SettingsError, json_text, node::Node, typed::Scalar};
 use crate::{
-    KafkaSettings, MAX_FILE_BYTES, PropertyError, REDACTED, Role, check_property, files::check_file,
+    KafkaSettings, MAX_FILE_BYTES, PropertyError, REDACTED, Role, check_property,
+    files::check_file, kafka_settings::check_for,
 };
 
-/// A property as some place sets it.
-#[derive(Clone, Debug)]
-pub(super) struct Setting {
-    /// As written, the alias perhaps.
+/// A property as a layer sets it.
+#[derive(Clone)]
+pub(super) struct Property {
+    /// As written, perhaps an alias.
     pub(super) name: String,
-    pub(super) value: Value,
+    pub(super) node: Node,
 }
 
-/// Properties under role and canonical name.
-pub(super) type Flat = BTreeMap<(Scope, &'static str), Setting>;
+impl Property {
+    fn new(name: String, node: Node) -> Self {
+        let key = format!("kafka-settings.{name}");
+        Self {
+            name,
+            node: Node { key, ..node },
+        }
+    }
 
-/// Which table a property stands in.
+    /// The property as figment merges it: a list, which a later layer replaces whole.
+    pub(super) fn into_value(self) -> Value {
+        let reference = self.node.reference.map(Value::from);
+        let parts = [Value::from(self.name), self.node.value];
+        Value::from(parts.into_iter().chain(reference).collect::<Vec<_>>())
+    }
+
+    /// The opposite of [`Self::into_value`]; `None` where a later layer unset the property.
+    pub(super) fn from_value(node: Node) -> Option<Self> {
+        let (name, value, reference) = match node.value.as_array()? {
+            [name, value] => (name, value, None),
+            [name, value, reference] => (name, value, reference.as_str()),
+            _ => return None,
+        };
+        let mut inner = node.with(value.clone());
+        inner.reference = reference.map(str::to_owned);
+        Some(Self::new(name.as_str()?.to_owned(), inner))
+    }
+
+    fn refused(&self, problem: PropertyError) -> SettingsError {
+        SettingsError::Property {
+            origin: self.node.origin(),
+            problem,
+        }
+    }
+}
+
+/// Properties by scope and canonical name.
+pub(super) type Properties = BTreeMap<(Scope, &'static str), Property>;
+
+/// The table that a property is set in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Scope {
     Common,
@@ -52,69 +85,51 @@ impl Scope {
     }
 }
 
-/// A whole table for consumers alone, checked and resolved; what its `consumer` table says wins.
-pub(super) fn read_consumer(field: Field) -> Result<BTreeMap<String, String>, SettingsError> {
-    let context = field.context.clone();
+/// A whole table for consumers alone, checked and resolved; its `consumer` table wins.
+pub(super) fn read_consumer(node: Node) -> Result<BTreeMap<String, String>, SettingsError> {
     let mut settings = KafkaSettings::default();
-    for ((scope, _), setting) in flatten(field)? {
-        let property = check_property(&setting.name);
-        let role = property.map_or(Role::Both, |property| property.role);
+    for ((scope, _), property) in flatten(node)? {
+        let role = check_property(&property.name).map_or(Role::Both, |known| known.role);
         if scope == Scope::Producer || !role.applies_to(Role::Consumer) {
-            return Err(SettingsError::Value {
-                key: format!("kafka-settings.{}", setting.name),
-                origin: setting.value.origin,
-                problem: "it is for producers, and a subscription has none; set it in the configuration's own `kafka-settings.producer`".to_owned(),
-            });
+            return Err(property.node.error("it is for producers, and a subscription has none; set it in the configuration's own `kafka-settings.producer`"));
         }
-        insert(&mut settings, &context, scope, setting)?;
+        insert(&mut settings, scope, property)?;
     }
     let mut properties = settings.common;
     properties.extend(settings.consumer);
     Ok(properties)
 }
 
-/// Resolves one property's value, checks it, and adds it.
+/// Resolves the value of one property, checks it, and adds it.
 pub(super) fn insert(
     settings: &mut KafkaSettings,
-    context: &Arc<Context>,
     scope: Scope,
-    setting: Setting,
+    property: Property,
 ) -> Result<(), SettingsError> {
     let table = match scope {
         Scope::Common => &mut settings.common,
         Scope::Consumer => &mut settings.consumer,
         Scope::Producer => &mut settings.producer,
     };
-    if context.unread_security && is_security(&setting.name) && setting.value.is_reference() {
-        table.insert(setting.name, REDACTED.to_owned());
+    let unread = property.node.context.unread_security && is_security(&property.name);
+    if unread && property.node.is_reference() {
+        table.insert(property.name, REDACTED.to_owned());
         return Ok(());
     }
-    let origin = setting.value.origin.clone();
-    let field = Field::new(
-        context,
-        format!("kafka-settings.{}", setting.name),
-        setting.value,
-    )
-    .resolved()?;
-    let secret = field.value.reference.is_some();
-    let key = field.clone();
-    let text = field.scalar_text()?;
-    crate::kafka_settings::check_for(scope.role(), &setting.name, &text).map_err(
-        |mut problem| {
-            if let PropertyError::Value { problem, .. } = &mut problem
-                && secret
-            {
-                problem.value = None;
-            }
-            SettingsError::Property { origin, problem }
-        },
-    )?;
-    check_path(&setting.name, &text).map_err(|problem| key.error(problem))?;
-    table.insert(setting.name, text);
+    let node = property.node.clone().resolved()?;
+    let Scalar(text) = node.clone().read()?;
+    check_for(scope.role(), &property.name, &text).map_err(|mut problem| {
+        if let (PropertyError::Value { problem, .. }, Some(_)) = (&mut problem, &node.reference) {
+            problem.value = None;
+        }
+        property.refused(problem)
+    })?;
+    check_path(&property.name, &text).map_err(|problem| node.error(problem))?;
+    table.insert(property.name, text);
     Ok(())
 }
 
-/// librdkafka and OpenSSL read these files whole, and would never end with a device.
+/// librdkafka and OpenSSL read these files whole, and would read a device without end.
 fn check_path(name: &str, path: &str) -> Result<(), String> {
     let names_a_file = [".location", ".keytab", ".file"]
         .iter()
@@ -122,12 +137,9 @@ fn check_path(name: &str, path: &str) -> Result<(), String> {
     if !names_a_file {
         return Ok(());
     }
-    check_file(
-        std::path::Path::new(path),
-        MAX_FILE_BYTES,
-        name.ends_with("ca.location"),
-    )
-    .map_err(|error| format!("cannot read the file {path:?}: {error}"))
+    let may_be_folder = name.ends_with("ca.location");
+    check_file(Path::new(path), MAX_FILE_BYTES, may_be_folder)
+        .map_err(|error| format!("cannot read the file {path:?}: {error}"))
 }
 
 fn is_security(name: &str) -> bool {
@@ -136,94 +148,62 @@ fn is_security(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// Every property with its place; names and roles are checked, values are not yet.
-pub(super) fn flatten(field: Field) -> Result<Flat, SettingsError> {
-    let field = field.resolved()?;
-    let origin = field.value.origin.clone();
-    let reference = field.value.reference.clone();
-    let table = match field.value.data {
-        Data::Table(table) => table,
-        // From a variable, a flag or a reference: JSON.
-        Data::Untyped(text) => json_text::parse_object(&field.key, &text, &origin)?,
-        _ => return Err(field.expected("a table of librdkafka properties")),
-    };
-    let mut flat = Flat::new();
-    for (name, mut value) in table {
-        let scope = match name.as_str() {
-            "consumer" => Scope::Consumer,
-            "producer" => Scope::Producer,
-            _ => {
-                value.inherit(reference.as_ref());
-                add(&mut flat, Scope::Common, name, value)?;
-                continue;
-            }
-        };
-        match value.data {
-            Data::Table(table) => {
-                let table = inherited(table, reference.as_ref());
-                add_all(&mut flat, scope, "", table)?;
-            }
-            _ => {
-                let key = format!("{}.{name}", field.key);
-                return Err(Field::new(&field.context, key, value)
-                    .expected("a table of librdkafka properties"));
-            }
+/// Every property with its place: quoted dotted names and nested tables alike, aliases under one name. Names and roles
+/// are checked, values are not yet.
+pub(super) fn flatten(node: Node) -> Result<Properties, SettingsError> {
+    let mut properties = Properties::new();
+    for (scope, name, leaf) in scoped(table(node)?)? {
+        let property = Property::new(name, leaf);
+        let known = check_property(&property.name).map_err(|problem| property.refused(problem))?;
+        if !known.role.applies_to(scope.role()) {
+            return Err(property.refused(PropertyError::Role {
+                name: property.name.clone(),
+                is: known.role,
+                wanted: scope.role(),
+            }));
         }
+        if let Some(other) = properties.get(&(scope, known.canonical)) {
+            let problem = format!(
+                "the same property is set at {} as `{}`; keep one",
+                other.node.origin(),
+                other.name
+            );
+            return Err(SettingsError::Value {
+                key: property.name,
+                origin: property.node.origin(),
+                problem,
+            });
+        }
+        properties.insert((scope, known.canonical), property);
     }
-    Ok(flat)
+    Ok(properties)
 }
 
-fn add_all(flat: &mut Flat, scope: Scope, path: &str, table: Table) -> Result<(), SettingsError> {
-    for (name, value) in table {
-        add(flat, scope, format!("{path}{name}"), value)?;
-    }
-    Ok(())
-}
-
-fn add(flat: &mut Flat, scope: Scope, name: String, value: Value) -> Result<(), SettingsError> {
-    if matches!(value.data, Data::Table(_)) && !value.is_reference() {
-        let Data::Table(table) = value.data else {
-            return Ok(());
+fn scoped(table: Node) -> Result<Vec<(Scope, String, Node)>, SettingsError> {
+    let mut leaves = Vec::new();
+    for (name, leaf) in table.leaves() {
+        let (scope, name) = match name.split_once('.').unwrap_or((&name, "")) {
+            ("consumer" | "producer", "") => {
+                return Err(leaf.expected("a table of librdkafka properties"));
+            }
+            ("consumer", name) => (Scope::Consumer, name),
+            ("producer", name) => (Scope::Producer, name),
+            _ => (Scope::Common, &*name),
         };
-        let table = inherited(table, value.reference.as_ref());
-        return add_all(flat, scope, &format!("{name}."), table);
+        leaves.push((scope, name.to_owned(), leaf));
     }
-    let origin = value.origin.clone();
-    let problem = |problem| SettingsError::Property {
-        origin: origin.clone(),
-        problem,
-    };
-    let property = check_property(&name).map_err(problem)?;
-    if !property.role.applies_to(scope.role()) {
-        return Err(problem(PropertyError::Role {
-            name,
-            is: property.role,
-            wanted: scope.role(),
-        }));
-    }
-    let setting = Setting { name, value };
-    if let Some(other) = flat.insert((scope, property.canonical), setting.clone()) {
-        return Err(twice(setting, &other));
-    }
-    Ok(())
+    Ok(leaves)
 }
 
-/// What came out of a file or variable as a whole is as secret as its parts.
-fn inherited(mut table: Table, reference: Option<&String>) -> Table {
-    for value in table.values_mut() {
-        value.inherit(reference);
-    }
-    table
-}
-
-fn twice(setting: Setting, other: &Setting) -> SettingsError {
-    let origin: Origin = setting.value.origin;
-    SettingsError::Value {
-        key: setting.name,
-        origin,
-        problem: format!(
-            "the same property is set at {} as `{}`; keep one",
-            other.value.origin, other.name
-        ),
+/// The table itself. From a variable, a flag or a reference it is JSON.
+fn table(node: Node) -> Result<Node, SettingsError> {
+    let node = node.resolved()?;
+    match &node.value {
+        Value::Dict(..) => Ok(node),
+        Value::String(_, text) if node.is_untyped() => {
+            let table = json_text::parse_object(&node, text)?;
+            Ok(node.with(table.into()))
+        }
+        _ => Err(node.expected("a table of librdkafka properties")),
     }
 }

@@ -1,11 +1,9 @@
-//! The settings' names: one each, spelled alike in the file, in the environment and on the command line.
+//! The names of the settings. File, environment and command line share them.
 
-use super::{Origin, SettingsError, error::hint, value::Table};
-
-/// Before every variable.
+/// The start of every variable's name.
 pub(super) const VARIABLE_PREFIX: &str = "KAFKAESK_";
 
-/// What may stand at the top of a file and in a profile.
+/// The keys at the top of a file and in a profile.
 pub(super) const KEYS: &[&str] = &[
     "kafka-servers",
     "topic-prefix",
@@ -29,7 +27,7 @@ pub(super) const KEYS: &[&str] = &[
 /// Merged by key; every other setting is replaced whole.
 pub(super) const KAFKA_SETTINGS: &str = "kafka-settings";
 
-/// Tables that no variable or flag could hold.
+/// Tables, which no variable or flag can hold.
 pub(super) const FILE_ONLY: &[&str] = &["streams", "subscriptions"];
 
 /// `topic-prefix` → `KAFKAESK_TOPIC_PREFIX`.
@@ -38,24 +36,4 @@ pub(super) fn variable_of(key: &str) -> String {
         "{VARIABLE_PREFIX}{}",
         key.to_ascii_uppercase().replace('-', "_")
     )
-}
-
-/// Refuses the first unknown key of a file or profile, in the file's order.
-pub(super) fn check_known(table: &Table, around: &str, root: bool) -> Result<(), SettingsError> {
-    let known = KEYS.iter().copied().chain(root.then_some("profile"));
-    let unknown = table
-        .iter()
-        .filter(|(key, _)| !known.clone().any(|known| known == key.as_str()))
-        .min_by_key(|(_, value)| match value.origin {
-            Origin::File { line, .. } => line,
-            _ => 0,
-        });
-    match unknown {
-        None => Ok(()),
-        Some((key, value)) => Err(SettingsError::UnknownKey {
-            key: format!("{around}{key}"),
-            origin: value.origin.clone(),
-            hint: hint(key, known),
-        }),
-    }
 }

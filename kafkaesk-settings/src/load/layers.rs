@@ -1,185 +1,162 @@
-//! Merges the layers (file, profile, environment, flags) into the winning value of each setting, with its place. figment
-//! merges and says which layer won; the layers themselves know the lines.
+//! Layers: file, profile, environment and flags, each a figment provider. figment merges them; the metadata of a layer
+//! names the place of each of its values.
 //!
-//! figment sees only which settings a layer has. What they hold stays here, untyped: figment would turn the text `123`
-//! into a number, leave JSON in a variable unmerged, and forget lines.
+//! figment merges tables key by key and replaces lists whole. A setting is replaced whole, even where it is a table such
+//! as `{ file = … }`, so each value is wrapped in a list of its own.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use figment::{
-    Figment, Metadata, Profile, Provider, Source,
-    value::{Dict, Empty, Map, Tag, Value as FigmentValue},
+    Error, Figment, Metadata, Profile, Provider,
+    value::{Dict, Empty, Map, Tag, Value},
 };
 
 use super::{
     SettingsError,
-    context::{Context, Field},
-    kafka::{self, Scope, Setting},
+    kafka::{self, Property, Scope},
     keys::KAFKA_SETTINGS,
-    value::{Table, Value},
+    node::Node,
 };
 
-/// Where a setting stands: its key, and for a property its scope and canonical name behind that.
-pub(super) type Path = Vec<String>;
-
 /// What one source sets.
-#[derive(Debug, Default)]
 pub(super) struct Layer {
-    settings: BTreeMap<Path, Setting>,
-}
-
-/// The winner for one setting, and the number of its layer.
-#[derive(Clone, Debug)]
-pub(super) struct Winner {
-    pub(super) layer: usize,
-    pub(super) setting: Setting,
+    metadata: Metadata,
+    settings: Dict,
 }
 
 impl Layer {
-    /// A file's or profile's table, its keys checked before.
-    pub(super) fn of_table(
-        context: &std::sync::Arc<Context>,
-        table: Table,
-    ) -> Result<Self, SettingsError> {
-        let mut layer = Self::default();
-        for (key, value) in table {
-            layer.set(context, &key, value)?;
-        }
-        Ok(layer)
-    }
-
-    pub(super) fn set(
-        &mut self,
-        context: &std::sync::Arc<Context>,
-        key: &str,
-        value: Value,
-    ) -> Result<(), SettingsError> {
-        if key != KAFKA_SETTINGS {
-            let setting = Setting {
-                name: key.to_owned(),
-                value,
+    /// The settings in a table, whose keys must be known. Properties are checked by name and role.
+    pub(super) fn new(table: &Node, known: &[&str]) -> Result<Self, SettingsError> {
+        let mut settings = Dict::new();
+        let mut places = BTreeMap::new();
+        for (key, node) in table.members() {
+            if !known.contains(&&*key) {
+                return Err(table.unknown_key(&key, known));
+            }
+            let value = match &*key {
+                KAFKA_SETTINGS => properties(node, &mut places)?,
+                _ => vec![node.value].into(),
             };
-            self.settings.insert(vec![key.to_owned()], setting);
-            return Ok(());
+            settings.insert(key, value);
         }
-        for ((scope, canonical), setting) in kafka::flatten(Field::new(context, key, value))? {
-            self.settings.insert(property(scope, canonical), setting);
-        }
-        Ok(())
-    }
-}
-
-/// The path of a librdkafka property.
-pub(super) fn property(scope: Scope, canonical: &str) -> Path {
-    vec![
-        KAFKA_SETTINGS.to_owned(),
-        scope.name().to_owned(),
-        canonical.to_owned(),
-    ]
-}
-
-/// Which layer's value counts for each setting: the last one's that has it.
-pub(super) fn merge(layers: &[Layer]) -> BTreeMap<Path, Winner> {
-    let figment = layers
-        .iter()
-        .enumerate()
-        .fold(Figment::new(), |figment, (number, layer)| {
-            figment.merge(Named { number, layer })
-        });
-    // Our providers never fail, and figment has no failure of its own.
-    let merged = figment
-        .data()
-        .ok()
-        .and_then(|mut profiles| profiles.remove(&Profile::Default))
-        .unwrap_or_default();
-    let mut winners = BTreeMap::new();
-    collect(&figment, layers, &mut Vec::new(), &merged, &mut winners);
-    drop_overruled(&mut winners);
-    winners
-}
-
-fn collect(
-    figment: &Figment,
-    layers: &[Layer],
-    path: &mut Path,
-    merged: &Dict,
-    winners: &mut BTreeMap<Path, Winner>,
-) {
-    for (key, value) in merged {
-        path.push(key.clone());
-        if let FigmentValue::Dict(_, inner) = value {
-            collect(figment, layers, path, inner, winners);
-        } else if let Some(winner) = winner(figment, layers, path, value.tag()) {
-            winners.insert(path.clone(), winner);
-        }
-        path.pop();
-    }
-}
-
-fn winner(figment: &Figment, layers: &[Layer], path: &Path, tag: Tag) -> Option<Winner> {
-    let Some(Source::Custom(number)) = figment.get_metadata(tag)?.source.as_ref() else {
-        return None;
-    };
-    let layer: usize = number.parse().ok()?;
-    let setting = layers.get(layer)?.settings.get(path)?.clone();
-    Some(Winner { layer, setting })
-}
-
-/// A property set for every client in a later layer beats the one that an earlier layer set for one role: a flag wins
-/// over the file, whichever table the file used.
-fn drop_overruled(winners: &mut BTreeMap<Path, Winner>) {
-    let overruled: Vec<Path> = winners
-        .iter()
-        .filter(|(path, winner)| {
-            let [_, scope, canonical] = path.as_slice() else {
-                return false;
-            };
-            scope != Scope::Common.name()
-                && winners
-                    .get(&property(Scope::Common, canonical))
-                    .is_some_and(|common| common.layer > winner.layer)
+        Ok(Self {
+            metadata: metadata(table, places),
+            settings,
         })
-        .map(|(path, _)| path.clone())
-        .collect();
-    for path in overruled {
-        winners.remove(&path);
     }
 }
 
-/// A layer as figment sees it.
-struct Named<'a> {
-    number: usize,
-    layer: &'a Layer,
-}
-
-impl Provider for Named<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::from("layer", Source::Custom(self.number.to_string()))
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let mut root = Dict::new();
-        for path in self.layer.settings.keys() {
-            insert(&mut root, path);
+/// A table for each scope, with the properties under their canonical names. A property for every client unsets those
+/// that an earlier layer set for one role: a flag wins over the file, whichever table the file used.
+fn properties(
+    node: Node,
+    places: &mut BTreeMap<Vec<String>, String>,
+) -> Result<Value, SettingsError> {
+    let mut scopes: BTreeMap<&str, Dict> = BTreeMap::new();
+    for ((scope, name), property) in kafka::flatten(node)? {
+        places.insert(keys_of(scope, name), property.node.origin().to_string());
+        if scope == Scope::Common {
+            for role in [Scope::Consumer, Scope::Producer] {
+                let unset = Value::Empty(Tag::Default, Empty::Unit);
+                scopes
+                    .entry(role.name())
+                    .or_default()
+                    .insert(name.to_owned(), unset);
+            }
         }
-        Ok(Map::from([(Profile::Default, root)]))
+        let properties = scopes.entry(scope.name()).or_default();
+        properties.insert(name.to_owned(), property.into_value());
+    }
+    Ok(scopes.into())
+}
+
+fn keys_of(scope: Scope, name: &str) -> Vec<String> {
+    [KAFKA_SETTINGS, scope.name(), name]
+        .map(str::to_owned)
+        .into()
+}
+
+/// The table's own metadata, with the places of properties under their canonical names.
+fn metadata(table: &Node, places: BTreeMap<Vec<String>, String>) -> Metadata {
+    let (written, around, places) = (table.layer.clone(), table.path.clone(), Arc::new(places));
+    let place = move |profile: &Profile, keys: &[&str]| {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        match keys.get(..3).and_then(|keys| places.get(keys)) {
+            Some(place) => place.clone(),
+            None => written.interpolate(profile, &[&*around, &*keys].concat()),
+        }
+    };
+    let metadata = Metadata::named(table.layer.name.clone()).interpolater(place);
+    match table.layer.source.clone() {
+        Some(source) => metadata.source(source),
+        None => metadata,
     }
 }
 
-/// Nests by the path's steps, so that a dot inside a property's name stays a dot.
-fn insert(dict: &mut Dict, path: &[String]) {
-    let Some((step, rest)) = path.split_first() else {
-        return;
-    };
-    if rest.is_empty() {
-        let leaf = FigmentValue::Empty(Tag::Default, Empty::Unit);
-        dict.insert(step.clone(), leaf);
-        return;
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        self.metadata.clone()
     }
-    let inner = dict
-        .entry(step.clone())
-        .or_insert_with(|| FigmentValue::Dict(Tag::Default, Dict::new()));
-    if let FigmentValue::Dict(_, inner) = inner {
-        insert(inner, rest);
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Error> {
+        Ok(Profile::Default.collect(self.settings.clone()))
+    }
+}
+
+/// The values that count: of each setting the one in the last layer that has it.
+pub(super) struct Merged {
+    pub(super) root: Node,
+    figment: Figment,
+}
+
+impl Merged {
+    /// Later layers win. `root` gives the surroundings.
+    pub(super) fn new(root: &Node, layers: Vec<Layer>) -> Self {
+        let figment = layers.into_iter().fold(Figment::new(), Figment::merge);
+        // Every layer has its data at hand, so that merging cannot fail.
+        let profiles = figment.data().unwrap_or_default();
+        let settings = profiles.into_values().next().unwrap_or_default();
+        Self {
+            root: Node {
+                value: settings.into(),
+                ..root.clone()
+            },
+            figment,
+        }
+    }
+
+    /// A setting's value, if a layer sets it.
+    pub(super) fn setting(&self, key: &str) -> Option<Node> {
+        match self.root.value.as_dict()?.get(key)?.as_array()? {
+            [value] => self.node(vec![key.to_owned()], value),
+            _ => None,
+        }
+    }
+
+    /// Every librdkafka property that is set.
+    pub(super) fn properties(&self) -> Vec<(Scope, Property)> {
+        let table = |key: &str| self.root.value.as_dict()?.get(key)?.as_dict();
+        let scopes = table(KAFKA_SETTINGS);
+        let mut all = Vec::new();
+        for scope in Scope::ALL {
+            let properties = scopes.and_then(|scopes| scopes.get(scope.name())?.as_dict());
+            for (name, value) in properties.into_iter().flatten() {
+                let node = self.node(keys_of(scope, name), value);
+                all.extend(node.and_then(Property::from_value).map(|it| (scope, it)));
+            }
+        }
+        all
+    }
+
+    fn node(&self, path: Vec<String>, value: &Value) -> Option<Node> {
+        let layer = self.figment.get_metadata(value.tag())?.clone();
+        Some(Node {
+            context: self.root.context.clone(),
+            layer: Arc::new(layer),
+            key: path.join("."),
+            path,
+            value: value.clone(),
+            reference: None,
+        })
     }
 }

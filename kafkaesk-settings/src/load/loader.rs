@@ -1,4 +1,4 @@
-//! The loader: reads everything that a configuration says.
+//! The loader: reads and merges file, profile, environment and flags into checked settings and declarations.
 
 use std::{
     collections::BTreeMap,
@@ -7,21 +7,26 @@ use std::{
     sync::Arc,
 };
 
+use figment::{Metadata, value::Dict};
+
 use super::{
     Effective, Origin, SchemaDeclaration, Section, SettingsError, StreamDeclaration,
     context::Context,
     declarations, effective, environment,
     error::hint,
-    find,
-    keys::{KEYS, check_known},
-    layers::{self, Layer},
-    resolve::Resolver,
-    toml_file::TomlFile,
-    value::{Data, Table, Value},
+    find::{self, ConfigFile},
+    keys::KEYS,
+    layers::{Layer, Merged},
+    node::Node,
+    origin::FLAG,
+    resolve,
 };
 use crate::Settings;
 
-/// Reads settings from every place that they may stand in.
+/// The table of the profiles in a file.
+const PROFILE: &str = "profile";
+
+/// Reads settings from file, profile, environment and flags.
 ///
 /// ```
 /// use kafkaesk_settings::Loader;
@@ -42,11 +47,11 @@ pub struct Loader {
     optional_profile: Option<String>,
     variables: Option<BTreeMap<String, OsString>>,
     unread_security: bool,
-    /// Key, value, how messages call the flag.
+    /// Key, value, name in messages.
     flags: Vec<(String, String, String)>,
 }
 
-/// What a configuration says.
+/// The content of a configuration.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Loaded {
@@ -58,9 +63,9 @@ pub struct Loaded {
     pub schemas: Vec<SchemaDeclaration>,
     /// `[[subscriptions]]`, for the worker to read and finish.
     pub subscriptions: Vec<Section>,
-    /// What was ignored or should be reconsidered, each with its place.
+    /// Values that are ignored or should be reconsidered, each with its place.
     pub warnings: Vec<String>,
-    /// Every setting that counts, with its source; secrets redacted.
+    /// Every effective setting with its source; secrets are redacted.
     pub effective: Vec<Effective>,
     /// The file that was read, if there is one.
     pub file: Option<PathBuf>,
@@ -80,7 +85,7 @@ impl Loader {
         self
     }
 
-    /// Where the search upward begins, and what paths in variables and flags are relative to. Default: the working
+    /// The folder at which the search upward and relative paths in variables and flags start. Default: the working
     /// directory.
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
@@ -113,14 +118,15 @@ impl Loader {
         self
     }
 
-    /// Follows no reference in `security.*`, `sasl.*` and `ssl.*`: `[redacted]` stands in its place. For whoever leaves
-    /// these properties out, as `dev` does, and has none of the files that they name.
+    /// Follows no reference in `security.*`, `sasl.*` and `ssl.*`; their value becomes `[redacted]`. For a program that
+    /// leaves these properties out, as `dev` does, and so needs none of the files that they name.
     pub fn unread_security(mut self) -> Self {
         self.unread_security = true;
         self
     }
 
-    /// A setting given on the command line. `flag` is what messages call it, such as `--kafka-servers`.
+    /// A setting given on the command line. `flag` is its name in messages, such as `--kafka-servers`. Of two flags for
+    /// the same setting the later one wins.
     pub fn flag(
         mut self,
         key: impl Into<String>,
@@ -138,20 +144,20 @@ impl Loader {
     pub fn load(self) -> Result<Loaded, SettingsError> {
         let context = Arc::new(self.context());
         let mut warnings = Vec::new();
-        let mut layers = Vec::new();
         let file = self.read_file(&context)?;
-        let path = file.as_ref().map(|file| file.path.to_path_buf());
-        let profile = self.file_layers(&context, file, &mut layers)?;
-        layers.push(environment::read(&context, &mut warnings)?);
-        layers.push(self.flag_layer(&context)?);
-
-        let winners = layers::merge(&layers);
-        let resolver = Resolver {
-            context: &context,
-            winners: &winners,
-        };
-        let mut settings = resolver.settings(&mut warnings)?;
-        let list = |key| resolver.field(key);
+        let path = file.as_ref().map(|file| file.path.clone());
+        let (mut layers, profile) = self.file_layers(&context, file)?;
+        let variables = environment::read(&context, &mut warnings)?;
+        layers.push(Layer::new(&variables, KEYS)?);
+        for (key, value, flag) in self.flags {
+            let place = Origin::flag(&flag).to_string();
+            let layer = Metadata::named(FLAG).interpolater(move |_, _| place.clone());
+            let table = Dict::from([(key, value.into())]);
+            layers.push(Layer::new(&Node::root(&context, layer, table), KEYS)?);
+        }
+        let merged = Merged::new(&variables, layers);
+        let mut settings = resolve::settings(&merged, &mut warnings)?;
+        let list = |key| merged.setting(key);
         let streams = list("streams").map(declarations::streams).transpose()?;
         let schemas = list("schemas").map(declarations::schemas).transpose()?;
         let subscriptions = list("subscriptions")
@@ -160,11 +166,11 @@ impl Loader {
         let streams = streams.unwrap_or_default();
         let declared = streams.iter().map(|declared| declared.spec.stream.clone());
         settings.declared_streams = declared.collect();
-        if !streams.is_empty() && resolver.field("auto-create-streams").is_none() {
+        if !streams.is_empty() && merged.setting("auto-create-streams").is_none() {
             settings.auto_create_streams = false;
         }
         Ok(Loaded {
-            effective: effective::list(&resolver, &settings),
+            effective: effective::list(&merged, &settings),
             settings,
             streams,
             schemas: schemas.unwrap_or_default(),
@@ -180,13 +186,11 @@ impl Loader {
     /// # Errors
     /// The file cannot be read, or is not TOML.
     pub fn profile_names(&self) -> Result<Vec<String>, SettingsError> {
-        let Some(mut file) = self.read_file(&self.context())? else {
+        let Some(file) = self.read_file(&Arc::new(self.context()))? else {
             return Ok(Vec::new());
         };
-        Ok(match file.root.remove("profile") {
-            Some(value) => profiles(value)?.into_keys().collect(),
-            None => Vec::new(),
-        })
+        let profiles = profiles(&file.root)?.into_iter();
+        Ok(profiles.map(|(name, _)| name).collect())
     }
 
     fn context(&self) -> Context {
@@ -201,7 +205,7 @@ impl Loader {
         }
     }
 
-    fn read_file(&self, context: &Context) -> Result<Option<TomlFile>, SettingsError> {
+    fn read_file(&self, context: &Arc<Context>) -> Result<Option<ConfigFile>, SettingsError> {
         let named = |path: &Path| context.directory.join(path);
         let (path, named_by) = if let Some(path) = &self.config {
             (named(path), "flag --config".to_owned())
@@ -218,37 +222,32 @@ impl Loader {
         } else {
             return Ok(None);
         };
-        find::read(&path, &context.directory, &named_by).map(Some)
+        find::read(path, context, &named_by).map(Some)
     }
 
-    /// The file's own layer and that of the chosen profile; the keys of every profile are checked.
+    /// The layers of the file and of the chosen profile, and the name of that profile. Every profile is checked.
     fn file_layers(
         &self,
         context: &Arc<Context>,
-        file: Option<TomlFile>,
-        layers: &mut Vec<Layer>,
-    ) -> Result<Option<String>, SettingsError> {
+        file: Option<ConfigFile>,
+    ) -> Result<(Vec<Layer>, Option<String>), SettingsError> {
         let chosen = self.chosen_profile(context)?;
-        let shown = file.as_ref().map(|file| file.shown.to_string());
-        let mut root = file.map(|file| file.root).unwrap_or_default();
-        check_known(&root, "", true)?;
-        let profiles = match root.remove("profile") {
-            Some(value) => profiles(value)?,
-            None => Table::new(),
-        };
-        layers.push(Layer::of_table(context, root)?);
-        let names: Vec<String> = profiles.keys().cloned().collect();
+        let mut layers = Vec::new();
+        let mut names = Vec::new();
         let mut found = None;
-        for (name, value) in profiles {
-            let table = profile(&name, value)?;
-            let layer = Layer::of_table(context, table)?;
-            let wanted = match &chosen {
-                Some((chosen, _)) => *chosen == name,
-                None => self.optional_profile.as_ref() == Some(&name),
-            };
-            if wanted {
-                found = Some(name);
-                layers.push(layer);
+        if let Some(file) = &file {
+            layers.push(Layer::new(&file.root, &[KEYS, &[PROFILE]].concat())?);
+            for (name, table) in profiles(&file.root)? {
+                let layer = Layer::new(&table, KEYS)?;
+                let wanted = match &chosen {
+                    Some((chosen, _)) => *chosen == name,
+                    None => self.optional_profile.as_ref() == Some(&name),
+                };
+                if wanted {
+                    found = Some(name.clone());
+                    layers.push(layer);
+                }
+                names.push(name);
             }
         }
         match (found, chosen) {
@@ -256,42 +255,24 @@ impl Loader {
                 hint: hint(&name, names.iter().map(String::as_str)),
                 name,
                 origin,
-                file: shown
-                    .unwrap_or_else(|| format!("any {}, for there is none", find::FILE_NAME)),
+                file: file.map_or_else(
+                    || format!("any {}, for there is none", find::FILE_NAME),
+                    |file| file.shown,
+                ),
             }),
-            (found, _) => Ok(found),
+            (found, _) => Ok((layers, found)),
         }
     }
 
     fn chosen_profile(&self, context: &Context) -> Result<Option<(String, Origin)>, SettingsError> {
         if let Some(name) = &self.profile {
-            return Ok(Some((name.clone(), Origin::Flag("--profile".into()))));
+            return Ok(Some((name.clone(), Origin::flag("--profile"))));
         }
         let name = context.variable(environment::PROFILE)?;
-        let origin = || Origin::Environment(environment::PROFILE.into());
+        let origin = || Origin::environment(environment::PROFILE);
         Ok(name
             .filter(|name| !name.is_empty())
             .map(|name| (name.to_owned(), origin())))
-    }
-
-    fn flag_layer(&self, context: &Arc<Context>) -> Result<Layer, SettingsError> {
-        let mut layer = Layer::default();
-        for (key, value, flag) in &self.flags {
-            let origin = Origin::Flag(flag.as_str().into());
-            if !KEYS.contains(&key.as_str()) {
-                return Err(SettingsError::UnknownKey {
-                    key: key.clone(),
-                    origin,
-                    hint: hint(key, KEYS.iter().copied()),
-                });
-            }
-            layer.set(
-                context,
-                key,
-                Value::new(Data::Untyped(value.clone()), origin),
-            )?;
-        }
-        Ok(layer)
     }
 }
 
@@ -318,29 +299,17 @@ fn process_environment() -> BTreeMap<String, OsString> {
         .collect()
 }
 
-fn profiles(value: Value) -> Result<Table, SettingsError> {
-    match value.data {
-        Data::Table(table) => Ok(table),
-        _ => Err(not_a_table("profile", &value)),
-    }
-}
-
-fn profile(name: &str, value: Value) -> Result<Table, SettingsError> {
-    let key = format!("profile.{name}");
-    let Data::Table(table) = value.data else {
-        return Err(not_a_table(&key, &value));
+/// The file's profiles by name, each a table.
+fn profiles(root: &Node) -> Result<Vec<(String, Node)>, SettingsError> {
+    let table = |node: Node| match node.value.as_dict() {
+        Some(_) => Ok(node),
+        None => Err(node.expected("a table, such as `[profile.production]`")),
     };
-    check_known(&table, &format!("{key}."), false)?;
-    Ok(table)
-}
-
-fn not_a_table(key: &str, value: &Value) -> SettingsError {
-    SettingsError::Value {
-        key: key.to_owned(),
-        origin: value.origin.clone(),
-        problem: format!(
-            "{} is not a table, such as `[profile.production]`",
-            value.describe()
-        ),
-    }
+    let Some(profiles) = root.member(PROFILE) else {
+        return Ok(Vec::new());
+    };
+    let profiles = table(profiles)?.members().into_iter();
+    profiles
+        .map(|(name, profile)| Ok((name, table(profile)?)))
+        .collect()
 }

@@ -1,9 +1,8 @@
-//! Settings from defaults, `kafkaesk.toml`, its profile, the environment and flags: in that order, the later wins.
-//! Typed, each with its place. Opens no connection.
+//! Loads settings from `kafkaesk.toml`, its profile, the environment and flags. Later sources win; figment merges them.
 
 mod context;
-mod convert;
 mod declarations;
+mod deserialize;
 mod effective;
 mod environment;
 mod error;
@@ -13,11 +12,15 @@ mod json_text;
 mod kafka;
 mod keys;
 mod layers;
+mod limits;
 mod loader;
+mod node;
+mod origin;
 mod resolve;
 mod section;
+mod syntax;
 mod toml_file;
-mod value;
+mod typed;
 
 #[cfg(test)]
 mod tests;
@@ -26,5 +29,6 @@ pub use declarations::{SchemaDeclaration, StreamDeclaration};
 pub use effective::Effective;
 pub use error::SettingsError;
 pub use loader::{Loaded, Loader};
+pub use origin::Origin;
 pub use section::Section;
-pub use value::Origin;
+pub use typed::{Span, Texts, Whole};

@@ -1,163 +1,146 @@
-//! Types the winning values into [`Settings`] and declarations. The only place that says what each setting takes.
+//! Input: the merged values. Output: [`Settings`]. The only place with the type and bounds of each setting.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use kafkaesk_core::TopicPrefix;
+use serde::{Deserialize, Deserializer, de::value::MapDeserializer};
 
 use super::{
-    Origin, SettingsError,
-    context::{Context, Field},
-    declarations::{MAX_PARTITIONS, MAX_REPLICATION},
-    kafka::{self, Scope},
-    keys::KAFKA_SETTINGS,
-    layers::{Path, Winner},
+    Origin, SettingsError, kafka,
+    keys::KEYS,
+    layers::Merged,
+    limits::{
+        DAY, HOUR, MAX_GROUP_PREFIX, MAX_MESSAGE, MAX_PARTITIONS, MAX_REPLICATION, MIN_MESSAGE,
+        SECOND,
+    },
+    node::Node,
+    typed::{Span, Whole},
 };
-use crate::Settings;
+use crate::{KafkaSettings, Settings};
 
-const SECOND: Duration = Duration::from_secs(1);
-/// What a record may have, in bytes: librdkafka takes no more than 2^30 - 1 in one message.
-const MESSAGE_BYTES: RangeInclusive<i64> = 1024..=(1 << 30);
-const HOUR: Duration = Duration::from_secs(3600);
-/// Kafka's own limit on a group's name, shared with topics; a prefix leaves room for a name behind it.
-const MAX_GROUP_PREFIX: usize = 200;
-
-/// Winners, looked up by key.
-pub(super) struct Resolver<'a> {
-    pub(super) context: &'a Arc<Context>,
-    pub(super) winners: &'a BTreeMap<Path, Winner>,
+/// The settings of one value each, as serde reads them.
+#[derive(Deserialize)]
+#[serde(
+    remote = "Settings",
+    default = "Settings::default",
+    rename_all = "kebab-case"
+)]
+struct Plain {
+    #[serde(skip)]
+    kafka_servers: Vec<String>,
+    #[serde(skip)]
+    topic_prefix: TopicPrefix,
+    #[serde(skip)]
+    group_prefix: String,
+    #[serde(deserialize_with = "replication_factor")]
+    replication_factor: Option<u16>,
+    #[serde(deserialize_with = "whole::<1, MAX_PARTITIONS, _, _>")]
+    partitions: u32,
+    auto_register: bool,
+    auto_create_streams: bool,
+    #[serde(skip)]
+    declared_streams: Vec<kafkaesk_core::StreamId>,
+    strict: bool,
+    #[serde(deserialize_with = "span::<SECOND, HOUR, _>")]
+    connect_timeout: Duration,
+    #[serde(deserialize_with = "span::<SECOND, DAY, _>")]
+    delivery_timeout: Duration,
+    #[serde(deserialize_with = "span::<0, HOUR, _>")]
+    shutdown_timeout: Duration,
+    #[serde(deserialize_with = "span::<{ SECOND / 10 }, HOUR, _>")]
+    discovery_interval: Duration,
+    #[serde(deserialize_with = "whole::<MIN_MESSAGE, MAX_MESSAGE, _, _>")]
+    max_message_bytes: usize,
+    #[serde(skip)]
+    kafka_settings: KafkaSettings,
 }
 
-impl Resolver<'_> {
-    pub(super) fn field(&self, key: &str) -> Option<Field> {
-        let winner = self.winners.get(&vec![key.to_owned()])?;
-        Some(Field::new(self.context, key, winner.setting.value.clone()))
-    }
-
-    pub(super) fn settings(&self, warnings: &mut Vec<String>) -> Result<Settings, SettingsError> {
-        let mut settings = Settings::default();
-        if let Some(field) = self.field("kafka-servers") {
-            settings.kafka_servers = servers(field)?;
-        }
-        if let Some(field) = self.field("topic-prefix") {
-            settings.topic_prefix = TopicPrefix::new(field.clone().text()?)
-                .map_err(|error| field.error(error.to_string()))?;
-        }
-        if let Some(field) = self.field("group-prefix") {
-            settings.group_prefix = group_prefix(field)?;
-        }
-        if let Some(number) = self.integer("replication-factor", 1..=MAX_REPLICATION)? {
-            settings.replication_factor = u16::try_from(number).ok();
-        }
-        if let Some(number) = self.integer("partitions", 1..=MAX_PARTITIONS)? {
-            settings.partitions = u32::try_from(number).unwrap_or(settings.partitions);
-        }
-        if let Some(number) = self.integer("max-message-bytes", MESSAGE_BYTES)? {
-            settings.max_message_bytes =
-                usize::try_from(number).unwrap_or(settings.max_message_bytes);
-        }
-        for (key, place) in [
-            ("auto-register", &mut settings.auto_register),
-            ("auto-create-streams", &mut settings.auto_create_streams),
-            ("strict", &mut settings.strict),
-        ] {
-            if let Some(field) = self.field(key) {
-                *place = field.boolean()?;
-            }
-        }
-        for (key, place, range) in [
-            (
-                "connect-timeout",
-                &mut settings.connect_timeout,
-                SECOND..=HOUR,
-            ),
-            (
-                "delivery-timeout",
-                &mut settings.delivery_timeout,
-                SECOND..=24 * HOUR,
-            ),
-            (
-                "shutdown-timeout",
-                &mut settings.shutdown_timeout,
-                Duration::ZERO..=HOUR,
-            ),
-            (
-                "discovery-interval",
-                &mut settings.discovery_interval,
-                SECOND / 10..=HOUR,
-            ),
-        ] {
-            if let Some(field) = self.field(key) {
-                *place = field.span(range)?;
-            }
-        }
-        self.kafka_settings(&mut settings, warnings)?;
-        Ok(settings)
-    }
-
-    fn integer(&self, key: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, SettingsError> {
-        self.field(key)
-            .map(|field| field.integer(range))
-            .transpose()
-    }
-
-    fn kafka_settings(
-        &self,
-        settings: &mut Settings,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), SettingsError> {
-        let mut origins = BTreeMap::new();
-        for (scope, winner) in self.properties() {
-            let setting = winner.setting.clone();
-            origins.insert(setting.name.clone(), setting.value.origin.clone());
-            kafka::insert(&mut settings.kafka_settings, self.context, scope, setting)?;
-        }
-        for (name, warning) in settings.kafka_settings.warnings() {
-            if let Some(origin) = origins.get(&name) {
-                warnings.push(format!("{origin}: `{name}`: {warning}"));
-            }
-        }
-        settings.kafka_settings.oidc().map(drop).map_err(|problem| {
-            let origin = ["sasl.mechanism", "sasl.mechanisms"]
-                .iter()
-                .find_map(|name| origins.get(*name).cloned())
-                .unwrap_or(Origin::Default);
-            SettingsError::Oidc { origin, problem }
-        })
-    }
-
-    /// Every property that counts, with its scope.
-    pub(super) fn properties(&self) -> impl Iterator<Item = (Scope, &Winner)> {
-        self.winners.iter().filter_map(|(path, winner)| {
-            let [root, scope, _] = path.as_slice() else {
-                return None;
-            };
-            let scope = Scope::ALL.into_iter().find(|known| known.name() == scope)?;
-            (root == KAFKA_SETTINGS).then_some((scope, winner))
-        })
-    }
+fn whole<'de, const LEAST: i64, const MOST: i64, T: TryFrom<i64>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Whole::<T, LEAST, MOST>::deserialize(deserializer).map(|whole| whole.0)
 }
 
-fn servers(field: Field) -> Result<Vec<String>, SettingsError> {
+fn span<'de, const LEAST: u64, const MOST: u64, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Duration, D::Error> {
+    Span::<LEAST, MOST>::deserialize(deserializer).map(|span| span.0)
+}
+
+fn replication_factor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u16>, D::Error> {
+    whole::<1, MAX_REPLICATION, _, _>(deserializer).map(Some)
+}
+
+pub(super) fn settings(
+    merged: &Merged,
+    warnings: &mut Vec<String>,
+) -> Result<Settings, SettingsError> {
+    let values = KEYS
+        .iter()
+        .filter_map(|key| Some((*key, merged.setting(key)?)));
+    let mut settings = Plain::deserialize(MapDeserializer::new(values))
+        .map_err(|problem| problem.at(&merged.root))?;
+    if let Some(node) = merged.setting("kafka-servers") {
+        settings.kafka_servers = servers(node)?;
+    }
+    if let Some(node) = merged.setting("topic-prefix") {
+        settings.topic_prefix = TopicPrefix::new(node.clone().read::<String>()?)
+            .map_err(|error| node.error(error.to_string()))?;
+    }
+    if let Some(node) = merged.setting("group-prefix") {
+        settings.group_prefix = group_prefix(node)?;
+    }
+    settings.kafka_settings = kafka_settings(merged, warnings)?;
+    Ok(settings)
+}
+
+fn kafka_settings(
+    merged: &Merged,
+    warnings: &mut Vec<String>,
+) -> Result<KafkaSettings, SettingsError> {
+    let mut settings = KafkaSettings::default();
+    let properties = merged.properties();
+    let origin = |name: &str| {
+        let property = properties
+            .iter()
+            .rfind(|(_, property)| property.name == name);
+        property.map(|(_, property)| property.node.origin())
+    };
+    for (scope, property) in properties.clone() {
+        kafka::insert(&mut settings, scope, property)?;
+    }
+    for (name, warning) in settings.warnings() {
+        if let Some(origin) = origin(&name) {
+            warnings.push(format!("{origin}: `{name}`: {warning}"));
+        }
+    }
+    settings.oidc().map_err(|problem| SettingsError::Oidc {
+        origin: ["sasl.mechanism", "sasl.mechanisms"]
+            .into_iter()
+            .find_map(origin)
+            .unwrap_or_else(Origin::default),
+        problem,
+    })?;
+    Ok(settings)
+}
+
+fn servers(node: Node) -> Result<Vec<String>, SettingsError> {
+    const ADDRESS: &str = "write `host:port`, such as \"localhost:9092\"";
     let mut servers = Vec::new();
-    for item in field.clone().items(true)? {
+    for item in node.clone().items(true)? {
         let item = item.resolved()?;
         // A reference in a list may itself hold several.
-        for server in item.clone().text()?.split(',').map(str::trim) {
+        for server in item.clone().read::<String>()?.split(',').map(str::trim) {
             if !is_server(server) {
-                return Err(item.error(format!(
-                    "{} is not a broker address; write `host:port`, such as \"localhost:9092\"",
-                    item.value.describe()
-                )));
+                return Err(item.expected(&format!("a broker address; {ADDRESS}")));
             }
             servers.push(server.to_owned());
         }
     }
-    if servers.is_empty() {
-        return Err(
-            field.error("there is no broker in it; write `host:port`, such as \"localhost:9092\"")
-        );
+    match servers.is_empty() {
+        true => Err(node.error(format!("there is no broker in it; {ADDRESS}"))),
+        false => Ok(servers),
     }
-    Ok(servers)
 }
 
 /// `host`, `host:port` or `[v6]:port`; without a port librdkafka takes 9092.
@@ -189,10 +172,10 @@ fn is_host(host: &str) -> bool {
             .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-fn group_prefix(field: Field) -> Result<String, SettingsError> {
-    let prefix = field.clone().text()?;
+fn group_prefix(node: Node) -> Result<String, SettingsError> {
+    let prefix: String = node.clone().read()?;
     if prefix.len() > MAX_GROUP_PREFIX || prefix.chars().any(char::is_control) {
-        return Err(field.error(format!(
+        return Err(node.error(format!(
             "a group prefix has at most {MAX_GROUP_PREFIX} bytes and no control characters"
         )));
     }

@@ -1,6 +1,6 @@
-//! Names that users know from aiokafka and from Java's clients in, what librdkafka or kafkaesk calls them out.
+//! Input: a property name from aiokafka or a Java client. Output: the name in librdkafka or kafkaesk.
 
-/// Only names that do not become librdkafka's by writing dots for underscores; those need no entry.
+/// Names that become librdkafka's by dots in place of underscores need no entry.
 const OTHER_CLIENTS: &[(&str, &str)] = &[
     (
         "sasl_plain_username",

@@ -1,5 +1,5 @@
-//! librdkafka's properties: a name in, what is known of it out (role, allowed values, alias, sensitivity), or an
-//! error that names the option to use instead. Never talks to librdkafka.
+//! Input: the name of a librdkafka property. Output: its role, allowed values, alias and sensitivity, or an error that
+//! names the option to use instead. Never calls librdkafka.
 
 mod hints;
 mod refused;
@@ -87,14 +87,13 @@ pub fn check_property(name: &str) -> Result<&'static Property, PropertyError> {
     })
 }
 
-/// Why setting this property to this value changes what the contract promises, if it does. It is allowed, with this
-/// warning.
+/// The warning for a value that is allowed but gives up a promise of the contract, if it does.
 pub fn property_warning(property: &Property, value: &str) -> Option<&'static str> {
     refused::warning(property.canonical, value)
 }
 
-/// The one name under which aliases meet: `sasl.mechanism` and `sasl.mechanisms` are the same property. A name that
-/// librdkafka does not know stays as it is.
+/// The name that a property and its aliases share: `sasl.mechanism` and `sasl.mechanisms` are the same property. A name
+/// that librdkafka does not know stays unchanged.
 pub fn canonical_property(name: &str) -> &str {
     table::find(name).map_or(name, |property| property.canonical)
 }

@@ -1,5 +1,5 @@
-//! Which librdkafka properties kafkaesk refuses (they would break delivery) or warns about (they change the contract).
-//! librdkafka itself complains of none of them.
+//! The librdkafka properties that kafkaesk refuses, since they break delivery, or warns about, since they change the
+//! contract. librdkafka accepts all of them.
 
 /// Name, what it would do, what to use instead.
 const REFUSED: &[(&str, &str, &str)] = &[

@@ -1,4 +1,4 @@
-//! A property and a text in, whether librdkafka would take that text out. Never quotes a sensitive value.
+//! Input: a property and a text. Output: whether librdkafka accepts the text. Never quotes a sensitive value.
 
 use std::fmt;
 

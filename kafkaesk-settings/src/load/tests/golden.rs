@@ -3,10 +3,12 @@
 //! To rewrite the lists after a change of words: `KAFKAESK_BLESS=1 cargo test -p kafkaesk-settings golden`; then read
 //! the difference.
 
-use std::{fmt::Write as _, path::PathBuf, time::Duration};
+use std::{fmt::Write as _, path::PathBuf};
+
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{Case, empty};
-use crate::{Section, SettingsError};
+use crate::{Section, SettingsError, Span, Texts, Whole};
 
 #[test]
 fn every_error_reads_as_listed() {
@@ -108,24 +110,54 @@ fn directed(mut case: Case, directive: &str, rest: &str) -> Case {
     case
 }
 
-/// Reads a subscription with every kind of getter, as the command line does.
-fn read(mut subscription: Section) -> Result<(), SettingsError> {
-    subscription.required_text("pattern")?;
-    subscription.choice("ordering", &["key", "partition", "none"])?;
-    subscription.integer("concurrency", 1..=100_000)?;
-    subscription.boolean("validate")?;
+/// Reads a subscription as the command line does.
+fn read(subscription: Section) -> Result<(), SettingsError> {
+    subscription.read::<Subscription>()?;
     subscription.consumer_settings("kafka-settings")?;
-    if let Some(mut handler) = subscription.table("handler")? {
-        handler.texts("exec")?;
-        handler.text("http")?;
-        handler.text_map("headers")?;
-        handler.text_map("env")?;
-        handler.span(
-            "timeout",
-            Duration::from_millis(1)..=Duration::from_secs(60),
-        )?;
-        handler.path("ca")?;
-        handler.finish()?;
+    if let Some(handler) = subscription.table("handler")? {
+        handler.read::<Handler>()?;
     }
-    subscription.finish()
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Subscription {
+    #[serde(rename = "pattern")]
+    _pattern: String,
+    #[serde(rename = "ordering")]
+    _ordering: Option<Ordering>,
+    #[serde(rename = "concurrency")]
+    _concurrency: Option<Whole<u32, 1, 100_000>>,
+    #[serde(rename = "validate")]
+    _validate: Option<bool>,
+    #[serde(rename = "kafka-settings")]
+    _kafka_settings: Option<IgnoredAny>,
+    #[serde(rename = "handler")]
+    _handler: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Ordering {
+    Key,
+    Partition,
+    None,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Handler {
+    #[serde(rename = "exec")]
+    _exec: Option<Vec<String>>,
+    #[serde(rename = "http")]
+    _http: Option<String>,
+    #[serde(rename = "headers")]
+    _headers: Option<Texts>,
+    #[serde(rename = "env")]
+    _env: Option<Texts>,
+    #[serde(rename = "timeout")]
+    _timeout: Option<Span<1, 60_000>>,
+    #[serde(rename = "ca")]
+    _ca: Option<String>,
 }

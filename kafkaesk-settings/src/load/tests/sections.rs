@@ -1,70 +1,98 @@
-//! Laws of [`Section`], as the worker reads `[[subscriptions]]` with it.
+//! Laws of [`Section`], with which the command line reads `[[subscriptions]]`.
 
 use std::time::Duration;
 
+use serde::{Deserialize, de::IgnoredAny};
+
 use super::case;
-use crate::Section;
+use crate::{Section, Span, Texts, Whole};
 
 fn section(toml: &str) -> Section {
     let mut loaded = case(&format!("[[subscriptions]]\n{toml}\n")).load();
     loaded.subscriptions.remove(0)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Subscription {
+    pattern: String,
+    group: Option<String>,
+    concurrency: Option<Whole<u32, 1, 1000>>,
+    validate: Option<bool>,
+    ordering: Option<Ordering>,
+    #[serde(rename = "handler")]
+    _handler: Option<IgnoredAny>,
+    #[serde(rename = "kafka-settings")]
+    _kafka_settings: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Ordering {
+    Key,
+    None,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Handler {
+    exec: Vec<String>,
+    timeout: Option<Span<1000, 60_000>>,
+    headers: Texts,
+}
+
 #[test]
 fn every_kind_of_value_is_read() {
-    let mut section = section(
-        "pattern = 'orders.*'\nconcurrency = 8\nvalidate = true\nordering = 'key'\nhandler = { exec = ['python3', 'a.py'], timeout = '10s', ca = 'ca.pem', headers = { a = 'b', n = 1 } }\nkafka-settings = { fetch.min.bytes = 5 }",
+    let section = section(
+        "pattern = 'orders.*'\nconcurrency = 8\nvalidate = true\nordering = 'key'\nhandler = { exec = ['python3', 'a.py'], timeout = '10s', headers = { a = 'b', n = 1 } }\nkafka-settings = { fetch.min.bytes = 5 }",
     );
-    assert_eq!(section.required_text("pattern").unwrap(), "orders.*");
-    assert_eq!(section.integer("concurrency", 1..=1000).unwrap(), Some(8));
-    assert_eq!(section.boolean("validate").unwrap(), Some(true));
+    let read: Subscription = section.read().unwrap();
+    assert_eq!(read.pattern, "orders.*");
     assert_eq!(
-        section
-            .choice("ordering", &["key", "partition", "none"])
-            .unwrap(),
-        Some("key")
+        (read.concurrency, read.validate),
+        (Some(Whole(8)), Some(true))
     );
-    assert_eq!(section.text("group").unwrap(), None);
+    assert_eq!((read.ordering, read.group), (Some(Ordering::Key), None));
     let settings = section.consumer_settings("kafka-settings").unwrap();
     assert_eq!(settings.unwrap()["fetch.min.bytes"], "5");
-    let mut handler = section.table("handler").unwrap().unwrap();
+    let handler = section.table("handler").unwrap().unwrap();
     assert!(handler.has("exec") && !handler.has("http"));
-    assert_eq!(handler.texts("exec").unwrap().unwrap(), ["python3", "a.py"]);
-    let range = Duration::from_secs(1)..=Duration::from_secs(60);
-    assert_eq!(
-        handler.span("timeout", range).unwrap(),
-        Some(Duration::from_secs(10))
-    );
-    assert_eq!(
-        handler.path("ca").unwrap(),
-        Some(handler.directory().join("ca.pem"))
-    );
-    let headers = handler.text_map("headers").unwrap().unwrap();
+    let handler: Handler = handler.read().unwrap();
+    assert_eq!(handler.exec, ["python3", "a.py"]);
+    assert_eq!(handler.timeout, Some(Span(Duration::from_secs(10))));
+    let headers = &handler.headers.0;
     assert_eq!((headers["a"].as_str(), headers["n"].as_str()), ("b", "1"));
-    handler.finish().unwrap();
-    section.finish().unwrap();
 }
 
 #[test]
-fn what_nobody_asked_for_is_an_error_with_the_nearest_key() {
-    let mut section = section("pattern = 'a'\nconcurency = 8");
-    section.text("pattern").unwrap();
-    section.integer("concurrency", 1..=1000).unwrap();
+fn text_behind_a_reference_takes_the_type_of_its_field() {
+    let mut loaded = case(
+        "[[subscriptions]]\npattern = 'a'\nconcurrency = { env = 'N' }\nvalidate = { env = 'V' }\nordering = { env = 'O' }\n",
+    )
+    .variable("N", "12")
+    .variable("V", "1")
+    .variable("O", "none")
+    .load();
+    let read: Subscription = loaded.subscriptions.remove(0).read().unwrap();
     assert_eq!(
-        section.finish().unwrap_err().to_string(),
-        "kafkaesk.toml:3: unknown key `subscriptions[0].concurency`; did you mean `concurrency`?"
+        (read.concurrency, read.validate),
+        (Some(Whole(12)), Some(true))
     );
+    assert_eq!(read.ordering, Some(Ordering::None));
 }
 
 #[test]
-fn an_error_inside_a_table_names_the_whole_way_and_the_line() {
-    let mut section = section("pattern = 'a'\n\n[subscriptions.handler]\ntimeout = 'soon'");
-    let mut handler = section.table("handler").unwrap().unwrap();
-    let range = Duration::from_secs(1)..=Duration::from_secs(60);
-    assert_eq!(
-        handler.span("timeout", range).unwrap_err().to_string(),
-        "kafkaesk.toml:5: `subscriptions[0].handler.timeout`: \"soon\" is not a span of time from 1s to 1m, as seconds or with a unit, such as \"90s\""
-    );
+fn a_reference_that_nobody_reads_is_not_followed() {
+    let section = section("pattern = 'a'\nhandler = { exec = [{ env = 'ABSENT' }] }");
+    section.read::<Subscription>().unwrap();
+    let handler = section.table("handler").unwrap().unwrap();
+    assert!(handler.read::<Handler>().is_err());
+}
+
+#[test]
+fn an_error_of_the_reader_has_the_place_of_its_key() {
+    let section = section("pattern = 'a'\n\n[subscriptions.handler]\ntimeout = '1s'");
+    let handler = section.table("handler").unwrap().unwrap();
     assert_eq!(
         handler.error("timeout", "it is too short").to_string(),
         "kafkaesk.toml:5: `subscriptions[0].handler.timeout`: it is too short"
@@ -76,48 +104,15 @@ fn an_error_inside_a_table_names_the_whole_way_and_the_line() {
 }
 
 #[test]
-fn a_word_that_is_no_choice_names_the_choices() {
-    let mut section = section("ordering = 'keys'");
-    assert_eq!(
-        section
-            .choice("ordering", &["key", "none"])
-            .unwrap_err()
-            .to_string(),
-        "kafkaesk.toml:2: `subscriptions[0].ordering`: \"keys\" is not one of key, none"
-    );
+fn a_section_printed_for_debugging_shows_no_value() {
+    let section = section("pattern = 'HUSH'");
+    let debug = format!("{section:?}");
+    assert_eq!(debug, "Section(subscriptions[0] at kafkaesk.toml:1)");
 }
 
 #[test]
-fn user_info_in_a_url_is_not_shown_in_errors() {
-    let mut section = section("ordering = 'http://me:hush@host'");
-    let error = section
-        .choice("ordering", &["key"])
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("http://[redacted]@host") && !error.contains("hush"),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_producers_property_is_refused_where_there_is_no_producer() {
-    for toml in [
-        "kafka-settings = { linger.ms = 5 }",
-        "kafka-settings.producer = { linger.ms = 5 }",
-        "kafka-settings.producer = { client.id = 'a' }",
-    ] {
-        let error = section(toml)
-            .consumer_settings("kafka-settings")
-            .unwrap_err();
-        let error = error.to_string();
-        assert!(
-            error.starts_with("kafkaesk.toml:2: `kafka-settings.")
-                && error.contains("it is for producers"),
-            "{error}"
-        );
-    }
-    let mut section =
+fn the_consumers_own_table_wins() {
+    let section =
         section("kafka-settings = { fetch.min.bytes = 1, consumer = { fetch.min.bytes = 2 } }");
     let settings = section.consumer_settings("kafka-settings").unwrap();
     assert_eq!(settings.unwrap()["fetch.min.bytes"], "2");
