@@ -145,6 +145,53 @@ def bindings(case):
     same(rules.replay_bindings(case["records"]), (case["streams"], case["ignored"]))
 
 
+def refusal(case, read):
+    """Like `outcome`, where a case names the rule alone."""
+    try:
+        result = read()
+    except Refused as e:
+        same(e.error, case.get("refused"))
+        return None
+    assert "refused" not in case, f"taken, not refused as {case['refused']}"
+    return result
+
+
+def headers(case):
+    found = refusal(case, lambda: rules.passed_on(case["consumed"], case["own"], case.get("id")))
+    if found is not None:
+        same(sorted(map(str, found)), sorted(map(str, case["sent"])))
+
+
+def publishing(case):
+    found = refusal(case, lambda: schema_rules.publish(case["event"], case["prefix"], case["log"], case["bindings"]))
+    if found is not None:
+        same(found, (case["topic"], unpacked(case["value"])))
+
+
+def consuming(case):
+    if "records" in case:
+        commit, highest = rules.to_commit(case["records"], case["position"])
+        same(commit, case["commit"])
+        for offset in case["forbidden"]:
+            assert commit is None or offset > highest, f"{offset} may be committed"
+        return
+    value = unpacked(case["value"])
+    same(schema_rules.becomes(value, case["handler"], case["validates"], case["log"]), case["becomes"])
+
+
+def http(case):
+    if "status" in case:
+        found = rules.meaning(case["status"], case["content-type"], case["retry-after"], case["body"].encode("utf-8"))
+        same((found or {"outcome": "pause"})["outcome"], case["means"])
+        same((found or {}).get("delay"), case.get("delay"))
+        return
+    try:
+        found = rules.request_headers(case["record"], case["schema"], case["group"], case["attempt"])
+    except Refused:
+        found = None
+    same(found, None if case.get("rejected") else [tuple(header) for header in case["headers"]])
+
+
 CHECKS = {
     "names.json": names,
     "patterns.json": patterns,
@@ -157,6 +204,10 @@ CHECKS = {
     "validation.json": validation,
     "log.json": log,
     "bindings.json": bindings,
+    "headers.json": headers,
+    "publishing.json": publishing,
+    "consuming.json": consuming,
+    "http.json": http,
 }
 
 

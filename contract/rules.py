@@ -373,6 +373,14 @@ def quoted(string):
     return json.dumps(string, ensure_ascii=False)
 
 
+def moment(millis):
+    """A timestamp as the line shows it; None for none, and for one before 1970 or after 9999."""
+    if millis is None or not 0 <= millis <= 253402300799999:
+        return None
+    time = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=millis)
+    return time.isoformat(timespec="milliseconds") + "Z"
+
+
 def write_line(record):
     out = [("stream", quoted(record["stream"]))]
     value = unpacked(record.get("value"))
@@ -408,10 +416,8 @@ def write_line(record):
         packed = '{"base64":"' + base64.b64encode(value).decode() + '"}'
         out += [("value", packed), ("error", refusal)]
     out += [("partition", str(record["partition"])), ("offset", str(record["offset"]))]
-    millis = record.get("timestamp")
-    if millis is not None and 0 <= millis <= 253402300799999:
-        moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=millis)
-        out.append(("timestamp", quoted(moment.isoformat(timespec="milliseconds") + "Z")))
+    if moment(record.get("timestamp")):
+        out.append(("timestamp", quoted(moment(record["timestamp"]))))
     delivery = record.get("delivery")
     if delivery:
         out += [("group", quoted(delivery["group"])), ("attempt", str(delivery["attempt"]))]
@@ -758,6 +764,96 @@ def replay_bindings(records):
         streams[stream] = {"schema": None if unbinds else schema, "epoch": int(epoch)}
     return {stream: bound for stream, bound in streams.items() if bound["schema"] is not None}, ignored
 
+
+# ---------------------------------------------------------------- publishing
+
+def passed_on(consumed, own, identity):
+    """The headers of what a handler publishes: its own, and the trace of the record that it handles."""
+    if any(is_reserved_header(name) for name, _ in own):
+        raise Refused("reserved-header", None)
+    sent = own + ([["kafkaesk-id", identity]] if identity is not None else [])
+    return sent if any(name == "traceparent" for name, _ in own) else sent + trace(consumed)
+
+
+def trace(headers):
+    """The last traceparent and every tracestate; nothing without a traceparent."""
+    parents = [value for name, value in headers if name == "traceparent"]
+    if not parents or parents[-1] is None:
+        return []
+    states = [["tracestate", value] for name, value in headers if name == "tracestate" and value is not None]
+    return [["traceparent", parents[-1]], *states]
+
+
+def read_data(data):
+    """The data of an event, without the white space around it: strict at any depth, and one level less than an envelope."""
+    def read(reader):
+        reader.depth = 1
+        return strict(reader.value())
+
+    _, _, start, end = whole(data, read)
+    return data[start:end]
+
+
+# ---------------------------------------------------------------- consuming
+
+def to_commit(records, position):
+    """The offset to commit, and the highest one that may be committed. `position` is the offset that is read next."""
+    following = None
+    for record in records:
+        if not record["finished"]:
+            return following, record["offset"]
+        following = record["offset"] + 1
+    return position, position
+
+
+# ---------------------------------------------------------------- http
+
+def encoded(data):
+    return "".join(chr(b) if chr(b) in ALPHABET + "~" else f"%{b:02X}" for b in data)
+
+
+def request_headers(record, schema, group, attempt):
+    """The headers of a request, with lower-case names, without content-type."""
+    headers = [(name, unpacked(value)) for name, value in record["headers"]]
+    out = [("kafkaesk-stream", record["stream"]), ("kafkaesk-schema", schema),
+           ("kafkaesk-partition", str(record["partition"])), ("kafkaesk-offset", str(record["offset"])),
+           ("kafkaesk-group", encoded(group.encode("utf-8"))), ("kafkaesk-attempt", str(attempt))]
+    if record["key"] is not None:
+        out.append(("kafkaesk-key", encoded(unpacked(record["key"]))))
+    if moment(record["timestamp"]):
+        out.append(("kafkaesk-timestamp", moment(record["timestamp"])))
+    carried = trace(headers)
+    if not all(b" "[0] <= byte <= b"~"[0] for _, value in carried for byte in value):
+        carried = []
+    out += [(name, value.decode("ascii")) for name, value in carried]
+    for name, value in headers:
+        if value is None or [name, value] in carried:
+            continue
+        shown_name = name if name == "kafkaesk-id" else "kafkaesk-header-" + encoded(name.encode("utf-8")).lower()
+        out.append((shown_name, encoded(value)))
+    if sum(len(name) + len(value) + 4 for name, value in out) > 16_384:
+        raise Refused("too-large", None)
+    return sorted(out)
+
+
+def meaning(status, media_type, retry_after, body):
+    """What an answer means for the message: an answer object, or None where the endpoint is wrong."""
+    if 200 <= status <= 299:
+        if (media_type or "").partition(";")[0].strip().lower() != "application/vnd.kafkaesk.answer+json":
+            return {"outcome": "done"}
+        try:
+            return read_answer(body, False)
+        except Refused:
+            return None
+    if status in (400, 410, 413, 415, 422):
+        return {"outcome": "reject"}
+    if status in (408, 409, 425, 429) or 500 <= status <= 599:
+        seconds = re.fullmatch(r"[0-9]+", (retry_after or "").strip())
+        return {"outcome": "retry"} | ({"delay": int(seconds[0]) * 1000} if seconds else {})
+    return None
+
+
+# ---------------------------------------------------------------- bytes in vectors
 
 def unpacked(value):
     if isinstance(value, dict):

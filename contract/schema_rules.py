@@ -8,6 +8,7 @@ import re
 import urllib.parse
 from fractions import Fraction
 
+import rules
 from rules import ANNOTATIONS, LIST, MAP, ONE, Refused
 
 
@@ -529,3 +530,68 @@ def number_fits(key, rule, value, draft, schema):
         return (Fraction(repr(value)) / Fraction(repr(rule))).denominator == 1
     return {"maximum": lambda: value <= rule, "minimum": lambda: value >= rule, "exclusiveMaximum": lambda: value < rule,
             "exclusiveMinimum": lambda: value > rule}.get(key, lambda: True)()
+
+
+# ---------------------------------------------------------------- what is published, and what becomes of a record
+
+def publish(event, prefix, log, bindings):
+    """The topic and the value of a publish; refused with the rule that forbids it."""
+    stream = event["stream"]
+    topic = rules.topic_of(prefix, stream)
+    if topic is None:
+        raise Refused("stream", None)
+    bound = rules.replay_bindings(bindings)[0].get(stream)
+    if event.get("tombstone"):
+        if not bound:
+            raise Refused("not-bound", None)
+        return topic, None
+    identity = rules.schema_id(event["schema"])
+    if identity is None:
+        raise Refused("schema-id", None)
+    name, version = identity
+    stored = {one["version"]: one for one in rules.replay_schemas(log)[0]}.get(version)
+    if stored is None:
+        raise Refused("unknown-schema", None)
+    if stored["withdrawn"]:
+        raise Refused("withdrawn-schema", None)
+    try:
+        data = rules.read_data(rules.unpacked(event["data"]))
+        fits = document(stored).judge(data.decode("utf-8"))
+    except Refused as refused:
+        raise refused if refused.error == "document" else Refused("data", None) from None
+    if not fits:
+        raise Refused("data", None)
+    if bound and bound["schema"] != name:
+        raise Refused("bound-elsewhere", None)
+    return topic, rules.write_envelope(event["schema"], data)
+
+
+def document(stored):
+    """A version's document, which every program has to be able to use before it relies on it."""
+    try:
+        return Document(stored["document"])
+    except Refused:
+        raise Refused("document", None) from None
+
+
+# What the vectors' handler of orders decodes.
+ORDER = '{"type":"object","properties":{"id":{"type":"integer"}},"required":["id"]}'
+
+
+def becomes(value, handler, validates, log):
+    """What a consumer does with a record when its user decided nothing."""
+    try:
+        schema, data = rules.read_envelope(value)
+    except Refused:
+        return "handled" if handler == "record" else "passed over"
+    name, version = rules.schema_id(schema)
+    if validates:
+        stored = {one["version"]: one for one in rules.replay_schemas(log)[0]}.get(version) if name == "Order" else None
+        try:
+            if stored is None or not document(stored).judge(data.decode("utf-8")):
+                return "held"
+        except Refused:
+            return "held"
+    if handler == "order" and not (name == "Order" and Document(ORDER).judge(data.decode("utf-8"))):
+        return "held"
+    return "handled"

@@ -75,6 +75,31 @@ fn finishing_twice_counts_once() {
     assert_eq!(tracker.uncommitted_span(), 1);
 }
 
+#[test]
+fn what_is_committed_is_what_the_contract_says() {
+    let mut cases = kafkaesk_vectors::cases("consuming.json");
+    cases.retain(|case| case.get("records").is_some());
+    assert!(!cases.is_empty());
+    for case in cases {
+        let mut tracker = Tracker::new(1);
+        let records = case["records"].as_array().unwrap();
+        let read = records.iter().map(|record| {
+            let ticket = tracker.push(Offset(record["offset"].as_i64().unwrap()));
+            (ticket, record["finished"].as_bool().unwrap())
+        });
+        let read: Vec<_> = read.collect();
+        tracker.reached(NextOffset(case["position"].as_i64().unwrap()));
+        for (ticket, _) in read.iter().rev().filter(|(_, finished)| *finished) {
+            tracker.done(*ticket);
+        }
+        let committed = tracker.watermark().map(|next| next.0);
+        assert_eq!(committed, case["commit"].as_i64(), "{}", case["name"]);
+        for forbidden in case["forbidden"].as_array().unwrap() {
+            assert!(committed < forbidden.as_i64(), "{}", case["name"]);
+        }
+    }
+}
+
 /// Finishes in any order, some at once; a model keeps every record and looks at all of them.
 #[derive(Clone, Debug)]
 enum Step {

@@ -11,3 +11,4 @@ mod dev;
 mod publish;
 mod read;
 mod topics;
+mod vectors;

@@ -3,7 +3,7 @@
 use kafkaesk_core::Answer;
 use serde_json::{Value, json};
 
-use crate::cases::{every, outcome, same, text};
+use kafkaesk_vectors::{every, outcome, same, text};
 
 #[test]
 fn every_answer_is_read_or_refused_at_its_place() {

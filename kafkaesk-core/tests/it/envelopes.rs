@@ -2,7 +2,7 @@
 
 use kafkaesk_core::{Envelope, EnvelopePrefix, SchemaId};
 
-use crate::cases::{bytes, every, outcome, same, text};
+use kafkaesk_vectors::{bytes, every, outcome, same, text};
 
 #[test]
 fn every_value_is_read_or_refused_at_its_place() {

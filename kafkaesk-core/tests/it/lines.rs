@@ -9,7 +9,7 @@ use kafkaesk_core::{
 };
 use serde_json::Value;
 
-use crate::cases::{bytes, every, outcome, same, text};
+use kafkaesk_vectors::{bytes, every, outcome, same, text};
 
 #[test]
 fn every_record_is_written_as_its_line_and_every_line_read_or_refused() {

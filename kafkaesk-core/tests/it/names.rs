@@ -5,7 +5,7 @@ use kafkaesk_core::{
     schema_id::parse_version,
 };
 
-use crate::cases::{every, same, text};
+use kafkaesk_vectors::{every, same, text};
 
 #[test]
 fn every_name_is_taken_or_refused_as_the_contract_says() {

@@ -2,7 +2,7 @@
 
 use kafkaesk_core::partitioner::{murmur2, partition_for_key};
 
-use crate::cases::{bytes, every, same};
+use kafkaesk_vectors::{bytes, every, same};
 
 #[test]
 fn every_key_lands_where_other_clients_put_it() {

@@ -2,7 +2,7 @@
 
 use kafkaesk_core::{Pattern, pattern::fnmatch};
 
-use crate::cases::{every, same, text};
+use kafkaesk_vectors::{every, same, text};
 
 #[test]
 fn every_pattern_matches_what_python_matches() {

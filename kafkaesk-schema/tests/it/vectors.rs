@@ -1,28 +1,17 @@
 //! The contract's vectors for identity, the schema log and the bindings, run against this crate.
 
-use std::path::Path;
-
 use bytes::Bytes;
 use kafkaesk_core::SchemaName;
 use kafkaesk_schema::{Bindings, Document, DocumentError, LogRecord, SchemaLog, Validator};
+use kafkaesk_vectors::{bytes, text};
 use serde_json::{Value, json};
 
-/// The cases of one vector file. Fails when the file is missing, empty or has an unnamed case.
+/// The cases of a file, by their names.
 fn cases(file: &str) -> Vec<(String, Value)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../contract/vectors")
-        .join(file);
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let vectors: Value = serde_json::from_str(&text).unwrap();
-    let cases: Vec<(String, Value)> = vectors["cases"]
-        .as_array()
-        .unwrap_or_else(|| panic!("{file} has no array `cases`"))
-        .iter()
-        .map(|case| (case["name"].as_str().unwrap().to_owned(), case.clone()))
-        .collect();
-    assert!(!cases.is_empty(), "{file} has no cases");
+    let cases = kafkaesk_vectors::cases(file).into_iter();
     cases
+        .map(|case| (text(&case, "name").to_owned(), case))
+        .collect()
 }
 
 fn texts(value: &Value) -> Vec<&str> {
@@ -117,26 +106,12 @@ fn every_validation_vector_holds() {
     }
 }
 
-/// A string, `{"base64": …}`, or null.
-fn bytes(value: &Value) -> Option<Bytes> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone().into()),
-        other => {
-            use base64::Engine as _;
-            let text = other["base64"].as_str().unwrap();
-            let decoded = base64::engine::general_purpose::STANDARD.decode(text);
-            Some(decoded.unwrap().into())
-        }
-    }
-}
-
 fn records(case: &Value) -> Vec<LogRecord> {
     let records = case["records"].as_array().unwrap();
     let record = |record: &Value| LogRecord {
         offset: record["offset"].as_i64().unwrap(),
-        key: bytes(&record["key"]),
-        value: bytes(&record["value"]),
+        key: bytes(&record["key"]).map(Bytes::from),
+        value: bytes(&record["value"]).map(Bytes::from),
     };
     records.iter().map(record).collect()
 }

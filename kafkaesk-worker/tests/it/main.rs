@@ -13,3 +13,4 @@ mod registration;
 mod start;
 mod test_app;
 mod unavailable;
+mod vectors;

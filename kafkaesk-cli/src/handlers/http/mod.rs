@@ -126,3 +126,5 @@ impl Http {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -1,0 +1,86 @@
+//! Vectors: the headers of requests, and what answers mean.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicName};
+use kafkaesk_vectors::{broken, bytes, cases, report, same, text};
+use serde_json::Value;
+
+use super::{super::Answer, request, response};
+
+#[tokio::test]
+async fn requests_and_answers_are_what_the_contract_says() {
+    let cases = cases("http.json");
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let verdict = match case.get("status") {
+            Some(_) => answered(case).await,
+            None => requested(case),
+        };
+        wrong.extend(broken(case, verdict));
+    }
+    report("http.json", cases.len(), wrong);
+}
+
+fn requested(case: &Value) -> Result<(), String> {
+    let attempt = case["attempt"].as_u64().unwrap() as u32;
+    let record = record(&case["record"]);
+    let headers = request::headers(&record, text(case, "schema"), text(case, "group"), attempt);
+    if case["rejected"].as_bool() == Some(true) {
+        return match headers {
+            Ok(headers) => Err(format!("{headers:?}, not rejected")),
+            Err(_) => Ok(()),
+        };
+    }
+    let headers = headers?;
+    let mut found: Vec<(&str, &str)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
+        .collect();
+    found.sort_unstable();
+    let expected = case["headers"].as_array().unwrap().iter();
+    let expected = expected.map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+    same(found, expected.collect())
+}
+
+fn record(record: &Value) -> Record {
+    let stream = StreamId::new(text(record, "stream")).unwrap();
+    let mut headers = Headers::new();
+    for pair in record["headers"].as_array().unwrap() {
+        headers.push(pair[0].as_str().unwrap(), bytes(&pair[1]).map(Bytes::from));
+    }
+    Record {
+        source: Arc::new(Source {
+            topic: TopicName::new(stream.as_str()).unwrap(),
+            stream,
+            partition: record["partition"].as_i64().unwrap() as i32,
+        }),
+        offset: Offset(record["offset"].as_i64().unwrap()),
+        timestamp: record["timestamp"].as_i64(),
+        key: bytes(&record["key"]).map(Bytes::from),
+        headers,
+        value: None,
+        unreadable: None,
+    }
+}
+
+async fn answered(case: &Value) -> Result<(), String> {
+    let mut builder = http::Response::builder().status(case["status"].as_u64().unwrap() as u16);
+    for name in ["content-type", "retry-after"] {
+        if let Some(value) = case[name].as_str() {
+            builder = builder.header(name, value);
+        }
+    }
+    let response = builder.body(text(case, "body").to_owned()).unwrap();
+    let (means, delay) = match response::answer(response.into(), "http://x/").await {
+        Answer::Done => ("done", None),
+        Answer::Skip => ("skip", None),
+        Answer::Retry { after, .. } => ("retry", after),
+        Answer::Reject(_) => ("reject", None),
+        Answer::Abort(_) => ("abort", None),
+        Answer::Unavailable(_) => ("pause", None),
+    };
+    same(means, text(case, "means"))?;
+    same(delay, case["delay"].as_u64().map(Duration::from_millis))
+}
