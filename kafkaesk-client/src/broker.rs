@@ -2,7 +2,7 @@
 //!
 //! Nothing here creates a topic by asking for it (decisions.md 11).
 
-use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafkaesk_core::{Headers, NextOffset, Offset, TopicName};
@@ -11,11 +11,11 @@ use kafkaesk_schema::LogRecord;
 use crate::{
     ClientError,
     consumer::{Consumer, ConsumerSpec},
-    publisher::Delivery,
+    delivery::Delivery,
 };
 
-/// A boxed future; none of these calls is on the hot path.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// A boxed future: none of the broker's calls that return one is on the hot path.
+pub use futures_util::future::BoxFuture;
 
 /// What metadata says of one topic.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{ClientError, Publisher, Settings, broker::Broker, catalog::Catalog};
+use crate::{ClientError, Settings, broker::Broker, catalog::Catalog};
 
 /// One process's connection to one cluster.
 #[derive(Clone, Debug)]
@@ -58,10 +58,5 @@ impl Connection {
     /// Schemas and bindings.
     pub fn catalog(&self) -> &Catalog {
         &self.inner.catalog
-    }
-
-    /// A publisher over this connection.
-    pub fn publisher(&self) -> Publisher {
-        Publisher::over(self.clone())
     }
 }

@@ -10,10 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use kafkaesk_core::{NextOffset, Offset, Pattern, Record, RecordPlace, Source};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{ClientError, broker::BoxFuture};
+use crate::ClientError;
 
 /// How many events wait between the polling thread and the reader, at most.
 pub const EVENT_BOUND: usize = 16;

@@ -10,6 +10,7 @@ pub mod broker;
 pub mod catalog;
 pub mod connection;
 pub mod consumer;
+mod delivery;
 #[cfg(feature = "dev-broker")]
 pub mod dev;
 pub mod error;
@@ -24,9 +25,10 @@ pub mod publisher;
 pub mod testing;
 
 pub use connection::Connection;
+pub use delivery::{Delivery, Receipt};
 pub use error::ClientError;
 pub use kafkaesk_core as core;
 pub use kafkaesk_schema as schema;
 pub use kafkaesk_settings as settings;
 pub use kafkaesk_settings::Settings;
-pub use publisher::{Delivery, Publish, Publisher, Receipt};
+pub use publisher::{Publish, Publisher};

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex};
 use kafkaesk_core::{NextOffset, Offset, SchemaName, StreamId};
 use kafkaesk_schema::{Binding, Bindings, LogRecord};
 
-use super::{Catalog, MAX_LOG_KEPT, lock, schemas::not_read_back};
+use super::{
+    Catalog, lock,
+    log_topics::{check_kept, not_read_back},
+};
 use crate::{ClientError, broker::LogSink};
 
 /// The bindings log, as far as it was read.
@@ -168,13 +171,7 @@ impl Catalog {
         let sink: LogSink = Box::new(move |record| {
             let mut replay = lock(&taker);
             replay.apply(&record);
-            if replay.kept > MAX_LOG_KEPT {
-                return Err(ClientError::LogTooLarge {
-                    topic: name.clone(),
-                    what: format!("more than {} MiB of bindings", MAX_LOG_KEPT >> 20),
-                });
-            }
-            Ok(())
+            check_kept(replay.kept, &name, "bindings")
         });
         let Some(next) = self.broker.read_log(&topic, from, until, sink).await? else {
             return Ok(false);

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod hot;
+mod log_topics;
 mod ready;
 mod refresh;
 mod register;
@@ -97,8 +98,6 @@ enum Found {
 
 /// How long "there is no such version" holds, before the log is read again.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How many bytes of records that count a log may hold, for all that is kept of it in memory.
-const MAX_LOG_KEPT: usize = 64 * 1024 * 1024;
 /// How many absent versions are remembered, at most.
 const ABSENT_BOUND: usize = 256;
 

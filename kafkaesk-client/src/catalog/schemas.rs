@@ -9,16 +9,11 @@ use bytes::Bytes;
 use kafkaesk_core::{NextOffset, Offset, SchemaId, SchemaName, TopicName};
 use kafkaesk_schema::{Document, SchemaLog, Validator};
 
-use super::{ABSENT_BOUND, AGAIN, Catalog, Found, MAX_LOG_KEPT, Pushed, StoredSchema, lock};
-use crate::{
-    ClientError,
-    broker::{Cluster, LOG_RECORD_BYTES, LogSink, TopicSpec},
+use super::{
+    ABSENT_BOUND, AGAIN, Catalog, Found, Pushed, StoredSchema, lock,
+    log_topics::{ALWAYS_TAKEN, RECORD_OVERHEAD, check_kept, not_read_back},
 };
-
-/// What a record takes beside its value, with some to spare.
-const RECORD_OVERHEAD: usize = 256;
-/// A record of so many bytes is taken by every topic that was not made for smaller ones.
-const ALWAYS_TAKEN: usize = 1_000_000;
+use crate::{ClientError, broker::LogSink};
 
 impl Catalog {
     /// A stored version, compiled; cached for good, since versions never change. Once this connection has published, a
@@ -96,13 +91,7 @@ impl Catalog {
             } else {
                 0
             };
-            if *kept > MAX_LOG_KEPT {
-                return Err(ClientError::LogTooLarge {
-                    topic: log_topic.clone(),
-                    what: format!("more than {} MiB of documents", MAX_LOG_KEPT >> 20),
-                });
-            }
-            Ok(())
+            check_kept(*kept, &log_topic, "documents")
         });
         self.broker
             .read_log(&topic, NextOffset(0), until, sink)
@@ -249,106 +238,6 @@ impl Catalog {
         lock(&self.schemas).insert(id.clone(), Found::Stored(stored.clone()));
         Ok(stored)
     }
-
-    /// Creates a bookkeeping topic if it is absent, and refuses one whose settings would lose what it holds.
-    ///
-    /// `bytes` is the length of the longest value that is about to be written. A topic that is created for a long one gets
-    /// room for it: by default brokers take one mebibyte.
-    pub(super) async fn ensure_log_topic(
-        &self,
-        topic: &TopicName,
-        bytes: usize,
-    ) -> Result<(), ClientError> {
-        if lock(&self.checked).contains(topic) {
-            return Ok(());
-        }
-        let cluster = self.broker.cluster().await?;
-        if !self.log_exists(&cluster, topic).await? {
-            let replication_factor = self.replication_factor(cluster.brokers);
-            let min_insync = replication_factor.min(2).to_string();
-            let room = LOG_RECORD_BYTES.to_string();
-            let room = (bytes + RECORD_OVERHEAD > ALWAYS_TAKEN)
-                .then_some(("max.message.bytes", room.as_str()));
-            let spec = TopicSpec {
-                topic: topic.clone(),
-                partitions: 1,
-                replication_factor,
-                config: [
-                    ("cleanup.policy", "delete"),
-                    ("retention.ms", "-1"),
-                    ("retention.bytes", "-1"),
-                    ("min.insync.replicas", &*min_insync),
-                    ("unclean.leader.election.enable", "false"),
-                ]
-                .into_iter()
-                .chain(room)
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
-            };
-            if !self.broker.create_topic(&spec).await? {
-                // Somebody was faster.
-                return self.check_log_topic(&cluster, topic).await;
-            }
-            lock(&self.checked).insert(topic.clone());
-        }
-        Ok(())
-    }
-
-    /// Whether a bookkeeping topic is there, as it must be; an absent one could be created.
-    pub(super) async fn log_exists(
-        &self,
-        cluster: &Cluster,
-        topic: &TopicName,
-    ) -> Result<bool, ClientError> {
-        let exists = cluster.topics.contains_key(topic.as_str());
-        if exists {
-            self.check_log_topic(cluster, topic).await?;
-        } else {
-            super::streams::check_collision(cluster, topic)?;
-        }
-        Ok(exists)
-    }
-
-    /// Everything must be kept, where the settings may be seen, and stand in one partition.
-    async fn check_log_topic(
-        &self,
-        cluster: &Cluster,
-        topic: &TopicName,
-    ) -> Result<(), ClientError> {
-        if lock(&self.checked).contains(topic) {
-            return Ok(());
-        }
-        let mut has = self.broker.topic_config(topic).await?.unwrap_or_default();
-        let there = cluster.topics.get(topic.as_str());
-        // The dev broker's topics all have several; its log is partition 0.
-        if let Some(there) = there.filter(|_| !cluster.is_dev) {
-            has.insert("partitions".to_owned(), there.partitions.to_string());
-        }
-        let wrong: Vec<(&str, &str, &str)> = [
-            ("cleanup.policy", "delete"),
-            ("retention.ms", "-1"),
-            ("retention.bytes", "-1"),
-            ("partitions", "1"),
-        ]
-        .into_iter()
-        .filter_map(|(name, needed)| {
-            let found = has.get(name)?;
-            (found != needed).then_some((name, found.as_str(), needed))
-        })
-        .collect();
-        if !wrong.is_empty() {
-            let list = |text: fn(&(&str, &str, &str)) -> String| {
-                wrong.iter().map(text).collect::<Vec<_>>().join(", ")
-            };
-            return Err(ClientError::LogSettings {
-                topic: topic.clone(),
-                found: list(|(name, found, _)| format!("{name}={found}")),
-                needed: list(|(name, _, needed)| format!("{name}={needed}")),
-            });
-        }
-        lock(&self.checked).insert(topic.clone());
-        Ok(())
-    }
 }
 
 /// Whether the log holds this very document for the version.
@@ -413,12 +302,4 @@ fn remedy(id: &SchemaId, log: &SchemaLog) -> String {
     }
     let versions: Vec<String> = log.versions.keys().map(u32::to_string).collect();
     format!("it holds version(s) {}; {push}", versions.join(", "))
-}
-
-pub(super) fn not_read_back(topic: &TopicName) -> ClientError {
-    ClientError::Kafka {
-        action: format!("reading back what was appended to {topic}"),
-        source: "the record was acknowledged but is not in the log; look at that topic's replicas"
-            .into(),
-    }
 }

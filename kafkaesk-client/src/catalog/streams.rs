@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use kafkaesk_core::{Envelope, SchemaName, StreamId, TopicName, names::collide, span::format_span};
+use kafkaesk_core::{Envelope, SchemaName, StreamId, TopicName, span::format_span};
 
-use super::{Catalog, StreamOutcome, StreamSpec};
+use super::{Catalog, StreamOutcome, StreamSpec, log_topics::check_collision};
 use crate::{
     ClientError,
     broker::{Cluster, TopicInfo, TopicSpec},
@@ -270,21 +270,6 @@ fn only(answers: Vec<Result<StreamOutcome, ClientError>>) -> Result<StreamOutcom
         .into_iter()
         .next()
         .unwrap_or(Err(ClientError::Closed))
-}
-
-/// Kafka takes names that differ only in `.` and `_` for one; the error names both.
-pub(super) fn check_collision(cluster: &Cluster, topic: &TopicName) -> Result<(), ClientError> {
-    match cluster
-        .topics
-        .keys()
-        .find(|existing| collide(existing, topic.as_str()))
-    {
-        Some(existing) => Err(ClientError::Collision {
-            topic: topic.clone(),
-            existing: existing.clone(),
-        }),
-        None => Ok(()),
-    }
 }
 
 /// Each difference names both values.

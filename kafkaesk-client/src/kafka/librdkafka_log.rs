@@ -244,7 +244,7 @@ pub(super) fn meaning(code: RDKafkaErrorCode) -> Meaning {
         | RDKafkaErrorCode::UnknownTopicId
         | RDKafkaErrorCode::FencedLeaderEpoch
         | RDKafkaErrorCode::UnknownLeaderEpoch => Meaning::Passing,
-        code if super::log::is_passing(code) => Meaning::Passing,
+        code if is_passing(code) => Meaning::Passing,
         code => Meaning::Unreadable(
             UNREADABLE
                 .iter()
@@ -252,6 +252,21 @@ pub(super) fn meaning(code: RDKafkaErrorCode) -> Meaning {
                 .map_or(UNKNOWN, |(_, help)| help),
         ),
     }
+}
+
+/// Whether an error ends without help: a leader that moves, a broker that restarts.
+pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::Resolve
+    )
 }
 
 /// librdkafka could not read a partition where it wanted to, and reads elsewhere.

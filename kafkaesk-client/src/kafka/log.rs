@@ -22,7 +22,7 @@ use super::{
     context::Context,
     delivery::{Deliveries, Pending},
     errors::{Doing, client_error, code_error, code_of, other},
-    librdkafka_log::{Meaning, meaning},
+    librdkafka_log::{Meaning, is_passing, meaning},
     metadata::Lookup,
     native::{Batch, Message, Queue, Reading},
 };
@@ -300,21 +300,6 @@ fn is_gone(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::UnknownTopic
                 | RDKafkaErrorCode::UnknownPartition
         )
-    )
-}
-
-/// What passes by itself: a leader that moves, a broker that restarts.
-pub(super) fn is_passing(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::BrokerTransportFailure
-            | RDKafkaErrorCode::AllBrokersDown
-            | RDKafkaErrorCode::NotLeaderForPartition
-            | RDKafkaErrorCode::LeaderNotAvailable
-            | RDKafkaErrorCode::OperationTimedOut
-            | RDKafkaErrorCode::RequestTimedOut
-            | RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::Resolve
     )
 }
 

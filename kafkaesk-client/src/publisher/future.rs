@@ -6,11 +6,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use futures_util::future::BoxFuture;
+
 use super::{
     Delivery, Receipt,
     request::{Request, Tried},
 };
-use crate::{ClientError, broker::BoxFuture};
+use crate::ClientError;
 
 /// Resolves when the record is in the local queue ([`Publish::enqueue`](super::Publish::enqueue)).
 #[must_use = "nothing is published until this is awaited"]

@@ -1,9 +1,8 @@
 //! Publishing: value → schema check → envelope → producer → delivery report.
 //!
-//! `request` holds what one publish collects, `publish` its builder, `future` the named futures, `json` what counts as
-//! JSON, `delivery` the answer.
+//! `request` holds what one publish collects, `publish` its builder, `future` the named futures, and `json` what counts
+//! as JSON.
 
-mod delivery;
 mod future;
 mod json;
 mod publish;
@@ -15,12 +14,21 @@ use kafkaesk_schema::Event;
 
 use self::request::Request;
 pub use self::{
-    delivery::{Delivery, Receipt},
     future::{Enqueue, Publishing},
     json::IntoJson,
     publish::Publish,
 };
+pub use crate::delivery::{Delivery, Receipt};
 use crate::{ClientError, Connection, Settings};
+
+impl Connection {
+    /// A publisher over this connection.
+    pub fn publisher(&self) -> Publisher {
+        Publisher {
+            connection: self.clone(),
+        }
+    }
+}
 
 /// Publishes under the contract. Cheap to clone; all clones share one connection, one producer and its queue.
 ///
@@ -38,10 +46,6 @@ impl Publisher {
     /// [`ClientError::Unreachable`] within `connect_timeout`, [`ClientError::Authentication`], [`ClientError::Setting`].
     pub async fn connect(settings: &Settings) -> Result<Self, ClientError> {
         Ok(Connection::open(settings).await?.publisher())
-    }
-
-    pub(crate) fn over(connection: Connection) -> Self {
-        Self { connection }
     }
 
     /// The connection behind it.

@@ -36,8 +36,7 @@ use crate::{
         config::{Role, client_config},
         context::{Context, lock},
         errors::{Doing, client_error, code_error, code_of},
-        librdkafka_log::{Meaning, meaning},
-        log::is_passing,
+        librdkafka_log::{Meaning, is_passing, meaning},
         native::{Batch, Message, Queue},
     },
 };

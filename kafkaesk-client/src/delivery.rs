@@ -1,4 +1,4 @@
-//! The answer to a publish: a receipt, once the brokers have the record.
+//! Delivery: the answer to a publish. It resolves to a receipt when the brokers have the record.
 
 use std::{
     fmt,
@@ -28,8 +28,8 @@ impl fmt::Display for Receipt {
     }
 }
 
-/// A record in the local queue; resolves when the brokers have it, after `delivery_timeout` at most. Dropping it
-/// unsends nothing.
+/// A record in the local queue. Resolves when the brokers have the record, or fails after at most `delivery_timeout`.
+/// The record is sent even if this is dropped.
 #[derive(Debug)]
 #[must_use = "a delivery that nobody awaits may fail unnoticed"]
 pub struct Delivery(pub(crate) oneshot::Receiver<Result<Receipt, ClientError>>);
