@@ -5,10 +5,12 @@
 use std::{
     collections::VecDeque,
     io::{self, IsTerminal as _},
-    sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock},
     thread,
     time::{Duration, Instant},
 };
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::{output, progress::Bar};
 
@@ -96,12 +98,6 @@ struct Shared {
     written: Condvar,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 struct Queue(Arc<Shared>);
 
 impl Queue {
@@ -125,13 +121,13 @@ impl Queue {
 
     fn push(&self, text: Vec<u8>) {
         self.add(Item::Line(text));
-        if self.0.lock().over {
+        if self.0.state.lock().over {
             self.settle(ORDER);
         }
     }
 
     fn add(&self, item: Item) {
-        let mut state = self.0.lock();
+        let mut state = self.0.state.lock();
         if let Item::Line(line) = &item {
             let cost = line.len() + OVERHEAD;
             if state.bytes > 0 && state.bytes + cost > QUEUE {
@@ -150,21 +146,16 @@ impl Queue {
     }
 
     /// Whether everything was written within this time.
-    fn settle(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
-        let mut state = self.0.lock();
+    fn settle(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut state = self.0.state.lock();
         while !state.items.is_empty() || state.unwritten > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
             if state.stalled || left.is_zero() {
                 state.stalled = true;
                 return false;
             }
-            state = self
-                .0
-                .written
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            self.0.written.wait_for(&mut state, left);
         }
         true
     }
@@ -173,12 +164,13 @@ impl Queue {
         let begun = Instant::now();
         loop {
             let before = {
-                let mut state = self.0.lock();
+                let mut state = self.0.state.lock();
                 state.over = true;
                 state.stalled = false;
                 state.chunks
             };
-            if self.settle(STALL) || begun.elapsed() >= END || self.0.lock().chunks == before {
+            if self.settle(STALL) || begun.elapsed() >= END || self.0.state.lock().chunks == before
+            {
                 return;
             }
         }
@@ -215,7 +207,7 @@ impl<W: FnMut(&[u8]) -> (usize, io::Result<()>)> Writer<W> {
             if !chunk.ends.is_empty() || self.lost > 0 {
                 self.deal_with(&chunk);
             }
-            let mut state = self.shared.lock();
+            let mut state = self.shared.state.lock();
             state.bytes -= chunk.cost;
             state.unwritten -= chunk.ends.len();
             state.chunks += 1;
@@ -228,22 +220,13 @@ impl<W: FnMut(&[u8]) -> (usize, io::Result<()>)> Writer<W> {
     /// Waits for items, or for the next time to draw the bar.
     fn next(&mut self) -> Chunk {
         let mut chunk = Chunk::default();
-        let mut state = self.shared.lock();
-        if state.items.is_empty() {
-            state = match &self.bar {
-                None => self
-                    .shared
-                    .added
-                    .wait_while(state, |state| state.items.is_empty())
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(_) => {
-                    self.shared
-                        .added
-                        .wait_timeout_while(state, TICK, |state| state.items.is_empty())
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
+        let mut state = self.shared.state.lock();
+        let nothing = |state: &mut State| state.items.is_empty();
+        if self.bar.is_none() {
+            self.shared.added.wait_while(&mut state, nothing);
+        } else {
+            let added = &self.shared.added;
+            added.wait_while_for(&mut state, nothing, TICK);
         }
         while let Some(item) = state.items.pop_front() {
             match item {

@@ -3,13 +3,14 @@
 //! The log is read once and then read on from where that ended: a program that publishes to many new streams would
 //! otherwise read it whole for each of them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use kafkaesk_core::{NextOffset, Offset, SchemaName, StreamId};
 use kafkaesk_schema::{Binding, Bindings, LogRecord};
+use parking_lot::Mutex;
 
 use super::{
-    Catalog, lock,
+    Catalog,
     log_topics::{check_kept, not_read_back},
 };
 use crate::{ClientError, broker::LogSink};
@@ -20,13 +21,13 @@ pub(super) struct BindingsLog(Mutex<Arc<Mutex<Replay>>>);
 
 impl BindingsLog {
     fn current(&self) -> Arc<Mutex<Replay>> {
-        lock(&self.0).clone()
+        self.0.lock().clone()
     }
 
     /// Forgets what was read. A reading that still goes on fills the replay that was replaced.
     fn restart(&self) -> Arc<Mutex<Replay>> {
         let fresh = Arc::<Mutex<Replay>>::default();
-        *lock(&self.0) = fresh.clone();
+        *self.0.lock() = fresh.clone();
         fresh
     }
 }
@@ -72,7 +73,7 @@ impl Catalog {
     pub async fn bindings(&self) -> Result<Bindings, ClientError> {
         let replay = self.bindings.restart();
         self.read_bindings(replay.clone(), None).await?;
-        let bindings = lock(&replay).bindings.clone();
+        let bindings = replay.lock().bindings.clone();
         if let Some(first) = bindings.ignored.first() {
             tracing::debug!(
                 topic = %self.settings.topic_prefix.bindings_topic()?,
@@ -98,13 +99,13 @@ impl Catalog {
     /// What a stream is bound to, as far as the log was read.
     pub(super) fn binding(&self, stream: &StreamId) -> Option<Binding> {
         let replay = self.bindings.current();
-        lock(&replay).bindings.streams.get(stream).cloned()
+        replay.lock().bindings.streams.get(stream).cloned()
     }
 
     /// How often a stream was bound or unbound, as far as the log was read.
     fn epoch(&self, stream: &StreamId) -> u64 {
         let replay = self.bindings.current();
-        lock(&replay).bindings.epoch(stream)
+        replay.lock().bindings.epoch(stream)
     }
 
     /// Unbinds a stream, so that its next publisher may bind it to another schema. Publishers that know the stream see it
@@ -163,20 +164,20 @@ impl Catalog {
         until: Option<Offset>,
     ) -> Result<bool, ClientError> {
         let topic = self.settings.topic_prefix.bindings_topic()?;
-        let from = lock(&replay).next;
+        let from = replay.lock().next;
         if until.is_some_and(|until| until < Offset(from.0)) {
             return Ok(true);
         }
         let (taker, name) = (replay.clone(), topic.clone());
         let sink: LogSink = Box::new(move |record| {
-            let mut replay = lock(&taker);
+            let mut replay = taker.lock();
             replay.apply(&record);
             check_kept(replay.kept, &name, "bindings")
         });
         let Some(next) = self.broker.read_log(&topic, from, until, sink).await? else {
             return Ok(false);
         };
-        let mut replay = lock(&replay);
+        let mut replay = replay.lock();
         replay.next = replay.next.max(next);
         Ok(true)
     }

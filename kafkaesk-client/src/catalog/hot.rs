@@ -4,14 +4,15 @@
 use std::{
     any::TypeId,
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaName, StreamId, TopicName};
 use kafkaesk_schema::{Event, EventSchema};
+use parking_lot::{Mutex, RwLock};
 
-use super::{Catalog, StoredSchema, lock};
+use super::{Catalog, StoredSchema};
 use crate::{
     ClientError,
     broker::{BatchLimit, TopicNews},
@@ -64,12 +65,12 @@ pub(super) struct Hot {
 impl Hot {
     /// The streams that were published to.
     pub(super) fn streams(&self) -> Vec<Arc<BoundStream>> {
-        read(&self.streams).values().cloned().collect()
+        self.streams.read().values().cloned().collect()
     }
 
     /// The versions that were published, by name and version.
     pub(super) fn published(&self) -> Vec<SchemaId> {
-        let (types, ids) = (read(&self.types), read(&self.ids));
+        let (types, ids) = (self.types.read(), self.ids.read());
         let entries = types.values().chain(ids.values());
         let published: BTreeSet<&SchemaId> = entries
             .filter(|entry| entry.stored.get().is_some())
@@ -80,7 +81,7 @@ impl Hot {
 
     /// The next publish to this topic asks the catalog again.
     pub(super) fn heard(&self, topic: &TopicName, news: TopicNews) {
-        let mut all = lock(&self.news);
+        let mut all = self.news.lock();
         if all.len() >= REMEMBERED {
             all.clear();
         }
@@ -92,33 +93,35 @@ impl Hot {
                 "the brokers refused a batch as larger than the topic takes; its events were not written, and the next batches of this topic are smaller"
             );
         }
-        write(&self.streams).retain(|_, stream| stream.topic != *topic);
+        self.streams
+            .write()
+            .retain(|_, stream| stream.topic != *topic);
     }
 
     /// What records told of a topic since this was asked.
     pub(super) fn take_news(&self, topic: &TopicName) -> Option<TopicNews> {
-        lock(&self.news).remove(topic)
+        self.news.lock().remove(topic)
     }
 
     /// The limit of topics that were created without one of their own, once it was seen.
     pub(super) fn of_new_topics(&self) -> Option<BatchLimit> {
-        *lock(&self.of_new_topics)
+        *self.of_new_topics.lock()
     }
 
     /// Remembers that limit.
     pub(super) fn set_of_new_topics(&self, limit: BatchLimit) {
-        *lock(&self.of_new_topics) = Some(limit);
+        *self.of_new_topics.lock() = Some(limit);
     }
 
     /// The next publish to this stream asks the catalog again.
     pub(super) fn forget_stream(&self, stream: &StreamId) {
-        write(&self.streams).remove(stream.as_str());
+        self.streams.write().remove(stream.as_str());
     }
 
     /// The next publish of this version asks the catalog again.
     pub(super) fn forget(&self, id: &SchemaId) {
-        write(&self.types).retain(|_, entry| entry.id != *id);
-        write(&self.ids).retain(|_, entry| entry.id != *id);
+        self.types.write().retain(|_, entry| entry.id != *id);
+        self.ids.write().retain(|_, entry| entry.id != *id);
     }
 }
 
@@ -207,21 +210,13 @@ fn get<K: std::hash::Hash + Eq + std::borrow::Borrow<Q>, Q: std::hash::Hash + Eq
     map: &RwLock<HashMap<K, Arc<V>>>,
     key: &Q,
 ) -> Option<Arc<V>> {
-    read(map).get(key).cloned()
+    map.read().get(key).cloned()
 }
 
 fn put<K: std::hash::Hash + Eq, V>(map: &RwLock<HashMap<K, Arc<V>>>, key: K, value: Arc<V>) {
-    let mut map = write(map);
+    let mut map = map.write();
     if map.len() >= REMEMBERED {
         map.clear();
     }
     map.insert(key, value);
-}
-
-fn read<T>(map: &RwLock<T>) -> RwLockReadGuard<'_, T> {
-    map.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write<T>(map: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
-    map.write().unwrap_or_else(PoisonError::into_inner)
 }

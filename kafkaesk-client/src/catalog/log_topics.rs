@@ -2,7 +2,7 @@
 
 use kafkaesk_core::{TopicName, names::collide};
 
-use super::{Catalog, lock};
+use super::Catalog;
 use crate::{
     ClientError,
     broker::{Cluster, LOG_RECORD_BYTES, TopicSpec},
@@ -25,7 +25,7 @@ impl Catalog {
         topic: &TopicName,
         bytes: usize,
     ) -> Result<(), ClientError> {
-        if lock(&self.checked).contains(topic) {
+        if self.checked.lock().contains(topic) {
             return Ok(());
         }
         let cluster = self.broker.cluster().await?;
@@ -55,7 +55,7 @@ impl Catalog {
                 // Somebody was faster.
                 return self.check_log_topic(&cluster, topic).await;
             }
-            lock(&self.checked).insert(topic.clone());
+            self.checked.lock().insert(topic.clone());
         }
         Ok(())
     }
@@ -81,7 +81,7 @@ impl Catalog {
         cluster: &Cluster,
         topic: &TopicName,
     ) -> Result<(), ClientError> {
-        if lock(&self.checked).contains(topic) {
+        if self.checked.lock().contains(topic) {
             return Ok(());
         }
         let mut has = self.broker.topic_config(topic).await?.unwrap_or_default();
@@ -112,7 +112,7 @@ impl Catalog {
                 needed: list(|(name, _, needed)| format!("{name}={needed}")),
             });
         }
-        lock(&self.checked).insert(topic.clone());
+        self.checked.lock().insert(topic.clone());
         Ok(())
     }
 }

@@ -15,12 +15,13 @@ mod suggest;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
 use kafkaesk_core::{SchemaId, TopicName};
 use kafkaesk_schema::{Document, Validator};
+use parking_lot::Mutex;
 
 pub use kafkaesk_settings::StreamSpec;
 
@@ -131,9 +132,4 @@ impl Catalog {
             .replication_factor
             .unwrap_or_else(|| brokers.clamp(1, 3) as u16)
     }
-}
-
-/// A panic elsewhere leaves these plain maps whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,7 @@ use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 use kafkaesk_core::{SchemaName, StreamId, TopicName};
 use tokio::sync::oneshot;
 
-use super::{AGAIN, BoundStream, Catalog, EventEntry, StreamSpec, lock, streams::undeclared};
+use super::{AGAIN, BoundStream, Catalog, EventEntry, StreamSpec, streams::undeclared};
 use crate::{
     ClientError,
     broker::{BatchLimit, TopicNews},
@@ -50,7 +50,7 @@ impl Catalog {
     ) -> Result<Arc<BoundStream>, ClientError> {
         loop {
             let (answer, mut answered) = oneshot::channel();
-            lock(&self.wanted).push(Wanted {
+            self.wanted.lock().push(Wanted {
                 stream: stream.clone(),
                 schema: entry.id.name().clone(),
                 retention: entry.event.as_ref().and_then(|event| event.retention),
@@ -61,7 +61,7 @@ impl Catalog {
                 return ready;
             }
             // This one's turn: it serves itself and all others that wait by now.
-            let wanted = mem::take(&mut *lock(&self.wanted));
+            let wanted = mem::take(&mut *self.wanted.lock());
             self.serve(wanted).await;
             if let Ok(ready) = answered.try_recv() {
                 return ready;

@@ -1,15 +1,13 @@
 //! What publishing remembers in, compared with the logs once in [`REFRESH`]: so a running publisher follows a withdrawal
 //! and a stream that was bound anew. Never on a publish's way: it goes by what is known until that is replaced.
 
-use std::{
-    sync::{Mutex, Weak},
-    time::Duration,
-};
+use std::{sync::Weak, time::Duration};
 
 use kafkaesk_core::SchemaId;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
-use super::{Catalog, lock};
+use super::Catalog;
 use crate::ClientError;
 
 /// How old a publisher's knowledge gets before the logs are read again (contract/README.md §8).
@@ -22,7 +20,7 @@ pub(super) struct Refresher(Mutex<Option<JoinHandle<()>>>);
 impl Refresher {
     /// Begins with the first publish, and again where the runtime that it ran on is gone.
     pub(super) fn start(&self, catalog: &Weak<Catalog>) {
-        let mut task = lock(&self.0);
+        let mut task = self.0.lock();
         if task.as_ref().is_none_or(JoinHandle::is_finished) {
             *task = Some(tokio::spawn(run(catalog.clone())));
         }
@@ -31,7 +29,7 @@ impl Refresher {
 
 impl Drop for Refresher {
     fn drop(&mut self) {
-        if let Some(task) = lock(&self.0).take() {
+        if let Some(task) = self.0.lock().take() {
             task.abort();
         }
     }

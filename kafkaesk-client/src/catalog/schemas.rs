@@ -1,16 +1,14 @@
 //! `__schema__…`: versions found, planned, stored. A version's first document is the law; verdicts come from reading back.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use kafkaesk_core::{NextOffset, Offset, SchemaId, SchemaName, TopicName};
 use kafkaesk_schema::{Document, SchemaLog, Validator};
+use parking_lot::Mutex;
 
 use super::{
-    ABSENT_BOUND, AGAIN, Catalog, Found, Pushed, StoredSchema, lock,
+    ABSENT_BOUND, AGAIN, Catalog, Found, Pushed, StoredSchema,
     log_topics::{ALWAYS_TAKEN, RECORD_OVERHEAD, check_kept, not_read_back},
 };
 use crate::{ClientError, broker::LogSink};
@@ -31,7 +29,7 @@ impl Catalog {
             return Ok(found);
         }
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
-        if let Some((when, remedy)) = lock(&self.absent).get(id)
+        if let Some((when, remedy)) = self.absent.lock().get(id)
             && when.elapsed() < AGAIN
         {
             return Err(ClientError::UnknownSchema {
@@ -47,7 +45,9 @@ impl Catalog {
             && let Some(near) = self.near_schema(id.name()).await
         {
             *remedy = format!("did you mean `{near}`? Else {remedy}");
-            lock(&self.absent).insert(id.clone(), (Instant::now(), remedy.clone()));
+            self.absent
+                .lock()
+                .insert(id.clone(), (Instant::now(), remedy.clone()));
         }
         stored
     }
@@ -83,7 +83,7 @@ impl Catalog {
         let replay = Arc::new(Mutex::new((SchemaLog::new(name.clone()), 0)));
         let (taker, log_topic) = (replay.clone(), topic.clone());
         let sink: LogSink = Box::new(move |record| {
-            let (log, kept) = &mut *lock(&taker);
+            let (log, kept) = &mut *taker.lock();
             let before = log.versions.len();
             log.apply(&record);
             *kept += if log.versions.len() > before {
@@ -96,7 +96,7 @@ impl Catalog {
         self.broker
             .read_log(&topic, NextOffset(0), until, sink)
             .await?;
-        let log = std::mem::replace(&mut lock(&replay).0, SchemaLog::new(name.clone()));
+        let log = std::mem::replace(&mut replay.lock().0, SchemaLog::new(name.clone()));
         if let Some(first) = log.ignored.first() {
             tracing::debug!(
                 %topic,
@@ -157,7 +157,7 @@ impl Catalog {
                 other => other,
             })?;
         let log = self.log_until(id.name(), own.last().copied()).await?;
-        lock(&self.absent).remove(id);
+        self.absent.lock().remove(id);
         if verdict(&log, id, document, &topic)? {
             return Ok(Pushed::New);
         }
@@ -188,7 +188,7 @@ impl Catalog {
         &self,
         id: &SchemaId,
     ) -> Result<Option<Arc<StoredSchema>>, ClientError> {
-        match lock(&self.schemas).get(id) {
+        match self.schemas.lock().get(id) {
             None => Ok(None),
             Some(Found::Stored(stored)) => Ok(Some(stored.clone())),
             Some(Found::Withdrawn) => Err(ClientError::WithdrawnSchema {
@@ -200,7 +200,7 @@ impl Catalog {
 
     /// For good: a withdrawn version never comes back.
     pub(super) fn withdraw(&self, id: &SchemaId) {
-        lock(&self.schemas).insert(id.clone(), Found::Withdrawn);
+        self.schemas.lock().insert(id.clone(), Found::Withdrawn);
     }
 
     /// Compiles a version that a log holds, and keeps it.
@@ -212,7 +212,7 @@ impl Catalog {
     ) -> Result<Arc<StoredSchema>, ClientError> {
         let Some(version) = log.versions.get(&id.version()) else {
             let remedy = remedy(id, log);
-            let mut absent = lock(&self.absent);
+            let mut absent = self.absent.lock();
             if absent.len() >= ABSENT_BOUND {
                 absent.clear();
             }
@@ -235,7 +235,9 @@ impl Catalog {
             validator: compile(id, &version.document)?,
             document: version.document.clone(),
         });
-        lock(&self.schemas).insert(id.clone(), Found::Stored(stored.clone()));
+        self.schemas
+            .lock()
+            .insert(id.clone(), Found::Stored(stored.clone()));
         Ok(stored)
     }
 }

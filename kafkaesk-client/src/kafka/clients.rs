@@ -4,10 +4,11 @@
 //! streams asks thousands of questions, so a client stays for [`IDLE`] after its last use.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use rdkafka::{
     admin::AdminClient,
     consumer::{BaseConsumer, Consumer as _},
@@ -17,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     config::{Role, batch_bytes, client_config},
-    context::{Context, Shared, lock},
+    context::{Context, Shared},
     delivery::{Deliveries, News},
 };
 use crate::{ClientError, Settings};
@@ -152,16 +153,16 @@ impl<T> Default for Spare<T> {
 
 impl<T> Spare<T> {
     fn take(&self) -> Option<T> {
-        Some(lock(&self.0).take()?.0)
+        Some(self.0.lock().take()?.0)
     }
 
     fn put(&self, client: T) {
         // The one that it replaces is dropped after the lock: that takes a while.
-        let _replaced = lock(&self.0).replace((client, Instant::now()));
+        let _replaced = self.0.lock().replace((client, Instant::now()));
     }
 
     fn tend(&self, serve: impl FnOnce(&T)) {
-        let mut slot = lock(&self.0);
+        let mut slot = self.0.lock();
         match &*slot {
             Some((_, since)) if since.elapsed() > IDLE => {
                 let idle = slot.take();

@@ -3,12 +3,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Statistics,
     client::{Client, OAuthToken},
@@ -59,17 +60,17 @@ impl Shared {
 
     /// librdkafka's last word about the connection.
     pub(super) fn reason(&self) -> Option<String> {
-        lock(&self.reason).clone()
+        self.reason.lock().clone()
     }
 
     /// The brokers' word about our credentials, if they refused them.
     pub(super) fn refused(&self) -> Option<String> {
-        lock(&self.refused).clone()
+        self.refused.lock().clone()
     }
 
     /// What ended the producer for good, if anything did.
     pub(super) fn fatal(&self) -> Option<String> {
-        lock(&self.fatal).clone()
+        self.fatal.lock().clone()
     }
 
     /// A broker answered: what was said before is history.
@@ -78,8 +79,8 @@ impl Shared {
         if self.down.swap(false, Ordering::Relaxed) {
             tracing::warn!("the brokers answer again");
         }
-        *lock(&self.reason) = None;
-        *lock(&self.refused) = None;
+        *self.reason.lock() = None;
+        *self.refused.lock() = None;
     }
 
     /// Nobody uses the connection any more.
@@ -108,15 +109,15 @@ impl Shared {
 
     fn note(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
         match code {
-            Some(RDKafkaErrorCode::Fatal) => *lock(&self.fatal) = Some(reason.to_owned()),
+            Some(RDKafkaErrorCode::Fatal) => *self.fatal.lock() = Some(reason.to_owned()),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
-                *lock(&self.refused) = Some(reason.to_owned());
+                *self.refused.lock() = Some(reason.to_owned());
             }
             // "2/2 brokers are down" says less than what was said before.
             Some(RDKafkaErrorCode::AllBrokersDown) => {
-                lock(&self.reason).get_or_insert_with(|| reason.to_owned());
+                self.reason.lock().get_or_insert_with(|| reason.to_owned());
             }
-            _ => *lock(&self.reason) = Some(reason.to_owned()),
+            _ => *self.reason.lock() = Some(reason.to_owned()),
         }
     }
 
@@ -142,7 +143,7 @@ impl Shared {
     fn is_news(&self, line: &str) -> bool {
         let kind = kind(line);
         let line = kind.as_str();
-        let mut lines = lock(&self.lines);
+        let mut lines = self.lines.lock();
         let now = Instant::now();
         if lines
             .get(line)
@@ -222,11 +223,6 @@ fn kind(line: &str) -> String {
         }
     }
     kind
-}
-
-/// A panic elsewhere leaves these plain values whole.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

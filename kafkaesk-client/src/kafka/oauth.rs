@@ -5,11 +5,11 @@
 #[cfg(feature = "tls")]
 mod fetch;
 
-use std::{fmt, sync::Mutex, time::Duration};
+use std::{fmt, time::Duration};
 
+use parking_lot::Mutex;
 use rdkafka::client::OAuthToken;
 
-use super::context::lock;
 use crate::{ClientError, Settings, settings::OidcSettings};
 
 /// How long fetching a token may take, all in all.
@@ -61,7 +61,7 @@ impl TokenSource {
 
     /// A token with some life left; blocks for ten seconds, at most. Not to be called on tokio's workers.
     pub(super) fn fetch(&self) -> Result<OAuthToken, String> {
-        let mut last = lock(&self.last);
+        let mut last = self.last.lock();
         let fresh = last
             .as_ref()
             .filter(|token| token.expires - now_ms() > MARGIN.as_millis() as i64);

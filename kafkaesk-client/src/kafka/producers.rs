@@ -6,12 +6,14 @@
 
 use std::{
     array,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
+
 use super::{
-    context::{Shared, lock},
+    context::Shared,
     delivery::News,
     producer::{Producer, Room},
 };
@@ -49,7 +51,7 @@ impl Producers {
         if let Some(producer) = slot.get() {
             return Ok(producer);
         }
-        let _starting = lock(&self.starting);
+        let _starting = self.starting.lock();
         if let Some(producer) = slot.get() {
             return Ok(producer);
         }

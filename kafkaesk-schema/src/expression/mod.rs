@@ -6,13 +6,11 @@
 mod counted;
 mod properties;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use jsonschema::{Keyword, PatternOptions, ValidationError, paths::Location};
 use jsonschema_regex::{is_valid_ecma_regex, to_rust_regex};
+use parking_lot::Mutex;
 use regex_syntax::{
     ast::{self, parse::Parser},
     hir::{Hir, HirKind},
@@ -139,7 +137,7 @@ impl Expressions {
         let all = Mutex::new((self, HashMap::<String, Pattern>::new()));
         move |_, value, _| {
             let expression = value.as_str().unwrap_or_default();
-            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = all.lock();
             let (expressions, made) = &mut *all;
             let made = made.entry(expression.to_owned());
             let pattern = made.or_insert_with(|| expressions.pattern(expression));

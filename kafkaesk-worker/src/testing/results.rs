@@ -1,11 +1,8 @@
 //! Results: remembers how each message ended, from the end of each attempt.
 
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, num::NonZeroU32};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
@@ -39,8 +36,7 @@ pub(super) struct Results {
 
 impl Results {
     pub(super) fn of(&self, place: &Place) -> Option<Ended> {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.get(place).cloned()
+        self.ended.lock().get(place).cloned()
     }
 }
 
@@ -70,10 +66,7 @@ impl Telemetry for Results {
                 .map(std::borrow::ToOwned::to_owned),
             attempts: delivery.attempt(),
         };
-        self.ended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(place, ended);
+        self.ended.lock().insert(place, ended);
         self.changed.notify_waiters();
     }
 }

@@ -1,9 +1,6 @@
 //! An application that runs over an in-memory broker until its test is over.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafkaesk_client::{
@@ -14,6 +11,7 @@ use kafkaesk_client::{
     schema::Event,
 };
 use kafkaesk_core::{Headers, Pattern, Record, StreamId};
+use parking_lot::Mutex;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -199,7 +197,7 @@ impl TestApp {
     /// [`TestError`].
     pub async fn try_settle(&self) -> Result<Handled, TestError> {
         let deadline = Instant::now() + PATIENCE;
-        let mut next = *lock(&self.settled);
+        let mut next = *self.settled.lock();
         // Every record with every subscription that it is for; all before `open` have ended. Each is looked at once,
         // however often this wakes.
         let (mut expected, mut open) = (Vec::new(), 0);
@@ -225,7 +223,7 @@ impl TestApp {
             }
             let Some((subscription, record)) = expected.get(open) else {
                 let handled = self.handled(&expected)?;
-                *lock(&self.settled) = next;
+                *self.settled.lock() = next;
                 return Ok(handled);
             };
             if let Some(error) = self.ended().await {
@@ -299,7 +297,7 @@ impl TestApp {
     /// As [`App::run`].
     pub async fn stop(self) -> Result<RunReport, AppError> {
         self.shutdown.send_replace(true);
-        let running = lock(&self.running).take();
+        let running = self.running.lock().take();
         match running {
             Some(running) => joined(running).await,
             None => Ok(RunReport::default()),
@@ -309,7 +307,7 @@ impl TestApp {
     /// The application's error, once, if it has ended with one.
     async fn ended(&self) -> Option<AppError> {
         let running = {
-            let mut running = lock(&self.running);
+            let mut running = self.running.lock();
             if !running.as_ref().is_some_and(JoinHandle::is_finished) {
                 return None;
             }
@@ -351,8 +349,4 @@ async fn joined(running: JoinHandle<Result<RunReport, AppError>>) -> Result<RunR
             message: error.to_string(),
         }),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@
 use std::{
     process::Stdio,
     sync::{
-        Arc, Mutex as SyncMutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,10 +14,11 @@ use std::{
 
 use anyhow::Context as _;
 use kafkaesk_core::Occurrences;
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
-    sync::{Mutex, Notify, Semaphore, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     time::Instant,
 };
 use tracing::{info, warn};
@@ -40,7 +41,7 @@ const MAX_LOG_LINE: usize = 256 * 1024;
 const EXCERPT: usize = 200;
 
 /// Where jobs come from, shared by the children of one subscription.
-pub(super) type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
+pub(super) type Queue = Arc<tokio::sync::Mutex<mpsc::Receiver<Job>>>;
 
 /// Starts a child in a process group of its own.
 ///
@@ -97,13 +98,13 @@ struct Running<'a> {
     number: usize,
     pid: u32,
     group: Group,
-    pending: SyncMutex<Pending>,
+    pending: Mutex<Pending>,
     places: Arc<Semaphore>,
     /// Whether it ever answered.
     worked: AtomicBool,
     /// Notified when every answer that it wrote is read.
     answers_end: Notify,
-    ignored: SyncMutex<Ignored>,
+    ignored: Mutex<Ignored>,
 }
 
 /// Lines of a child that are ignored: of each kind the 1st, 2nd, 4th, 8th … is logged with its count.
@@ -131,11 +132,11 @@ pub(super) async fn run(
         number,
         pid,
         group: Group::of(pid),
-        pending: SyncMutex::new(Pending::new(Instant::now())),
+        pending: Mutex::new(Pending::new(Instant::now())),
         places: Arc::new(Semaphore::new(settings.in_flight)),
         worked: AtomicBool::new(false),
         answers_end: Notify::new(),
-        ignored: SyncMutex::default(),
+        ignored: Mutex::default(),
     };
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
@@ -182,7 +183,7 @@ pub(super) async fn run(
     let _ = child.wait().await;
     let reason = format!("`{}` (pid {pid}) ended: {how}", settings.shown);
     let worked = running.worked.load(Ordering::Relaxed);
-    let retried = running.pending().end(&match worked {
+    let retried = running.pending.lock().end(&match worked {
         true => Answer::Retry {
             after: None,
             reason,
@@ -206,10 +207,6 @@ pub(super) async fn run(
 }
 
 impl Running<'_> {
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes jobs as lines while there is room; at the stop closes the child's input and sees it out.
     async fn feed(
         &self,
@@ -234,7 +231,8 @@ impl Running<'_> {
             let mut line = job.line;
             line.push(b'\n');
             // Entered first: the answer may come before the write returns.
-            self.pending()
+            self.pending
+                .lock()
                 .insert(job.delivery, job.reply, place, Instant::now());
             let _ = job.started.send(());
             // A child that reads nothing lets the pipe run full: that must hold up neither its messages nor the stop.
@@ -323,15 +321,18 @@ impl Running<'_> {
                 return false;
             }
         };
-        let met = self.pending().answer(&delivery, answer, Instant::now());
+        let met = self
+            .pending
+            .lock()
+            .answer(&delivery, answer, Instant::now());
         let (count, what) = match met {
             Met::Message => return true,
             Met::Late => (
-                self.ignored().late.count(),
+                self.ignored.lock().late.count(),
                 "a late answer is ignored: its message does not wait for it any more",
             ),
             Met::Unknown => (
-                self.ignored().unknown.count(),
+                self.ignored.lock().unknown.count(),
                 "an answer to an unknown delivery is ignored",
             ),
         };
@@ -348,12 +349,8 @@ impl Running<'_> {
         true
     }
 
-    fn ignored(&self) -> MutexGuard<'_, Ignored> {
-        self.ignored.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn no_answer(&self, why: &str, line: &[u8]) {
-        let Some(count) = self.ignored().noise.count() else {
+        let Some(count) = self.ignored.lock().noise.count() else {
             return;
         };
         let text = String::from_utf8_lossy(line);
@@ -405,7 +402,7 @@ impl Running<'_> {
             tokio::time::sleep(Duration::from_secs(1).min(timeout)).await;
             let now = Instant::now();
             let (silent, stuck) = {
-                let mut pending = self.pending();
+                let mut pending = self.pending.lock();
                 (
                     pending.silent(SILENCE, now),
                     pending.is_stuck(self.settings.in_flight, timeout * 2, now),

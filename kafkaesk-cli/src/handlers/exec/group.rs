@@ -1,7 +1,9 @@
 //! Process groups: signals to a child and everything that it started. Keeps a list, so that an exit at once leaves
 //! no child running, and a watchdog for each group, for the case that this process is killed.
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
 
 use super::watchdog::Watchdog;
 
@@ -28,9 +30,7 @@ pub(super) struct Group {
 impl Group {
     /// Of a child that was started as the first of its group.
     pub(super) fn of(pid: u32) -> Self {
-        if let Ok(mut running) = RUNNING.lock() {
-            running.insert(pid);
-        }
+        RUNNING.lock().insert(pid);
         Self {
             pid,
             _watchdog: Watchdog::over(pid),
@@ -46,18 +46,14 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::Kill);
-        if let Ok(mut running) = RUNNING.lock() {
-            running.remove(&self.pid);
-        }
+        RUNNING.lock().remove(&self.pid);
     }
 }
 
 /// Kills every group at once: the last act before an exit that waits for nothing.
 pub(crate) fn kill_all() {
-    if let Ok(running) = RUNNING.lock() {
-        for pid in running.iter() {
-            send(*pid, Signal::Kill);
-        }
+    for pid in RUNNING.lock().iter() {
+        send(*pid, Signal::Kill);
     }
 }
 

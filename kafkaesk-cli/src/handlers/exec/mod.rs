@@ -22,8 +22,9 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
-    sync::{Mutex, mpsc, oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::Instant,
 };
@@ -77,7 +78,7 @@ pub(crate) struct Exec {
     settings: Arc<ExecSettings>,
     jobs: mpsc::Sender<Job>,
     stop: watch::Sender<Option<Instant>>,
-    children: std::sync::Mutex<Vec<JoinHandle<()>>>,
+    children: Mutex<Vec<JoinHandle<()>>>,
     next: AtomicU64,
     run: u64,
 }
@@ -91,7 +92,7 @@ impl Exec {
         let settings = Arc::new(settings);
         // One waits for a child to have room; every other waits in its caller.
         let (jobs, queue) = mpsc::channel(1);
-        let queue = Arc::new(Mutex::new(queue));
+        let queue = Arc::new(tokio::sync::Mutex::new(queue));
         let (stop, stopping) = watch::channel(None);
         let mut children = Vec::new();
         for number in 1..=settings.processes {
@@ -108,7 +109,7 @@ impl Exec {
             settings,
             jobs,
             stop,
-            children: std::sync::Mutex::new(children),
+            children: Mutex::new(children),
             next: AtomicU64::new(1),
             run: std::time::SystemTime::UNIX_EPOCH
                 .elapsed()
@@ -156,10 +157,7 @@ impl Exec {
     /// Ends the children: end of input now, SIGTERM at the deadline, SIGKILL two seconds later.
     pub(crate) async fn shutdown(&self, deadline: Instant) {
         self.stop.send_replace(Some(deadline));
-        let children = match self.children.lock() {
-            Ok(mut children) => std::mem::take(&mut *children),
-            Err(_) => return,
-        };
+        let children = std::mem::take(&mut *self.children.lock());
         for child in children {
             let _ = child.await;
         }

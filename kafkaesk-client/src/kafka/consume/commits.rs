@@ -18,10 +18,7 @@ use super::{
 };
 use crate::{
     consumer::Commits,
-    kafka::{
-        context::lock,
-        native::{self, Queue},
-    },
+    kafka::native::{self, Queue},
 };
 
 /// When a refused commit is tried again, unless another comes before.
@@ -76,7 +73,7 @@ impl Committing {
             .chain(later)
             .map(|(source, next)| (identity(&source), (source, next)))
             .collect();
-        let state = lock(&consumer.context().state);
+        let state = consumer.context().state.lock();
         let ours = |source: &Arc<Source>| state.places.holds(source);
         let commits: Commits = words.into_values().filter(|(it, _)| ours(it)).collect();
         self.latest.retain(|_, (source, _)| ours(source));

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     broker::Cluster,
     consumer::{Commits, ConsumerEvent, created_again},
-    kafka::context::lock,
 };
 
 impl Member {
@@ -20,7 +19,7 @@ impl Member {
     /// gone.
     pub(super) fn compare_ids(&mut self, cluster: &Cluster, found: &HashMap<String, u32>) {
         let mut renewed = Vec::new();
-        let mut state = lock(&self.consumer.context().state);
+        let mut state = self.consumer.context().state.lock();
         for name in found.keys() {
             let Some(id) = cluster.topics.get(name).and_then(|topic| topic.id.clone()) else {
                 continue;
@@ -39,7 +38,7 @@ impl Member {
     /// Reads a topic from its first record, since it is another one than before: its partitions are lost and assigned
     /// as new ones, and what was committed for the deleted topic is overwritten.
     fn restart(&mut self, topic: &str) {
-        let mut state = lock(&self.consumer.context().state);
+        let mut state = self.consumer.context().state.lock();
         let State { places, outbox, .. } = &mut *state;
         outbox.push(ConsumerEvent::Warning(created_again(topic)));
         let gone = places.of_topic(topic);

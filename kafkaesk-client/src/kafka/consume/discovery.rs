@@ -2,15 +2,16 @@
 
 use std::{
     sync::{
-        Arc, Mutex, Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, Thread},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::super::{blocking, context::lock, metadata::Lookup};
+use super::super::{blocking, metadata::Lookup};
 use crate::{ClientError, Settings, broker::Cluster};
 
 /// Starts the looking with the first consumer, ends it with the last.
@@ -44,7 +45,7 @@ impl Discovery {
             asking.cluster_with_ids(&prefix)
         })
         .await?;
-        let mut slot = lock(&self.0);
+        let mut slot = self.0.lock();
         let running = match slot.upgrade() {
             Some(running) => {
                 running.clusters.send_replace(Arc::new(cluster));

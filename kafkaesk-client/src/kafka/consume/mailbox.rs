@@ -4,14 +4,14 @@
 use std::{
     collections::HashMap,
     mem,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use kafkaesk_core::{NextOffset, Source};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::super::context::lock;
 use crate::{
     ClientError,
     broker::BoxFuture,
@@ -43,7 +43,7 @@ pub(super) struct Ended(pub(super) Arc<Mailbox>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut door = lock(&self.0.door);
+        let mut door = self.0.door.lock();
         door.ended = true;
         door.asked = None;
     }
@@ -67,20 +67,20 @@ pub(super) fn identity(source: &Arc<Source>) -> usize {
 
 impl Mailbox {
     pub(super) fn take_commits(&self) -> Commits {
-        mem::take(&mut *lock(&self.commits)).into_values().collect()
+        mem::take(&mut *self.commits.lock()).into_values().collect()
     }
 
     /// Sources and whether they shall be paused.
     pub(super) fn take_pauses(&self) -> Vec<(Arc<Source>, bool)> {
-        mem::take(&mut *lock(&self.pauses)).into_values().collect()
+        mem::take(&mut *self.pauses.lock()).into_values().collect()
     }
 
     pub(super) fn take_close(&self) -> Option<Close> {
-        lock(&self.door).asked.take()
+        self.door.lock().asked.take()
     }
 
     fn set_paused(&self, sources: &[Arc<Source>], paused: bool) {
-        let mut pauses = lock(&self.pauses);
+        let mut pauses = self.pauses.lock();
         for source in sources {
             pauses.insert(identity(source), (source.clone(), paused));
         }
@@ -89,7 +89,7 @@ impl Mailbox {
 
 impl ConsumerControl for Mailbox {
     fn commit(&self, commits: Commits) {
-        let mut waiting = lock(&self.commits);
+        let mut waiting = self.commits.lock();
         for (source, next) in commits {
             waiting.insert(identity(&source), (source, next));
         }
@@ -111,7 +111,7 @@ impl ConsumerControl for Mailbox {
         let (committed, answer) = oneshot::channel();
         let (left, leaving) = oneshot::channel();
         let deadline = Instant::now() + patience;
-        let mut door = lock(&self.door);
+        let mut door = self.door.lock();
         if !door.ended {
             door.asked = Some(Close {
                 commits,

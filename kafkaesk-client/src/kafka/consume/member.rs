@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use kafkaesk_core::{NextOffset, Source};
+use parking_lot::Mutex;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -34,7 +35,7 @@ use crate::{
     consumer::{BATCH_RECORDS, Commits, ConsumerEvent},
     kafka::{
         config::{Role, client_config},
-        context::{Context, lock},
+        context::Context,
         errors::{Doing, client_error, code_error, code_of},
         librdkafka_log::{Meaning, is_passing, meaning},
         native::{Batch, Message, Queue},
@@ -110,7 +111,7 @@ pub(super) fn start(
             .ok_or_else(|| crate::kafka::errors::other("starting a consumer", "no queue".into()))
     };
     let (queue, answers) = (new_queue()?, new_queue()?);
-    *lock(&consumer.context().queue) = Some(queue);
+    *consumer.context().queue.lock() = Some(queue);
     let cluster = setup.discovery.current();
     let found = matching(&cluster, &setup.settings.topic_prefix, &setup.spec.pattern);
     start::settle(&consumer, &setup, &group, &found)?;
@@ -144,19 +145,19 @@ impl Member {
             if let Some(close) = self.setup.mailbox.take_close() {
                 return self.close(close);
             }
-            if lock(&self.consumer.context().state).outbox.is_closed() {
+            if self.consumer.context().state.lock().outbox.is_closed() {
                 return self.end();
             }
             self.look();
             self.serve_mailbox();
             self.tend();
-            let room = lock(&self.consumer.context().state).outbox.flush();
+            let room = self.consumer.context().state.lock().outbox.flush();
             self.restrain();
             let patience = if room { Duration::ZERO } else { FULL };
             if let Some(error) = self.poll(patience) {
                 return self.fail(error);
             }
-            if !lock(&self.consumer.context().state).outbox.flush() {
+            if !self.consumer.context().state.lock().outbox.flush() {
                 continue;
             }
             if let Some(error) = self.pop() {
@@ -170,7 +171,7 @@ impl Member {
         let failed = match self.consumer.poll(patience)? {
             // A record comes out here only of a partition whose queue could not be forwarded.
             Ok(message) => {
-                let mut state = lock(&self.consumer.context().state);
+                let mut state = self.consumer.context().state.lock();
                 let (pieces, _) = cut(
                     std::iter::once(Message::of(&message)),
                     self.setup.settings.max_message_bytes,
@@ -187,8 +188,8 @@ impl Member {
     /// Bounds what is fetched ahead of the reader.
     fn restrain(&mut self) {
         let context = self.consumer.context();
-        let queue = lock(&context.queue);
-        let State { places, outbox, .. } = &mut *lock(&context.state);
+        let queue = context.queue.lock();
+        let State { places, outbox, .. } = &mut *context.state.lock();
         if let Some(queue) = queue.as_ref() {
             self.ahead.restrain(&self.consumer, queue, places, outbox);
         }
@@ -197,7 +198,7 @@ impl Member {
     /// Pops a batch and hands it over; waits a little when there is none.
     fn pop(&mut self) -> Option<ClientError> {
         let filled = {
-            let queue = lock(&self.consumer.context().queue);
+            let queue = self.consumer.context().queue.lock();
             let queue = queue.as_ref()?;
             self.batch.fill(queue, 0, self.ahead.most()) > 0
                 || self.batch.fill(queue, IDLE_MS, 1) > 0
@@ -206,7 +207,7 @@ impl Member {
             self.apply_resets();
             return None;
         }
-        let mut state = lock(&self.consumer.context().state);
+        let mut state = self.consumer.context().state.lock();
         let limit = self.setup.settings.max_message_bytes;
         let (pieces, sizes) = cut(self.batch.iter(), limit, |topic, partition| {
             state.places.source(topic, partition)
@@ -265,7 +266,7 @@ impl Member {
     /// pause.
     fn rest(&mut self, failure: &Failure) {
         self.stalled = true;
-        let state = lock(&self.consumer.context().state);
+        let state = self.consumer.context().state.lock();
         let Some(place) = state.places.get(&failure.topic, failure.partition) else {
             return;
         };
@@ -295,7 +296,7 @@ impl Member {
     fn tend(&mut self) {
         let context = self.consumer.context();
         for settled in context.resets.settled(&self.setup.lookup) {
-            let State { places, outbox, .. } = &mut *lock(&context.state);
+            let State { places, outbox, .. } = &mut *context.state.lock();
             handover::reset(places, outbox, settled);
         }
         let now = Instant::now();
@@ -304,7 +305,7 @@ impl Member {
         }
         self.positions_at = now + POSITIONS;
         if self.stalled {
-            let mut state = lock(&context.state);
+            let mut state = context.state.lock();
             let State { places, outbox, .. } = &mut *state;
             let due = handover::retried(places, outbox, now);
             self.stalled = state.places.iter_mut().any(|place| place.stall.is_some());
@@ -316,7 +317,7 @@ impl Member {
                 }
             }
         }
-        let mut state = lock(&context.state);
+        let mut state = context.state.lock();
         if state.places.is_empty() {
             return;
         }
@@ -335,7 +336,7 @@ impl Member {
 
     /// Everything fetched was handed over: a reset's offset is the position.
     fn apply_resets(&self) {
-        let State { places, outbox, .. } = &mut *lock(&self.consumer.context().state);
+        let State { places, outbox, .. } = &mut *self.consumer.context().state.lock();
         for place in places.iter_mut() {
             if let Some(next) = place.reset_to.take() {
                 handover::position(place, outbox, next);
@@ -418,7 +419,10 @@ impl Member {
                 self.setup.spec.pattern.as_str(),
                 self.setup.settings.topic_prefix.as_str(),
             );
-            lock(&self.consumer.context().state)
+            self.consumer
+                .context()
+                .state
+                .lock()
                 .outbox
                 .push(ConsumerEvent::Warning(warning));
         }
@@ -436,7 +440,10 @@ impl Member {
             let warning = format!(
                 "topic {topic} is gone: it was deleted, or may not be read any more; its partitions are given up"
             );
-            lock(&self.consumer.context().state)
+            self.consumer
+                .context()
+                .state
+                .lock()
                 .outbox
                 .push(ConsumerEvent::Warning(warning));
         }
@@ -458,7 +465,7 @@ impl Member {
             self.committing.send(&self.consumer, commits);
         }
         for (source, paused) in self.setup.mailbox.take_pauses() {
-            let mut state = lock(&self.consumer.context().state);
+            let mut state = self.consumer.context().state.lock();
             let Some(place) = state.places.of(&source) else {
                 continue;
             };
@@ -483,7 +490,7 @@ impl Member {
 
     /// The last commit, then out of the group.
     fn close(mut self, close: Close) {
-        lock(&self.consumer.context().state).closing = true;
+        self.consumer.context().state.lock().closing = true;
         let mut commits = self.setup.mailbox.take_commits();
         commits.extend(close.commits);
         self.committing.last = Ok(());
@@ -514,13 +521,16 @@ impl Member {
 
     /// Tells why, and ends when the reader has heard it.
     fn fail(self, error: ClientError) {
-        lock(&self.consumer.context().state).closing = true;
-        lock(&self.consumer.context().state)
+        self.consumer.context().state.lock().closing = true;
+        self.consumer
+            .context()
+            .state
+            .lock()
             .outbox
             .push(ConsumerEvent::Failed(error));
         let mut close = None;
         loop {
-            if lock(&self.consumer.context().state).outbox.flush() {
+            if self.consumer.context().state.lock().outbox.flush() {
                 break;
             }
             close = self.setup.mailbox.take_close();
@@ -544,10 +554,10 @@ impl Member {
             setup,
             ..
         } = self;
-        lock(&consumer.context().state).closing = true;
+        consumer.context().state.lock().closing = true;
         drop(batch);
         drop(committing);
-        let queue = lock(&consumer.context().queue).take();
+        let queue = consumer.context().queue.lock().take();
         drop(queue);
         drop(consumer);
         drop(setup);
@@ -572,7 +582,10 @@ fn denied(
         return Some(error);
     }
     if reported.insert(topic.to_owned()) {
-        lock(&consumer.context().state)
+        consumer
+            .context()
+            .state
+            .lock()
             .outbox
             .push(ConsumerEvent::Warning(error.to_string()));
     }

@@ -22,20 +22,17 @@ mod start;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
 use kafkaesk_core::{Pattern, TopicPrefix};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use self::mailbox::{Ended, Mailbox};
 pub(super) use self::{discovery::Discovery, start::while_coordinator_moves};
-use super::{
-    blocking,
-    context::{Shared, lock},
-    metadata::Lookup,
-};
+use super::{blocking, context::Shared, metadata::Lookup};
 use crate::{
     ClientError, Settings,
     broker::Cluster,
@@ -126,7 +123,7 @@ impl Consumers {
             .kafka_settings
             .get(Role::Consumer, "group.instance.id")?
             .to_owned();
-        let mut all = lock(&self.instances);
+        let mut all = self.instances.lock();
         let used = all.entry(group.clone()).or_default();
         let number = (0..).find(|n| !used.contains(n)).unwrap_or(0);
         used.insert(number);
@@ -164,7 +161,7 @@ struct Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        if let Some(used) = lock(&self.all).get_mut(&self.group) {
+        if let Some(used) = self.all.lock().get_mut(&self.group) {
             used.remove(&self.number);
         }
     }

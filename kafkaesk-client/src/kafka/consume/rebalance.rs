@@ -3,13 +3,14 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
 };
 
 use kafkaesk_core::{NextOffset, RecordPlace, Source, TopicName, TopicPrefix};
+use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     client::OAuthToken,
@@ -20,11 +21,7 @@ use rdkafka::{
 use tokio::sync::oneshot;
 
 use super::{
-    super::{
-        context::{Context, lock},
-        metadata::Lookup,
-        native::Queue,
-    },
+    super::{context::Context, metadata::Lookup, native::Queue},
     mailbox::Mailbox,
     outbox::Outbox,
     places::Places,
@@ -90,7 +87,8 @@ impl ConsumerContext for Membership {
             Rebalance::Revoke(partitions) => self.revoke(consumer, partitions),
             Rebalance::Error(error) => {
                 let warning = format!("group {}: rebalancing failed: {error}", self.group);
-                lock(&self.state)
+                self.state
+                    .lock()
                     .outbox
                     .push(ConsumerEvent::Warning(warning));
             }
@@ -110,14 +108,16 @@ impl ConsumerContext for Membership {
 impl Membership {
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let mut assigned = Vec::new();
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         for element in partitions.elements() {
             let (topic, partition) = (element.topic(), element.partition());
             let (Ok(name), Some(stream)) = (TopicName::new(topic), self.prefix.stream_of(topic))
             else {
                 continue;
             };
-            let forwarded = lock(&self.queue)
+            let forwarded = self
+                .queue
+                .lock()
                 .as_ref()
                 .is_some_and(|queue| queue.forward(consumer, topic, partition));
             if !forwarded {
@@ -147,7 +147,7 @@ impl Membership {
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let deadline = Instant::now() + self.drain;
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let gone: Vec<Arc<Source>> = partitions
             .elements()
             .iter()
@@ -207,7 +207,7 @@ impl Membership {
     /// Offsets of a topic that was deleted belong to nothing: of one that was created again they are its first, of one
     /// that is gone they are left out. Asks the brokers, since the last look may be older than what happened.
     fn correct(&self, commits: &mut Commits) {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let topics: BTreeSet<&str> = commits
             .iter()
             .map(|(source, _)| source.topic.as_str())

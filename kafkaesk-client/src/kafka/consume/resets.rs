@@ -8,17 +8,18 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
 use kafkaesk_core::Source;
+use parking_lot::Mutex;
 use rdkafka::{ClientContext as _, config::RDKafkaLogLevel};
 
 use super::super::{
-    context::{Context, lock},
+    context::Context,
     librdkafka_log::{self, Fate, Reset, Target},
     metadata::Lookup,
 };
@@ -73,7 +74,7 @@ impl Resets {
     /// librdkafka logged a reset.
     fn hear(&self, reset: Reset) {
         let key = (reset.topic.clone(), reset.partition);
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         state.explained.insert(key.clone());
         state.heard.insert(key, reset);
         drop(state);
@@ -83,7 +84,7 @@ impl Resets {
     /// Whether a step back of this partition was said. One answer for each reset.
     pub(super) fn explains(&self, source: &Source) -> bool {
         let key = (source.topic.as_str().to_owned(), source.partition);
-        lock(&self.state).explained.remove(&key)
+        self.state.lock().explained.remove(&key)
     }
 
     /// What was settled since the last call. Starts asking where something was heard.
@@ -91,7 +92,7 @@ impl Resets {
         if !self.news.swap(false, Ordering::Acquire) {
             return Vec::new();
         }
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if !state.asking && !state.heard.is_empty() {
             state.asking = true;
             let (resets, asked) = (self.clone(), lookup.clone());
@@ -113,7 +114,7 @@ impl Resets {
 
     fn ask(&self, lookup: &Lookup) {
         loop {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             let Some((_, reset)) = state.heard.pop_first() else {
                 state.asking = false;
                 return;
@@ -124,7 +125,7 @@ impl Resets {
                 .map_err(|error| error.to_string());
             let (key, wanted) = ((reset.topic.clone(), reset.partition), reset.wanted);
             let settled = settle(reset, ends);
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             if settled.taken.is_some_and(|taken| taken >= wanted) {
                 // No step back.
                 state.explained.remove(&key);
