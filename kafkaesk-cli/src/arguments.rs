@@ -13,8 +13,7 @@ use crate::{
         worker::WorkerArguments,
     },
     exit::EXIT_HELP,
-    logging::LogFormat,
-    output::OutputFormat,
+    format::{LogFormat, OutputFormat},
 };
 
 /// The whole command line of [`crate::run`].

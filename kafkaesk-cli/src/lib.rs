@@ -5,7 +5,7 @@
 //! - The program `kafkaesk-cli` is [`run`] with an empty application: its subscriptions stand in `kafkaesk.toml`, with
 //!   handlers in any language (`http`, `exec`, `stdout`).
 //!
-//! Whoever depends on this crate alone finds the others in [`worker`], [`client`], [`schema`] and [`core`].
+//! A program that depends on this crate alone finds the other crates in [`worker`], [`client`], [`schema`] and [`core`].
 
 #![forbid(unsafe_code)]
 
@@ -19,12 +19,14 @@ mod configuration;
 mod context;
 mod errors;
 mod exit;
+mod format;
 mod handlers;
 mod input;
 mod lines;
 mod logging;
 mod output;
 mod progress;
+mod progress_bar;
 mod reading;
 mod run;
 mod signals;
@@ -34,10 +36,9 @@ mod violations;
 mod writer;
 
 pub use arguments::{Command, Options};
+pub use format::{LogFormat, OutputFormat};
 pub use kafkaesk_client as client;
 pub use kafkaesk_core as core;
 pub use kafkaesk_schema as schema;
 pub use kafkaesk_worker as worker;
-pub use logging::LogFormat;
-pub use output::OutputFormat;
 pub use run::{execute, run, run_arguments};

@@ -3,7 +3,6 @@
 
 use std::{fmt, io};
 
-use clap::ValueEnum;
 use tracing::warn;
 use tracing_subscriber::{
     EnvFilter,
@@ -14,17 +13,10 @@ use tracing_subscriber::{
     },
 };
 
-use crate::{output, stderr, terminal};
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
-}
+use crate::{
+    format::{self, LogFormat},
+    stderr, terminal,
+};
 
 /// Starts logging. `RUST_LOG` beats `default_level`, unless it is empty or not a filter. A program that has set up
 /// tracing itself keeps its own.
@@ -35,7 +27,7 @@ pub(crate) fn start(format: LogFormat, default_level: &str) {
         Ok(_) => (EnvFilter::new(default_level), None),
         Err(problem) => (EnvFilter::new(default_level), Some(problem)),
     };
-    let terminal = stderr::is_terminal();
+    let terminal = terminal::stderr_is_terminal();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // It would tell of a failure by `eprintln!`, which panics when standard error fails.
@@ -52,7 +44,7 @@ pub(crate) fn start(format: LogFormat, default_level: &str) {
             .with_writer(move || Lines { escape: terminal })
             .try_init(),
     };
-    output::notes_as(format);
+    format::notes_as(format);
     if let Some(problem) = problem {
         warn!("RUST_LOG={given:?} is not a filter and is ignored: {problem}");
     }

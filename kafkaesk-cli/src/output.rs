@@ -3,28 +3,10 @@
 
 use std::{
     io::{self, IsTerminal as _, Write},
-    sync::{
-        LazyLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::SystemTime,
+    sync::LazyLock,
 };
 
-use clap::ValueEnum;
-use kafkaesk_core::timestamp;
-use serde_json::json;
-
-use crate::{logging::LogFormat, stderr, terminal};
-
-/// How a command prints its data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON value a line, for programs.
-    Json,
-}
+use crate::{format, stderr, terminal};
 
 /// Writes one line of a command to standard output and flushes it, after the notes that came before it.
 ///
@@ -68,14 +50,6 @@ pub(crate) fn json(value: &impl serde::Serialize) -> io::Result<()> {
     line(serde_json::to_vec(value)?)
 }
 
-/// Whether notes are JSON, as the log's lines are then.
-static NOTES_AS_JSON: AtomicBool = AtomicBool::new(false);
-
-/// Says how notes look from now on.
-pub(crate) fn notes_as(format: LogFormat) {
-    NOTES_AS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
-}
-
 /// Writes a note for people to standard error: a summary, what stands beside the data. Unlike the log it has no level
 /// that hides it.
 pub(crate) fn note(text: impl AsRef<str>) {
@@ -88,47 +62,7 @@ pub(crate) fn error(text: impl AsRef<str>) {
 }
 
 fn to_stderr(level: &str, text: &str) {
-    stderr::push(if NOTES_AS_JSON.load(Ordering::Relaxed) {
-        json_line(level, text)
-    } else {
-        let mut line = safe(text.as_bytes());
-        line.push(b'\n');
-        line
-    });
-}
-
-/// A line as the log writes it, with its line end.
-pub(crate) fn log_line(level: &str, text: &str) -> Vec<u8> {
-    if NOTES_AS_JSON.load(Ordering::Relaxed) {
-        return json_line(level, text);
-    }
-    format!("{} {level:>5} {text}\n", now().unwrap_or_default()).into_bytes()
-}
-
-/// The members of the log's own lines.
-fn json_line(level: &str, text: &str) -> Vec<u8> {
-    let line = json!({
-        "timestamp": now(),
-        "level": level,
-        "fields": {"message": text},
-        "target": env!("CARGO_CRATE_NAME"),
-    });
-    let mut line = safe(line.to_string().as_bytes());
-    line.push(b'\n');
-    line
-}
-
-fn now() -> Option<String> {
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    timestamp::format(now.as_millis() as i64)
-}
-
-/// As standard error shows it.
-fn safe(text: &[u8]) -> Vec<u8> {
-    match stderr::is_terminal() {
-        true => terminal::escape(text).into_owned(),
-        false => text.to_vec(),
-    }
+    stderr::push(format::note_line(level, text));
 }
 
 /// Whether the reader of our output went away (`| head`).

@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     errors,
     exit::Exit,
-    logging, output, signals, stderr,
+    logging, output, signals, stderr, terminal,
 };
 
 /// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `groups`, `config`, `dev`,
@@ -176,7 +176,7 @@ fn usage(error: &clap::Error) -> Exit {
         false => text.to_string(),
     };
     let exit = if error.use_stderr() {
-        stderr::push(text(stderr::is_terminal()).into_bytes());
+        stderr::push(text(terminal::stderr_is_terminal()).into_bytes());
         Exit::Usage
     } else {
         let text = text(std::io::stdout().is_terminal());

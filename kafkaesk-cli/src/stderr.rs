@@ -4,7 +4,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IsTerminal as _},
+    io,
     sync::{Arc, LazyLock},
     thread,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{output, progress::Bar};
+use crate::{format, progress_bar::Bar};
 
 /// How many bytes may wait for the thread. One line is always taken, however long it is.
 const QUEUE: usize = 4 * 1024 * 1024;
@@ -28,12 +28,6 @@ const ORDER: Duration = Duration::from_millis(100);
 const STALL: Duration = Duration::from_secs(1);
 /// How long the end of a run waits in all.
 const END: Duration = Duration::from_secs(5);
-
-/// Whether standard error is a terminal.
-pub(crate) fn is_terminal() -> bool {
-    static TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stderr().is_terminal());
-    *TERMINAL
-}
 
 /// Queues one text with its line end. Never blocks, but for [`ORDER`] after [`finish`].
 pub(crate) fn push(text: Vec<u8>) {
@@ -260,7 +254,7 @@ impl<W: FnMut(&[u8]) -> (usize, io::Result<()>)> Writer<W> {
             text.push(b'\n');
         }
         if self.lost > 0 {
-            text.extend(output::log_line(
+            text.extend(format::log_line(
                 "WARN",
                 &format!(
                     "{} lines of the log were left out here: standard error could not be written",

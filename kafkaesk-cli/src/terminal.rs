@@ -1,7 +1,17 @@
 //! What others wrote, made safe for a terminal: control characters, the C1 set, DEL and marks that turn the writing
 //! direction or break a line become visible escapes. Line ends and tabs stay.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal as _},
+    sync::LazyLock,
+};
+
+/// Whether standard error is a terminal.
+pub(crate) fn stderr_is_terminal() -> bool {
+    static TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stderr().is_terminal());
+    *TERMINAL
+}
 
 /// Escapes what a terminal would act on. The escapes are those of JSON (`\u009b`), so a JSON text keeps its meaning.
 /// Bytes that are not UTF-8 become U+FFFD.

@@ -1,6 +1,6 @@
 //! `#[event(…)]`: attributes in, checked arguments or an error at the very token out.
 
-pub(crate) use kafkaesk_core::schema_id::MAX_VERSION;
+use kafkaesk_core::schema_id::MAX_VERSION;
 use proc_macro2::Span;
 use syn::{
     DeriveInput, Error, LitInt, LitStr, Path, Result, Token, bracketed, meta::ParseNestedMeta,

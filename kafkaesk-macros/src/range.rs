@@ -1,8 +1,7 @@
 //! `accepts = "1..=2"`: a range of versions in text in, its bounds out.
 
+use kafkaesk_core::schema_id::MAX_VERSION;
 use syn::{Error, LitInt, LitStr, Result, parse::ParseStream};
-
-use crate::arguments::MAX_VERSION;
 
 const WANTED: &str =
     "versions are `\"1..=2\"`, `\"2..\"`, `\"..=3\"` or one version, each from 1 to 2147483647";

@@ -4,10 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    configuration::Configuration,
-    context::Context,
-    exit::Exit,
-    output::{self, OutputFormat},
+    configuration::Configuration, context::Context, exit::Exit, format::OutputFormat, output,
 };
 
 /// Checked and shown; nothing uses them yet.

@@ -14,11 +14,7 @@ use kafkaesk_core::{
 use tracing::warn;
 
 use crate::{
-    context::Context,
-    errors::Usage,
-    exit::Exit,
-    output::{self, OutputFormat},
-    signals,
+    context::Context, errors::Usage, exit::Exit, format::OutputFormat, output, signals,
     writer::Writer,
 };
 

@@ -26,9 +26,10 @@ use super::{
 use crate::{
     context::Context,
     exit::Exit,
+    format::OutputFormat,
     input,
     lines::{Input, Line, Lines},
-    output::{self, OutputFormat},
+    output,
     progress::Progress,
     signals::{self, Shutdown},
     writer::Writer,

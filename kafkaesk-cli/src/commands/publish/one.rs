@@ -6,12 +6,7 @@ use serde_json::json;
 
 use super::PublishArguments;
 use crate::{
-    context::Context,
-    errors::Usage,
-    exit::Exit,
-    input,
-    lines::Input,
-    output::{self, OutputFormat},
+    context::Context, errors::Usage, exit::Exit, format::OutputFormat, input, lines::Input, output,
 };
 
 /// Publishes one event.

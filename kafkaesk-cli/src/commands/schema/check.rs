@@ -7,11 +7,8 @@ use kafkaesk_schema::EventSchema;
 use serde_json::json;
 
 use crate::{
-    configuration::schemas,
-    context::Context,
-    errors::Usage,
-    exit::Exit,
-    output::{self, OutputFormat},
+    configuration::schemas, context::Context, errors::Usage, exit::Exit, format::OutputFormat,
+    output,
 };
 
 /// Writes each of the application's schemas.

@@ -4,11 +4,7 @@ use kafkaesk_client::ClientError;
 use serde_json::json;
 use tracing::warn;
 
-use crate::{
-    context::Context,
-    exit::Exit,
-    output::{self, OutputFormat},
-};
+use crate::{context::Context, exit::Exit, format::OutputFormat, output};
 
 /// Lists.
 pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {

@@ -19,7 +19,8 @@ use crate::{
     context::Context,
     errors::Usage,
     exit::Exit,
-    output::{self, OutputFormat},
+    format::OutputFormat,
+    output,
 };
 
 /// Streams that are written together, before their lines are printed.

@@ -3,12 +3,7 @@
 use anyhow::bail;
 use kafkaesk_core::{SchemaId, SchemaName};
 
-use crate::{
-    context::Context,
-    errors::Usage,
-    exit::Exit,
-    output::{self, OutputFormat},
-};
+use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, output};
 
 /// Prints one document.
 pub(super) async fn run(context: &Context, schema: &str) -> anyhow::Result<Exit> {

@@ -6,11 +6,7 @@ use serde_json::json;
 
 use super::ValidateArguments;
 use crate::{
-    configuration::schemas,
-    exit::Exit,
-    input,
-    lines::Input,
-    output::{self, OutputFormat},
+    configuration::schemas, exit::Exit, format::OutputFormat, input, lines::Input, output,
     violations,
 };
 

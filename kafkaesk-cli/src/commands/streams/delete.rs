@@ -7,12 +7,7 @@ use clap::Args;
 use kafkaesk_core::StreamId;
 use serde_json::json;
 
-use crate::{
-    context::Context,
-    errors::Usage,
-    exit::Exit,
-    output::{self, OutputFormat},
-};
+use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, output};
 
 /// Arguments of `streams delete` and `streams unbind`.
 #[derive(Args, Clone, Debug)]

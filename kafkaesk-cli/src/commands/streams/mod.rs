@@ -7,12 +7,7 @@ use kafkaesk_core::Pattern;
 use serde_json::json;
 use tracing::warn;
 
-use crate::{
-    context::Context,
-    errors::Usage,
-    exit::Exit,
-    output::{self, OutputFormat},
-};
+use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, output};
 
 pub use delete::DeleteArguments;
 
