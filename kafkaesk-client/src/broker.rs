@@ -1,6 +1,6 @@
-//! The seam between what the contract asks and who answers: Apache Kafka (`kafka/`) or memory (`memory/`).
+//! The interface between the contract and a broker: Apache Kafka (`kafka/`) or the broker in memory (`memory/`).
 //!
-//! Nothing here creates a topic by asking for it (decisions.md 11).
+//! No question creates a topic (decisions.md 11).
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -197,8 +197,16 @@ pub enum Upcoming {
     Nothing,
 }
 
-/// Who answers.
-pub trait Broker: fmt::Debug + Send + Sync + 'static {
+/// Keeps [`Broker`] sealed: a private supertrait cannot be implemented outside this crate.
+pub(crate) mod sealed {
+    pub trait Sealed {}
+}
+
+/// A broker: Apache Kafka, or the broker in memory.
+///
+/// Sealed, so that no other crate can implement it: a broker must keep the order of its events, its bounds and the rules
+/// of the logs, which laws check for both brokers. New methods are therefore no breaking change.
+pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     /// Fresh metadata of all topics, asked through a consumer handle.
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>>;
 

@@ -27,7 +27,8 @@ impl Connection {
         Ok(Self::with_broker(settings.clone(), broker))
     }
 
-    /// A broker of its own in memory, for tests.
+    /// Opens a connection over a new broker in memory, for tests. Needs the feature `memory`, which is on by default.
+    #[cfg(feature = "memory")]
     pub fn in_memory(settings: Settings) -> Self {
         let broker = crate::memory::MemoryBroker::with_prefix(settings.topic_prefix.clone());
         Self::with_broker(settings, Arc::new(broker))

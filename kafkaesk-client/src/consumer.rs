@@ -97,8 +97,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch from its parts, for implementations of [`crate::broker::Broker`].
-    pub fn new(source: Arc<Source>, records: Vec<Record>, next: NextOffset) -> Self {
+    /// A batch from its parts.
+    pub(crate) fn new(source: Arc<Source>, records: Vec<Record>, next: NextOffset) -> Self {
         Self {
             source,
             records,
@@ -148,8 +148,8 @@ impl fmt::Display for Stalled {
 pub struct RevokeAck(pub(crate) oneshot::Sender<Commits>);
 
 impl RevokeAck {
-    /// An acknowledgement and the side that waits for it, for implementations of [`crate::broker::Broker`].
-    pub fn new() -> (Self, oneshot::Receiver<Commits>) {
+    /// An acknowledgement, and the receiver that waits for it.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Commits>) {
         let (sender, receiver) = oneshot::channel();
         (Self(sender), receiver)
     }
@@ -196,9 +196,11 @@ pub struct Consumer {
 }
 
 impl Consumer {
-    /// A consumer from its parts, for implementations of [`crate::broker::Broker`]. The channel's bound should be
-    /// [`EVENT_BOUND`].
-    pub fn new(events: mpsc::Receiver<ConsumerEvent>, control: Arc<dyn ConsumerControl>) -> Self {
+    /// A consumer from its parts. The channel's bound should be [`EVENT_BOUND`].
+    pub(crate) fn new(
+        events: mpsc::Receiver<ConsumerEvent>,
+        control: Arc<dyn ConsumerControl>,
+    ) -> Self {
         Self { events, control }
     }
 

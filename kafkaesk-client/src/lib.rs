@@ -17,6 +17,7 @@ pub mod error;
 mod kafka;
 #[cfg(test)]
 mod librdkafka_sources;
+#[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(test)]
 mod property_table;

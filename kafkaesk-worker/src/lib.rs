@@ -33,6 +33,7 @@ mod shutdown;
 mod state;
 mod subscription;
 mod telemetry;
+#[cfg(feature = "memory")]
 pub mod testing;
 mod tracker;
 mod worker;
@@ -54,6 +55,7 @@ pub use router::Router;
 pub use subscription::{
     IntoSubscription, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, subscription,
 };
+#[cfg(feature = "memory")]
 pub use testing::TestApp;
 
 /// Pages.

@@ -15,8 +15,9 @@ pub use kafkaesk_client::{
 };
 pub use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "memory")]
+pub use crate::TestApp;
 pub use crate::{
     App, AppError, Attempt, Classify, HandlerError, Json, OnMismatch, OnNoEvent, OnReject,
-    Ordering, Outcome, Publisher, Raw, Record, Router, Schema, State, Subscription, TestApp,
-    subscription,
+    Ordering, Outcome, Publisher, Raw, Record, Router, Schema, State, Subscription, subscription,
 };

@@ -19,6 +19,12 @@ async fn print(change: Change) {
     }
 }
 
+/// What a test of this application begins with: `TestApp` needs no feature that must be named.
+#[allow(dead_code)]
+async fn in_a_test() -> TestApp {
+    TestApp::start(App::new().subscribe(print)).await
+}
+
 #[tokio::main]
 async fn main() -> Result<(), AppError> {
     let app = App::new().subscribe(print);

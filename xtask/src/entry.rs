@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use xtask::{command, paths};
 
 use crate::cargo::cargo;
@@ -13,6 +13,8 @@ struct Entry {
     /// The one crate of ours that the user names, with its options.
     dependency: &'static str,
     main: &'static str,
+    /// Whether the crate's features bring the broker in memory: programs do without it, tests find it.
+    has_memory: bool,
 }
 
 const ENTRIES: [Entry; 4] = [
@@ -20,28 +22,32 @@ const ENTRIES: [Entry; 4] = [
         name: "from-schema",
         dependency: "kafkaesk-schema = { path = \"{root}/kafkaesk-schema\" }",
         main: include_str!("../entry/schema.rs"),
+        has_memory: false,
     },
     Entry {
         name: "from-client",
         dependency: "kafkaesk-client = { path = \"{root}/kafkaesk-client\" }",
         main: include_str!("../entry/client.rs"),
+        has_memory: true,
     },
     Entry {
         name: "from-worker",
         dependency: "kafkaesk-worker = { path = \"{root}/kafkaesk-worker\" }",
         main: include_str!("../entry/worker.rs"),
+        has_memory: true,
     },
     Entry {
         name: "from-cli",
         dependency: "kafkaesk-cli = { path = \"{root}/kafkaesk-cli\", default-features = false }",
         main: include_str!("../entry/cli.rs"),
+        has_memory: false,
     },
 ];
 
-/// Compiles each.
+/// Compiles each, and checks which of them have the broker in memory.
 ///
 /// # Errors
-/// One does not compile.
+/// One does not compile, or has the broker in memory where it should not (or the reverse).
 pub(crate) fn check() -> Result<()> {
     let root = paths::root();
     let build = paths::target();
@@ -58,7 +64,7 @@ pub(crate) fn check() -> Result<()> {
             ),
         )?;
         fs::write(home.join("src/main.rs"), entry.main)?;
-        // The workspace's versions, so that nothing is resolved or fetched anew.
+        // The workspace's versions, so that nothing is resolved or fetched again.
         fs::copy(root.join("Cargo.lock"), home.join("Cargo.lock"))?;
         println!("{}", entry.name);
         command::run(
@@ -67,6 +73,20 @@ pub(crate) fn check() -> Result<()> {
                 // The compile-fail tests' build: its C code is without TLS as well.
                 .env("CARGO_TARGET_DIR", build.join("tests/trybuild")),
         )?;
+        let packages = command::output(
+            cargo(&["tree", "--quiet", "--prefix=none", "--format={p} {f}"]).current_dir(&home),
+        )?;
+        let has_memory = packages
+            .lines()
+            .filter(|line| line.starts_with("kafkaesk-client "))
+            .any(|line| line.contains("memory"));
+        if has_memory != entry.has_memory {
+            bail!(
+                "{}: kafkaesk-client has the feature `memory`: {has_memory}, expected: {}; see `default` in the crates' Cargo.toml",
+                entry.name,
+                entry.has_memory
+            );
+        }
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ use crate::{
     ClientError, Delivery, Settings,
     broker::{
         BatchLimit, BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing,
-        SendError, TopicInfo, TopicListener, TopicSpec,
+        SendError, TopicInfo, TopicListener, TopicSpec, sealed,
     },
     consumer::{Consumer, ConsumerSpec},
 };
@@ -115,6 +115,8 @@ impl Drop for KafkaBroker {
         self.shared.close();
     }
 }
+
+impl sealed::Sealed for KafkaBroker {}
 
 impl Broker for KafkaBroker {
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>> {

@@ -23,7 +23,7 @@ use crate::{
     ClientError, Delivery, Receipt,
     broker::{
         BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing, SendError,
-        TopicInfo, TopicSpec, Upcoming,
+        TopicInfo, TopicSpec, Upcoming, sealed,
     },
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
 };
@@ -50,6 +50,8 @@ fn info(name: &str, topic: &Topic) -> TopicInfo {
         replication_factor: topic.replication_factor,
     }
 }
+
+impl sealed::Sealed for MemoryBroker {}
 
 impl Broker for MemoryBroker {
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>> {
