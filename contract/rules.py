@@ -91,9 +91,26 @@ def tokens(pattern):
     return steps
 
 
+def kinds(steps):
+    """One character for all that every step, and the reserved words, treat alike."""
+    sets = {frozenset(step) for step in steps if step is not None}
+    special = set("".join(RESERVED) + "__streams__")
+    found = {}
+    for c in ALPHABET:
+        found.setdefault((c if c in special else None, tuple(c in one for one in sets)), c)
+    return list(found.values())
+
+
+def remembered(text):
+    """The longest end of a text that begins a reserved word: only that can still become one."""
+    ends = (text[i:] for i in range(len(text)))
+    return next((end for end in ends if any(word.startswith(end) for word in (*RESERVED, "__streams__"))), "")
+
+
 def overlap(left, right):
-    """Searches the texts that both take, by places in both patterns and the last eleven characters."""
+    """Searches the texts that both take, by places in both patterns and what the text has of a reserved word."""
     left, right = tokens(left), tokens(right)
+    characters = kinds(left + right)
     layer = seen = {(0, 0, "")}
     for length in range(250):
         reached = set()
@@ -101,14 +118,12 @@ def overlap(left, right):
             for a, b in {(x, y) for x in skips(left, a) for y in skips(right, b)}:
                 if length and a == len(left) and b == len(right) and not tail.endswith("__streams__"):
                     return True
-                for c in ALPHABET:
+                for c in characters:
                     x, y = takes(left, a, c), takes(right, b, c)
                     longer = tail + c
                     if x is None or y is None or any(word in longer for word in RESERVED) or longer == "__" and length == 1:
                         continue
-                    # Only what can still become reserved has to be remembered.
-                    known = max((n for n in range(min(len(longer), 11) + 1) if n == 0 or any(w.startswith(longer[-n:]) for w in (*RESERVED, "__streams__"))), default=0)
-                    reached.add((x, y, longer[len(longer) - known :]))
+                    reached.add((x, y, remembered(longer)))
         layer = reached - seen
         seen = seen | reached
     return False

@@ -225,7 +225,7 @@ def well_formed(key, value, draft, schema):
     if key in ("title", "description", "pattern", "format", "$schema", "$ref", "$id", "id", "$comment", "$anchor",
                "$dynamicRef", "$dynamicAnchor", "contentEncoding", "contentMediaType"):
         since = {"$comment": 7, "$anchor": 2019, "$dynamicRef": 2020, "$dynamicAnchor": 2020, "$id": 6,
-                 "contentEncoding": 7, "contentMediaType": 7, "$ref": 6}.get(key, 4)
+                 "contentEncoding": 7, "contentMediaType": 7}.get(key, 4)
         return draft < since or key == "id" and draft > 4 or isinstance(value, str)
     if key in ("uniqueItems", "readOnly", "writeOnly", "deprecated"):
         since = {"uniqueItems": 4, "readOnly": 7, "writeOnly": 2019, "deprecated": 2019}[key]
@@ -251,7 +251,7 @@ def well_formed(key, value, draft, schema):
         return some_schemas(value, draft)
     if key == "items":
         return is_schema(value, draft) or draft < 2020 and some_schemas(value, draft)
-    if key in ("additionalItems", "additionalProperties"):
+    if key == "additionalProperties" or key == "additionalItems" and draft < 2020:
         return isinstance(value, bool) or is_schema(value, draft)
     if key == "not" or key in ("contains", "propertyNames") and draft > 4 or key in ("if", "then", "else") and draft > 6 \
             or key in ("contentSchema", "unevaluatedItems", "unevaluatedProperties") and draft > 7:
@@ -583,7 +583,8 @@ def becomes(value, handler, validates, log):
     try:
         schema, data = rules.read_envelope(value)
     except Refused:
-        return "handled" if handler == "record" else "passed over"
+        takes = handler == "record" and (value is None or not validates)
+        return "handled" if takes else "passed over"
     name, version = rules.schema_id(schema)
     if validates:
         stored = {one["version"]: one for one in rules.replay_schemas(log)[0]}.get(version) if name == "Order" else None
