@@ -84,7 +84,7 @@ fn a_refining_table_beats_the_whole_table_before() {
 }
 
 #[test]
-fn tls_finds_the_systems_certificates_unless_told_otherwise() {
+fn tls_finds_the_systems_certificates_unless_others_are_set() {
     let tls = settings(&[("security.protocol", "ssl")]);
     assert_eq!(tls.for_consumer(&[], &[])["ssl.ca.location"], "probe");
     assert_eq!(tls.for_producer(&[], &[])["ssl.ca.location"], "probe");

@@ -32,17 +32,14 @@ pub(crate) enum HandlerSettings {
 impl HandlerSettings {
     /// Reads the table `handler` of a subscription, or `"stdout"`.
     pub(super) fn read(subscription: &Section, group: &str) -> anyhow::Result<Self> {
-        if subscription.is_text("handler") {
-            return match subscription.get::<String>("handler")?.as_deref() {
-                Some("stdout") => Ok(Self::Stdout { group: false }),
-                _ => Err(subscription
-                    .error("handler", "write \"stdout\", { http = \"http://…\" } or { exec = [\"python3\", \"audit.py\"] }")
-                    .into()),
-            };
+        match subscription.text("handler") {
+            Some("stdout") => return Ok(Self::Stdout { group: false }),
+            Some(_) => return Err(subscription
+                .error("handler", "write \"stdout\", { http = \"http://…\" } or { exec = [\"python3\", \"audit.py\"] }")
+                .into()),
+            None => {}
         }
-        let section = subscription
-            .table("handler")?
-            .ok_or_else(|| subscription.missing("handler"))?;
+        let section = subscription.table("handler")?;
         let given: Vec<&str> = KINDS.into_iter().filter(|kind| section.has(kind)).collect();
         match given[..] {
             ["http"] => Ok(Self::Http(http(&section)?)),

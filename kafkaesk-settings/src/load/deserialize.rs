@@ -41,6 +41,7 @@ impl Node {
 #[derive(Debug)]
 pub(super) enum Problem {
     Said(String),
+    /// The expected value in words; the node adds the found one.
     Expected(String),
     UnknownKey(String, &'static [&'static str]),
     Missing(&'static str),
@@ -59,6 +60,7 @@ impl Problem {
     }
 }
 
+/// For serde alone: a user reads the [`SettingsError`].
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")

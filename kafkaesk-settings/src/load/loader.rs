@@ -61,7 +61,7 @@ pub struct Loaded {
     pub streams: Vec<StreamDeclaration>,
     /// `schemas`, or `[[schemas]]`.
     pub schemas: Vec<SchemaDeclaration>,
-    /// `[[subscriptions]]`, for the worker to read and finish.
+    /// `[[subscriptions]]`, for the command line to read.
     pub subscriptions: Vec<Section>,
     /// Values that are ignored or should be reconsidered, each with its place.
     pub warnings: Vec<String>,
@@ -98,7 +98,7 @@ impl Loader {
         self
     }
 
-    /// A profile to apply if it is there and nobody chose another, as `dev` does.
+    /// A profile that applies if the file has it and no other is chosen, as in `dev`.
     pub fn profile_if_present(mut self, name: impl Into<String>) -> Self {
         self.optional_profile = Some(name.into());
         self

@@ -7,6 +7,28 @@ use serde::de::DeserializeOwned;
 use super::{Origin, SettingsError, effective::shown, kafka, node::Node};
 
 /// A table of the configuration, such as one of `[[subscriptions]]`.
+///
+/// ```
+/// use kafkaesk_settings::{Loader, Whole};
+///
+/// #[derive(serde::Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Subscription {
+///     pattern: String,
+///     concurrency: Option<Whole<u32, 1, 1000>>,
+/// }
+///
+/// let folder = tempfile::tempdir()?;
+/// let toml = "[[subscriptions]]\npattern = 'orders.*'\nconcurrency = 0\n";
+/// std::fs::write(folder.path().join("kafkaesk.toml"), toml)?;
+/// let loaded = Loader::new().directory(folder.path()).load()?;
+/// let error = loaded.subscriptions[0].read::<Subscription>().err().unwrap();
+/// assert_eq!(
+///     error.to_string(),
+///     "kafkaesk.toml:3: `subscriptions[0].concurrency`: the number 0 is not a whole number from 1 to 1000"
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Section {
     pub(super) node: Node,
@@ -40,11 +62,9 @@ impl Section {
         self.node.member(key).is_some()
     }
 
-    /// Whether the key has a text.
-    pub fn is_text(&self, key: &str) -> bool {
-        self.node
-            .member(key)
-            .is_some_and(|node| node.value.as_str().is_some())
+    /// The text of a key; `None` if the key is absent or has another value. References are not followed.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.node.value.as_dict()?.get(key)?.as_str()
     }
 
     /// Reads the table as a `T`. References are followed as far as `T` reads them. A `T` that denies unknown fields
@@ -56,20 +76,13 @@ impl Section {
         self.node.clone().read()
     }
 
-    /// Reads the value of one key, `None` if the key is absent.
+    /// A table inside this one.
     ///
     /// # Errors
-    /// As [`Self::read`].
-    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SettingsError> {
-        self.node.member(key).map(Node::read).transpose()
-    }
-
-    /// A table inside this one, `None` if the key is absent.
-    ///
-    /// # Errors
-    /// [`SettingsError::Value`] for any other type.
-    pub fn table(&self, key: &str) -> Result<Option<Section>, SettingsError> {
-        self.node.member(key).map(Section::new).transpose()
+    /// [`SettingsError::Value`] for any other type, or if the key is absent.
+    pub fn table(&self, key: &str) -> Result<Section, SettingsError> {
+        let table = self.node.member(key).map(Section::new);
+        table.unwrap_or_else(|| Err(self.node.missing(key)))
     }
 
     /// librdkafka properties of a consumer, checked by name, role and value: those of the table itself, then those of
@@ -107,11 +120,6 @@ impl Section {
                 .origin(),
             problem: problem.into(),
         }
-    }
-
-    /// The error for a key that must be there and is absent.
-    pub fn missing(&self, key: &str) -> SettingsError {
-        self.node.missing(key)
     }
 }
 

@@ -114,8 +114,8 @@ fn directed(mut case: Case, directive: &str, rest: &str) -> Case {
 fn read(subscription: Section) -> Result<(), SettingsError> {
     subscription.read::<Subscription>()?;
     subscription.consumer_settings("kafka-settings")?;
-    if let Some(handler) = subscription.table("handler")? {
-        handler.read::<Handler>()?;
+    if subscription.has("handler") {
+        subscription.table("handler")?.read::<Handler>()?;
     }
     Ok(())
 }

@@ -77,6 +77,16 @@ fn a_flag_for_every_client_beats_the_files_table_for_one_role() {
 }
 
 #[test]
+fn flags_for_properties_merge_by_property_and_the_later_one_wins() {
+    let loaded = case("")
+        .flag("kafka-settings", r#"{"linger.ms": 5, "client.id": "a"}"#)
+        .flag("kafka-settings", r#"{"client.id": "b"}"#)
+        .load();
+    let common = &loaded.settings.kafka_settings.common;
+    assert_eq!((&*common["linger.ms"], &*common["client.id"]), ("5", "b"));
+}
+
+#[test]
 fn a_chosen_profile_must_be_there() {
     let error = case(FILE).profile("q").refused();
     assert_eq!(

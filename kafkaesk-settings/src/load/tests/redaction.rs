@@ -127,7 +127,7 @@ fn of_a_command_only_program_flags_and_files_are_shown_and_of_a_url_no_path() {
 }
 
 #[test]
-fn the_variable_that_a_reference_names_is_told() {
+fn the_variable_that_a_reference_names_is_listed() {
     let toml = "kafka-settings = { sasl.password = { env = 'P', default = 'x' } }\ngroup-prefix = { file = 'g' }\n";
     let case = case(toml).variable("P", "hush");
     case.write("g", "g");

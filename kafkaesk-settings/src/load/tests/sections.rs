@@ -55,7 +55,7 @@ fn every_kind_of_value_is_read() {
     assert_eq!((read.ordering, read.group), (Some(Ordering::Key), None));
     let settings = section.consumer_settings("kafka-settings").unwrap();
     assert_eq!(settings.unwrap()["fetch.min.bytes"], "5");
-    let handler = section.table("handler").unwrap().unwrap();
+    let handler = section.table("handler").unwrap();
     assert!(handler.has("exec") && !handler.has("http"));
     let handler: Handler = handler.read().unwrap();
     assert_eq!(handler.exec, ["python3", "a.py"]);
@@ -85,20 +85,20 @@ fn text_behind_a_reference_takes_the_type_of_its_field() {
 fn a_reference_that_nobody_reads_is_not_followed() {
     let section = section("pattern = 'a'\nhandler = { exec = [{ env = 'ABSENT' }] }");
     section.read::<Subscription>().unwrap();
-    let handler = section.table("handler").unwrap().unwrap();
+    let handler = section.table("handler").unwrap();
     assert!(handler.read::<Handler>().is_err());
 }
 
 #[test]
 fn an_error_of_the_reader_has_the_place_of_its_key() {
     let section = section("pattern = 'a'\n\n[subscriptions.handler]\ntimeout = '1s'");
-    let handler = section.table("handler").unwrap().unwrap();
+    let handler = section.table("handler").unwrap();
     assert_eq!(
         handler.error("timeout", "it is too short").to_string(),
         "kafkaesk.toml:5: `subscriptions[0].handler.timeout`: it is too short"
     );
     assert_eq!(
-        section.missing("group").to_string(),
+        section.table("group").unwrap_err().to_string(),
         "kafkaesk.toml:1: `subscriptions[0].group`: it is missing, and there is no default"
     );
 }
