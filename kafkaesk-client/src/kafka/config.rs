@@ -69,11 +69,16 @@ const CONSUMER: &[(&str, &str)] = &[
     ("queued.min.messages", "100000"),
     ("fetch.message.max.bytes", "524288"),
     ("fetch.wait.max.ms", "100"),
+    // A member learns of a rebalance by its next heartbeat, so all members wait this long for one another.
+    ("heartbeat.interval.ms", "1000"), // HEARTBEAT_MS
     ("allow.auto.create.topics", "false"),
     ("isolation.level", "read_committed"),
     ("auto.offset.reset", "earliest"),
     ("partition.assignment.strategy", "cooperative-sticky"),
 ];
+
+/// A member's heartbeats are this far apart.
+const HEARTBEAT_MS: u32 = 1000;
 
 /// What no setting may change, since acknowledgement rests on it.
 const CONSUMER_FORCED: &[(&str, &str)] = &[
@@ -120,6 +125,7 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
         }
         Role::Member => {
             consumer_looks(settings, &mut set);
+            fitting_heartbeat(settings, &mut set);
             set("enable.partition.eof", "false".into());
         }
         Role::Lookup => set("enable.partition.eof", "false".into()),
@@ -170,6 +176,18 @@ fn consumer_looks(settings: &Settings, set: &mut impl FnMut(&str, String)) {
 }
 
 /// How many KiB of records may wait in the producer, at most.
+/// Heartbeats that fit a short session: where the settings name a session and no heartbeat, three fit into it.
+fn fitting_heartbeat(settings: &Settings, set: &mut impl FnMut(&str, String)) {
+    let given = |name| settings.kafka_settings.get(PropertyRole::Consumer, name);
+    let session: Option<u32> = given("session.timeout.ms").and_then(|text| text.parse().ok());
+    if let Some(session) = session
+        && session < 3 * HEARTBEAT_MS
+        && given("heartbeat.interval.ms").is_none()
+    {
+        set("heartbeat.interval.ms", (session / 3).max(1).to_string());
+    }
+}
+
 pub(super) fn producer_kbytes(settings: &Settings) -> usize {
     settings
         .kafka_settings

@@ -31,8 +31,9 @@ use crate::{
 
 /// How long the events of the handle (errors, log lines, token requests) wait, at most.
 const EVENTS: Duration = Duration::from_millis(200);
-/// How long one question may take before the reasons for its silence are looked at.
-const SLICE: Duration = Duration::from_millis(500);
+/// How long the first try of a question may take before the reasons for its silence are looked at. Each further try may
+/// take twice as long: the metadata of a large cluster takes its time.
+const FIRST_TRY: Duration = Duration::from_millis(500);
 
 /// The handle that asks. Its events are served by a thread of its own, which ends with it.
 pub(super) struct Lookup {
@@ -218,16 +219,17 @@ impl Lookup {
         }
     }
 
-    /// Asks in slices, so that a refusal of our credentials ends the wait at once.
+    /// Asks in several tries, so that a refusal of our credentials ends the wait early.
     fn ask(&self, topic: Option<&str>) -> Result<Metadata, ClientError> {
         let started = Instant::now();
-        // What is left over is for those who judge us by the clock.
-        let patience = self.timeout - self.timeout / 20;
+        // A caller with the same timeout gets our error, not its own.
+        let timeout = self.timeout - self.timeout / 20;
+        let mut slice = FIRST_TRY;
         loop {
-            let left = patience.saturating_sub(started.elapsed());
+            let left = timeout.saturating_sub(started.elapsed());
             match self
                 .consumer
-                .fetch_metadata(topic, left.min(SLICE).max(Duration::from_millis(10)))
+                .fetch_metadata(topic, left.min(slice).max(Duration::from_millis(10)))
             {
                 Ok(metadata) => {
                     self.shared.answered();
@@ -240,13 +242,14 @@ impl Lookup {
                             reason,
                         });
                     }
-                    if started.elapsed() >= patience || !is_silence(&error) {
+                    if started.elapsed() >= timeout || !is_silence(&error) {
                         return Err(self.explain(error, Doing::cluster("asking for metadata")));
                     }
-                    if left > SLICE {
+                    if left > slice {
                         // A refused connection answers at once: do not spin on it.
                         thread::sleep(Duration::from_millis(20));
                     }
+                    slice *= 2;
                 }
             }
         }

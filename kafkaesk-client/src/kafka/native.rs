@@ -104,23 +104,64 @@ pub(super) fn commit<C: ConsumerContext>(
     }
 }
 
-/// The number of the next commit that was answered, and how, if there is one.
-pub(super) fn commit_answer(answers: &Queue) -> Option<(usize, Result<(), RDKafkaErrorCode>)> {
-    // SAFETY: the queue is ours. An event is ours too, read here and given back.
+/// How a commit was answered.
+#[derive(Debug)]
+pub(super) struct CommitAnswer {
+    /// The number that [`commit`] was given.
+    pub(super) number: usize,
+    /// The error of the whole commit, or of all its partitions.
+    pub(super) result: Result<(), RDKafkaErrorCode>,
+    /// The partitions that were refused, also where the commit as a whole was not.
+    pub(super) refused: Vec<(String, i32, RDKafkaErrorCode)>,
+}
+
+/// The answer to the next commit that was answered; waits this long for it.
+pub(super) fn commit_answer(answers: &Queue, timeout_ms: i32) -> Option<CommitAnswer> {
+    // SAFETY: the queue is ours. An event is ours too: it and the list that it owns are read here, then it is given back.
+    // The list's elements are as many as it says, and their topics are text that ends with a zero byte.
     unsafe {
-        let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), 0);
+        let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), timeout_ms);
         if event.is_null() {
             return None;
         }
         let error = sys::rd_kafka_event_error(event);
         let number = sys::rd_kafka_event_opaque(event).addr();
+        let mut refused = Vec::new();
+        if let Some(list) = sys::rd_kafka_event_topic_partition_list(event).as_ref() {
+            let count = usize::try_from(list.cnt).unwrap_or(0);
+            for element in (0..count).map(|index| &*list.elems.add(index)) {
+                if element.err.is_error() {
+                    let topic = CStr::from_ptr(element.topic).to_string_lossy().into_owned();
+                    refused.push((topic, element.partition, element.err.into()));
+                }
+            }
+        }
         sys::rd_kafka_event_destroy(event);
-        let answer = if error.is_error() {
+        let result = if error.is_error() {
             Err(error.into())
         } else {
             Ok(())
         };
-        Some((number, answer))
+        Some(CommitAnswer {
+            number,
+            result,
+            refused,
+        })
+    }
+}
+
+/// Whether the coordinator knows this consumer as a member of its group: it was given a member id and has not left.
+pub(super) fn is_member<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> bool {
+    // SAFETY: the client is valid for the call. The text is ours, ends with a zero byte, and is given back.
+    unsafe {
+        let client = consumer.client().native_ptr();
+        let id = sys::rd_kafka_memberid(client);
+        if id.is_null() {
+            return false;
+        }
+        let known = *id != 0;
+        sys::rd_kafka_mem_free(client, id.cast());
+        known
     }
 }
 

@@ -8,6 +8,7 @@ mod conformance;
 mod connect;
 mod consume;
 mod dev;
+mod leave;
 mod publish;
 mod read;
 mod topics;

@@ -23,6 +23,8 @@ use crate::{
 
 /// When a refused commit is tried again, unless another comes before.
 const COMMIT_AGAIN: Duration = Duration::from_secs(5);
+/// The same, of one that was refused during a rebalance.
+const AFTER_REBALANCE: Duration = Duration::from_millis(500);
 
 /// What was committed and what became of it.
 pub(super) struct Committing {
@@ -37,8 +39,6 @@ pub(super) struct Committing {
     /// What it refused and no later commit replaced, and when that is tried again.
     refused: Commits,
     refused_until: Instant,
-    /// How the last one ended.
-    pub(super) last: Result<(), RDKafkaErrorCode>,
 }
 
 impl Committing {
@@ -50,7 +50,6 @@ impl Committing {
             latest: HashMap::new(),
             refused: Commits::new(),
             refused_until: Instant::now(),
-            last: Ok(()),
         }
     }
 
@@ -59,9 +58,14 @@ impl Committing {
         !self.refused.is_empty() && Instant::now() >= self.refused_until
     }
 
-    /// Whether an answer is on its way.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.unanswered.is_empty()
+    /// What is not known to be written: what was refused, then what is not answered, in the order of sending. Asked
+    /// once, at the end.
+    pub(super) fn unwritten(&mut self) -> Commits {
+        let mut commits = std::mem::take(&mut self.refused);
+        let mut unanswered: Vec<_> = self.unanswered.drain().collect();
+        unanswered.sort_unstable_by_key(|(number, _)| *number);
+        commits.extend(unanswered.into_iter().flat_map(|(_, sent)| sent));
+        commits
     }
 
     /// Commits what is still ours, without waiting: Kafka would take the place of another member from it. What was
@@ -89,41 +93,59 @@ impl Committing {
         let sent = native::commit(consumer, &list(&commits), &self.answers, self.number);
         match sent {
             Ok(()) => drop(self.unanswered.insert(self.number, commits)),
-            Err(error) => self.answered(consumer, self.number, commits, Err(error)),
+            Err(error) => self.refused(consumer, self.number, commits, error),
         }
     }
 
     /// Takes the answers that have come.
     pub(super) fn hear(&mut self, consumer: &BaseConsumer<Membership>) {
         while !self.unanswered.is_empty() {
-            let Some((number, answer)) = native::commit_answer(&self.answers) else {
+            let Some(answer) = native::commit_answer(&self.answers, 0) else {
                 return;
             };
-            let commits = self.unanswered.remove(&number).unwrap_or_default();
-            self.answered(consumer, number, commits, answer);
+            let mut commits = self.unanswered.remove(&answer.number).unwrap_or_default();
+            let error = match answer.result {
+                Err(error) => error,
+                Ok(()) => {
+                    let Some((.., error)) = answer.refused.first() else {
+                        continue;
+                    };
+                    commits.retain(|(source, _)| {
+                        answer.refused.iter().any(|(topic, partition, _)| {
+                            topic == source.topic.as_str() && *partition == source.partition
+                        })
+                    });
+                    *error
+                }
+            };
+            self.refused(consumer, answer.number, commits, error);
         }
     }
 
-    fn answered(
+    /// Keeps what was refused, unless a later offset of its partition is on its way or written already.
+    fn refused(
         &mut self,
         consumer: &BaseConsumer<Membership>,
         number: usize,
         commits: Commits,
-        answer: Result<(), RDKafkaErrorCode>,
+        error: RDKafkaErrorCode,
     ) {
-        if let Err(error) = &answer {
-            let group = &consumer.context().group;
-            tracing::warn!(group, %error, "a commit was refused; it is tried again with the next one");
-            // A later offset of a partition is on its way or written already.
-            let is_latest = |source: &Arc<Source>| {
-                self.latest
-                    .get(&identity(source))
-                    .is_some_and(|(_, latest)| *latest == number)
-            };
-            self.refused
-                .extend(commits.into_iter().filter(|(source, _)| is_latest(source)));
-            self.refused_until = Instant::now() + COMMIT_AGAIN;
-        }
-        self.last = answer;
+        let group = &consumer.context().group;
+        let again = match error {
+            // Refused since the group rebalances: it takes commits again once that is over.
+            RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::RebalanceInProgress
+            | RDKafkaErrorCode::UnknownMemberId => AFTER_REBALANCE,
+            _ => COMMIT_AGAIN,
+        };
+        tracing::warn!(group, %error, ?again, "a commit was refused; it is made again");
+        let is_latest = |source: &Arc<Source>| {
+            self.latest
+                .get(&identity(source))
+                .is_some_and(|(_, latest)| *latest == number)
+        };
+        self.refused
+            .extend(commits.into_iter().filter(|(source, _)| is_latest(source)));
+        self.refused_until = Instant::now() + again;
     }
 }

@@ -21,7 +21,6 @@ use super::{
     ahead::Ahead,
     commits::Committing,
     handover::{self, Handover},
-    mailbox::Close,
     matching,
     outbox::Outbox,
     places::Places,
@@ -45,9 +44,7 @@ use crate::{
 /// How long an idle thread waits for records before it looks at everything else.
 const IDLE_MS: i32 = 20;
 /// How long it waits for events while the reader has no room.
-const FULL: Duration = Duration::from_millis(2);
-/// How long the last commit is waited for, at most.
-const LAST_COMMIT: Duration = Duration::from_secs(8);
+pub(super) const FULL: Duration = Duration::from_millis(2);
 /// How often positions are looked at that moved without a record.
 const POSITIONS: Duration = Duration::from_secs(1);
 /// librdkafka's default, in milliseconds.
@@ -55,10 +52,10 @@ const MAX_POLL: u64 = 300_000;
 
 /// The thread's state. The order of the fields is the order of their end: messages before the client.
 pub(super) struct Member {
-    batch: Batch,
+    pub(super) batch: Batch,
     pub(super) committing: Committing,
     pub(super) consumer: BaseConsumer<Membership>,
-    setup: Setup,
+    pub(super) setup: Setup,
     /// What is subscribed to.
     topics: BTreeSet<String>,
     /// Topics that were gone at the last look; a second look decides.
@@ -71,6 +68,8 @@ pub(super) struct Member {
     /// Denied topics that were reported.
     reported: BTreeSet<String>,
     reported_waiting: bool,
+    /// Its group uses KIP-848.
+    pub(super) by_heartbeat: bool,
 }
 
 /// Creates the client, settles where a new group starts, and lets the thread go.
@@ -85,6 +84,7 @@ pub(super) fn start(
         .get("max.poll.interval.ms")
         .and_then(|text| text.parse().ok())
         .unwrap_or(MAX_POLL);
+    let by_heartbeat = config.get("group.protocol") == Some("consumer");
     let membership = Membership {
         context: Context(setup.shared.clone()),
         group: group.clone(),
@@ -99,7 +99,7 @@ pub(super) fn start(
             ids: HashMap::new(),
             skip: setup.spec.skip.clone(),
             outbox: Outbox::new(sender),
-            closing: false,
+            leaving: None,
         }),
     };
     let consumer: BaseConsumer<Membership> = config
@@ -127,6 +127,7 @@ pub(super) fn start(
         stalled: false,
         reported: BTreeSet::new(),
         reported_waiting: false,
+        by_heartbeat,
     };
     thread::Builder::new()
         .name("kafkaesk-consumer".into())
@@ -486,81 +487,6 @@ impl Member {
                 tracing::warn!(%source, %error, paused, "pausing or resuming failed");
             }
         }
-    }
-
-    /// The last commit, then out of the group.
-    fn close(mut self, close: Close) {
-        self.consumer.context().state.lock().closing = true;
-        let mut commits = self.setup.mailbox.take_commits();
-        commits.extend(close.commits);
-        self.committing.last = Ok(());
-        self.committing.send(&self.consumer, commits);
-        let begun = Instant::now();
-        let deadline = close.deadline.min(begun + LAST_COMMIT);
-        while self.committing.is_waiting() && Instant::now() < deadline {
-            let _ = self.consumer.poll(Duration::from_millis(5));
-            self.committing.hear(&self.consumer);
-        }
-        let action = format!("the last commit of group {}", self.consumer.context().group);
-        let result = match self.committing.last {
-            Ok(()) if self.committing.is_waiting() => Err(crate::kafka::errors::other(
-                &action,
-                format!(
-                    "no answer within {:?}; its records come again",
-                    begun.elapsed()
-                )
-                .into(),
-            )),
-            Ok(()) => Ok(()),
-            Err(code) => Err(code_error(code, Doing::cluster(&action))),
-        };
-        let _ = close.committed.send(result);
-        self.end();
-        drop(close.left);
-    }
-
-    /// Tells why, and ends when the reader has heard it.
-    fn fail(self, error: ClientError) {
-        self.consumer.context().state.lock().closing = true;
-        self.consumer
-            .context()
-            .state
-            .lock()
-            .outbox
-            .push(ConsumerEvent::Failed(error));
-        let mut close = None;
-        loop {
-            if self.consumer.context().state.lock().outbox.flush() {
-                break;
-            }
-            close = self.setup.mailbox.take_close();
-            if close.is_some() {
-                break;
-            }
-            let _ = self.consumer.poll(FULL);
-        }
-        self.end();
-        if let Some(close) = close {
-            let _ = close.committed.send(Ok(()));
-        }
-    }
-
-    /// Leaves the group. Messages and queue go before the client.
-    fn end(self) {
-        let Self {
-            batch,
-            committing,
-            consumer,
-            setup,
-            ..
-        } = self;
-        consumer.context().state.lock().closing = true;
-        drop(batch);
-        drop(committing);
-        let queue = consumer.context().queue.lock().take();
-        drop(queue);
-        drop(consumer);
-        drop(setup);
     }
 }
 

@@ -10,6 +10,7 @@ mod commits;
 mod created_again;
 mod discovery;
 mod handover;
+mod leave;
 mod mailbox;
 mod member;
 mod outbox;

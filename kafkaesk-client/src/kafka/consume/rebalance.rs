@@ -15,13 +15,14 @@ use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     client::OAuthToken,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
     error::KafkaError,
 };
 use tokio::sync::oneshot;
 
 use super::{
     super::{context::Context, metadata::Lookup, native::Queue},
+    leave::{Leaving, commit_now},
     mailbox::Mailbox,
     outbox::Outbox,
     places::Places,
@@ -29,8 +30,10 @@ use super::{
 };
 use crate::consumer::{Commits, ConsumerEvent, RevokeAck, created_again as created_again_words};
 
-/// How long a revoke waits for the ids of its topics, at most.
+/// The longest time that a revoke waits for the ids of its topics.
 const ASK: Duration = Duration::from_secs(2);
+/// The longest time that it waits for the answer to its commit.
+const COMMIT: Duration = Duration::from_secs(5);
 
 /// A group member's context.
 pub(super) struct Membership {
@@ -55,8 +58,8 @@ pub(super) struct State {
     /// Records to pass over, until their partition is first read.
     pub(super) skip: Vec<RecordPlace>,
     pub(super) outbox: Outbox,
-    /// The user drained already: rebalances are nobody's business any more.
-    pub(super) closing: bool,
+    /// The member leaves: its user has drained already and hears of no rebalance.
+    pub(super) leaving: Option<Leaving>,
 }
 
 impl ClientContext for Membership {
@@ -139,7 +142,7 @@ impl Membership {
             }
             assigned.push(source);
         }
-        if !assigned.is_empty() && !state.closing {
+        if !assigned.is_empty() && state.leaving.is_none() {
             state.outbox.push(ConsumerEvent::Assigned(assigned));
             state.outbox.flush();
         }
@@ -153,8 +156,12 @@ impl Membership {
             .iter()
             .filter_map(|element| state.places.remove(element.topic(), element.partition()))
             .collect();
-        if gone.is_empty() || state.closing {
+        if gone.is_empty() {
             return;
+        }
+        if state.leaving.is_some() {
+            drop(state);
+            return self.revoke_leaving(consumer, &gone);
         }
         state.outbox.forget(&gone);
         if consumer.assignment_lost() {
@@ -192,21 +199,38 @@ impl Membership {
         if last.is_empty() {
             return;
         }
-        self.correct(&mut last);
-        if last.is_empty() {
+        self.correct(&mut last, ASK);
+        let Some(answers) = Queue::new(consumer) else {
             return;
-        }
+        };
         // The commit's own answer is what counts: a group that went on without us refuses it.
-        if let Err(error) = consumer.commit(&list(&last), CommitMode::Sync) {
-            tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records come again");
+        if let Err(error) = commit_now(consumer, &answers, &last, Instant::now() + COMMIT) {
+            tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records are delivered again");
         }
+    }
+
+    /// Partitions go while the member leaves: their last commits are made now, since a later one would stand behind the
+    /// rebalance.
+    fn revoke_leaving(&self, consumer: &BaseConsumer<Self>, gone: &[Arc<Source>]) {
+        let Some(mut leaving) = self.state.lock().leaving.take() else {
+            return;
+        };
+        if consumer.assignment_lost() {
+            leaving.lost(gone);
+        } else {
+            let mut commits = leaving.take(gone);
+            let left = leaving.deadline().saturating_duration_since(Instant::now());
+            self.correct(&mut commits, ASK.min(left / 2));
+            leaving.commit(consumer, &commits);
+        }
+        self.state.lock().leaving = Some(leaving);
     }
 }
 
 impl Membership {
     /// Offsets of a topic that was deleted belong to nothing: of one that was created again they are its first, of one
     /// that is gone they are left out. Asks the brokers, since the last look may be older than what happened.
-    fn correct(&self, commits: &mut Commits) {
+    fn correct(&self, commits: &mut Commits, timeout: Duration) {
         let mut state = self.state.lock();
         let topics: BTreeSet<&str> = commits
             .iter()
@@ -217,7 +241,7 @@ impl Membership {
             return;
         }
         let names: Vec<&str> = topics.into_iter().collect();
-        let now = match self.lookup.topic_ids(&names, ASK) {
+        let now = match self.lookup.topic_ids(&names, timeout) {
             Ok(ids) => ids,
             Err(error) => {
                 tracing::debug!(%error, "the ids of revoked topics are unknown; their offsets are committed");
