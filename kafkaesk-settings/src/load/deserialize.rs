@@ -37,7 +37,7 @@ impl Node {
     }
 }
 
-/// What is wrong with a value, before its place is known.
+/// A problem with a value, before its place is known.
 #[derive(Debug)]
 pub(super) enum Problem {
     Said(String),

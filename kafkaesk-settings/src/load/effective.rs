@@ -85,7 +85,7 @@ pub(super) fn shown(node: &Node) -> String {
 }
 
 fn joined(list: &Node, shown: impl Fn(usize, &Node) -> String) -> String {
-    // The key of the list says what may be a secret.
+    // An item is as secret as its list.
     let items = list.elements().into_iter().map(|item| Node {
         key: list.key.clone(),
         ..item
@@ -95,7 +95,7 @@ fn joined(list: &Node, shown: impl Fn(usize, &Node) -> String) -> String {
     words.join(" ")
 }
 
-/// A command without what may be a secret: its program, its flags and the files that it names.
+/// A command without possible secrets: its program, its flags and the files that it names.
 fn command(list: &Node) -> String {
     joined(list, |at, item| match item.value.as_str() {
         _ if is_secret(item) => REDACTED.to_owned(),

@@ -69,7 +69,7 @@ pub enum SettingsError {
         key: String,
         /// Its place.
         origin: Origin,
-        /// What is wrong and what would be right.
+        /// The problem and the remedy.
         problem: String,
     },
     /// A librdkafka property that is unknown, refused or misplaced.

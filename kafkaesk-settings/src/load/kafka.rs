@@ -148,7 +148,7 @@ fn is_security(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// Every property with its place: quoted dotted names and nested tables alike, aliases under one name. Names and roles
+/// Every property with its place. Quoted dotted names and nested tables are the same, and so are aliases. Names and roles
 /// are checked, values are not yet.
 pub(super) fn flatten(node: Node) -> Result<Properties, SettingsError> {
     let mut properties = Properties::new();

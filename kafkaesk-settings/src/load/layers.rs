@@ -18,7 +18,7 @@ use super::{
     node::Node,
 };
 
-/// What one source sets.
+/// The settings of one source.
 pub(super) struct Layer {
     metadata: Metadata,
     settings: Dict,
@@ -103,7 +103,7 @@ impl Provider for Layer {
     }
 }
 
-/// The values that count: of each setting the one in the last layer that has it.
+/// The effective values: for each setting the value of the last layer that has it.
 pub(super) struct Merged {
     pub(super) root: Node,
     figment: Figment,

@@ -140,7 +140,7 @@ impl Loader {
     /// Reads, merges, types and checks everything.
     ///
     /// # Errors
-    /// The first [`SettingsError`], in the order: file, profiles, environment, flags, then the values that count.
+    /// The first [`SettingsError`], in the order: file, profiles, environment, flags, then the effective values.
     pub fn load(self) -> Result<Loaded, SettingsError> {
         let context = Arc::new(self.context());
         let mut warnings = Vec::new();
@@ -282,7 +282,7 @@ impl Settings {
     /// to tracing.
     ///
     /// # Errors
-    /// [`SettingsError`] names the key, its place and what would be right.
+    /// [`SettingsError`] names the key, its place and the remedy.
     pub fn load() -> Result<Self, SettingsError> {
         let loaded = Loader::new().load()?;
         for warning in &loaded.warnings {
@@ -292,7 +292,7 @@ impl Settings {
     }
 }
 
-/// A variable whose name is not UTF-8 is not ours.
+/// Variables whose names are not UTF-8 are left out: none of ours has such a name.
 fn process_environment() -> BTreeMap<String, OsString> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))

@@ -88,7 +88,8 @@ impl Node {
         }
     }
 
-    /// The values in a table and in the tables inside it, by dotted name: quoted names and nested tables alike.
+    /// The values in a table and in the tables inside it, by dotted name. A quoted dotted name and nested tables give
+    /// the same name.
     pub(super) fn leaves(&self) -> Vec<(String, Node)> {
         let mut leaves = Vec::new();
         for (name, member) in self.members() {
@@ -178,7 +179,7 @@ impl Node {
         }
     }
 
-    /// Names the value, or its kind alone where a secret may stand.
+    /// Names the value, or its kind alone where it may be a secret.
     pub(super) fn description(&self) -> String {
         if let Some(reference) = &self.reference {
             return format!("the value of {reference}");
@@ -212,7 +213,7 @@ impl Node {
     }
 
     /// Whether this table is `{ file = … }` or `{ env = …, default = … }`, or was meant to be: following it refuses
-    /// further keys. A table under `env` is not a reference: it is what a handler adds to the environment.
+    /// further keys. A table under `env` is not a reference but a handler's additions to the environment.
     pub(super) fn is_reference(&self) -> bool {
         self.value.as_dict().is_some_and(|table| {
             table.contains_key("file")

@@ -98,8 +98,7 @@ impl Section {
         self.node.member(key).map(kafka::read_consumer).transpose()
     }
 
-    /// A key's value as it may be shown, the items of a list with spaces between them, without what is or may be a
-    /// secret, as in [`Effective::value`](super::Effective::value). Empty if the key is absent.
+    /// A key's value without secrets and possible secrets, the items of a list with spaces between them, as in [`Effective::value`](super::Effective::value). Empty if the key is absent.
     pub fn shown(&self, key: &str) -> String {
         self.node
             .member(key)

@@ -61,7 +61,7 @@ fn key_of(line: &str) -> Option<&str> {
 /// brackets.
 fn within_value(text: &str, start: usize) -> bool {
     let mut depth = 0_usize;
-    // Brackets count in values alone: those of a table's name stand before any `=`.
+    // Brackets count in values alone; those of a table's name come before any `=`.
     let mut value = false;
     for token in Source::new(text).lex() {
         let span = token.span();

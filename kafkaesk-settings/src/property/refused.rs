@@ -1,7 +1,7 @@
 //! The librdkafka properties that kafkaesk refuses, since they break delivery, or warns about, since they change the
 //! contract. librdkafka accepts all of them.
 
-/// Name, what it would do, what to use instead.
+/// Name, reason, remedy.
 const REFUSED: &[(&str, &str, &str)] = &[
     ("enable.auto.commit", COMMITS, ORDER_OF_COMMIT),
     ("auto.commit.enable", COMMITS, ORDER_OF_COMMIT),
@@ -87,7 +87,7 @@ const ORDER_OF_COMMIT: &str =
 const SERVERS: &str = "the brokers have a setting of their own";
 const TIMEOUT: &str = "how long a publish may take has a setting of its own";
 
-/// Canonical name, the contract's own values, and what another value gives up.
+/// Canonical name, the contract's own values, and the warning for any other value.
 const WARNED: &[(&str, &[&str], &str)] = &[
     (
         "partitioner",

@@ -52,13 +52,13 @@ pub enum ValueKind {
     Callback,
 }
 
-/// What librdkafka documents of one property.
+/// A property as librdkafka documents it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Property {
     /// Its name, or one of its aliases.
     pub name: &'static str,
-    /// The name that its aliases stand for; its own for most.
+    /// The name that it shares with its aliases; its own name for most properties.
     pub canonical: &'static str,
     /// Whose it is.
     pub role: Role,
