@@ -1,6 +1,6 @@
 //! The interface between the contract and a broker: Apache Kafka (`kafka/`) or the broker in memory (`memory/`).
 //!
-//! No question creates a topic (decisions.md 11).
+//! No question creates a topic (docs/decisions.md, asking).
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -289,7 +289,7 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>>;
 
     /// The newest record's value of some partition of a topic, if there is one: what the topic carries, as far as one look
-    /// tells (decisions.md 19).
+    /// tells (docs/decisions.md, unbound-streams).
     fn last_value<'a>(
         &'a self,
         topic: &'a TopicName,

@@ -1,4 +1,4 @@
-//! Consuming: one ordered stream of events, rebalances included (architecture.md, "Consume").
+//! Consuming: one ordered stream of events, rebalances included (ARCHITECTURE.md, "Consume").
 //!
 //! The rebalance callbacks become entries of that stream. `Revoked` carries an acknowledgement: the reader of the
 //! stream stops taking, drains, and answers with what to commit; the partition is released after that commit.
@@ -26,7 +26,7 @@ pub const BATCH_BYTES: usize = 256 * 1024;
 /// How long a close waits for the brokers, at most, where nothing else is said.
 pub const CLOSE: Duration = Duration::from_secs(20);
 
-/// Where a group without offsets starts (decisions.md 7).
+/// Where a group without offsets starts (docs/decisions.md, start).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
     /// The first record that there is.

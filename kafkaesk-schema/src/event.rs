@@ -51,7 +51,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// [`DocumentError`] when a hand-written document is no schema.
     fn document() -> Result<Document, DocumentError>;
 
-    /// Which versions of its name reading takes; default all (decisions.md 1).
+    /// Which versions of its name reading takes; default all (docs/decisions.md, versions).
     fn accepts(_version: u32) -> bool {
         true
     }

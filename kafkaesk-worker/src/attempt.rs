@@ -1,5 +1,7 @@
 //! Runs one attempt at one delivery: checks it against the stored schema (if asked), makes the arguments, calls the
 //! handler. A panic is an ending like any other. Runs in place as far as that goes without waiting, or as a task.
+//!
+//! Next: `judge`.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

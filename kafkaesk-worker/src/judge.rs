@@ -1,5 +1,7 @@
 //! Decides what happens to a message, from how an attempt ended and the subscription's policies: the one place that
 //! matches every outcome. Logs what a person should know; what repeats is logged as `notices` says.
+//!
+//! Next: `instance/attempts.rs` (`settle`) carries it out.
 
 use std::time::Duration;
 

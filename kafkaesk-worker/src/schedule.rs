@@ -2,6 +2,8 @@
 //!
 //! A lane handles one record at a time, in order; lanes are served in turns, so a busy one holds up nobody else.
 //! A record that is handled at once in an idle lane never enters here.
+//!
+//! Next: `instance/attempts.rs` runs what is ready.
 
 use std::{
     cmp::Reverse,

@@ -4,6 +4,8 @@
 //! the offset after the last record before which everything is finished. Offsets may have gaps (compaction,
 //! transactions), so order is kept by a sequence of our own. An answer from another assignment carries another
 //! generation and changes nothing.
+//!
+//! Next: `commit` takes the watermark.
 
 use std::collections::VecDeque;
 

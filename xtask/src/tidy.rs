@@ -1,5 +1,5 @@
-//! The house rules that no other tool checks: first lines, file lengths, who names rdkafka, where `unsafe` stands, which
-//! features serde_json gets. Reads files; changes none.
+//! Tidy: the house rules that no other tool checks. First lines, file lengths, who names rdkafka, where `unsafe` stands,
+//! which features serde_json gets, whether the map in ARCHITECTURE.md is true. Reads files; changes none.
 
 use std::{fs, path::Path, process::Command};
 
@@ -23,6 +23,8 @@ const SHIPPED: [&str; 7] = [
     "kafkaesk-cli",
 ];
 
+mod map;
+
 struct Source {
     path: String,
     text: String,
@@ -38,6 +40,8 @@ pub(crate) fn run() -> Result<()> {
     rdkafka(&sources, &manifests, &mut faults);
     unsafe_code(&sources, &mut faults);
     features(&mut faults)?;
+    map::check(&root, &mut faults)?;
+    map::cited(&root, &sources, &mut faults);
     if faults.is_empty() {
         return Ok(());
     }

@@ -22,7 +22,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// One version: absent, it is stored; present, it is the law (decisions.md 13).
+    /// One version: absent, it is stored; present, it is the law (docs/decisions.md, stored-version).
     pub(super) async fn register_schema(&self, schema: &EventSchema) -> Result<(), ClientError> {
         let id = &schema.id;
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;

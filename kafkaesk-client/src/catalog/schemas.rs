@@ -134,7 +134,7 @@ impl Catalog {
         Ok(Pushed::New)
     }
 
-    /// Stores a version; judged by reading back (decisions.md 12). Creates the log's topic if there is none.
+    /// Stores a version; judged by reading back (docs/decisions.md, log-verdict). Creates the log's topic if there is none.
     ///
     /// # Errors
     /// As [`Self::plan_push`]; [`ClientError::LogHeldBack`].

@@ -233,7 +233,7 @@ impl Catalog {
         }
     }
 
-    /// A stream that nobody bound may have been written by the Python library: its last record tells (decisions.md 19).
+    /// A stream that nobody bound may have been written by the Python library: its last record tells (docs/decisions.md, unbound-streams).
     pub(super) async fn foreign_schema(
         &self,
         topic: &TopicName,

@@ -212,7 +212,7 @@ fn creating(spec: &TopicSpec) -> String {
     )
 }
 
-/// The dev broker answers no admin request: a producer's question creates there (decisions.md 37).
+/// The dev broker answers no admin request: a producer's question creates there (docs/decisions.md, dev-broker).
 pub(super) fn create_by_asking(
     settings: &Settings,
     shared: &Arc<Shared>,

@@ -1,4 +1,6 @@
 //! Delivery reports in, receipts and errors out, each to the one who waits for it; and the room that they free.
+//!
+//! Next: `publisher/future.rs`, which awaits the receipt.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,4 +1,4 @@
-//! What the cluster holds: asked through a consumer handle, since a producer's question creates (decisions.md 11).
+//! What the cluster holds: asked through a consumer handle, since a producer's question creates (docs/decisions.md, asking).
 
 use std::{
     collections::HashMap,
@@ -155,7 +155,7 @@ impl Lookup {
             .map_err(|code| code_error(code, Doing::cluster("asking for topic ids")))
     }
 
-    /// Whether this is librdkafka's mock cluster (decisions.md 37). Blocks for `connect_timeout`, at most.
+    /// Whether this is librdkafka's mock cluster (docs/decisions.md, dev-broker). Blocks for `connect_timeout`, at most.
     pub(super) fn is_dev(&self) -> bool {
         *self.is_dev.get_or_init(|| {
             self.consumer

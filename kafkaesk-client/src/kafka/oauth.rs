@@ -1,6 +1,6 @@
 //! OAUTHBEARER: OIDC client credentials in, bearer tokens out. Runs on librdkafka's polling threads, never on tokio's.
 //!
-//! librdkafka's own OIDC is not in static builds (decisions.md 31).
+//! librdkafka's own OIDC is not in static builds (docs/decisions.md, oauth).
 
 #[cfg(feature = "tls")]
 mod fetch;

@@ -1,4 +1,6 @@
 //! Records in, librdkafka's queue out; bounded by permits that delivery reports give back. Never sleeps, never drops.
+//!
+//! Next: `delivery` takes the delivery report.
 
 use std::{
     sync::{

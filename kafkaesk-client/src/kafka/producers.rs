@@ -3,6 +3,8 @@
 //! librdkafka gives all topics of a producer one `batch.size`, and brokers refuse a batch that is larger than its topic
 //! takes, with all records in it. So a topic that takes less gets a producer with smaller batches. All of them share one
 //! bound on what is queued.
+//!
+//! Next: `producer` queues the record.
 
 use std::{
     array,

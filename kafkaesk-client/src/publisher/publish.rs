@@ -1,4 +1,6 @@
 //! One publish as its caller builds it: key, headers, partition, timestamp, id.
+//!
+//! Next: `request` takes the steps.
 
 use std::future::IntoFuture;
 

@@ -1,4 +1,6 @@
 //! One publish: what it collects, and the steps that it takes: schema, check, stream, queue.
+//!
+//! Next: `catalog` for schema and stream, then `kafka/producers.rs`.
 
 use std::{cell::Cell, sync::Arc};
 

@@ -1,5 +1,7 @@
 //! Runs attempts in their lanes, and hands each message on when one ends: to the tracker, back to its lane, or to the end
 //! of the instance.
+//!
+//! Next: `judge` decides what an attempt means; `tracker` and `schedule` take the message.
 
 use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 

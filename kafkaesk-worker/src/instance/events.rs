@@ -1,4 +1,6 @@
 //! Takes what the consumer says: partitions are assigned, given up or dropped; records go to their lanes.
+//!
+//! Next: `attempts` for each record.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Writes a message as HTTP headers (decisions.md 4). A producer's header never becomes another header than
+//! Writes a message as HTTP headers (docs/decisions.md, http-request). A producer's header never becomes another header than
 //! `kafkaesk-header-…` or the trace's two, so that none can be forged.
 
 use std::collections::BTreeMap;

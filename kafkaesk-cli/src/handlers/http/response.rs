@@ -1,4 +1,4 @@
-//! Reads an HTTP answer as an [`Answer`] (decisions.md 3), from its status, `Retry-After` and a bounded body.
+//! Reads an HTTP answer as an [`Answer`] (docs/decisions.md, http-answers), from its status, `Retry-After` and a bounded body.
 
 use std::time::Duration;
 

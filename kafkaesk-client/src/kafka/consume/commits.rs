@@ -1,4 +1,6 @@
 //! Commits of a group's member: sent without waiting, answered later, and sent again where they were refused.
+//!
+//! Next: the coordinator; a refusal comes back here.
 
 use std::{
     collections::HashMap,

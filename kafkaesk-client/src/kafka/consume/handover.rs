@@ -1,5 +1,7 @@
 //! Hands the pieces of a batch over, in order: records to the reader of the stream, failures to the consumer's thread.
 //! Notices records that come a second time, and partitions that stand still.
+//!
+//! Next: `outbox`, then the events of `client/consumer.rs`.
 
 use std::{
     sync::Arc,

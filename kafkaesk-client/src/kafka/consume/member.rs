@@ -1,4 +1,6 @@
 //! A group's member: its thread subscribes by name to what matches, polls, pops batches, commits.
+//!
+//! Next: `records` cuts what librdkafka gives.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -1,5 +1,7 @@
 //! Cuts librdkafka's batches into runs of records. Each run is copied into one buffer, so that no memory of librdkafka
 //! outlives its batch.
+//!
+//! Next: `handover` gives the runs to the reader of the stream.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Where a new group begins: written as its offsets before it joins, so that every member and every later start agree.
 //!
-//! Partitions that appear later have no offset and begin at their earliest (decisions.md 7).
+//! Partitions that appear later have no offset and begin at their earliest (docs/decisions.md, start).
 
 use std::{
     collections::HashMap,
