@@ -205,7 +205,7 @@ def below(name, value, place):
 
 
 def count(value, draft):
-    return is_integer(value, max(draft, 6)) and value >= 0 and (draft > 4 or isinstance(value, int))
+    return is_integer(value, draft) and value >= 0
 
 
 def names(value):
@@ -222,7 +222,7 @@ def some_schemas(value, draft):
 
 def well_formed(key, value, draft, schema):
     """Whether the draft's meta-schema takes the value of a keyword. Keywords that it does not know may be anything."""
-    if key in ("title", "description", "pattern", "format", "$schema", "$ref", "$id", "id", "$comment", "$anchor",
+    if key in ("title", "description", "pattern", "format", "$ref", "$id", "id", "$comment", "$anchor",
                "$dynamicRef", "$dynamicAnchor", "contentEncoding", "contentMediaType"):
         since = {"$comment": 7, "$anchor": 2019, "$dynamicRef": 2020, "$dynamicAnchor": 2020, "$id": 6,
                  "contentEncoding": 7, "contentMediaType": 7}.get(key, 4)
