@@ -258,12 +258,14 @@ impl App {
     }
 
     /// Lets this see every attempt end.
+    #[cfg(feature = "memory")]
     pub(crate) fn observed_by(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
         self.telemetry = Some(telemetry);
         self
     }
 
     /// Retries by this policy, whatever the subscriptions say.
+    #[cfg(feature = "memory")]
     pub(crate) fn retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = Some(policy);
         self

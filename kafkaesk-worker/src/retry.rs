@@ -35,6 +35,7 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// This many attempts, without waiting.
+    #[cfg(feature = "memory")]
     pub(crate) fn immediate(attempts: NonZeroU32) -> Self {
         Self {
             first: Duration::ZERO,

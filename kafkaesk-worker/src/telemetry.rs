@@ -4,6 +4,7 @@ use crate::{delivery::Delivery, judge::Disposition, outcome::Outcome};
 
 /// How an attempt ended, after the subscription's policies.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "memory"), allow(dead_code, reason = "read by TestApp"))]
 pub(crate) struct AttemptEnded<'a> {
     pub(crate) delivery: &'a Delivery,
     pub(crate) outcome: &'a Outcome,
