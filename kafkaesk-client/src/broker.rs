@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, NextOffset, Offset, TopicName};
+use kafkaesk_core::{Headers, NextOffset, Offset, Pattern, TopicName, TopicPrefix};
 use kafkaesk_schema::LogRecord;
 
 use crate::{
@@ -40,6 +40,18 @@ pub struct Cluster {
     pub brokers: usize,
     /// librdkafka's mock cluster (`dev`): no admin calls, auto-creation allowed, partition 0 is the log.
     pub is_dev: bool,
+}
+
+impl Cluster {
+    /// The topics with this prefix whose streams the pattern matches.
+    pub fn matching<'a>(
+        &'a self,
+        prefix: &'a TopicPrefix,
+        pattern: &'a Pattern,
+    ) -> impl Iterator<Item = &'a TopicInfo> {
+        let topics = self.topics.values();
+        topics.filter(|topic| pattern.matches_topic(prefix, &topic.name))
+    }
 }
 
 /// A topic to create.

@@ -8,7 +8,7 @@ mod tests;
 use thiserror::Error;
 
 use crate::{
-    StreamId,
+    StreamId, TopicPrefix,
     names::{is_name_character, is_reserved_topic},
 };
 use glob::Glob;
@@ -121,6 +121,14 @@ impl Pattern {
         let stream_like =
             !stream.is_empty() && !stream.starts_with("__") && !is_reserved_topic(stream);
         stream_like && self.glob.matches(stream)
+    }
+
+    /// Whether a topic with this prefix carries a stream that the pattern matches. Topics of other prefixes and reserved
+    /// topics never match.
+    pub fn matches_topic(&self, prefix: &TopicPrefix, topic: &str) -> bool {
+        prefix
+            .stream_of(topic)
+            .is_some_and(|stream| self.matches(stream.as_str()))
     }
 
     /// The one stream that a pattern without wildcards names.

@@ -193,13 +193,7 @@ async fn partitions(
     let prefix = &connection.settings().topic_prefix;
     let cluster = connection.broker().cluster().await?;
     Ok(cluster
-        .topics
-        .values()
-        .filter(|topic| {
-            prefix
-                .stream_of(&topic.name)
-                .is_some_and(|stream| pattern.matches(stream.as_str()))
-        })
+        .matching(prefix, pattern)
         .flat_map(|topic| (0..topic.partitions).map(|p| (topic.name.clone(), p as i32)))
         .collect())
 }

@@ -210,6 +210,34 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {}
 
+/// Implements [`ClientContext`] for a type with a field `context: Context`, which answers everything but log lines: those go
+/// to the type's own method `log_line`.
+macro_rules! delegate_client_context {
+    ($type:ty) => {
+        impl rdkafka::ClientContext for $type {
+            const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+            fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
+                self.log_line(level, facility, message);
+            }
+
+            fn stats_raw(&self, _: &[u8]) {}
+
+            fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+                self.context.error(error, reason);
+            }
+
+            fn generate_oauth_token(
+                &self,
+                config: Option<&str>,
+            ) -> Result<rdkafka::client::OAuthToken, Box<dyn std::error::Error>> {
+                self.context.generate_oauth_token(config)
+            }
+        }
+    };
+}
+pub(super) use delegate_client_context;
+
 /// What lines have in common that differ in numbers alone: durations, counters, offsets. Each run of digits is a `#`, and
 /// how long a connection took to fail is left out, with the count of such failures.
 fn kind(line: &str) -> String {

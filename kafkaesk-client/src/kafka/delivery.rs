@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use kafkaesk_core::{Offset, TopicName};
 use rdkafka::{
-    ClientContext, Message as _,
-    client::OAuthToken,
+    ClientContext as _, Message as _,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     producer::{DeliveryResult, ProducerContext},
@@ -15,7 +14,7 @@ use rdkafka::{
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{
-    context::Context,
+    context::{Context, delegate_client_context},
     errors::{Doing, code_error, code_of},
     native::Message,
 };
@@ -65,6 +64,10 @@ impl Deliveries {
         }
     }
 
+    fn log_line(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.context.log(level, facility, message);
+    }
+
     fn tell(&self, topic: &TopicName, news: TopicNews) {
         if let Some(listener) = self.news.get() {
             listener(topic, news);
@@ -80,26 +83,7 @@ impl std::fmt::Debug for Deliveries {
     }
 }
 
-impl ClientContext for Deliveries {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.context.log(level, fac, message);
-    }
-
-    fn stats_raw(&self, _: &[u8]) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.context.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.context.generate_oauth_token(config)
-    }
-}
+delegate_client_context!(Deliveries);
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Pending>;

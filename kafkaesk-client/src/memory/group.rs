@@ -20,9 +20,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn takes(&self, topic: &str) -> bool {
-        self.prefix
-            .stream_of(topic)
-            .is_some_and(|stream| self.pattern.matches(stream.as_str()))
+        self.pattern.matches_topic(&self.prefix, topic)
     }
 
     /// Where reading of one partition starts when nothing is committed.

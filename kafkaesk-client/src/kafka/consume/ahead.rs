@@ -2,13 +2,11 @@
 //! counted here, since anyone who may write to a topic decides how large they are.
 
 use rdkafka::{
-    Offset, TopicPartitionList,
+    TopicPartitionList,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
 };
 
-use std::time::Duration;
-
-use super::{outbox::Outbox, places::Places, records::Sizes};
+use super::{outbox::Outbox, pauses::seek, places::Places, records::Sizes};
 use crate::{
     consumer::{BATCH_BYTES, BATCH_RECORDS},
     kafka::native::Queue,
@@ -102,8 +100,7 @@ impl Ahead {
             all.add_partition(topic, partition);
             // librdkafka takes the end of a partition for a record that was read, and would go on after it.
             if let Some(next) = place.next
-                && let Err(error) =
-                    consumer.seek(topic, partition, Offset::Offset(next), Duration::ZERO)
+                && let Err(error) = seek(consumer, &place.source, next)
             {
                 tracing::warn!(partition = %place.source, %error, "seeking failed");
             }

@@ -7,6 +7,7 @@ use rdkafka::consumer::Consumer;
 
 use super::{
     member::Member,
+    pauses,
     rebalance::{State, list},
 };
 use crate::{
@@ -58,7 +59,7 @@ impl Member {
         drop(state);
         for source in &again {
             // Not the logical beginning: librdkafka may remember the one of the deleted topic.
-            if let Err(error) = self.seek(source, 0) {
+            if let Err(error) = pauses::seek(&self.consumer, source, 0) {
                 tracing::warn!(partition = %source, %error, "seeking to the first record of a new topic failed");
             }
         }

@@ -9,10 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, Source};
 use parking_lot::Mutex;
 use rdkafka::{
-    Offset, TopicPartitionList,
+    Offset,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
@@ -23,17 +22,17 @@ use super::{
     ahead::Ahead,
     commits::Committing,
     handover::{self, Handover},
-    matching,
     outbox::Outbox,
+    pauses,
     places::Places,
-    rebalance::{Membership, State, list},
+    rebalance::{Membership, State},
     records::{Failure, Piece, cut},
     resets::Resets,
     start,
 };
 use crate::{
     ClientError,
-    consumer::{BATCH_RECORDS, Commits, ConsumerEvent},
+    consumer::{BATCH_RECORDS, ConsumerEvent},
     kafka::{
         config::{Role, client_config},
         context::Context,
@@ -115,7 +114,7 @@ pub(super) fn start(
     let (queue, answers) = (new_queue()?, new_queue()?);
     *consumer.context().queue.lock() = Some(queue);
     let cluster = setup.discovery.current();
-    let found = matching(&cluster, &setup.settings.topic_prefix, &setup.spec.pattern);
+    let found = setup.topics(&cluster);
     start::settle(&consumer, &setup, &group, &found)?;
     let mut member = Member {
         batch: Batch::new(BATCH_RECORDS),
@@ -264,9 +263,7 @@ impl Member {
         }
     }
 
-    /// Fetches nothing of a partition that stands still until its next try, and puts its position back: librdkafka
-    /// takes an error that was popped for a record that was read, and would go on after it at the next rebalance or
-    /// pause.
+    /// Fetches nothing of a partition that stands still until its next try.
     fn rest(&mut self, failure: &Failure) {
         self.stalled = true;
         let state = self.consumer.context().state.lock();
@@ -275,23 +272,7 @@ impl Member {
         };
         let (source, next) = (place.source.clone(), place.next.unwrap_or(failure.offset));
         drop(state);
-        let done = self
-            .consumer
-            .pause(&list(&vec![(source.clone(), NextOffset(next))]))
-            .and_then(|()| self.seek(&source, next));
-        if let Err(error) = done {
-            tracing::warn!(partition = %source, %error, "a partition that stands still cannot be put back to its offset");
-        }
-    }
-
-    /// Reads on from there. Never blocks.
-    pub(super) fn seek(&self, source: &Source, next: i64) -> rdkafka::error::KafkaResult<()> {
-        self.consumer.seek(
-            source.topic.as_str(),
-            source.partition,
-            Offset::Offset(next),
-            Duration::ZERO,
-        )
+        pauses::hold(&self.consumer, &source, next);
     }
 
     /// What is due from time to time: resets that were heard of, unreadable records that are tried again, positions
@@ -313,11 +294,8 @@ impl Member {
             let due = handover::retried(places, outbox, now);
             self.stalled = state.places.iter_mut().any(|place| place.stall.is_some());
             drop(state);
-            for source in due.into_iter().filter(|_| !self.ahead.is_stopped()) {
-                let next = Commits::from([(source.clone(), NextOffset(0))]);
-                if let Err(error) = self.consumer.resume(&list(&next)) {
-                    tracing::warn!(partition = %source, %error, "resuming failed");
-                }
+            if !self.ahead.is_stopped() {
+                pauses::resume(&self.consumer, &due);
             }
         }
         let mut state = context.state.lock();
@@ -404,11 +382,7 @@ impl Member {
     /// Subscribes again when the matching topics have changed.
     fn look(&mut self) {
         if let Some(cluster) = self.setup.discovery.news() {
-            let found = matching(
-                &cluster,
-                &self.setup.settings.topic_prefix,
-                &self.setup.spec.pattern,
-            );
+            let found = self.setup.topics(&cluster);
             self.compare_ids(&cluster, &found);
             self.subscribe(&found);
         }
@@ -467,28 +441,9 @@ impl Member {
         if self.committing.is_due() || !commits.is_empty() {
             self.committing.send(&self.consumer, commits);
         }
-        for (source, paused) in self.setup.mailbox.take_pauses() {
-            let mut state = self.consumer.context().state.lock();
-            let Some(place) = state.places.of(&source) else {
-                continue;
-            };
-            place.paused = paused;
-            if self.ahead.is_stopped() || place.rests() {
-                // It rests already, and what ends that resumes it.
-                continue;
-            }
-            drop(state);
-            let mut partition = TopicPartitionList::new();
-            partition.add_partition(source.topic.as_str(), source.partition);
-            let done = if paused {
-                self.consumer.pause(&partition)
-            } else {
-                self.consumer.resume(&partition)
-            };
-            if let Err(error) = done {
-                tracing::warn!(%source, %error, paused, "pausing or resuming failed");
-            }
-        }
+        let asked = self.setup.mailbox.take_pauses();
+        let State { places, .. } = &mut *self.consumer.context().state.lock();
+        pauses::apply(&self.consumer, places, &self.ahead, asked, false);
     }
 }
 

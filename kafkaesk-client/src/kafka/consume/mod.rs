@@ -14,6 +14,7 @@ mod leave;
 mod mailbox;
 mod member;
 mod outbox;
+mod pauses;
 mod places;
 mod reader;
 mod rebalance;
@@ -27,7 +28,6 @@ use std::{
     time::Duration,
 };
 
-use kafkaesk_core::{Pattern, TopicPrefix};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -69,6 +69,16 @@ struct Setup {
     _ended: Ended,
     /// Given back when the thread ends.
     _instance: Option<Instance>,
+}
+
+impl Setup {
+    /// The topics that the consumer reads, with their numbers of partitions.
+    fn topics(&self, cluster: &Cluster) -> HashMap<String, u32> {
+        cluster
+            .matching(&self.settings.topic_prefix, &self.spec.pattern)
+            .map(|topic| (topic.name.clone(), topic.partitions))
+            .collect()
+    }
 }
 
 impl Consumers {
@@ -166,18 +176,4 @@ impl Drop for Instance {
             used.remove(&self.number);
         }
     }
-}
-
-/// The topics that a pattern means, with their partitions. Reserved topics and other prefixes never match.
-fn matching(cluster: &Cluster, prefix: &TopicPrefix, pattern: &Pattern) -> HashMap<String, u32> {
-    cluster
-        .topics
-        .values()
-        .filter(|topic| {
-            prefix
-                .stream_of(&topic.name)
-                .is_some_and(|stream| pattern.matches(stream.as_str()))
-        })
-        .map(|topic| (topic.name.clone(), topic.partitions))
-        .collect()
 }

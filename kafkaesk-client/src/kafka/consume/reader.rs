@@ -7,13 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, Source, TopicName};
+use kafkaesk_core::{Source, TopicName};
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
-    client::OAuthToken,
+    ClientContext as _, Offset,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
-    error::KafkaError,
 };
 use tokio::sync::mpsc::Sender;
 
@@ -21,10 +19,9 @@ use super::{
     Setup,
     ahead::Ahead,
     handover::{self, Handover},
-    matching,
     outbox::Outbox,
+    pauses,
     places::Places,
-    rebalance::list,
     records::{Failure, Piece, cut},
     resets::Resets,
     start::offsets,
@@ -35,7 +32,7 @@ use crate::{
     consumer::{BATCH_RECORDS, ConsumerEvent, Start, created_again},
     kafka::{
         config::{Role, client_config},
-        context::Context,
+        context::{Context, delegate_client_context},
         errors::{Doing, client_error, code_error},
         librdkafka_log::{Meaning, meaning},
         log::BEGINNING,
@@ -57,26 +54,13 @@ struct Listening {
     resets: Arc<Resets>,
 }
 
-impl ClientContext for Listening {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.resets.log(&self.context, level, fac, message);
-    }
-
-    fn stats_raw(&self, _: &[u8]) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.context.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.context.generate_oauth_token(config)
+impl Listening {
+    fn log_line(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.resets.log(&self.context, level, facility, message);
     }
 }
+
+delegate_client_context!(Listening);
 
 impl ConsumerContext for Listening {}
 
@@ -114,7 +98,7 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
     let queue = Queue::new(&consumer)
         .ok_or_else(|| crate::kafka::errors::other("starting a reader", "no queue".into()))?;
     let cluster = setup.discovery.current();
-    let found = matching(&cluster, &setup.settings.topic_prefix, &setup.spec.pattern);
+    let found = setup.topics(&cluster);
     let timeout = setup.settings.connect_timeout;
     let doing = Doing::cluster("asking for the ends of what matches");
     let ends = offsets(&consumer, Start::Latest, &found, timeout)
@@ -177,11 +161,7 @@ impl Reader {
 
     fn turn(&mut self) -> Result<(), ClientError> {
         if let Some(cluster) = self.setup.discovery.news() {
-            let found = matching(
-                &cluster,
-                &self.setup.settings.topic_prefix,
-                &self.setup.spec.pattern,
-            );
+            let found = self.setup.topics(&cluster);
             self.compare_ids(&cluster, &found);
             // What appears later is read from its beginning.
             self.assign(&found, &HashMap::new(), false)?;
@@ -273,27 +253,10 @@ impl Reader {
 
     /// Fetches nothing of a partition that stands still until its next try, from where it stands.
     fn rest(&self, failure: &Failure) {
-        let Some(place) = self.places.get(&failure.topic, failure.partition) else {
-            return;
-        };
-        let next = place.next.unwrap_or(failure.offset);
-        let done = self
-            .consumer
-            .pause(&list(&vec![(place.source.clone(), NextOffset(next))]))
-            .and_then(|()| self.seek(&place.source, next));
-        if let Err(error) = done {
-            tracing::warn!(partition = %place.source, %error, "a partition that stands still cannot be put back to its offset");
+        if let Some(place) = self.places.get(&failure.topic, failure.partition) {
+            let next = place.next.unwrap_or(failure.offset);
+            pauses::hold(&self.consumer, &place.source, next);
         }
-    }
-
-    /// Reads on from there. Never blocks.
-    fn seek(&self, source: &Source, next: i64) -> rdkafka::error::KafkaResult<()> {
-        self.consumer.seek(
-            source.topic.as_str(),
-            source.partition,
-            Offset::Offset(next),
-            Duration::ZERO,
-        )
     }
 
     /// What is due from time to time: resets that were heard of, unreadable records that are tried again.
@@ -308,11 +271,8 @@ impl Reader {
         }
         self.stalls_at = now + STALLS;
         let due = handover::retried(&mut self.places, &mut self.outbox, now);
-        for source in due.into_iter().filter(|_| !self.ahead.is_stopped()) {
-            let next = vec![(source.clone(), NextOffset(0))];
-            if let Err(error) = self.consumer.resume(&list(&next)) {
-                tracing::warn!(partition = %source, %error, "resuming failed");
-            }
+        if !self.ahead.is_stopped() {
+            pauses::resume(&self.consumer, &due);
         }
     }
 
@@ -401,29 +361,10 @@ impl Reader {
     fn serve_mailbox(&mut self) {
         // Nothing is committed without a group.
         drop(self.setup.mailbox.take_commits());
-        for (source, paused) in self.setup.mailbox.take_pauses() {
-            let Some(place) = self.places.of(&source) else {
-                continue;
-            };
-            place.paused = paused;
-            if self.ahead.is_stopped() || place.rests() {
-                // It rests already, and what ends that resumes it.
-                continue;
-            }
-            let next = place.next;
-            let mut partition = TopicPartitionList::new();
-            partition.add_partition(source.topic.as_str(), source.partition);
-            let done = if paused {
-                self.consumer.pause(&partition)
-            } else {
-                // librdkafka takes the end of a partition for a record that was read, and would go on after it.
-                next.map_or(Ok(()), |next| self.seek(&source, next))
-                    .and_then(|()| self.consumer.resume(&partition))
-            };
-            if let Err(error) = done {
-                tracing::warn!(%source, %error, paused, "pausing or resuming failed");
-            }
-        }
+        let asked = self.setup.mailbox.take_pauses();
+        // Its partitions have ends: librdkafka takes one for a record that was read.
+        let seek = true;
+        pauses::apply(&self.consumer, &mut self.places, &self.ahead, asked, seek);
     }
 
     /// Tells why, and ends when the reader has heard it.

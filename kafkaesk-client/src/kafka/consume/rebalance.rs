@@ -12,11 +12,9 @@ use std::{
 use kafkaesk_core::{NextOffset, RecordPlace, Source, TopicName, TopicPrefix};
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
-    client::OAuthToken,
+    ClientContext as _, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::KafkaError,
 };
 use tokio::sync::oneshot;
 
@@ -62,26 +60,7 @@ pub(super) struct State {
     pub(super) leaving: Option<Leaving>,
 }
 
-impl ClientContext for Membership {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        self.resets.log(&self.context, level, fac, message);
-    }
-
-    fn stats_raw(&self, _: &[u8]) {}
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.context.error(error, reason);
-    }
-
-    fn generate_oauth_token(
-        &self,
-        config: Option<&str>,
-    ) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.context.generate_oauth_token(config)
-    }
-}
+delegate_client_context!(Membership);
 
 impl ConsumerContext for Membership {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -109,6 +88,10 @@ impl ConsumerContext for Membership {
 }
 
 impl Membership {
+    fn log_line(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.resets.log(&self.context, level, facility, message);
+    }
+
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         let mut assigned = Vec::new();
         let mut state = self.state.lock();
