@@ -179,12 +179,12 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
         self.close_within(commits, CLOSE)
     }
 
-    /// The same, after `patience` at most. A commit that is not answered by then is an error. A group that does not
+    /// The same, after `timeout` at most. A commit that is not answered by then is an error. A group that does not
     /// answer is left all the same: while it rebalances that takes librdkafka up to 5 s, and goes on afterwards.
     fn close_within(
         &self,
         commits: Commits,
-        patience: Duration,
+        timeout: Duration,
     ) -> BoxFuture<'_, Result<(), ClientError>>;
 }
 

@@ -114,7 +114,7 @@ impl Catalog {
     /// # Errors
     /// As writing and reading fail; [`ClientError::Kafka`] if somebody else bound it again meanwhile.
     pub async fn unbind(&self, stream: &StreamId) -> Result<Option<SchemaName>, ClientError> {
-        let _asking = self.asking.lock().await;
+        let _log = self.log_lock.lock().await;
         self.follow_bindings(None).await?;
         let Some(binding) = self.binding(stream) else {
             return Ok(None);
@@ -126,7 +126,7 @@ impl Catalog {
         self.follow_bindings(own.last().copied()).await?;
         match self.binding(stream) {
             None => {
-                self.hot.forget_stream(stream);
+                self.publish_cache.forget_stream(stream);
                 Ok(Some(binding.schema))
             }
             Some(now) if now.epoch > binding.epoch => Err(ClientError::Kafka {

@@ -1,11 +1,11 @@
 //! The catalog: what the cluster holds of the contract (schemas, bindings, streams), asked once and cached.
 //!
 //! `schemas` reads and writes `__schema__…`, `bindings` `__streams__`; `streams` creates topics; `register` does at
-//! start what a program's event types need; `hot` is what a publish looks up, `refresh` compares that with the logs.
+//! start what a program's event types need; `publish_cache` is what a publish looks up, `refresh` compares that with the logs.
 
 mod bindings;
-mod hot;
 mod log_topics;
+mod publish_cache;
 mod ready;
 mod refresh;
 mod register;
@@ -25,7 +25,7 @@ use parking_lot::Mutex;
 
 pub use kafkaesk_settings::StreamSpec;
 
-pub(crate) use self::hot::{BoundStream, EventEntry};
+pub(crate) use self::publish_cache::{BoundStream, EventEntry};
 use crate::{Settings, broker::Broker};
 
 /// A stored version, compiled.
@@ -74,18 +74,18 @@ pub struct Catalog {
     own: Weak<Self>,
     /// Versions never change and a withdrawn one never comes back, so what was found stays.
     schemas: Mutex<HashMap<SchemaId, Found>>,
-    /// What was not found, when, and what to do about it: asked again after [`AGAIN`].
+    /// Versions that were not found, when, and the remedy. Each is looked for again after [`NEGATIVE_CACHE_TTL`].
     absent: Mutex<HashMap<SchemaId, (Instant, String)>>,
     /// Log topics whose settings were seen to be right.
     checked: Mutex<HashSet<TopicName>>,
-    /// Held while a log is read or written for a publish, so that a burst asks once.
-    asking: tokio::sync::Mutex<()>,
+    /// Held while a log is read or written for a publish, so that a burst of publishes reads it once.
+    log_lock: tokio::sync::Mutex<()>,
     /// Publishes that wait for their streams.
     wanted: Mutex<Vec<ready::Wanted>>,
     /// The bindings log, as far as it was read.
     bindings: bindings::BindingsLog,
     /// What publishing looks up.
-    hot: Arc<hot::Hot>,
+    publish_cache: Arc<publish_cache::PublishCache>,
     /// Keeps that fresh.
     refresher: refresh::Refresher,
 }
@@ -97,19 +97,19 @@ enum Found {
     Withdrawn,
 }
 
-/// How long "there is no such version" holds, before the log is read again.
-const AGAIN: Duration = Duration::from_secs(1);
-/// How many absent versions are remembered, at most.
+/// How long a version that was not found counts as absent, before the log is read again.
+const NEGATIVE_CACHE_TTL: Duration = Duration::from_secs(1);
+/// At most this many absent versions are remembered.
 const ABSENT_BOUND: usize = 256;
 
 impl Catalog {
     pub(crate) fn new(settings: Settings, broker: Arc<dyn Broker>) -> Arc<Self> {
-        let hot = Arc::<hot::Hot>::default();
+        let publish_cache = Arc::<publish_cache::PublishCache>::default();
         // Not the catalog: its last owner must not be a producer's thread, which its end waits for.
-        let heard = Arc::downgrade(&hot);
+        let heard = Arc::downgrade(&publish_cache);
         broker.listen(Arc::new(move |topic, news| {
-            if let Some(hot) = heard.upgrade() {
-                hot.heard(topic, news);
+            if let Some(cache) = heard.upgrade() {
+                cache.heard(topic, news);
             }
         }));
         Arc::new_cyclic(|own| Self {
@@ -119,10 +119,10 @@ impl Catalog {
             schemas: Mutex::default(),
             absent: Mutex::default(),
             checked: Mutex::default(),
-            asking: tokio::sync::Mutex::default(),
+            log_lock: tokio::sync::Mutex::default(),
             wanted: Mutex::default(),
             bindings: bindings::BindingsLog::default(),
-            hot,
+            publish_cache,
             refresher: refresh::Refresher::default(),
         })
     }

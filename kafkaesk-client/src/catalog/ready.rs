@@ -1,4 +1,4 @@
-//! Makes streams ready for their first record: found, or created and bound. The slow way of a publish.
+//! Makes streams ready for their first record: finds them, or creates and binds them. The slow path of a publish.
 //!
 //! Kafka takes some 30 ms to create a topic, for one as for fifty. So publishes to new streams that wait at the same time
 //! are served together: the first one serves all that came meanwhile.
@@ -8,7 +8,9 @@ use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 use kafkaesk_core::{SchemaName, StreamId, TopicName};
 use tokio::sync::oneshot;
 
-use super::{AGAIN, BoundStream, Catalog, EventEntry, StreamSpec, streams::undeclared};
+use super::{
+    BoundStream, Catalog, EventEntry, NEGATIVE_CACHE_TTL, StreamSpec, streams::undeclared,
+};
 use crate::{
     ClientError,
     broker::{BatchLimit, TopicNews},
@@ -56,7 +58,7 @@ impl Catalog {
                 retention: entry.event.as_ref().and_then(|event| event.retention),
                 answer,
             });
-            let _asking = self.asking.lock().await;
+            let _log = self.log_lock.lock().await;
             if let Ok(ready) = answered.try_recv() {
                 return ready;
             }
@@ -117,11 +119,13 @@ impl Catalog {
     fn remembered(&self, wanted: &Wanted) -> Option<Result<Arc<BoundStream>, ClientError>> {
         match self.bound_stream(wanted.stream.as_str()) {
             Some(known) if known.schema == wanted.schema => Some(Ok(known)),
-            Some(other) if other.is_younger_than(AGAIN) => Some(Err(ClientError::BoundElsewhere {
-                stream: wanted.stream.clone(),
-                bound: other.schema.clone(),
-                given: wanted.schema.clone(),
-            })),
+            Some(other) if other.is_younger_than(NEGATIVE_CACHE_TTL) => {
+                Some(Err(ClientError::BoundElsewhere {
+                    stream: wanted.stream.clone(),
+                    bound: other.schema.clone(),
+                    given: wanted.schema.clone(),
+                }))
+            }
             _ => None,
         }
     }
@@ -189,14 +193,14 @@ impl Catalog {
         if is_new && news == Some(TopicNews::Unknown) {
             tracing::warn!(%topic, "the topic was gone and is created again");
         }
-        let of_new = is_new.then(|| self.hot.of_new_topics()).flatten();
+        let of_new = is_new.then(|| self.publish_cache.of_new_topics()).flatten();
         let batch = match of_new {
             // The cluster's default, seen before: one question less for each new stream.
             Some(batch) if news.is_none() => batch,
             _ => {
                 let batch = self.batch_limit(topic, news).await?;
                 if is_new {
-                    self.hot.set_of_new_topics(batch);
+                    self.publish_cache.set_of_new_topics(batch);
                 }
                 batch
             }
@@ -206,7 +210,7 @@ impl Catalog {
 
     /// What records told of a topic since it was ready, with what follows from it done.
     async fn follow_news(&self, topic: &TopicName) -> Result<Option<TopicNews>, ClientError> {
-        let news = self.hot.take_news(topic);
+        let news = self.publish_cache.take_news(topic);
         if news == Some(TopicNews::Unknown) {
             self.broker.rediscover(topic).await?;
         }
@@ -246,7 +250,7 @@ impl Catalog {
         &self,
         stream: &StreamId,
     ) -> Result<Arc<BoundStream>, ClientError> {
-        let _asking = self.asking.lock().await;
+        let _log = self.log_lock.lock().await;
         if let Some(known) = self.bound_stream(stream.as_str()) {
             return Ok(known);
         }

@@ -1,5 +1,5 @@
-//! What publishing remembers in, compared with the logs once in [`REFRESH`]: so a running publisher follows a withdrawal
-//! and a stream that was bound anew. Never on a publish's way: it goes by what is known until that is replaced.
+//! Every [`REFRESH`], compares the publish cache with the logs and replaces stale entries, so that a running publisher
+//! follows withdrawn versions and streams that are bound to another schema. Never on the path of a publish.
 
 use std::{sync::Weak, time::Duration};
 
@@ -53,20 +53,24 @@ async fn run(catalog: Weak<Catalog>) {
 impl Catalog {
     async fn refresh(&self) -> Result<(), ClientError> {
         self.refresh_streams().await?;
-        for ids in self.hot.published().chunk_by(|a, b| a.name() == b.name()) {
+        for ids in self
+            .publish_cache
+            .published()
+            .chunk_by(|a, b| a.name() == b.name())
+        {
             self.refresh_schema(ids).await?;
         }
         Ok(())
     }
 
     async fn refresh_streams(&self) -> Result<(), ClientError> {
-        let _asking = self.asking.lock().await;
+        let _log = self.log_lock.lock().await;
         let bindings = self.bindings().await?;
-        for known in self.hot.streams() {
+        for known in self.publish_cache.streams() {
             let Some(binding) = bindings.streams.get(&known.stream) else {
                 if bindings.unbound.contains_key(&known.stream) {
                     tracing::warn!(stream = %known.stream, was = %known.schema, "the stream was unbound");
-                    self.hot.forget_stream(&known.stream);
+                    self.publish_cache.forget_stream(&known.stream);
                 }
                 continue;
             };
@@ -94,7 +98,7 @@ impl Catalog {
             if stored.is_some_and(|stored| stored.withdrawn) {
                 tracing::warn!(schema = %id, "the version was withdrawn");
                 self.withdraw(id);
-                self.hot.forget(id);
+                self.publish_cache.forget(id);
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! At start: a program's event types in, registered versions and created streams out.
+//! Registers a program's event types at its start: stores their versions and creates their streams.
 
 use kafkaesk_core::StreamId;
 use kafkaesk_schema::EventSchema;

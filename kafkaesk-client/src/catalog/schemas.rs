@@ -8,7 +8,7 @@ use kafkaesk_schema::{Document, SchemaLog, Validator};
 use parking_lot::Mutex;
 
 use super::{
-    ABSENT_BOUND, AGAIN, Catalog, Found, Pushed, StoredSchema,
+    ABSENT_BOUND, Catalog, Found, NEGATIVE_CACHE_TTL, Pushed, StoredSchema,
     log_topics::{ALWAYS_TAKEN, RECORD_OVERHEAD, check_kept, not_read_back},
 };
 use crate::{ClientError, broker::LogSink};
@@ -24,13 +24,13 @@ impl Catalog {
         if let Some(found) = self.known_schema(id)? {
             return Ok(found);
         }
-        let _asking = self.asking.lock().await;
+        let _log = self.log_lock.lock().await;
         if let Some(found) = self.known_schema(id)? {
             return Ok(found);
         }
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
         if let Some((when, remedy)) = self.absent.lock().get(id)
-            && when.elapsed() < AGAIN
+            && when.elapsed() < NEGATIVE_CACHE_TTL
         {
             return Err(ClientError::UnknownSchema {
                 id: id.clone(),
@@ -122,7 +122,7 @@ impl Catalog {
         compile(id, document)?;
         let topic = self.settings.topic_prefix.schema_topic(id.name())?;
         let log = self.log(id.name()).await?;
-        let held = verdict(&log, id, document, &topic)?;
+        let held = already_stored(&log, id, document, &topic)?;
         let cluster = self.broker.cluster().await?;
         let exists = self.log_exists(&cluster, &topic).await?;
         if held {
@@ -158,7 +158,7 @@ impl Catalog {
             })?;
         let log = self.log_until(id.name(), own.last().copied()).await?;
         self.absent.lock().remove(id);
-        if verdict(&log, id, document, &topic)? {
+        if already_stored(&log, id, document, &topic)? {
             return Ok(Pushed::New);
         }
         Err(not_read_back(&topic))
@@ -243,7 +243,7 @@ impl Catalog {
 }
 
 /// Whether the log holds this very document for the version.
-fn verdict(
+fn already_stored(
     log: &SchemaLog,
     id: &SchemaId,
     document: &Document,

@@ -128,7 +128,7 @@ impl Catalog {
     pub async fn delete_topic(&self, stream: &StreamId) -> Result<bool, ClientError> {
         let topic = self.settings.topic_prefix.topic(stream)?;
         let deleted = self.broker.delete_topic(&topic).await?;
-        self.hot.forget_stream(stream);
+        self.publish_cache.forget_stream(stream);
         Ok(deleted)
     }
 

@@ -18,7 +18,7 @@ use super::{
     clients::Clients,
     config::{Role, client_config},
     context::{Context, Shared},
-    errors::{Doing, client_error, code_error, other},
+    errors::{Operation, client_error, code_error, other},
     metadata::Lookup,
 };
 use crate::{
@@ -111,7 +111,7 @@ pub(super) async fn delete_topic(
     topic: &TopicName,
 ) -> Result<bool, ClientError> {
     let action = format!("deleting topic {topic}");
-    let doing = Doing::topic(&action, "Delete", topic.as_str());
+    let doing = Operation::topic(&action, "Delete", topic.as_str());
     let admin = clients.admin().await?;
     let answers = admin
         .delete_topics(&[topic.as_str()], &options(&clients.settings))
@@ -138,7 +138,7 @@ async fn create(
     let answers = admin
         .create_topics(&topics, options)
         .await
-        .map_err(|e| client_error(e, Doing::topic(&first, "Create", name)))?;
+        .map_err(|e| client_error(e, Operation::topic(&first, "Create", name)))?;
     let by_name: BTreeMap<String, Option<RDKafkaErrorCode>> = answers
         .into_iter()
         .map(|answer| match answer {
@@ -178,7 +178,10 @@ async fn refusal(
 ) -> ClientError {
     if code != RDKafkaErrorCode::InvalidConfig {
         let action = creating(spec);
-        return code_error(code, Doing::topic(&action, "Create", spec.topic.as_str()));
+        return code_error(
+            code,
+            Operation::topic(&action, "Create", spec.topic.as_str()),
+        );
     }
     let dry = options(settings).validate_only(true);
     let mut wrong = Vec::new();
@@ -221,7 +224,7 @@ pub(super) fn create_by_asking(
     let mut config = client_config(settings, Role::Admin);
     config.set("allow.auto.create.topics", "true");
     let action = format!("creating topic {topic}");
-    let doing = Doing::topic(&action, "Create", topic.as_str());
+    let doing = Operation::topic(&action, "Create", topic.as_str());
     let asking: BaseProducer<Asking> = config
         .create_with_context(Asking(Context(shared.clone())))
         .map_err(|e| client_error(e, doing))?;

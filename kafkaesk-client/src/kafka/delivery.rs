@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     context::{Context, delegate_client_context},
-    errors::{Doing, code_error, code_of},
+    errors::{Operation, code_error, code_of},
     native::Message,
 };
 use crate::{
@@ -167,7 +167,7 @@ impl Deliveries {
         }
         RDKafkaErrorCode::TopicAuthorizationFailed
         | RDKafkaErrorCode::ClusterAuthorizationFailed => {
-            return code_error(code, Doing::topic("publishing", "Write", topic.as_str()));
+            return code_error(code, Operation::topic("publishing", "Write", topic.as_str()));
         }
         RDKafkaErrorCode::UnknownPartition => {
             format!("the topic has no partition {partition}")
@@ -188,7 +188,7 @@ impl Deliveries {
         {
             return code_error(
                 RDKafkaErrorCode::TopicAuthorizationFailed,
-                Doing::topic("publishing", "Write", topic.as_str()),
+                Operation::topic("publishing", "Write", topic.as_str()),
             );
         }
         RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {

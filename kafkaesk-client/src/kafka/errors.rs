@@ -1,12 +1,12 @@
-//! librdkafka's errors in, ours out: each with the resource and the operation that it was about.
+//! Input: librdkafka's errors. Output: [`ClientError`]s that name the resource and the operation.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::ClientError;
 
-/// What was being done when an error came.
+/// The operation during which an error came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Doing<'a> {
+pub(super) struct Operation<'a> {
     /// In words, for an error that has no better form: `reading topic x`.
     pub(super) action: &'a str,
     /// Kafka's name of the operation.
@@ -17,7 +17,7 @@ pub(super) struct Doing<'a> {
     pub(super) group: Option<&'a str>,
 }
 
-impl<'a> Doing<'a> {
+impl<'a> Operation<'a> {
     /// Something about the cluster.
     pub(super) fn cluster(action: &'a str) -> Self {
         Self {
@@ -49,7 +49,7 @@ pub(super) fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
 }
 
 /// Ours for theirs.
-pub(super) fn client_error(error: KafkaError, doing: Doing<'_>) -> ClientError {
+pub(super) fn client_error(error: KafkaError, doing: Operation<'_>) -> ClientError {
     match code_of(&error) {
         Some(code) => {
             from_code(code, doing).unwrap_or_else(|| other(doing.action, Box::new(error)))
@@ -59,7 +59,7 @@ pub(super) fn client_error(error: KafkaError, doing: Doing<'_>) -> ClientError {
 }
 
 /// Ours for a bare code.
-pub(super) fn code_error(code: RDKafkaErrorCode, doing: Doing<'_>) -> ClientError {
+pub(super) fn code_error(code: RDKafkaErrorCode, doing: Operation<'_>) -> ClientError {
     from_code(code, doing).unwrap_or_else(|| other(doing.action, code.to_string().into()))
 }
 
@@ -71,7 +71,7 @@ pub(super) fn other(action: &str, source: crate::error::Source) -> ClientError {
     }
 }
 
-fn from_code(code: RDKafkaErrorCode, doing: Doing<'_>) -> Option<ClientError> {
+fn from_code(code: RDKafkaErrorCode, doing: Operation<'_>) -> Option<ClientError> {
     let topic = || format!("topic {}", doing.topic.unwrap_or("(unnamed)"));
     let group = || doing.group.unwrap_or("(unnamed)").to_owned();
     Some(match code {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_denied_operation_names_what_and_on_what() {
-        let doing = Doing::topic("publishing", "Write", "shop.orders");
+        let doing = Operation::topic("publishing", "Write", "shop.orders");
         let error = client_error(
             KafkaError::MessageProduction(RDKafkaErrorCode::TopicAuthorizationFailed),
             doing,
@@ -121,9 +121,9 @@ mod tests {
 
     #[test]
     fn a_foreign_group_protocol_names_both_remedies() {
-        let doing = Doing {
+        let doing = Operation {
             group: Some("billing"),
-            ..Doing::cluster("joining")
+            ..Operation::cluster("joining")
         };
         let text = code_error(RDKafkaErrorCode::InconsistentGroupProtocol, doing).to_string();
         assert!(text.contains("stop"), "{text}");

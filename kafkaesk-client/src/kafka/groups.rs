@@ -16,7 +16,7 @@ use super::{
     config::{Role, client_config},
     consume::while_coordinator_moves,
     context::Context,
-    errors::{Doing, client_error, code_error, code_of, other},
+    errors::{Operation, client_error, code_error, code_of, other},
     librdkafka_log::{Meaning, meaning},
     metadata::Lookup,
     native::{Batch, Queue, Reading},
@@ -35,9 +35,9 @@ pub(super) fn position(
     partition: i32,
 ) -> Result<GroupPosition, ClientError> {
     let action = format!("looking at group {group} in {topic}[{partition}]");
-    let doing = Doing {
+    let doing = Operation {
         group: Some(group),
-        ..Doing::topic(&action, "Read", topic.as_str())
+        ..Operation::topic(&action, "Read", topic.as_str())
     };
     let timeout = clients.settings.connect_timeout;
     let (low, high) = lookup.watermarks(topic.as_str(), partition)?;
@@ -78,9 +78,9 @@ pub(super) fn move_to(
     next: NextOffset,
 ) -> Result<(), ClientError> {
     let action = format!("moving group {group} in {topic}[{partition}]");
-    let doing = Doing {
+    let doing = Operation {
         group: Some(group),
-        ..Doing::topic(&action, "Read", topic.as_str())
+        ..Operation::topic(&action, "Read", topic.as_str())
     };
     let timeout = clients.settings.connect_timeout;
     let asking = stranger(clients, group)?;
@@ -121,7 +121,7 @@ fn members(
     asking: &BaseConsumer<Context>,
     group: &str,
     timeout: Duration,
-    doing: Doing<'_>,
+    doing: Operation<'_>,
 ) -> Result<Vec<String>, ClientError> {
     let list = match asking.fetch_group_list(Some(group), timeout) {
         Ok(list) => list,
@@ -153,7 +153,7 @@ fn peek(
     topic: &TopicName,
     partition: i32,
     from: i64,
-    doing: Doing<'_>,
+    doing: Operation<'_>,
 ) -> Result<Upcoming, ClientError> {
     let reader = clients.reader()?;
     let queue = Queue::new(&reader).ok_or_else(|| other(doing.action, "no queue".into()))?;
@@ -177,7 +177,7 @@ fn first(
     queue: &Queue,
     batch: &mut Batch,
     from: i64,
-    doing: Doing<'_>,
+    doing: Operation<'_>,
 ) -> Result<Upcoming, ClientError> {
     let started = Instant::now();
     while started.elapsed() < clients.settings.connect_timeout {

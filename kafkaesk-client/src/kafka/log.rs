@@ -21,7 +21,7 @@ use super::{
     clients::Clients,
     context::Context,
     delivery::{Deliveries, Pending},
-    errors::{Doing, client_error, code_error, code_of, other},
+    errors::{Operation, client_error, code_error, code_of, other},
     librdkafka_log::{Meaning, is_passing, meaning},
     metadata::Lookup,
     native::{Batch, Message, Queue, Reading},
@@ -135,7 +135,7 @@ impl LogReading<'_> {
         sink: &mut dyn FnMut(LogRecord) -> Result<(), ClientError>,
     ) -> Result<Option<NextOffset>, ClientError> {
         let action = format!("reading {}[{}]", self.topic, self.partition);
-        let doing = Doing::topic(&action, "Read", self.topic.as_str());
+        let doing = Operation::topic(&action, "Read", self.topic.as_str());
         let (low, high) = match self.ends(from == 0) {
             Ok(ends) => ends,
             Err(error) if from > 0 && is_gone(&error) => return Ok(None),
@@ -193,7 +193,7 @@ impl LogReading<'_> {
         queue: &Queue,
         batch: &mut Batch,
         until: Option<Offset>,
-        doing: Doing<'_>,
+        doing: Operation<'_>,
         sink: &mut dyn FnMut(LogRecord) -> Result<(), ClientError>,
     ) -> Result<NextOffset, ClientError> {
         let (mut records, mut bytes) = (0u64, 0usize);
@@ -277,7 +277,7 @@ pub(super) fn unreadable(
     code: RDKafkaErrorCode,
     message: Message<'_>,
     topic: &TopicName,
-    doing: Doing<'_>,
+    doing: Operation<'_>,
 ) -> ClientError {
     match meaning(code) {
         Meaning::Unreadable(help) => ClientError::Unreadable {
@@ -324,7 +324,7 @@ fn append_with(
     records: &[(Bytes, Bytes)],
 ) -> Result<Vec<Offset>, ClientError> {
     let action = format!("appending to {topic}");
-    let doing = Doing::topic(&action, "Write", topic.as_str());
+    let doing = Operation::topic(&action, "Write", topic.as_str());
     let mut answers = Vec::with_capacity(records.len());
     for (key, value) in records {
         let (answer, answered) = oneshot::channel();
@@ -346,7 +346,7 @@ fn append_with(
         answers.push(answered);
     }
     // The messages time out before we do, and say why.
-    let patience = settings.connect_timeout + Duration::from_secs(2);
+    let timeout = settings.connect_timeout + Duration::from_secs(2);
     let started = Instant::now();
     let mut offsets = Vec::with_capacity(records.len());
     for mut answered in answers {
@@ -357,7 +357,7 @@ fn append_with(
                     offsets.push(result?.offset);
                     break;
                 }
-                Err(_) if started.elapsed() > patience => {
+                Err(_) if started.elapsed() > timeout => {
                     return Err(ClientError::DeliveryUnknown {
                         topic: topic.clone(),
                         reason: "no delivery report came".into(),

@@ -21,7 +21,7 @@ use super::{
     clients::Clients,
     config::{Role, client_config},
     context::{Context, Shared},
-    errors::{Doing, client_error, code_error},
+    errors::{Operation, client_error, code_error},
     native,
 };
 use crate::{
@@ -82,7 +82,7 @@ impl Lookup {
         let groups = self
             .consumer
             .fetch_group_list(None, self.timeout)
-            .map_err(|error| client_error(error, Doing::cluster(action)))?;
+            .map_err(|error| client_error(error, Operation::cluster(action)))?;
         let mut readers: Vec<String> = groups
             .groups()
             .iter()
@@ -152,7 +152,7 @@ impl Lookup {
     ) -> Result<HashMap<String, String>, ClientError> {
         let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         native::topic_ids(&self.consumer, topics, timeout)
-            .map_err(|code| code_error(code, Doing::cluster("asking for topic ids")))
+            .map_err(|code| code_error(code, Operation::cluster("asking for topic ids")))
     }
 
     /// Whether this is librdkafka's mock cluster (docs/decisions.md, dev-broker). Blocks for `connect_timeout`, at most.
@@ -185,7 +185,10 @@ impl Lookup {
             Some(RDKafkaErrorCode::LeaderNotAvailable) => Ok(None),
             Some(code) => {
                 let action = format!("asking for topic {topic}");
-                Err(code_error(code, Doing::topic(&action, operation, topic)))
+                Err(code_error(
+                    code,
+                    Operation::topic(&action, operation, topic),
+                ))
             }
         }
     }
@@ -213,7 +216,7 @@ impl Lookup {
             );
             if !moves || started.elapsed() > self.timeout {
                 let action = format!("asking for the ends of {topic}[{partition}]");
-                return Err(self.explain(error, Doing::topic(&action, "Describe", topic)));
+                return Err(self.explain(error, Operation::topic(&action, "Describe", topic)));
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -243,7 +246,7 @@ impl Lookup {
                         });
                     }
                     if started.elapsed() >= timeout || !is_silence(&error) {
-                        return Err(self.explain(error, Doing::cluster("asking for metadata")));
+                        return Err(self.explain(error, Operation::cluster("asking for metadata")));
                     }
                     if left > slice {
                         // A refused connection answers at once: do not spin on it.
@@ -259,7 +262,7 @@ impl Lookup {
     pub(super) fn explain(
         &self,
         error: rdkafka::error::KafkaError,
-        doing: Doing<'_>,
+        doing: Operation<'_>,
     ) -> ClientError {
         if is_silence(&error) {
             return ClientError::Unreachable {

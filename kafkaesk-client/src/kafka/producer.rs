@@ -22,7 +22,7 @@ use super::{
     config::{Role, batch_bytes, client_config, producer_kbytes},
     context::{Context, Shared},
     delivery::{Deliveries, News, Pending},
-    errors::{Doing, client_error},
+    errors::{Operation, client_error},
 };
 use crate::{
     ClientError, Delivery, Settings,
@@ -45,7 +45,7 @@ pub(super) struct Producer {
     /// How many units there are in all.
     units: usize,
     /// How long a record waits for room, at most: `delivery-timeout`.
-    patience: Duration,
+    timeout: Duration,
     stop: Arc<AtomicBool>,
     /// A flush ran out of time and nothing was queued since: the end does not wait for the same once more.
     given_up: Arc<AtomicBool>,
@@ -104,7 +104,7 @@ impl Producer {
             producer,
             room,
             units,
-            patience: settings.delivery_timeout,
+            timeout: settings.delivery_timeout,
             stop,
             given_up,
             thread: Some(thread),
@@ -127,7 +127,7 @@ impl Producer {
     /// given back, it would go round among those who wait.
     pub(super) async fn queue(&self, record: Outgoing) -> Result<Delivery, ClientError> {
         let room = self.room.acquire_many(self.units_of(&record));
-        match tokio::time::timeout(self.patience, room).await {
+        match tokio::time::timeout(self.timeout, room).await {
             Ok(Ok(room)) => self.send_in(room, record),
             // The semaphore is closed never: it lives as long as this.
             Ok(Err(_)) => Err(ClientError::Closed),
@@ -242,7 +242,7 @@ impl Producer {
                 .client()
                 .fetch_metadata(Some(&topic), timeout)
                 .map(drop)
-                .map_err(|e| client_error(e, Doing::topic(&action, "Write", &topic)))
+                .map_err(|e| client_error(e, Operation::topic(&action, "Write", &topic)))
         }
     }
 

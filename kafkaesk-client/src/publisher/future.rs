@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{
     Delivery, Receipt,
-    request::{Request, Tried},
+    request::{Request, TryPublish},
 };
 use crate::ClientError;
 
@@ -39,10 +39,12 @@ impl Future for Enqueue {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match mem::replace(&mut self.0, State::Done) {
-                State::Start(request) => match request.try_now() {
-                    Tried::Queued(delivery) => return Poll::Ready(Ok(delivery)),
-                    Tried::Refused(error) => return Poll::Ready(Err(error)),
-                    Tried::Wait(request) => self.0 = State::Waiting(Box::pin(request.go())),
+                State::Start(request) => match request.try_publish() {
+                    TryPublish::Queued(delivery) => return Poll::Ready(Ok(delivery)),
+                    TryPublish::Refused(error) => return Poll::Ready(Err(error)),
+                    TryPublish::Wait(request) => {
+                        self.0 = State::Waiting(Box::pin(request.publish_waiting()))
+                    }
                 },
                 State::Waiting(mut waiting) => {
                     let polled = waiting.as_mut().poll(cx);

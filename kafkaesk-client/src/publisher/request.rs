@@ -52,16 +52,16 @@ enum Content {
 
 #[derive(Debug)]
 enum Target {
-    /// Published to before.
-    Known(Arc<BoundStream>),
+    /// Published to before: in the publish cache.
+    Cached(Arc<BoundStream>),
     /// To be looked up.
     New(StreamId),
-    /// Its name is none.
-    None,
+    /// The stream's name is invalid; `refused` says why.
+    Invalid,
 }
 
-/// What became of a try that does not wait.
-pub(super) enum Tried {
+/// How a try ended that does not wait.
+pub(super) enum TryPublish {
     /// It is in the queue.
     Queued(Delivery),
     /// It never will be.
@@ -126,12 +126,12 @@ impl Request {
     fn to(connection: Connection, stream: &str) -> Self {
         let mut refused = None;
         let target = match connection.catalog().bound_stream(stream) {
-            Some(known) => Target::Known(known),
+            Some(known) => Target::Cached(known),
             None => match StreamId::new(stream) {
                 Ok(stream) => Target::New(stream),
                 Err(error) => {
                     refused = Some(error.into());
-                    Target::None
+                    Target::Invalid
                 }
             },
         };
@@ -154,13 +154,13 @@ impl Request {
         self.refused.get_or_insert(error);
     }
 
-    /// All of it, if nothing must be waited for: the usual case.
-    pub(super) fn try_now(mut self: Box<Self>) -> Tried {
+    /// Publishes without waiting, if nothing must be waited for: the usual case.
+    pub(super) fn try_publish(mut self: Box<Self>) -> TryPublish {
         if let Some(error) = self.refused.take() {
-            return Tried::Refused(error);
+            return TryPublish::Refused(error);
         }
-        let Target::Known(known) = &self.target else {
-            return Tried::Wait(self);
+        let Target::Cached(known) = &self.target else {
+            return TryPublish::Wait(self);
         };
         if let Content::Event(entry, value) = &self.content {
             let Some(stored) = entry
@@ -168,26 +168,26 @@ impl Request {
                 .get()
                 .filter(|_| known.schema == *entry.id.name())
             else {
-                return Tried::Wait(self);
+                return TryPublish::Wait(self);
             };
             if let Err(error) = check(value, entry, stored, &known.stream) {
-                return Tried::Refused(error);
+                return TryPublish::Refused(error);
             }
         }
         let connection = self.connection.clone();
         match connection.broker().send(self.outgoing(&known.clone())) {
-            Ok(delivery) => Tried::Queued(delivery),
-            Err(SendError::Refused(error)) => Tried::Refused(error),
+            Ok(delivery) => TryPublish::Queued(delivery),
+            Err(SendError::Refused(error)) => TryPublish::Refused(error),
             Err(SendError::Full(record)) => {
                 self.take_back(record);
                 self.checked = true;
-                Tried::Wait(self)
+                TryPublish::Wait(self)
             }
         }
     }
 
-    /// The same, waiting for what must be waited for.
-    pub(super) async fn go(mut self: Box<Self>) -> Result<Delivery, ClientError> {
+    /// Publishes, and waits for what [`Self::try_publish`] could not do at once.
+    pub(super) async fn publish_waiting(mut self: Box<Self>) -> Result<Delivery, ClientError> {
         if let Some(error) = self.refused.take() {
             return Err(error);
         }
@@ -195,9 +195,9 @@ impl Request {
         connection.broker().prepare();
         let catalog = connection.catalog();
         let stream = match &self.target {
-            Target::Known(known) => known.stream.clone(),
+            Target::Cached(known) => known.stream.clone(),
             Target::New(stream) => stream.clone(),
-            Target::None => return Err(ClientError::Closed),
+            Target::Invalid => return Err(ClientError::Closed),
         };
         let ready = match &self.content {
             Content::Event(entry, value) => {

@@ -27,7 +27,7 @@ use super::{
     super::answer,
     Answer, ExecSettings, Job,
     group::{Group, Signal},
-    pending::{Met, Pending},
+    pending::{AnswerMatch, Pending},
 };
 use crate::lines::{Lines, TooLong};
 
@@ -236,7 +236,7 @@ impl Running<'_> {
                 .insert(job.delivery, job.reply, place, Instant::now());
             let _ = job.started.send(());
             // A child that reads nothing lets the pipe run full: that must hold up neither its messages nor the stop.
-            let patience = self.settings.timeout * 2;
+            let wait = self.settings.timeout * 2;
             let written = tokio::select! {
                 written = stdin.write_all(&line) => written,
                 deadline = stop_until(&mut stopping) => {
@@ -245,7 +245,7 @@ impl Running<'_> {
                         None => "the worker is gone".into(),
                     };
                 }
-                () = tokio::time::sleep(patience) => {
+                () = tokio::time::sleep(wait) => {
                     return format!("it did not read a message within twice the timeout ({:?})", self.settings.timeout);
                 }
             };
@@ -321,17 +321,17 @@ impl Running<'_> {
                 return false;
             }
         };
-        let met = self
+        let matched = self
             .pending
             .lock()
             .answer(&delivery, answer, Instant::now());
-        let (count, what) = match met {
-            Met::Message => return true,
-            Met::Late => (
+        let (count, what) = match matched {
+            AnswerMatch::Message => return true,
+            AnswerMatch::Late => (
                 self.ignored.lock().late.count(),
                 "a late answer is ignored: its message does not wait for it any more",
             ),
-            Met::Unknown => (
+            AnswerMatch::Unknown => (
                 self.ignored.lock().unknown.count(),
                 "an answer to an unknown delivery is ignored",
             ),

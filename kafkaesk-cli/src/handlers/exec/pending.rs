@@ -10,9 +10,9 @@ use tokio::{
 
 use super::Answer;
 
-/// What an answer met.
+/// Which message an answer belongs to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Met {
+pub(super) enum AnswerMatch {
     /// Its message, which now has it.
     Message,
     /// A message that waits no more (it timed out or its partition went away).
@@ -68,14 +68,14 @@ impl Pending {
     }
 
     /// An answer came.
-    pub(super) fn answer(&mut self, delivery: &str, answer: Answer, now: Instant) -> Met {
+    pub(super) fn answer(&mut self, delivery: &str, answer: Answer, now: Instant) -> AnswerMatch {
         self.heard = now;
         self.warned = false;
         match self.entries.remove(delivery) {
-            None => Met::Unknown,
+            None => AnswerMatch::Unknown,
             Some(entry) => match entry.reply.send(answer) {
-                Ok(()) => Met::Message,
-                Err(_) => Met::Late,
+                Ok(()) => AnswerMatch::Message,
+                Err(_) => AnswerMatch::Late,
             },
         }
     }

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 
 use super::{
-    mailbox::identity,
+    control_requests::identity,
     rebalance::{Membership, list},
 };
 use crate::{

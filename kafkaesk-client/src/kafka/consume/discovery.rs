@@ -1,4 +1,4 @@
-//! Discovery: looks at all topics and their ids every `discovery_interval`, once for all consumers of a connection.
+//! Discovery: polls all topics and their ids every `discovery_interval`, once for all consumers of a connection.
 
 use std::{
     sync::{
@@ -14,19 +14,19 @@ use tokio::sync::watch;
 use super::super::{blocking, metadata::Lookup};
 use crate::{ClientError, Settings, broker::Cluster};
 
-/// Starts the looking with the first consumer, ends it with the last.
+/// Starts the poller with the first consumer, and ends it with the last.
 #[derive(Debug, Default)]
-pub(in super::super) struct Discovery(Mutex<Weak<Running>>);
+pub(in super::super) struct Discovery(Mutex<Weak<Poller>>);
 
 /// A view of the cluster that renews itself as long as it is held.
 #[derive(Debug)]
-pub(super) struct Watching {
+pub(super) struct TopicWatch {
     clusters: watch::Receiver<Arc<Cluster>>,
-    _running: Arc<Running>,
+    _poller: Arc<Poller>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct Poller {
     clusters: watch::Sender<Arc<Cluster>>,
     stop: Arc<AtomicBool>,
     /// To be woken for its end.
@@ -39,32 +39,32 @@ impl Discovery {
         &self,
         lookup: &Arc<Lookup>,
         settings: &Settings,
-    ) -> Result<Watching, ClientError> {
+    ) -> Result<TopicWatch, ClientError> {
         let (asking, prefix) = (lookup.clone(), settings.topic_prefix.clone());
         let cluster = blocking("looking for topics", move || {
             asking.cluster_with_ids(&prefix)
         })
         .await?;
         let mut slot = self.0.lock();
-        let running = match slot.upgrade() {
-            Some(running) => {
-                running.clusters.send_replace(Arc::new(cluster));
-                running
+        let poller = match slot.upgrade() {
+            Some(poller) => {
+                poller.clusters.send_replace(Arc::new(cluster));
+                poller
             }
             None => {
-                let running = Running::start(lookup.clone(), settings, cluster)?;
-                *slot = Arc::downgrade(&running);
-                running
+                let poller = Poller::start(lookup.clone(), settings, cluster)?;
+                *slot = Arc::downgrade(&poller);
+                poller
             }
         };
-        Ok(Watching {
-            clusters: running.clusters.subscribe(),
-            _running: running,
+        Ok(TopicWatch {
+            clusters: poller.clusters.subscribe(),
+            _poller: poller,
         })
     }
 }
 
-impl Watching {
+impl TopicWatch {
     /// What is known now.
     pub(super) fn current(&mut self) -> Arc<Cluster> {
         self.clusters.borrow_and_update().clone()
@@ -79,7 +79,7 @@ impl Watching {
     }
 }
 
-impl Running {
+impl Poller {
     fn start(
         lookup: Arc<Lookup>,
         settings: &Settings,
@@ -115,7 +115,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Poller {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.unpark();

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 
 use super::{
-    mailbox::{Close, identity},
+    control_requests::{Close, identity},
     member::{FULL, Member},
     rebalance::{Membership, list},
 };
@@ -26,7 +26,7 @@ use crate::{
     ClientError,
     consumer::{Commits, ConsumerEvent},
     kafka::{
-        errors::{Doing, code_error, other},
+        errors::{Operation, code_error, other},
         native::{self, Queue},
     },
 };
@@ -111,7 +111,7 @@ impl Leaving {
     pub(super) fn result(&self, group: &str) -> Result<(), ClientError> {
         let action = format!("the last commit of group {group}");
         match self.refused {
-            Some(code) => Err(code_error(code, Doing::cluster(&action))),
+            Some(code) => Err(code_error(code, Operation::cluster(&action))),
             None if self.is_done() => Ok(()),
             None => Err(other(
                 &action,
@@ -129,7 +129,7 @@ impl Member {
     /// Leaves the group, with the last commits of all partitions, before the deadline.
     pub(super) fn close(mut self, close: Close) {
         let mut commits = self.committing.unwritten();
-        commits.extend(self.setup.mailbox.take_commits());
+        commits.extend(self.setup.requests.take_commits());
         commits.extend(close.commits);
         let context = self.consumer.context();
         let deadline = {
@@ -179,7 +179,7 @@ impl Member {
             if self.consumer.context().state.lock().outbox.flush() {
                 break;
             }
-            close = self.setup.mailbox.take_close();
+            close = self.setup.requests.take_close();
             if close.is_some() {
                 break;
             }

@@ -36,7 +36,7 @@ use crate::{
     kafka::{
         config::{Role, client_config},
         context::Context,
-        errors::{Doing, client_error, code_error, code_of},
+        errors::{Operation, client_error, code_error, code_of},
         librdkafka_log::{Meaning, is_passing, meaning},
         native::{Batch, Message, Queue},
     },
@@ -91,7 +91,7 @@ pub(super) fn start(
         group: group.clone(),
         prefix: setup.settings.topic_prefix.clone(),
         drain: setup.spec.drain.min(Duration::from_millis(max_poll / 3)),
-        mailbox: setup.mailbox.clone(),
+        requests: setup.requests.clone(),
         lookup: setup.lookup.clone(),
         resets: Arc::new(Resets::default()),
         queue: Mutex::default(),
@@ -144,19 +144,19 @@ pub(super) fn start(
 impl Member {
     fn run(mut self) {
         loop {
-            if let Some(close) = self.setup.mailbox.take_close() {
+            if let Some(close) = self.setup.requests.take_close() {
                 return self.close(close);
             }
             if self.consumer.context().state.lock().outbox.is_closed() {
                 return self.end();
             }
-            self.look();
-            self.serve_mailbox();
+            self.refresh_topics();
+            self.serve_requests();
             self.tend();
             let room = self.consumer.context().state.lock().outbox.flush();
             self.restrain();
-            let patience = if room { Duration::ZERO } else { FULL };
-            if let Some(error) = self.poll(patience) {
+            let timeout = if room { Duration::ZERO } else { FULL };
+            if let Some(error) = self.poll(timeout) {
                 return self.fail(error);
             }
             if !self.consumer.context().state.lock().outbox.flush() {
@@ -169,8 +169,8 @@ impl Member {
     }
 
     /// Serves librdkafka's events: rebalances, commits, errors.
-    fn poll(&mut self, patience: Duration) -> Option<ClientError> {
-        let failed = match self.consumer.poll(patience)? {
+    fn poll(&mut self, timeout: Duration) -> Option<ClientError> {
+        let failed = match self.consumer.poll(timeout)? {
             // A record comes out here only of a partition whose queue could not be forwarded.
             Ok(message) => {
                 let mut state = self.consumer.context().state.lock();
@@ -184,7 +184,7 @@ impl Member {
             }
             Err(error) => error,
         };
-        self.judge(failed)
+        self.classify_error(failed)
     }
 
     /// Bounds what is fetched ahead of the reader.
@@ -326,12 +326,12 @@ impl Member {
     }
 
     /// What an error means: `Some` ends the stream.
-    fn judge(&mut self, error: KafkaError) -> Option<ClientError> {
+    fn classify_error(&mut self, error: KafkaError) -> Option<ClientError> {
         let group = &self.consumer.context().group;
         let action = format!("consuming as group {group}");
-        let doing = Doing {
+        let doing = Operation {
             group: Some(group),
-            ..Doing::cluster(&action)
+            ..Operation::cluster(&action)
         };
         match (&error, code_of(&error)) {
             (KafkaError::MessageConsumptionFatal(_), _) => Some(client_error(error, doing)),
@@ -380,7 +380,7 @@ impl Member {
     }
 
     /// Subscribes again when the matching topics have changed.
-    fn look(&mut self) {
+    fn refresh_topics(&mut self) {
         if let Some(cluster) = self.setup.discovery.news() {
             let found = self.setup.topics(&cluster);
             self.compare_ids(&cluster, &found);
@@ -435,13 +435,13 @@ impl Member {
         self.topics = topics;
     }
 
-    fn serve_mailbox(&mut self) {
+    fn serve_requests(&mut self) {
         self.committing.hear(&self.consumer);
-        let commits = self.setup.mailbox.take_commits();
+        let commits = self.setup.requests.take_commits();
         if self.committing.is_due() || !commits.is_empty() {
             self.committing.send(&self.consumer, commits);
         }
-        let asked = self.setup.mailbox.take_pauses();
+        let asked = self.setup.requests.take_pauses();
         let State { places, .. } = &mut *self.consumer.context().state.lock();
         pauses::apply(&self.consumer, places, &self.ahead, asked, false);
     }
@@ -459,7 +459,7 @@ fn denied(
         return None;
     }
     let action = format!("reading {topic}");
-    let error = code_error(code, Doing::topic(&action, "Read", topic));
+    let error = code_error(code, Operation::topic(&action, "Read", topic));
     let exact = !setup.spec.pattern.as_str().contains(['*', '?', '[']);
     if exact && matches!(error, ClientError::Unauthorized { .. }) {
         return Some(error);

@@ -3,15 +3,15 @@
 //! `discovery` looks for topics; `member` is the thread of a group's member and `rebalance` its callbacks; `reader` is
 //! the thread without a group; `start` settles where a new group begins; `records` cuts batches, `handover` turns the
 //! pieces into events, `places` keeps what is known of each partition, `resets` warns of offsets that are not in their
-//! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id, `commits` follows commits to their answers; `outbox` and `mailbox` are the two ways between the thread and its user.
+//! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id, `commits` follows commits to their answers; `outbox` and `requests` are the two ways between the thread and its user.
 
 mod ahead;
 mod commits;
+mod control_requests;
 mod created_again;
 mod discovery;
 mod handover;
 mod leave;
-mod mailbox;
 mod member;
 mod outbox;
 mod pauses;
@@ -31,7 +31,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use self::mailbox::{Ended, Mailbox};
+use self::control_requests::{ControlRequests, Ended};
 pub(super) use self::{discovery::Discovery, start::while_coordinator_moves};
 use super::{blocking, context::Shared, metadata::Lookup};
 use crate::{
@@ -63,9 +63,9 @@ struct Setup {
     shared: Arc<Shared>,
     lookup: Arc<Lookup>,
     spec: ConsumerSpec,
-    discovery: discovery::Watching,
-    mailbox: Arc<Mailbox>,
-    /// Tells the mailbox when the thread ends.
+    discovery: discovery::TopicWatch,
+    requests: Arc<ControlRequests>,
+    /// Tells the requests when the thread ends.
     _ended: Ended,
     /// Given back when the thread ends.
     _instance: Option<Instance>,
@@ -101,20 +101,20 @@ impl Consumers {
             .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
         let asking = lookup.clone();
         if blocking("asking for metadata", move || Ok(asking.is_dev())).await? {
-            be_quick(&mut settings);
+            apply_dev_timeouts(&mut settings);
         }
         let instance = self.instance(&mut settings, &spec);
         let discovery = self.discovery.watch(lookup, &settings).await?;
         let (sender, events) = mpsc::channel(EVENT_BOUND);
-        let mailbox = Arc::new(Mailbox::default());
+        let requests = Arc::new(ControlRequests::default());
         let setup = Setup {
             settings,
             shared: shared.clone(),
             lookup: lookup.clone(),
             spec,
             discovery,
-            mailbox: mailbox.clone(),
-            _ended: Ended(mailbox.clone()),
+            requests: requests.clone(),
+            _ended: Ended(requests.clone()),
             _instance: instance,
         };
         blocking("starting a consumer", move || {
@@ -124,7 +124,7 @@ impl Consumers {
             }
         })
         .await?;
-        Ok(Consumer::new(events, mailbox))
+        Ok(Consumer::new(events, requests))
     }
 
     /// A static member's own id: shared by two members, it would throw out the first.
@@ -152,7 +152,7 @@ impl Consumers {
 
 /// On the dev broker somebody watches, and the mock cluster holds a group's rejoin up for the session's timeout less
 /// one second.
-fn be_quick(settings: &mut Settings) {
+fn apply_dev_timeouts(settings: &mut Settings) {
     settings.discovery_interval = settings.discovery_interval.min(DEV_DISCOVERY);
     for (name, value) in DEV_CONSUMER {
         if settings.kafka_settings.get(Role::Consumer, name).is_none() {

@@ -33,7 +33,7 @@ use crate::{
     kafka::{
         config::{Role, client_config},
         context::{Context, delegate_client_context},
-        errors::{Doing, client_error, code_error},
+        errors::{Operation, client_error, code_error},
         librdkafka_log::{Meaning, meaning},
         log::BEGINNING,
         native::{Batch, Queue, Reading},
@@ -100,7 +100,7 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
     let cluster = setup.discovery.current();
     let found = setup.topics(&cluster);
     let timeout = setup.settings.connect_timeout;
-    let doing = Doing::cluster("asking for the ends of what matches");
+    let doing = Operation::cluster("asking for the ends of what matches");
     let ends = offsets(&consumer, Start::Latest, &found, timeout)
         .map_err(|e| setup.lookup.explain(e, doing))?
         .to_topic_map();
@@ -145,7 +145,7 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
 impl Reader {
     fn run(mut self) {
         loop {
-            if let Some(close) = self.setup.mailbox.take_close() {
+            if let Some(close) = self.setup.requests.take_close() {
                 drop(self);
                 let _ = close.committed.send(Ok(()));
                 return;
@@ -166,7 +166,7 @@ impl Reader {
             // What appears later is read from its beginning.
             self.assign(&found, &HashMap::new(), false)?;
         }
-        self.serve_mailbox();
+        self.serve_requests();
         self.tend();
         let room = self.outbox.flush();
         self.ahead
@@ -234,7 +234,7 @@ impl Reader {
             }
             Meaning::Denied => {
                 let action = format!("reading {}", failure.topic);
-                let doing = Doing::topic(&action, "Read", &failure.topic);
+                let doing = Operation::topic(&action, "Read", &failure.topic);
                 let error = code_error(failure.code, doing);
                 if !self.setup.spec.pattern.as_str().contains(['*', '?', '[']) {
                     return Err(error);
@@ -339,7 +339,7 @@ impl Reader {
                     .map_err(|code| {
                         client_error(
                             rdkafka::error::KafkaError::MessageConsumption(code),
-                            Doing::topic(&action, "Read", topic),
+                            Operation::topic(&action, "Read", topic),
                         )
                     })?;
                 self.readings.insert((topic.clone(), partition), reading);
@@ -358,10 +358,10 @@ impl Reader {
         Ok(())
     }
 
-    fn serve_mailbox(&mut self) {
+    fn serve_requests(&mut self) {
         // Nothing is committed without a group.
-        drop(self.setup.mailbox.take_commits());
-        let asked = self.setup.mailbox.take_pauses();
+        drop(self.setup.requests.take_commits());
+        let asked = self.setup.requests.take_pauses();
         // Its partitions have ends: librdkafka takes one for a record that was read.
         let seek = true;
         pauses::apply(&self.consumer, &mut self.places, &self.ahead, asked, seek);
@@ -371,7 +371,7 @@ impl Reader {
     fn fail(mut self, error: ClientError) {
         self.outbox.push(ConsumerEvent::Failed(error));
         while !self.outbox.flush() {
-            if let Some(close) = self.setup.mailbox.take_close() {
+            if let Some(close) = self.setup.requests.take_close() {
                 let _ = close.committed.send(Ok(()));
                 return;
             }

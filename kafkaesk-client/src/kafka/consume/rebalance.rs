@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 
 use super::{
     super::{context::Context, metadata::Lookup, native::Queue},
+    control_requests::ControlRequests,
     leave::{Leaving, commit_now},
-    mailbox::Mailbox,
     outbox::Outbox,
     places::Places,
     resets::Resets,
@@ -40,7 +40,7 @@ pub(super) struct Membership {
     pub(super) prefix: TopicPrefix,
     /// How long a revoke waits for its acknowledgement, at most.
     pub(super) drain: Duration,
-    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) requests: Arc<ControlRequests>,
     pub(super) lookup: Arc<Lookup>,
     pub(super) resets: Arc<Resets>,
     /// Where assigned partitions' records go. Taken out before the client ends.
@@ -167,12 +167,12 @@ impl Membership {
         }
         drop(state);
         // What was asked for before belongs to it; the acknowledgement is the later word.
-        let asked = self.mailbox.take_commits();
+        let asked = self.requests.take_commits();
         let (mut last, others): (Commits, Commits) = asked
             .into_iter()
             .partition(|(source, _)| gone.iter().any(|g| Arc::ptr_eq(g, source)));
         if !others.is_empty() {
-            crate::consumer::ConsumerControl::commit(&*self.mailbox, others);
+            crate::consumer::ConsumerControl::commit(&*self.requests, others);
         }
         last.extend(
             commits

@@ -17,7 +17,7 @@ use super::Setup;
 use crate::{
     ClientError,
     consumer::Start,
-    kafka::errors::{Doing, client_error, code_of},
+    kafka::errors::{Operation, client_error, code_of},
 };
 
 /// How long a moving coordinator is left alone.
@@ -35,9 +35,9 @@ pub(super) fn settle<C: ConsumerContext>(
     }
     let timeout = setup.settings.connect_timeout;
     let action = format!("settling where group {group} starts");
-    let doing = Doing {
+    let doing = Operation {
         group: Some(group),
-        ..Doing::cluster(&action)
+        ..Operation::cluster(&action)
     };
     let asked = partitions(found, Offset::Invalid)?;
     let committed = while_coordinator_moves(timeout, || {
@@ -137,7 +137,7 @@ fn partitions(
     found: &HashMap<String, u32>,
     offset: Offset,
 ) -> Result<TopicPartitionList, ClientError> {
-    fill(found, offset).map_err(|e| client_error(e, Doing::cluster("naming partitions")))
+    fill(found, offset).map_err(|e| client_error(e, Operation::cluster("naming partitions")))
 }
 
 fn fill(found: &HashMap<String, u32>, offset: Offset) -> KafkaResult<TopicPartitionList> {

@@ -1,5 +1,5 @@
-//! What a consumer's user asks of its thread: commits, pauses, the end. Bounded by the number of partitions, since a
-//! later word about one replaces the earlier.
+//! Control requests: what the user of a consumer asks of its thread (commits, pauses, the close). Bounded by the number of
+//! partitions, since a later request about a partition replaces the earlier one.
 
 use std::{
     collections::HashMap,
@@ -23,33 +23,33 @@ type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
 
 /// Between a consumer's user and its thread.
 #[derive(Debug, Default)]
-pub(super) struct Mailbox {
+pub(super) struct ControlRequests {
     commits: Mutex<BySource<NextOffset>>,
     pauses: Mutex<BySource<bool>>,
-    door: Mutex<Door>,
+    close_state: Mutex<CloseState>,
 }
 
-/// The way out.
+/// Whether a close was requested, and whether the thread has ended.
 #[derive(Debug, Default)]
-struct Door {
+struct CloseState {
     asked: Option<Close>,
-    /// Nobody is there to ask any more.
+    /// The thread has ended: a close is answered at once.
     ended: bool,
 }
 
-/// The thread's end of a mailbox; its drop answers every close from then on.
+/// The thread's end of a requests; its drop answers every close from then on.
 #[derive(Debug)]
-pub(super) struct Ended(pub(super) Arc<Mailbox>);
+pub(super) struct Ended(pub(super) Arc<ControlRequests>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        let mut door = self.0.door.lock();
-        door.ended = true;
-        door.asked = None;
+        let mut close_state = self.0.close_state.lock();
+        close_state.ended = true;
+        close_state.asked = None;
     }
 }
 
-/// The wish to end.
+/// A request to close the consumer.
 #[derive(Debug)]
 pub(super) struct Close {
     pub(super) commits: Commits,
@@ -65,7 +65,7 @@ pub(super) fn identity(source: &Arc<Source>) -> usize {
     Arc::as_ptr(source) as usize
 }
 
-impl Mailbox {
+impl ControlRequests {
     pub(super) fn take_commits(&self) -> Commits {
         mem::take(&mut *self.commits.lock()).into_values().collect()
     }
@@ -76,7 +76,7 @@ impl Mailbox {
     }
 
     pub(super) fn take_close(&self) -> Option<Close> {
-        self.door.lock().asked.take()
+        self.close_state.lock().asked.take()
     }
 
     fn set_paused(&self, sources: &[Arc<Source>], paused: bool) {
@@ -87,7 +87,7 @@ impl Mailbox {
     }
 }
 
-impl ConsumerControl for Mailbox {
+impl ConsumerControl for ControlRequests {
     fn commit(&self, commits: Commits) {
         let mut waiting = self.commits.lock();
         for (source, next) in commits {
@@ -106,26 +106,26 @@ impl ConsumerControl for Mailbox {
     fn close_within(
         &self,
         commits: Commits,
-        patience: Duration,
+        timeout: Duration,
     ) -> BoxFuture<'_, Result<(), ClientError>> {
         let (committed, answer) = oneshot::channel();
         let (left, leaving) = oneshot::channel();
-        let deadline = Instant::now() + patience;
-        let mut door = self.door.lock();
-        if !door.ended {
-            door.asked = Some(Close {
+        let deadline = Instant::now() + timeout;
+        let mut close_state = self.close_state.lock();
+        if !close_state.ended {
+            close_state.asked = Some(Close {
                 commits,
                 deadline,
                 committed,
                 left,
             });
         }
-        drop(door);
+        drop(close_state);
         Box::pin(async move {
             match tokio::time::timeout_at(deadline.into(), answer).await {
                 Ok(Ok(result)) => {
                     if tokio::time::timeout_at(deadline.into(), leaving).await.is_err() {
-                        tracing::debug!(?patience, "the group does not answer; it is left without an answer");
+                        tracing::debug!(?timeout, "the group does not answer; it is left without an answer");
                     }
                     result
                 }
@@ -134,7 +134,7 @@ impl ConsumerControl for Mailbox {
                 Err(_) => Err(ClientError::Kafka {
                     action: "closing the consumer".into(),
                     source: format!(
-                        "the brokers did not answer within {patience:?}; what was not committed is delivered again"
+                        "the brokers did not answer within {timeout:?}; what was not committed is delivered again"
                     )
                     .into(),
                 }),

@@ -1,5 +1,5 @@
-//! What a publish looks up, without a question to the cluster and without a look at the clock: its event's schema and
-//! its stream's topic. Entries are never changed; `refresh` replaces those that the logs no longer bear out.
+//! The publish cache: the schemas and streams that publishing needs. A look-up needs no network call and no clock read.
+//! Entries never change; `refresh` replaces those that the logs contradict.
 
 use std::{
     any::TypeId,
@@ -18,7 +18,7 @@ use crate::{
     broker::{BatchLimit, TopicNews},
 };
 
-/// How many streams and how many schema ids are remembered, at most; beyond that they are asked for anew.
+/// At most this many streams and this many schema ids are remembered. One more empties the map.
 const REMEMBERED: usize = 100_000;
 
 /// A stream that exists and is bound.
@@ -29,7 +29,7 @@ pub(crate) struct BoundStream {
     pub(crate) schema: SchemaName,
     /// How large its batches may get.
     pub(crate) batch: BatchLimit,
-    /// When the cluster was asked.
+    /// When the cluster was last asked about it.
     seen: Instant,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct EventEntry {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Hot {
+pub(super) struct PublishCache {
     streams: RwLock<HashMap<Box<str>, Arc<BoundStream>>>,
     types: RwLock<HashMap<TypeId, Arc<EventEntry>>>,
     ids: RwLock<HashMap<Box<str>, Arc<EventEntry>>>,
@@ -62,7 +62,7 @@ pub(super) struct Hot {
     of_new_topics: Mutex<Option<BatchLimit>>,
 }
 
-impl Hot {
+impl PublishCache {
     /// The streams that were published to.
     pub(super) fn streams(&self) -> Vec<Arc<BoundStream>> {
         self.streams.read().values().cloned().collect()
@@ -129,7 +129,7 @@ impl Catalog {
     /// The entry of a type.
     pub(crate) fn entry_of<T: Event>(&self) -> Result<Arc<EventEntry>, ClientError> {
         let key = TypeId::of::<T>();
-        if let Some(entry) = get(&self.hot.types, &key) {
+        if let Some(entry) = get(&self.publish_cache.types, &key) {
             return Ok(entry);
         }
         let event = EventSchema::of::<T>().map_err(|source| {
@@ -144,13 +144,13 @@ impl Catalog {
             event: Some(event),
             stored: OnceLock::new(),
         });
-        put(&self.hot.types, key, entry.clone());
+        put(&self.publish_cache.types, key, entry.clone());
         Ok(entry)
     }
 
     /// The entry of a schema id in text.
     pub(crate) fn entry_of_id(&self, id: &str) -> Result<Arc<EventEntry>, ClientError> {
-        if let Some(entry) = get(&self.hot.ids, id) {
+        if let Some(entry) = get(&self.publish_cache.ids, id) {
             return Ok(entry);
         }
         let parsed: SchemaId = id
@@ -162,13 +162,13 @@ impl Catalog {
             event: None,
             stored: OnceLock::new(),
         });
-        put(&self.hot.ids, id.into(), entry.clone());
+        put(&self.publish_cache.ids, id.into(), entry.clone());
         Ok(entry)
     }
 
     /// A stream that was published to before.
     pub(crate) fn bound_stream(&self, stream: &str) -> Option<Arc<BoundStream>> {
-        get(&self.hot.streams, stream)
+        get(&self.publish_cache.streams, stream)
     }
 
     /// The stored schema of an entry, registered first if it is a type's and absent (and `auto_register` is on).
@@ -200,7 +200,11 @@ impl Catalog {
             batch,
             seen: Instant::now(),
         });
-        put(&self.hot.streams, stream.as_str().into(), ready.clone());
+        put(
+            &self.publish_cache.streams,
+            stream.as_str().into(),
+            ready.clone(),
+        );
         self.refresher.start(&self.own);
         ready
     }
