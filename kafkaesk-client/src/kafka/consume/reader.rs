@@ -9,7 +9,7 @@ use std::{
 
 use kafkaesk_core::{Source, TopicName};
 use rdkafka::{
-    ClientContext as _, Offset,
+    Offset,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
 };

@@ -12,14 +12,18 @@ use std::{
 use kafkaesk_core::{NextOffset, RecordPlace, Source, TopicName, TopicPrefix};
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientContext as _, Offset, TopicPartitionList,
+    Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
 };
 use tokio::sync::oneshot;
 
 use super::{
-    super::{context::Context, metadata::Lookup, native::Queue},
+    super::{
+        context::{Context, delegate_client_context},
+        metadata::Lookup,
+        native::Queue,
+    },
     control_requests::ControlRequests,
     leave::{Leaving, commit_now},
     outbox::Outbox,
