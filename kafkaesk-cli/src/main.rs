@@ -1,4 +1,4 @@
-//! The program `kafkaesk-cli`: arguments in, an exit status out. Everything it does is the library's.
+//! The program `kafkaesk-cli`. Everything it does is the library's.
 
 #![forbid(unsafe_code)]
 

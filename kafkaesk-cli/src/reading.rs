@@ -16,7 +16,7 @@ use tokio::{
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 64 * 1024;
-/// How many chunks are read ahead, at most.
+/// At most this many chunks are read ahead.
 const AHEAD: usize = 4;
 
 /// What the thread reads.

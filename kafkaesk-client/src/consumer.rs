@@ -16,9 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::ClientError;
 
-/// How many events wait between the polling thread and the reader, at most.
+/// At most this many events wait between the polling thread and the reader.
 pub const EVENT_BOUND: usize = 16;
-/// How many records one event carries, at most.
+/// One event carries at most this many records.
 pub const BATCH_RECORDS: usize = 512;
 /// How many bytes of records one event carries, at most (a single larger record goes alone).
 pub const BATCH_BYTES: usize = 256 * 1024;
@@ -48,7 +48,7 @@ pub struct ConsumerSpec {
     pub pattern: Pattern,
     /// Where a group without offsets starts.
     pub start: Start,
-    /// How long a revoke waits for its acknowledgement, at most.
+    /// A revoke waits at most this long for its acknowledgement.
     pub drain: Duration,
     /// librdkafka properties of this subscription; beat the connection's.
     pub kafka_settings: BTreeMap<String, String>,

@@ -160,7 +160,7 @@ pub enum ClientError {
     },
     /// A bookkeeping topic has settings that endanger the contract.
     #[error(
-        "topic {topic} has {found}, the contract needs {needed}; mend it with kafka-configs.sh before going on (too many partitions only by creating it anew)"
+        "topic {topic} has {found}, the contract needs {needed}; fix it with kafka-configs.sh before going on (too many partitions can only be fixed by recreating the topic)"
     )]
     LogSettings {
         /// The topic.

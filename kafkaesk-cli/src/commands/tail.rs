@@ -1,4 +1,4 @@
-//! `tail PATTERN`: records go in, lines come out. Joins no group, commits nothing, creates nothing.
+//! `tail PATTERN`: prints records as lines. Joins no group, commits nothing, creates nothing.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

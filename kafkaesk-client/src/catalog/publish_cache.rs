@@ -56,7 +56,7 @@ pub(super) struct PublishCache {
     streams: RwLock<HashMap<Box<str>, Arc<BoundStream>>>,
     types: RwLock<HashMap<TypeId, Arc<EventEntry>>>,
     ids: RwLock<HashMap<Box<str>, Arc<EventEntry>>>,
-    /// What records told of topics that must be looked for again.
+    /// News that records brought of topics; such a topic must be looked for again.
     news: Mutex<HashMap<TopicName, TopicNews>>,
     /// The limit of topics that were created without one of their own.
     of_new_topics: Mutex<Option<BatchLimit>>,
@@ -98,7 +98,7 @@ impl PublishCache {
             .retain(|_, stream| stream.topic != *topic);
     }
 
-    /// What records told of a topic since this was asked.
+    /// Takes the news that records brought of a topic since the last call.
     pub(super) fn take_news(&self, topic: &TopicName) -> Option<TopicNews> {
         self.news.lock().remove(topic)
     }

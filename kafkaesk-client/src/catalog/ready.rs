@@ -208,7 +208,7 @@ impl Catalog {
         Ok(self.remember(&wanted.stream, topic, &wanted.schema, batch))
     }
 
-    /// What records told of a topic since it was ready, with what follows from it done.
+    /// Takes the news that records brought of a topic since it was ready, and acts on them.
     async fn follow_news(&self, topic: &TopicName) -> Result<Option<TopicNews>, ClientError> {
         let news = self.publish_cache.take_news(topic);
         if news == Some(TopicNews::Unknown) {

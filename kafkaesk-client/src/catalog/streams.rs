@@ -241,14 +241,14 @@ impl Catalog {
     ) -> Result<Option<String>, ClientError> {
         let value = match self.broker.last_value(topic).await {
             Ok(value) => value,
-            // Whoever only publishes need not be allowed to read.
+            // A program that only publishes may have no right to read.
             Err(ClientError::Unauthorized { .. }) => None,
             Err(error) => return Err(error),
         };
         let Some(value) = value else { return Ok(None) };
         let Ok(envelope) = Envelope::read(&value) else {
             return Ok(Some(format!(
-                "topic {topic} is being bound to schema {schema}, but its last record is no envelope"
+                "topic {topic} is being bound to schema {schema}, but its last record is not an envelope"
             )));
         };
         let name = envelope

@@ -1,4 +1,4 @@
-//! The dev broker's address: text in, loopback socket addresses out. Asks no name service.
+//! Parses the dev broker's address. Output: loopback socket addresses. Asks no name service.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! A plain TCP forwarder: connections to one loopback address in, the same bytes to another out. Looks into nothing.
+//! A plain TCP forwarder between two loopback addresses. Does not read the bytes.
 
 use std::{
     io,

@@ -1,4 +1,4 @@
-//! The embedded broker behind `kafkaesk-cli dev`: a loopback address in, a Kafka that any client can use out.
+//! The embedded broker of `kafkaesk-cli dev`: a Kafka on a loopback address that any client can use.
 //!
 //! librdkafka's mock cluster lives in this process and listens at a random loopback port; a plain TCP forwarder at the
 //! wanted address leads there, so that other processes find it. Clients then connect to the port that metadata names.

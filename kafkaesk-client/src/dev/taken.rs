@@ -1,4 +1,4 @@
-//! Who holds a port: an address in, words for a person out. Looks and asks, changes nothing.
+//! Says in words which process holds a port. Only reads.
 
 use std::{
     fs,

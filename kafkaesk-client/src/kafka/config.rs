@@ -1,4 +1,4 @@
-//! Settings in, librdkafka's configuration of one client out. Knows our defaults by role; reads no files.
+//! Input: settings. Output: librdkafka's configuration of one client, with our defaults for its role. Reads no files.
 
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
         .get("group.protocol")
         .is_some_and(|protocol| protocol == "consumer")
     {
-        // KIP-848 leaves the assignor and the timeouts to the broker and refuses to be told.
+        // KIP-848 leaves the assignor and the timeouts to the broker and takes no setting for them.
         for name in [
             "partition.assignment.strategy",
             "session.timeout.ms",
@@ -160,7 +160,7 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
     config
 }
 
-/// A consumer learns of added partitions by librdkafka's own look at its topics, every 5 minutes unless told otherwise.
+/// A consumer learns of added partitions by librdkafka's own look at its topics, every 5 minutes by default.
 fn consumer_looks(settings: &Settings, set: &mut impl FnMut(&str, String)) {
     const NAME: &str = "topic.metadata.refresh.interval.ms";
     if settings
@@ -175,7 +175,7 @@ fn consumer_looks(settings: &Settings, set: &mut impl FnMut(&str, String)) {
     }
 }
 
-/// How many KiB of records may wait in the producer, at most.
+/// At most this many KiB of records wait in the producer.
 /// Heartbeats that fit a short session: where the settings name a session and no heartbeat, three fit into it.
 fn fitting_heartbeat(settings: &Settings, set: &mut impl FnMut(&str, String)) {
     let given = |name| settings.kafka_settings.get(PropertyRole::Consumer, name);

@@ -1,4 +1,4 @@
-//! What librdkafka says by itself (errors, log lines, token requests) in; the last reason and tracing events out.
+//! The context of every client: keeps the last reason that librdkafka gave, logs its lines, and answers its token requests.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ use crate::{ClientError, Settings};
 
 /// The same line is written again only after this long.
 const REPEAT: Duration = Duration::from_secs(30);
-/// How many different lines are remembered for that, at most.
+/// At most this many different lines are remembered for that.
 const REMEMBERED: usize = 64;
 
 /// What the clients of one connection share.
@@ -38,11 +38,11 @@ pub(super) struct Shared {
     refused: Mutex<Option<String>>,
     /// What ended the producer for good. Stays, whatever other clients hear later.
     fatal: Mutex<Option<String>>,
-    /// Some broker answered before: losing them is news, not the start's own error.
+    /// Connected once: a later loss is logged, not returned as a start-up error.
     connected: AtomicBool,
     /// No broker answers, and that was said.
     down: AtomicBool,
-    /// The connection was closed: what its last threads hear is no news.
+    /// The connection was closed: a loss that its last threads notice is not logged.
     closed: AtomicBool,
     /// Lines written lately.
     lines: Mutex<HashMap<String, Instant>>,
@@ -58,12 +58,12 @@ impl Shared {
         }
     }
 
-    /// librdkafka's last word about the connection.
+    /// The last reason that librdkafka gave for a failing connection.
     pub(super) fn reason(&self) -> Option<String> {
         self.reason.lock().clone()
     }
 
-    /// The brokers' word about our credentials, if they refused them.
+    /// Why the brokers refused our credentials, if they did.
     pub(super) fn refused(&self) -> Option<String> {
         self.refused.lock().clone()
     }

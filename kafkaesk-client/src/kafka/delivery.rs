@@ -1,4 +1,4 @@
-//! Delivery reports in, receipts and errors out, each to the one who waits for it; and the room that they free.
+//! Input: delivery reports. Output: a receipt or an error for each record's publisher, and room in the queue.
 //!
 //! Next: `publisher/future.rs`, which awaits the receipt.
 
@@ -154,7 +154,7 @@ impl Deliveries {
             };
         };
         let words = match code {
-        // Refused by the brokers, so perhaps for the company that it kept: librdkafka sends batches and splits none.
+        // The whole batch may have been too large; librdkafka does not split batches.
         RDKafkaErrorCode::MessageSizeTooLarge if bytes < self.batch_bytes => {
             return ClientError::BatchTooLarge { topic, bytes };
         }
@@ -180,7 +180,7 @@ impl Deliveries {
             Some(reason) => format!("`delivery-timeout` is over; last error: {reason}"),
             None => "`delivery-timeout` is over".to_owned(),
         },
-        // Whoever may write to no topic gets no producer id either: a fatal error, which purges the queue.
+        // Without the right to write to any topic there is no producer id either: a fatal error, which purges the queue.
         RDKafkaErrorCode::Fatal
         | RDKafkaErrorCode::PurgeQueue
         | RDKafkaErrorCode::PurgeInflight

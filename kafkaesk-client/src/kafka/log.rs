@@ -33,8 +33,8 @@ use crate::{
 
 /// Records fetched in one go.
 const BATCH: usize = 256;
-/// Bytes of keys and values that one reading of a log takes. Whoever may write to a log decides how long everybody who
-/// asks for it reads.
+/// Bytes of keys and values that one reading of a log takes. Anyone with the right to write to a log decides how
+/// long everyone reads it.
 const MAX_LOG_BYTES: usize = 1024 * 1024 * 1024;
 /// Between two questions to a leader that moves.
 const RETRY: Duration = Duration::from_millis(20);

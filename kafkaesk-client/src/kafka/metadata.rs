@@ -29,7 +29,7 @@ use crate::{
     broker::{Cluster, TopicInfo},
 };
 
-/// How long the events of the handle (errors, log lines, token requests) wait, at most.
+/// The events of the handle (errors, log lines, token requests) wait at most this long.
 const EVENTS: Duration = Duration::from_millis(200);
 /// How long the first try of a question may take before the reasons for its silence are looked at. Each further try may
 /// take twice as long: the metadata of a large cluster takes its time.
@@ -76,7 +76,7 @@ impl Lookup {
         })
     }
 
-    /// The groups of which a member reads this topic. Blocks for `connect_timeout`, at most.
+    /// The groups of which a member reads this topic. Blocks for at most `connect_timeout`.
     pub(super) fn readers(&self, topic: &str) -> Result<Vec<String>, ClientError> {
         let action = "asking for the groups that read a topic";
         let groups = self
@@ -99,7 +99,7 @@ impl Lookup {
         Ok(readers)
     }
 
-    /// All topics. Blocks for `connect_timeout`, at most.
+    /// All topics. Blocks for at most `connect_timeout`.
     pub(super) fn cluster(&self) -> Result<Cluster, ClientError> {
         let metadata = self.ask(None)?;
         let mut cluster = Cluster {
@@ -144,7 +144,7 @@ impl Lookup {
         Ok(cluster)
     }
 
-    /// The ids of these topics, of those that have one. Blocks for `timeout`, at most.
+    /// The ids of these topics, of those that have one. Blocks for at most `timeout`.
     pub(super) fn topic_ids(
         &self,
         topics: &[&str],
@@ -155,7 +155,7 @@ impl Lookup {
             .map_err(|code| code_error(code, Operation::cluster("asking for topic ids")))
     }
 
-    /// Whether this is librdkafka's mock cluster (docs/decisions.md, dev-broker). Blocks for `connect_timeout`, at most.
+    /// Whether this is librdkafka's mock cluster (docs/decisions.md, dev-broker). Blocks for at most `connect_timeout`.
     pub(super) fn is_dev(&self) -> bool {
         *self.is_dev.get_or_init(|| {
             self.consumer
@@ -165,7 +165,7 @@ impl Lookup {
         })
     }
 
-    /// One topic; `None` if there is none. Creates nothing. Blocks for `connect_timeout`, at most.
+    /// One topic; `None` if there is none. Creates nothing. Blocks for at most `connect_timeout`.
     pub(super) fn topic(
         &self,
         topic: &str,
@@ -193,7 +193,7 @@ impl Lookup {
         }
     }
 
-    /// A partition's first and next offset. Blocks for `connect_timeout`, at most.
+    /// A partition's first and next offset. Blocks for at most `connect_timeout`.
     pub(super) fn watermarks(
         &self,
         topic: &str,

@@ -1,4 +1,4 @@
-//! OAUTHBEARER: OIDC client credentials in, bearer tokens out. Runs on librdkafka's polling threads, never on tokio's.
+//! OAUTHBEARER: gets bearer tokens for OIDC client credentials. Runs on librdkafka's polling threads, never on tokio's.
 //!
 //! librdkafka's own OIDC is not in static builds (docs/decisions.md, oauth).
 
@@ -15,7 +15,7 @@ use crate::{ClientError, Settings, settings::OidcSettings};
 /// How long fetching a token may take, all in all.
 #[cfg(feature = "tls")]
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// A token is fetched anew once this little of its life is left.
+/// A new token is fetched once this little of its life is left.
 const MARGIN: Duration = Duration::from_secs(20);
 
 /// Where tokens come from. All clients of a connection share a token as long as it lives.
@@ -59,7 +59,7 @@ impl TokenSource {
         }))
     }
 
-    /// A token with some life left; blocks for ten seconds, at most. Not to be called on tokio's workers.
+    /// A token with some life left. Blocks for at most ten seconds: never call it on tokio's workers.
     pub(super) fn fetch(&self) -> Result<OAuthToken, String> {
         let mut last = self.last.lock();
         let fresh = last

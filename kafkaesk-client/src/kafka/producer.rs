@@ -1,4 +1,4 @@
-//! Records in, librdkafka's queue out; bounded by permits that delivery reports give back. Never sleeps, never drops.
+//! Puts records into librdkafka's queue. Permits bound it, and delivery reports give them back. Never sleeps, never drops.
 //!
 //! Next: `delivery` takes the delivery report.
 
@@ -35,7 +35,7 @@ const UNIT: usize = 256;
 const OVERHEAD: usize = 256;
 /// How long delivery reports are waited for at a time.
 const POLL: Duration = Duration::from_millis(100);
-/// How long dropping the last handle waits for what was queued, at most.
+/// Dropping the last handle waits at most this long for what was queued.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
 /// The producer of a connection: librdkafka's handle and the thread that serves its delivery reports.

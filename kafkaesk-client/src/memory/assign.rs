@@ -1,4 +1,4 @@
-//! Who reads which partition: members and partitions in, an even and sticky assignment out. Pure.
+//! Assigns partitions to a group's members, evenly and stickily. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What one consumer reads: its partitions and positions in, batches of records out. Never waits.
+//! Takes batches of records from one consumer's partitions, from its positions on. Never waits.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! A group member: the group's decisions and the records of its partitions in, one ordered stream of events out.
+//! A group member: makes one ordered stream of events from the group's decisions and its partitions' records.
 //!
 //! One task each, and it never sleeps: it waits for room in its channel, for a change of the broker, or for its end.
 

@@ -97,7 +97,7 @@ impl Shared {
         self.state.lock()
     }
 
-    /// Changes the state and wakes whoever waits for that.
+    /// Changes the state and wakes everyone that waits for a change.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let answer = change(&mut self.state());
         self.changed.send_modify(|count| *count += 1);

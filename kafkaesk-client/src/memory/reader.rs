@@ -1,4 +1,4 @@
-//! A reader without a group: every partition of the pattern in, events out. Commits nothing, leaves nothing behind.
+//! A reader without a group: reads every partition of the pattern. Commits nothing, leaves nothing behind.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -1,4 +1,4 @@
-//! Topics in memory: records in, offsets out, records back by offset. Pure: no clock, no groups, no waiting.
+//! Topics in memory: appends records, gives each an offset, and reads them back by offset. Pure: no clock, no groups, no waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 

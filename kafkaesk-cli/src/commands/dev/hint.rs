@@ -94,7 +94,7 @@ fn program() -> String {
         .file_stem()
         .map(|name| name.to_string_lossy().into_owned());
     match name {
-        // A package with several programs needs to be told which.
+        // A package with several programs needs the program's name.
         Some(name) if name != package => format!("cargo run -p {package} --bin {name} --"),
         _ => format!("cargo run -p {package} --"),
     }

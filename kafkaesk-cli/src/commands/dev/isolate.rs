@@ -1,4 +1,4 @@
-//! The project's settings in, settings that reach nothing but this machine out, with what was left out.
+//! Isolates `dev`. Input: the project's settings. Output: settings that reach this machine alone, and what was left out.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A schema document in, an example that fits it out: for the command that `dev` prints. Guesses, then checks.
+//! Makes an example event that fits a schema, for the command that `dev` prints. Guesses, then checks.
 
 use kafkaesk_schema::{Document, Validator};
 use serde_json::{Map, Value, json};

@@ -38,7 +38,7 @@ use crate::{
 /// How many events may wait for their receipt, at most; the client's own queue is bounded in bytes besides.
 const IN_FLIGHT: usize = 10_000;
 
-/// How many answers are said at once, at most.
+/// At most this many answers are printed at once.
 const AT_ONCE: usize = 256;
 
 /// A line on its way.

@@ -1,4 +1,4 @@
-//! `schema bundle FILE`: a schema in several files in, one document out, which is what a push would store. Needs no Kafka.
+//! `schema bundle FILE`: makes one document from a schema in several files, as a push would store it. Needs no Kafka.
 
 use anyhow::{Context as _, anyhow};
 use kafkaesk_schema::Validator;

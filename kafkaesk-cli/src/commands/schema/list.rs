@@ -1,4 +1,4 @@
-//! `schema list`: schema logs and bindings in, a line for each version out.
+//! `schema list`: prints a line for each version in the schema logs, with the streams that are bound to its schema.
 
 use kafkaesk_client::ClientError;
 use serde_json::json;
@@ -11,7 +11,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Exit> {
     let connection = context.connect().await?;
     let catalog = connection.catalog();
     let bindings = match catalog.bindings().await {
-        // Whoever may read the schemas alone sees them alone.
+        // Without the right to read the bindings, only the schemas are listed.
         Err(error @ ClientError::Unauthorized { .. }) => {
             warn!("streams are left out: {error}");
             None

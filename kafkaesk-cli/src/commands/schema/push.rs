@@ -1,4 +1,4 @@
-//! `schema push`: sources in, a plan, then the writes. Nothing is written while anything in the plan is refused.
+//! `schema push`: makes a plan from the sources, then writes. Writes nothing while anything in the plan is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 

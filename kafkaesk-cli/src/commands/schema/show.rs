@@ -1,4 +1,4 @@
-//! `schema show NAME[:VERSION]`: a stored document out, byte for byte as it was pushed.
+//! `schema show NAME[:VERSION]`: prints a stored document, byte for byte as it was pushed.
 
 use anyhow::bail;
 use kafkaesk_core::{SchemaId, SchemaName};

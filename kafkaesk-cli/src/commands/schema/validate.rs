@@ -1,4 +1,4 @@
-//! `schema validate SCHEMA --data …`: a document and data in, every broken rule out. Needs no Kafka.
+//! `schema validate SCHEMA --data …`: checks data against a document and prints every broken rule. Needs no Kafka.
 
 use anyhow::{Context as _, anyhow, bail};
 use kafkaesk_schema::Validator;

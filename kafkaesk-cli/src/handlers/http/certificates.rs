@@ -1,4 +1,4 @@
-//! `ca`: a PEM file in, certificates to trust besides the system's out. Without the feature `tls` there are none.
+//! `ca`: reads certificates from a PEM file, to trust besides the system's. Without the feature `tls` there are none.
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ const FIRST: usize = 16;
 pub(super) struct Ahead {
     /// Bytes of keys and headers of a record, by the last batch.
     uncounted: usize,
-    /// How many records the next popping takes, at most.
+    /// At most this many records are popped next.
     most: usize,
     /// Nothing is fetched for now.
     stopped: bool,
@@ -39,7 +39,7 @@ impl Ahead {
         }
     }
 
-    /// How many records the next popping takes, at most.
+    /// At most this many records are popped next.
     pub(super) fn most(&self) -> usize {
         self.most
     }

@@ -42,7 +42,7 @@ pub(super) struct Membership {
     pub(super) context: Context,
     pub(super) group: String,
     pub(super) prefix: TopicPrefix,
-    /// How long a revoke waits for its acknowledgement, at most.
+    /// A revoke waits at most this long for its acknowledgement.
     pub(super) drain: Duration,
     pub(super) requests: Arc<ControlRequests>,
     pub(super) lookup: Arc<Lookup>,
