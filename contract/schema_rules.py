@@ -275,7 +275,7 @@ class Document:
         # By the schema object's identity: its pointer, its base URI, its draft.
         self.schemas, self.references = {}, []
         dialect = self.root.get("$schema", NEWEST) if isinstance(self.root, dict) else NEWEST
-        self.draft = DRAFTS.get(dialect.rstrip("#") if isinstance(dialect, str) else None)
+        self.draft = DRAFTS.get(dialect.removesuffix("#") if isinstance(dialect, str) else None)
         if self.draft is None:
             raise Refused("/$schema", None)
         self.walk(self.root, "schema", "", "", self.draft)
@@ -304,7 +304,7 @@ class Document:
 
     def schema(self, value, pointer, base, draft):
         if "$schema" in value:
-            own = DRAFTS.get(str(value["$schema"]).rstrip("#"))
+            own = DRAFTS.get(str(value["$schema"]).removesuffix("#"))
             if own is None or own != draft and str(value.get("id" if own == 4 else "$id", "#")).startswith("#"):
                 raise Refused(pointer + "/$schema", None)
             draft = own
@@ -467,7 +467,7 @@ class Document:
             return not self.valid(rule, value, scope)[0]
         if key == "if" and draft > 6:
             return same_value(schema.get("then", True)) if same_value(rule) else same_value(schema.get("else", True))
-        if key == "dependencies" and draft <= 7 or key == "dependentSchemas" and draft > 7:
+        if key == "dependencies" or key == "dependentSchemas" and draft > 7:
             present = [one for name, one in rule.items() if isinstance(value, dict) and name in value]
             return all([set(one) <= value.keys() if isinstance(one, list) else same_value(one) for one in present])
         return True

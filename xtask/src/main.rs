@@ -34,6 +34,8 @@ enum Chore {
         #[command(subcommand)]
         action: local::Action,
     },
+    /// Changes the contract's rules one at a time, and shows that the vectors notice
+    Mutants,
     /// Feeds mutated inputs to everything that parses foreign bytes
     Fuzz(fuzz::FuzzArgs),
     /// Measures against other clients on a real Kafka
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Chore::Test(args) => test::run(&args),
         Chore::Tidy => tidy::run(),
         Chore::Kafka { action } => local::run(&action),
+        Chore::Mutants => test::mutants(),
         Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };

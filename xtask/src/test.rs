@@ -108,6 +108,12 @@ fn contract() -> Result<()> {
     run_command(Command::new("python3").arg(check))
 }
 
+/// Every rule of the second implementation changed, one at a time: a vector must notice.
+pub(crate) fn mutants() -> Result<()> {
+    let mutants = paths::root().join("contract/mutants.py");
+    run_command(Command::new("python3").arg(mutants))
+}
+
 /// The bench stands outside the workspace; its C code is that of the entry crates.
 fn bench() -> Result<()> {
     let manifest = paths::root().join("bench/Cargo.toml");

@@ -24,8 +24,8 @@ fn every_name_is_taken_or_refused_as_the_contract_says() {
                 parts.is_some()
             }
             "topic" => {
-                let prefix = TopicPrefix::new(text(case, "prefix")).map_err(|e| e.to_string())?;
-                let topic = StreamId::new(name).and_then(|stream| prefix.topic(&stream));
+                let prefix = TopicPrefix::new(text(case, "prefix"));
+                let topic = prefix.and_then(|prefix| prefix.topic(&StreamId::new(name)?));
                 let topic = topic.ok().map(|topic| topic.to_string());
                 same(topic.as_deref(), case["topic"].as_str())?;
                 topic.is_some()

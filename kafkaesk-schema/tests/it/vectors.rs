@@ -117,6 +117,14 @@ fn records(case: &Value) -> Vec<LogRecord> {
 }
 
 #[test]
+fn a_document_has_at_most_8_000_000_bytes() {
+    // What no vector file could hold: contract/mutants.json names this test.
+    let document = |bytes: usize| Document::parse("true".to_owned() + &" ".repeat(bytes - 4));
+    assert!(document(8_000_000).is_ok());
+    assert!(document(8_000_001).is_err());
+}
+
+#[test]
 fn every_log_vector_holds() {
     for (name, case) in cases("log.json") {
         let mut log = SchemaLog::new(SchemaName::new("Order").unwrap());
