@@ -1,21 +1,24 @@
-//! A strict JSON scanner: text in, where values begin and end out. Builds no values, copies no data, never recurses.
+//! Strict JSON: the lexer under every reader of JSON text, and a walk over one object's members.
 //!
-//! serde_json decodes data; this module only finds it, so that every refusal has a byte offset and the depth
-//! bound holds for members that nobody decodes.
+//! serde_json decodes data. This module only finds it, so that every refusal has a byte offset, and the bound on
+//! nesting holds for members that nobody decodes.
 
+mod depth;
+mod lexer;
 mod member;
 mod object;
-mod scan;
+mod string;
 #[cfg(test)]
 mod tests;
 
 use thiserror::Error;
 
+pub use depth::depth_within;
+pub use lexer::{Bracket, Lexer, Quoted, Token};
 pub use member::MemberError;
 pub(crate) use member::pointer_token;
 pub(crate) use object::items;
 pub use object::{Member, Object};
-pub use scan::depth_within;
 
 /// The deepest nesting of arrays and objects in an envelope or a line, which is itself the first level.
 pub const MAX_DEPTH: usize = 127;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
-use super::{JsonError, kind, scan::Scanner};
+use super::{Bracket, JsonError, Lexer, MAX_DEPTH, Token, kind, string};
 
 /// One member of the outermost object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +23,17 @@ impl<'a> Member<'a> {
     /// # Errors
     /// [`JsonError::Syntax`] for an escaped surrogate without its other half, which is no character.
     pub fn string(&self) -> Result<Option<Cow<'a, str>>, JsonError> {
-        if !self.value.starts_with('"') {
+        let Some(inner) = self.value.strip_prefix('"') else {
             return Ok(None);
+        };
+        let inner = &inner[..inner.len() - 1];
+        if !inner.contains('\\') {
+            return Ok(Some(Cow::Borrowed(inner)));
         }
-        unescape(self.value, self.value_at).map(Some)
+        match string::unescape(inner) {
+            Ok(text) => Ok(Some(Cow::Owned(text))),
+            Err(_) => Err(half_a_pair(self.value_at)),
+        }
     }
 
     /// What kind of value it is, for error texts: "a string", "null", …
@@ -35,10 +42,10 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Reads one JSON object and nothing behind it.
+/// Reads one JSON object, after which nothing may follow.
 #[derive(Debug)]
 pub struct Object<'a> {
-    scanner: Scanner<'a>,
+    lexer: Lexer<'a>,
     names: HashSet<Cow<'a, str>>,
     first: bool,
 }
@@ -47,28 +54,22 @@ impl<'a> Object<'a> {
     /// Enters the object.
     ///
     /// # Errors
-    /// [`JsonError`] when the bytes are empty, have a byte order mark, are not UTF-8 or no object.
+    /// [`JsonError`] when the bytes are empty, begin with a byte order mark, are not UTF-8 or not an object.
     pub fn open(bytes: &'a [u8]) -> Result<Self, JsonError> {
-        if bytes.starts_with(b"\xef\xbb\xbf") {
-            return Err(JsonError::Bom);
-        }
-        let text = std::str::from_utf8(bytes).map_err(|e| JsonError::Utf8 {
-            at: e.valid_up_to(),
-        })?;
-        let mut scanner = Scanner::new(text);
-        scanner.space();
-        match scanner.peek() {
+        let mut lexer = Lexer::new(bytes, MAX_DEPTH)?;
+        lexer.space();
+        match lexer.peek() {
             None => return Err(JsonError::Empty),
-            Some(b'{') => scanner.enter(true)?,
+            Some(b'{') => lexer.value()?,
             first => {
                 return Err(JsonError::NotAnObject {
-                    at: scanner.at(),
+                    at: lexer.at(),
                     found: kind(first),
                 });
             }
-        }
+        };
         Ok(Self {
-            scanner,
+            lexer,
             names: HashSet::new(),
             first: true,
         })
@@ -77,33 +78,21 @@ impl<'a> Object<'a> {
     /// The next member; `None` when the object is closed and nothing follows it.
     ///
     /// # Errors
-    /// [`JsonError`]: the first thing wrong in byte order. What was read before it is then worth nothing.
+    /// [`JsonError`]: the first mistake in byte order. The members that were read before it do not count either.
     #[allow(clippy::should_implement_trait)] // An error must end the walk, which an iterator does not say.
     pub fn next(&mut self) -> Result<Option<Member<'a>>, JsonError> {
-        let scanner = &mut self.scanner;
-        scanner.space();
-        match (scanner.peek(), self.first) {
-            (Some(b'}'), _) => {
-                scanner.step();
-                scanner.space();
-                return match scanner.peek() {
-                    None => Ok(None),
-                    Some(_) => Err(JsonError::Trailing { at: scanner.at() }),
-                };
-            }
-            (_, true) => self.first = false,
-            (Some(b','), false) => {
-                scanner.step();
-                scanner.space();
-            }
-            (_, false) => return Err(scanner.expected("`,` or `}`")),
+        let lexer = &mut self.lexer;
+        let more = if std::mem::take(&mut self.first) {
+            lexer.first(Bracket::Object)
+        } else {
+            lexer.more(Bracket::Object)?
+        };
+        if !more {
+            return lexer.end().map(|()| None);
         }
-        let name_at = scanner.at();
-        if scanner.peek() != Some(b'"') {
-            return Err(scanner.expected("a member name"));
-        }
-        scanner.string()?;
-        let name = unescape(scanner.since(name_at), name_at)?;
+        let name_at = lexer.at();
+        let name = lexer.name()?;
+        let name = lexer.text(name).map_err(|_| half_a_pair(name_at))?;
         // Typical objects have a handful of names, but nothing says that a hostile one must.
         if !self.names.insert(name.clone()) {
             return Err(JsonError::Duplicate {
@@ -111,18 +100,13 @@ impl<'a> Object<'a> {
                 at: name_at,
             });
         }
-        scanner.space();
-        if scanner.peek() != Some(b':') {
-            return Err(scanner.expected("`:`"));
-        }
-        scanner.step();
-        scanner.space();
-        let value_at = scanner.at();
-        scanner.value()?;
+        lexer.colon()?;
+        let value_at = lexer.at();
+        lexer.skip()?;
         Ok(Some(Member {
             name,
             name_at,
-            value: scanner.since(value_at),
+            value: lexer.since(value_at),
             value_at,
         }))
     }
@@ -130,33 +114,22 @@ impl<'a> Object<'a> {
 
 /// The items of an array that was scanned before, each with its offset in it.
 pub(crate) fn items(array: &str) -> Result<Vec<(usize, &str)>, JsonError> {
-    let mut scanner = Scanner::new(array);
-    scanner.enter(false)?;
+    let mut lexer = Lexer::over(array, MAX_DEPTH);
     let mut items = Vec::new();
-    loop {
-        scanner.space();
-        match scanner.peek() {
-            Some(b']') => return Ok(items),
-            Some(b',') => scanner.step(),
-            _ => {
-                let at = scanner.at();
-                scanner.value()?;
-                items.push((at, scanner.since(at)));
-            }
-        }
+    let mut more = matches!(lexer.value()?, Token::Open(_)) && lexer.first(Bracket::Array);
+    while more {
+        let at = lexer.at();
+        lexer.skip()?;
+        items.push((at, lexer.since(at)));
+        more = lexer.more(Bracket::Array)?;
     }
+    Ok(items)
 }
 
-/// The text of a string token, quotes included; borrowed when it has no escapes.
-fn unescape(token: &str, at: usize) -> Result<Cow<'_, str>, JsonError> {
-    let inner = &token[1..token.len() - 1];
-    if !inner.contains('\\') {
-        return Ok(Cow::Borrowed(inner));
+/// The contract reports half a surrogate pair at the string's opening quote.
+fn half_a_pair(at: usize) -> JsonError {
+    JsonError::Syntax {
+        at,
+        expected: "a string without unpaired surrogates",
     }
-    serde_json::from_str(token)
-        .map(Cow::Owned)
-        .map_err(|_| JsonError::Syntax {
-            at,
-            expected: "a string without unpaired surrogates",
-        })
 }

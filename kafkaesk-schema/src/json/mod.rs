@@ -1,11 +1,10 @@
-//! JSON text in, a tree that borrows from it out: numbers keep their digits, duplicate keys are refused.
+//! Input: JSON text. Output: a tree that borrows from it; numbers keep their digits, duplicate keys are refused.
 //!
 //! serde_json's `Value` loses both (the digits without `arbitrary_precision`, which is forbidden
 //! here; the duplicates always), and costs more than the validation itself. Never writes JSON.
 
 mod number;
 mod parse;
-mod string;
 mod text;
 mod tree;
 
@@ -47,15 +46,15 @@ pub(crate) struct Object<'a> {
 const LINEAR: usize = 16;
 
 impl<'a> Object<'a> {
-    /// An object of these members; the position of a member whose key came before, if there is one.
-    fn new(members: Vec<Member<'a>>) -> Result<Self, usize> {
+    /// An object of these members. `Err`: the position and key of a member whose key came before.
+    fn new(members: Vec<Member<'a>>) -> Result<Self, (usize, String)> {
         if members.len() <= LINEAR {
             for (at, member) in members.iter().enumerate() {
                 if members[..at]
                     .iter()
                     .any(|earlier| earlier.key == member.key)
                 {
-                    return Err(at);
+                    return Err((at, member.key.to_string()));
                 }
             }
             return Ok(Self {
@@ -69,7 +68,7 @@ impl<'a> Object<'a> {
         for pair in by_key.windows(2) {
             let (first, second) = (pair[0] as usize, pair[1] as usize);
             if members[first].key == members[second].key {
-                return Err(second);
+                return Err((second, members[second].key.to_string()));
             }
         }
         Ok(Self { members, by_key })

@@ -1,11 +1,15 @@
-//! The parser: bytes of one JSON value in, a [`Node`] or the first mistake with its byte offset out.
+//! Input: bytes of one JSON value. Output: a [`Node`], or the first mistake with its byte offset.
 //!
-//! Exactly RFC 8259, and refuses what two readers could understand differently: a byte order mark,
-//! duplicate keys, lone surrogates, numbers that no double holds. Nesting is bounded, so the stack is.
+//! Stricter than RFC 8259: refuses what two readers could understand differently, which are a byte order mark,
+//! duplicate keys, lone surrogates and numbers that no double holds. Nesting is bounded, and with it the stack.
+
+use std::borrow::Cow;
+
+use kafkaesk_core::json::{Bracket, JsonError, Lexer, Quoted, Token};
 
 use super::{Member, Node, Number, Object};
 
-/// In a text of more bytes no object gets room ahead of its members: one in seven bytes would take a hundred for each.
+/// In a longer text, in bytes, objects reserve no room for members: an object of 7 bytes would take a hundred times as much.
 const LARGE: usize = 1 << 20;
 
 /// The first mistake in a text.
@@ -21,249 +25,142 @@ pub(crate) fn parse(bytes: &[u8], levels: usize) -> Result<Node<'_>, Malformed> 
     parse_measured(bytes, levels).map(|(node, _)| node)
 }
 
-/// As [`parse`], and how many levels the value really has.
+/// As [`parse`], with the number of levels that the value has.
 pub(crate) fn parse_measured(bytes: &[u8], levels: usize) -> Result<(Node<'_>, usize), Malformed> {
-    if bytes.starts_with(b"\xEF\xBB\xBF") {
-        return Err(Malformed {
-            message: "a byte order mark stands before the JSON; write UTF-8 without one".to_owned(),
-            at: 0,
-        });
-    }
-    let text = std::str::from_utf8(bytes).map_err(|error| Malformed {
-        message: "a byte that is no UTF-8".to_owned(),
-        at: error.valid_up_to(),
-    })?;
-    let mut parser = Parser {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        levels,
-        left: levels,
-        least: levels,
-    };
-    parser.space();
-    let node = parser.value()?;
-    parser.space();
-    if parser.at < parser.bytes.len() {
-        return Err(parser.refuse("text behind the end of the JSON value"));
-    }
-    Ok((node, levels - parser.least))
+    read(bytes, levels).map_err(|mistake| mistake.in_words(bytes, levels))
 }
 
-pub(super) struct Parser<'a> {
-    pub(super) text: &'a str,
-    pub(super) bytes: &'a [u8],
-    /// Where it reads next.
-    pub(super) at: usize,
-    levels: usize,
-    /// Levels that may still be opened.
-    left: usize,
-    /// The least that `left` ever was.
-    least: usize,
+fn read(bytes: &[u8], levels: usize) -> Result<(Node<'_>, usize), Mistake> {
+    let mut parser = Parser {
+        lexer: Lexer::new(bytes, levels)?,
+        room: if bytes.len() > LARGE { 1 } else { 8 },
+    };
+    parser.lexer.space();
+    let node = parser.value()?;
+    parser.lexer.end()?;
+    Ok((node, parser.lexer.deepest()))
+}
+
+/// A mistake without its words, which need the text.
+enum Mistake {
+    Json(JsonError),
+    HalfAPair { at: usize },
+    TooLarge { at: usize },
+    Duplicate { key: String, at: usize },
+}
+
+impl From<JsonError> for Mistake {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl Mistake {
+    #[cold]
+    fn in_words(self, bytes: &[u8], levels: usize) -> Malformed {
+        let (message, at) = match self {
+            Self::HalfAPair { at } => ("half a surrogate pair in a string".to_owned(), at),
+            Self::TooLarge { at } => ("a number that no double holds".to_owned(), at),
+            Self::Duplicate { key, at } => {
+                (format!("the key {key:?} stands twice in one object"), at)
+            }
+            Self::Json(error) => (in_words(&error, bytes, levels), error.at()),
+        };
+        Malformed { message, at }
+    }
+}
+
+fn in_words(error: &JsonError, bytes: &[u8], levels: usize) -> String {
+    match error {
+        JsonError::Bom => "a byte order mark before the JSON; write UTF-8 without one".to_owned(),
+        JsonError::Utf8 { .. } => "a byte that is not UTF-8".to_owned(),
+        JsonError::TooDeep { .. } => format!("nested deeper than {levels} levels"),
+        JsonError::Trailing { .. } => "text after the end of the JSON value".to_owned(),
+        JsonError::Syntax { at, expected } => {
+            let rest = bytes.get(*at..).unwrap_or_default();
+            match String::from_utf8_lossy(rest).chars().next() {
+                Some(found) => format!("{found:?} where {expected} was expected"),
+                None => format!("the text ends where {expected} was expected"),
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+struct Parser<'a> {
+    lexer: Lexer<'a>,
+    /// For how many members an object reserves room.
+    room: usize,
 }
 
 impl<'a> Parser<'a> {
-    #[cold]
-    pub(super) fn refuse(&self, message: impl Into<String>) -> Malformed {
-        self.refuse_at(self.at, message)
-    }
-
-    #[cold]
-    pub(super) fn refuse_at(&self, at: usize, message: impl Into<String>) -> Malformed {
-        Malformed {
-            message: message.into(),
-            at,
-        }
-    }
-
-    #[cold]
-    pub(super) fn unexpected(&self, wanted: &str) -> Malformed {
-        match self
-            .text
-            .get(self.at..)
-            .and_then(|rest| rest.chars().next())
-        {
-            Some(character) => self.refuse(format!("{character:?} where {wanted} should stand")),
-            None => self.refuse(format!("the text ends where {wanted} should stand")),
-        }
-    }
-
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
-    }
-
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            self.at += 1;
-        }
-    }
-
-    fn value(&mut self) -> Result<Node<'a>, Malformed> {
-        match self.peek() {
-            Some(b'"') => Ok(Node::String(self.string()?)),
-            Some(b'{') => self.object(),
-            Some(b'[') => self.array(),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Node::Bool(true)),
-            Some(b'f') => self.word("false", Node::Bool(false)),
-            Some(b'n') => self.word("null", Node::Null),
-            _ => Err(self.unexpected("a value")),
-        }
-    }
-
-    fn word(&mut self, word: &str, node: Node<'a>) -> Result<Node<'a>, Malformed> {
-        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
-            return Err(self.unexpected("a value"));
-        }
-        self.at += word.len();
-        Ok(node)
-    }
-
-    fn open(&mut self) -> Result<(), Malformed> {
-        if self.left == 0 {
-            return Err(self.refuse(format!("nested deeper than {} levels", self.levels)));
-        }
-        self.left -= 1;
-        self.least = self.least.min(self.left);
-        self.at += 1;
-        self.space();
-        Ok(())
-    }
-
-    fn close(&mut self) {
-        self.left += 1;
-        self.at += 1;
-    }
-
-    fn array(&mut self) -> Result<Node<'a>, Malformed> {
-        self.open()?;
-        let mut items = Vec::new();
-        if self.peek() == Some(b']') {
-            self.close();
-            return Ok(Node::Array(items));
-        }
-        loop {
-            items.push(self.value()?);
-            self.space();
-            match self.peek() {
-                Some(b',') => {
-                    self.at += 1;
-                    self.space();
+    fn value(&mut self) -> Result<Node<'a>, Mistake> {
+        let at = self.lexer.at();
+        Ok(match self.lexer.value()? {
+            Token::Null => Node::Null,
+            Token::Bool(value) => Node::Bool(value),
+            Token::String(string) => Node::String(self.text(string)?),
+            Token::Number { integer } => {
+                let number = Number::new(self.lexer.since(at), integer);
+                if !number.is_finite() {
+                    return Err(Mistake::TooLarge { at });
                 }
-                Some(b']') => {
-                    self.close();
-                    return Ok(Node::Array(items));
-                }
-                _ => return Err(self.unexpected("`,` or `]`")),
+                Node::Number(number)
             }
-        }
+            Token::Open(Bracket::Array) => self.array()?,
+            Token::Open(Bracket::Object) => self.object()?,
+        })
     }
 
-    fn object(&mut self) -> Result<Node<'a>, Malformed> {
-        let start = self.at;
-        self.open()?;
-        if self.peek() == Some(b'}') {
-            self.close();
+    fn text(&self, string: Quoted) -> Result<Cow<'a, str>, Mistake> {
+        let text = self.lexer.text(string);
+        text.map_err(|at| Mistake::HalfAPair { at })
+    }
+
+    fn array(&mut self) -> Result<Node<'a>, Mistake> {
+        let mut items = Vec::new();
+        let mut more = self.lexer.first(Bracket::Array);
+        while more {
+            items.push(self.value()?);
+            more = self.lexer.more(Bracket::Array)?;
+        }
+        Ok(Node::Array(items))
+    }
+
+    fn object(&mut self) -> Result<Node<'a>, Mistake> {
+        if !self.lexer.first(Bracket::Object) {
             return Ok(Node::Object(Object::default()));
         }
-        let ahead = if self.bytes.len() > LARGE { 1 } else { 8 };
-        let mut members = Vec::with_capacity(ahead);
-        loop {
-            if self.peek() != Some(b'"') {
-                return Err(self.unexpected("a key in quotes"));
-            }
-            let key = self.string()?;
-            self.space();
-            if self.peek() != Some(b':') {
-                return Err(self.unexpected("`:`"));
-            }
-            self.at += 1;
-            self.space();
+        let first = self.lexer.clone();
+        let mut members = Vec::with_capacity(self.room);
+        let mut more = true;
+        while more {
+            let key = self.lexer.name()?;
+            let key = self.text(key)?;
+            self.lexer.colon()?;
             let value = self.value()?;
             members.push(Member { key, value });
-            self.space();
-            match self.peek() {
-                Some(b',') => {
-                    self.at += 1;
-                    self.space();
-                }
-                Some(b'}') => {
-                    self.close();
-                    break;
-                }
-                _ => return Err(self.unexpected("`,` or `}`")),
-            }
+            more = self.lexer.more(Bracket::Object)?;
         }
         match Object::new(members) {
             Ok(object) => Ok(Node::Object(object)),
-            Err(member) => Err(self.duplicate(start, member)),
+            Err((member, key)) => Err(duplicate(first, member, key)),
         }
     }
+}
 
-    /// Reads the object at `start` again up to its member: its offset is only needed here.
-    #[cold]
-    fn duplicate(&mut self, start: usize, member: usize) -> Malformed {
-        (self.at, self.left) = (start + 1, self.left - 1);
-        self.space();
-        for _ in 0..member {
-            let skipped = self.string().and_then(|_| {
-                self.space();
-                self.at += 1;
-                self.space();
-                self.value()
-            });
-            if let Err(malformed) = skipped {
-                return malformed;
-            }
-            self.space();
-            self.at += 1;
-            self.space();
-        }
-        let at = self.at;
-        match self.string() {
-            Ok(key) => self.refuse_at(at, format!("the key {key:?} stands twice in one object")),
-            Err(malformed) => malformed,
+/// Goes through an object again, from its first member, to the offset of a later one, which is only needed here.
+#[cold]
+fn duplicate(mut lexer: Lexer<'_>, member: usize, key: String) -> Mistake {
+    for _ in 0..member {
+        let skipped = lexer.name().and_then(|_| lexer.colon());
+        let skipped = skipped.and_then(|()| lexer.skip());
+        if let Err(error) = skipped.and_then(|()| lexer.more(Bracket::Object)) {
+            return error.into();
         }
     }
-
-    fn number(&mut self) -> Result<Node<'a>, Malformed> {
-        let start = self.at;
-        let mut integer = true;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits()?,
-            _ => return Err(self.unexpected("a digit")),
-        }
-        if self.peek() == Some(b'.') {
-            integer = false;
-            self.at += 1;
-            self.digits()?;
-        }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
-            integer = false;
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        let number = Number::new(&self.text[start..self.at], integer);
-        if !number.is_finite() {
-            return Err(self.refuse_at(start, "a number that no double holds"));
-        }
-        Ok(Node::Number(number))
-    }
-
-    fn digits(&mut self) -> Result<(), Malformed> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.unexpected("a digit"));
-        }
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
-        }
-        Ok(())
+    Mistake::Duplicate {
+        key,
+        at: lexer.at(),
     }
 }

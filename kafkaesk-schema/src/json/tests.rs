@@ -27,7 +27,7 @@ fn texts_that_are_no_json_are_refused_at_their_first_mistake() {
         ("1e", 2),
         (".5", 0),
         ("+1", 0),
-        ("nul", 0),
+        ("nul", 3),
         ("NaN", 0),
         ("\"a", 2),
         ("\"\u{1}\"", 1),
