@@ -108,44 +108,9 @@ fn number_text(number: &Number<'_>) -> String {
     double_text(number.f64())
 }
 
-/// A double as ECMAScript's `Number::toString` writes it.
+/// A double as ECMAScript's `Number::toString` writes it, which RFC 8785 asks for.
 fn double_text(value: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    let (negative, digits, point) = shortest(value);
-    let sign = if negative { "-" } else { "" };
-    let count = digits.len() as i32;
-    let body = if count <= point && point <= 21 {
-        digits.clone() + &"0".repeat((point - count) as usize)
-    } else if 0 < point && point <= 21 {
-        let (whole, fraction) = digits.split_at(point as usize);
-        format!("{whole}.{fraction}")
-    } else if -6 < point && point <= 0 {
-        format!("0.{}{digits}", "0".repeat(-point as usize))
-    } else {
-        let (first, rest) = digits.split_at(1);
-        let dot = if rest.is_empty() { "" } else { "." };
-        format!("{first}{dot}{rest}e{:+}", point - 1)
-    };
-    format!("{sign}{body}")
-}
-
-/// The shortest digits that read back, and where the point stands: the value is ±0.DIGITS × 10^point.
-///
-/// By serde_json's writer: of two shortest that are equally near it takes the even one, as
-/// ECMAScript does; `format!` does not.
-fn shortest(value: f64) -> (bool, String, i32) {
-    let text = serde_json::Number::from_f64(value).map_or_else(String::new, |n| n.to_string());
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let mantissa = mantissa.trim_start_matches('-');
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_start_matches('0');
-    let zeros = (digits.len() - significant.len()) as i32;
-    let point = whole.len() as i32 - zeros + exponent.parse::<i32>().unwrap_or(0);
-    let significant = significant.trim_end_matches('0').to_owned();
-    (value < 0.0, significant, point)
+    ryu_js::Buffer::new().format_finite(value).to_owned()
 }
 
 #[cfg(test)]
