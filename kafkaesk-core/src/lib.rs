@@ -24,13 +24,13 @@ pub use envelope::{Envelope, EnvelopeError, EnvelopePrefix};
 pub use headers::Headers;
 pub use json::JsonError;
 pub use line::{Line, LineError};
-pub use names::{NameError, StreamId, TopicName, TopicPrefix};
+pub use names::{NameError, SchemaName, StreamId, TopicName, TopicPrefix};
 pub use occurrences::Occurrences;
 pub use offset::{NextOffset, Offset};
 pub use pattern::{Pattern, PatternError};
 pub use place::{PlaceError, RecordPlace};
 pub use record::{Record, Source, Unreadable};
-pub use schema_id::{SchemaId, SchemaIdError, SchemaName};
+pub use schema_id::{SchemaId, SchemaIdError};
 
 /// What an error shows of a text that anyone may have written: its first 300 bytes.
 fn brief(text: &str) -> std::borrow::Cow<'_, str> {

@@ -1,18 +1,18 @@
-//! Schema names and ids (`Name:version`): text in, checked values out.
+//! Schema ids (`Name:version`): checks and splits them.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
 use crate::{
     brief,
-    names::{NameError, SCHEMA_TOPIC_MARK, check_characters, check_length},
+    names::{NameError, SchemaName, check_schema_name},
 };
 
 /// The highest version: a Java `int`, so that every language can hold it.
 pub const MAX_VERSION: u32 = 2_147_483_647;
 
-/// Why a text is no schema name or id.
+/// Why a text is not a schema id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SchemaIdError {
@@ -22,50 +22,16 @@ pub enum SchemaIdError {
     /// No `:` between name and version.
     #[error("schema id {0:?} has no version; write it as `Name:1`")]
     NoVersion(String),
-    /// The version is no positive decimal without leading zeros.
+    /// The version is not a positive decimal without leading zeros.
     #[error(
         "schema id {id:?} has version {version:?}; a version is a whole number from 1 to 2147483647 without leading zeros, as in `Name:1`"
     )]
     Version {
         /// The whole text.
         id: String,
-        /// What stands behind the colon.
+        /// The text after the colon.
         version: String,
     },
-}
-
-/// A schema's name, without a version: Kafka's topic characters.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SchemaName(Arc<str>);
-
-impl SchemaName {
-    /// Checks a schema name.
-    ///
-    /// # Errors
-    /// [`NameError`] when it is empty, has a character that a topic cannot have, or more than the 239 bytes for which a
-    /// topic has room.
-    pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
-        let name = name.as_ref();
-        check_name(name)?;
-        Ok(Self(name.into()))
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for SchemaName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for SchemaName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
 }
 
 /// A schema id: `Name:version`.
@@ -123,24 +89,12 @@ pub fn check(id: &str) -> Result<(&str, u32), SchemaIdError> {
     let (name, version) = id
         .rsplit_once(':')
         .ok_or_else(|| SchemaIdError::NoVersion(brief(id).into_owned()))?;
-    check_name(name)?;
+    check_schema_name(name)?;
     let version = parse_version(version).ok_or_else(|| SchemaIdError::Version {
         id: brief(id).into_owned(),
         version: brief(version).into_owned(),
     })?;
     Ok((name, version))
-}
-
-fn check_name(name: &str) -> Result<(), NameError> {
-    if name.is_empty() {
-        return Err(NameError::Empty {
-            what: "schema name",
-            name: String::new(),
-        });
-    }
-    check_characters("schema name", name)?;
-    // Its topic has the mark before it, and perhaps a prefix.
-    check_length(SCHEMA_TOPIC_MARK, name)
 }
 
 impl FromStr for SchemaId {
@@ -149,7 +103,7 @@ impl FromStr for SchemaId {
     fn from_str(id: &str) -> Result<Self, SchemaIdError> {
         let (name, version) = check(id)?;
         Ok(Self {
-            name: SchemaName(name.into()),
+            name: SchemaName::new(name)?,
             version,
         })
     }
