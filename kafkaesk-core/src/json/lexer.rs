@@ -280,7 +280,8 @@ impl<'a> Lexer<'a> {
         self.at += 1;
     }
 
-    #[inline]
+    // Always inlined: a call that returns its result in memory costs validation 3 % more instructions.
+    #[inline(always)]
     fn string(&mut self) -> Result<Quoted, JsonError> {
         self.at += 1;
         let start = self.at;
@@ -307,6 +308,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    #[inline(never)]
     fn escape(&mut self) -> Result<(), JsonError> {
         self.at += 1;
         match self.peek() {

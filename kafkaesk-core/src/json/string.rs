@@ -7,8 +7,8 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
     // A byte above 0x7f cannot be: it is part of a character of more bytes.
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let (chunks, rest) = bytes.as_chunks::<8>();
-    for (at, chunk) in chunks.iter().enumerate() {
+    let mut rest = bytes;
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
         let word = u64::from_le_bytes(*chunk);
         let zero = |word: u64| word.wrapping_sub(ONES) & !word;
         let quote = zero(word ^ (ONES * u64::from(b'"')));
@@ -17,14 +17,14 @@ pub(super) fn plain(bytes: &[u8]) -> usize {
         let stop = (quote | backslash | control) & HIGH;
         if stop != 0 {
             // The lowest set bit is exact: borrows run only towards higher bytes.
-            return 8 * at + stop.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + stop.trailing_zeros() as usize / 8;
         }
+        rest = after;
     }
-    let rest = rest.iter();
-    8 * chunks.len()
-        + rest
-            .take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
-            .count()
+    let end = rest
+        .iter()
+        .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+    bytes.len() - rest.len() + end.unwrap_or(rest.len())
 }
 
 /// The text of a string whose escapes the lexer has checked. `Err`: the byte offset of an escape that is half a
