@@ -1,4 +1,4 @@
-//! A handler's answer in JSON: what an `exec` child writes for a delivery, and what a body of our media type says.
+//! Handler answers: reads the JSON line of an `exec` child, and the JSON body of an HTTP handler.
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +44,7 @@ pub enum Answer {
     },
 }
 
-/// Why a text is no answer.
+/// Why a text is not an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum AnswerError {
@@ -59,7 +59,7 @@ pub enum AnswerError {
         /// Where it begins.
         at: usize,
     },
-    /// A delay that is no span of time.
+    /// A delay that is not a span of time.
     #[error("/delay at byte {at}: {reason}")]
     Delay {
         /// What is wrong with it.

@@ -1,4 +1,4 @@
-//! The envelope: a record's value in, schema id and data out, and back. Never parses the data twice, never copies it.
+//! Envelope. Input: a record's value. Output: schema id and data, without a copy. Also writes one.
 
 mod prefix;
 #[cfg(test)]
@@ -16,7 +16,7 @@ use crate::{
     schema_id,
 };
 
-/// Why a value is no envelope.
+/// Why a value is not an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
@@ -32,7 +32,7 @@ pub enum EnvelopeError {
         /// Which of the two.
         member: &'static str,
     },
-    /// `schema` is no string.
+    /// `schema` is not a string.
     #[error("no envelope: /schema is {found} at byte {at}, not a string such as \"Name:1\"")]
     NotAString {
         /// What it is.
@@ -40,7 +40,7 @@ pub enum EnvelopeError {
         /// Where the value begins.
         at: usize,
     },
-    /// `schema` is a string, but no schema id.
+    /// `schema` is a string, but not a schema id.
     #[error("no envelope: /schema at byte {at}: {reason}")]
     SchemaId {
         /// What is wrong with it.

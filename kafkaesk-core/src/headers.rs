@@ -47,7 +47,7 @@ impl Headers {
         Self::default()
     }
 
-    /// Adds one behind the others; an equal name is kept as well.
+    /// Adds one after the others; an equal name is kept as well.
     pub fn push(&mut self, name: impl Into<String>, value: Option<Bytes>) {
         self.0.push((name.into(), value));
     }

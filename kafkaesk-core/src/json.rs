@@ -25,7 +25,7 @@ pub const MAX_DEPTH: usize = 127;
 /// The deepest nesting of an event's data, which stands one level inside its envelope.
 pub const MAX_DATA_DEPTH: usize = MAX_DEPTH - 1;
 
-/// Why bytes are no JSON object that the contract takes. Offsets count bytes from 0.
+/// Why bytes are not a JSON object that the contract allows. Offsets count bytes from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JsonError {
@@ -44,12 +44,12 @@ pub enum JsonError {
     /// Something else than an object.
     #[error("the text is {found}, not a JSON object, at byte {at}")]
     NotAnObject {
-        /// The first byte that is no white space.
+        /// The first byte that is not white space.
         at: usize,
         /// What seems to stand there.
         found: &'static str,
     },
-    /// No JSON.
+    /// Not JSON.
     #[error("malformed JSON at byte {at}: {expected} was expected")]
     Syntax {
         /// The first byte that no JSON text can have here; the length when the text breaks off.
@@ -63,10 +63,10 @@ pub enum JsonError {
         /// The bracket that opens the level beyond the bound.
         at: usize,
     },
-    /// Something stands behind the object.
+    /// Something follows the object.
     #[error("something follows the JSON object at byte {at}")]
     Trailing {
-        /// The first byte that is no white space.
+        /// The first byte that is not white space.
         at: usize,
     },
     /// A member name twice in the outermost object.

@@ -1,4 +1,4 @@
-//! The kafkaesk contract in types: text and bytes in, checked values out. No I/O, no async, no C code.
+//! The kafkaesk contract in types: checked values from text and bytes. No I/O, no async, no C code.
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 

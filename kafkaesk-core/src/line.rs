@@ -57,7 +57,7 @@ pub enum Content<'a> {
 /// What reading a line does with its `timestamp`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Timestamps {
-    /// Does not look at it: the record gets the time at which it is published.
+    /// Ignores it: the record gets the time at which it is published.
     #[default]
     Ignore,
     /// Reads it: the record keeps the time that it had.

@@ -1,4 +1,4 @@
-//! Counts events of one kind, and says which of them to log: the 1st, 2nd, 4th, 8th, …
+//! Occurrences: counts events of one kind, and selects the 1st, 2nd, 4th, 8th, … for the log.
 
 /// How often something happened.
 ///

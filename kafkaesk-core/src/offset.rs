@@ -1,4 +1,4 @@
-//! Where a record is, and where reading goes on: two types, so that the `+ 1` happens once.
+//! Offsets: `Offset` is a record's position, `NextOffset` is where reading continues. The `+ 1` happens once.
 
 /// The offset of a record that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,7 +9,7 @@ pub struct Offset(pub i64);
 pub struct NextOffset(pub i64);
 
 impl Offset {
-    /// The offset behind this record: what is committed once it is done.
+    /// The offset after this record, which is committed once it is done.
     pub fn next(self) -> NextOffset {
         NextOffset(self.0 + 1)
     }

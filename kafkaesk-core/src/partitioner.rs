@@ -1,4 +1,4 @@
-//! Which partition a key lands on: Kafka's murmur2 partitioner, as Java's, Python's and Node's clients have it.
+//! Partitioner: Kafka's murmur2 partition of a key, the same as in the Java, Python and Node clients.
 
 /// The partition for a key among `partitions` (at least 1), equal to librdkafka's `murmur2_random` for non-null keys.
 pub fn partition_for_key(key: &[u8], partitions: u32) -> i32 {

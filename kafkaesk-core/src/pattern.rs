@@ -1,4 +1,4 @@
-//! Patterns over stream ids with Python's `fnmatch.fnmatchcase` meaning: text in, yes or no out. Knows no broker.
+//! Patterns: matches stream ids with the meaning of Python's `fnmatch.fnmatchcase`. Knows no broker.
 
 mod glob;
 mod overlap;
@@ -15,7 +15,7 @@ use glob::Glob;
 
 pub use glob::fnmatch;
 
-/// A pattern has at most so many bytes: streams have 249, and each character of theirs may be a set.
+/// The most bytes that a pattern may have: streams have 249, and each character of theirs may be a set.
 pub const MAX_PATTERN_BYTES: usize = 4096;
 
 /// Why a pattern was refused: it could match no stream, so waiting for one would be in vain.

@@ -1,4 +1,4 @@
-//! Percent-encoding for HTTP header names and values: any bytes in, RFC 3986's unreserved characters out, and back.
+//! Percent-encoding: writes any bytes with RFC 3986's unreserved characters, for HTTP headers, and reads them back.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 

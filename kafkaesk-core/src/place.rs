@@ -1,4 +1,4 @@
-//! A record's place, as a person names it: `orders.placed[3]@17`.
+//! Record place: a record's topic, partition and offset as text, `orders.placed[3]@17`.
 
 use std::{fmt, str::FromStr};
 
@@ -35,7 +35,7 @@ pub enum PlaceError {
         /// The text.
         text: String,
     },
-    /// Its stream is no stream id.
+    /// Its stream is not a stream id.
     #[error("{text:?} names no record: {reason}")]
     Stream {
         /// The text.

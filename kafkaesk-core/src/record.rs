@@ -1,4 +1,4 @@
-//! A record as it was read: where it came from and its untouched bytes. Cheap to clone.
+//! Record: the unchanged bytes of one Kafka record and its source. Cheap to clone.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct Record {
     pub key: Option<Bytes>,
     /// The headers in their order.
     pub headers: Headers,
-    /// The value's bytes; `None` for a null value (which is no envelope).
+    /// The value's bytes; `None` for a null value (which is not an envelope).
     pub value: Option<Bytes>,
     /// What of the record is missing here, although it is in Kafka; `None` where the record is whole. A worker treats
     /// such a record as one that does not fit its handler.

@@ -1,10 +1,10 @@
-//! A span of time as users write it: `"24h"`, `"7d"`, or a number of seconds.
+//! Time spans: reads `"24h"`, `"7d"`, or a number of seconds.
 
 use std::time::Duration;
 
 use thiserror::Error;
 
-/// Why a text is no span of time.
+/// Why a text is not a span of time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} is no span of time; write seconds as a number, or a whole number with `ms`, `s`, `m`, `h`, `d` or `w`, as in \"24h\""

@@ -1,6 +1,6 @@
-//! Timestamps: Kafka's milliseconds in, RFC 3339 in UTC out, and back. Knows no clock and no time zones.
+//! Timestamps: converts Kafka's milliseconds to RFC 3339 in UTC, and back. Knows no clock and no time zones.
 
-/// The last millisecond of the year 9999, behind which RFC 3339 has no form.
+/// The last millisecond of the year 9999, after which RFC 3339 has no form.
 pub const MAX_MILLIS: i64 = 253_402_300_799_999;
 
 const DAY: i64 = 86_400_000;

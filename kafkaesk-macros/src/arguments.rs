@@ -1,4 +1,4 @@
-//! `#[event(…)]`: attributes in, checked arguments or an error at the very token out.
+//! Derive arguments. Input: `#[event(…)]`. Output: checked arguments, or an error at the wrong token.
 
 use kafkaesk_core::schema_id::MAX_VERSION;
 use proc_macro2::Span;

@@ -1,4 +1,4 @@
-//! `#[derive(Event)]`: a type and its `#[event(…)]` in, `impl Event` out. Knows no Kafka and reads no schema.
+//! `#[derive(Event)]`: implements `Event` for a type from its `#[event(…)]`. Reads no schema.
 
 use std::path::Path;
 

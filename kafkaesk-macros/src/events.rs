@@ -1,4 +1,4 @@
-//! `#[derive(Events)]`: an enum of event types in, `impl Events` out. Each variant takes exactly its name and version.
+//! `#[derive(Events)]`: implements `Events` for an enum. Each variant accepts exactly its name and version.
 
 use proc_macro2::TokenStream;
 use quote::quote;

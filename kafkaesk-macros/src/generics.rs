@@ -1,4 +1,4 @@
-//! Types that a derive cannot take: refused at the generics themselves.
+//! Generics: refuses generic types in a derive, at the generics themselves.
 
 use syn::{DeriveInput, Error, Result};
 

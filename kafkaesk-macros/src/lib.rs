@@ -1,4 +1,4 @@
-//! Derives and attributes of kafkaesk: thin over traits that work without them.
+//! Derives and attributes of kafkaesk: thin code over traits that work without them.
 //!
 //! Tokens in, tokens out: this file only dispatches, one file for each macro. Use them through
 //! `kafkaesk-schema`, `-client`, `-worker` or `-cli`, which re-export them.

@@ -1,4 +1,4 @@
-//! Schema names and stream ids in attributes: checked here so that the error points at the literal.
+//! Names in attributes: checks schema names and stream ids, so that an error points at the literal.
 
 use kafkaesk_core::{SchemaName, StreamId};
 use syn::{Error, LitStr, Result};

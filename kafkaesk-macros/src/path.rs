@@ -1,4 +1,4 @@
-//! Where the user's crate finds kafkaesk-schema: their Cargo.toml in, a path out.
+//! Crate path. Input: the user's Cargo.toml. Output: the path of kafkaesk-schema for generated code.
 
 use proc_macro_crate::{FoundCrate, crate_name};
 use proc_macro2::{Span, TokenStream};

@@ -1,4 +1,4 @@
-//! `accepts = "1..=2"`: a range of versions in text in, its bounds out.
+//! Version ranges: reads `accepts = "1..=2"` as its two bounds.
 
 use kafkaesk_core::schema_id::MAX_VERSION;
 use syn::{Error, LitInt, LitStr, Result, parse::ParseStream};

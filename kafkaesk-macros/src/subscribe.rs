@@ -1,4 +1,4 @@
-//! `#[subscribe]`: an async fn and its options in, the fn as a subscription out.
+//! `#[subscribe]`. Input: an async fn and its options. Output: a subscription in place of the fn.
 //!
 //! The fn becomes a unit struct of its name that derefs to a fn pointer, so that it is passed by name and can still
 //! be called. Everything else is left to kafkaesk-worker's traits.
@@ -12,7 +12,7 @@ use syn::{
     spanned::Spanned,
 };
 
-/// A handler's arguments, at most.
+/// The most arguments of a handler.
 const MOST_ARGUMENTS: usize = 8;
 
 /// What stands in the attribute.

@@ -1,4 +1,4 @@
-//! The bindings log: records of `__streams__` in, which schema name each stream is bound to out. Pure.
+//! Bindings log. Input: records of `__streams__`. Output: the schema name that each stream is bound to. Pure.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A schema in several files: the first file in, one document that holds them all out. Reads through its caller alone.
+//! Bundler. Input: the first file of a schema. Output: one document with all its files. Reads through its caller alone.
 //!
 //! Each file that is referred to becomes a resource in `$defs` (`definitions` until draft 7), with an `$id`; every reference
 //! to a file becomes one to that resource. Pointers into files stay as they are. Nothing is fetched.
@@ -16,12 +16,12 @@ use crate::{
     Document, DocumentError,
     document::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_LEVELS},
     json::{Tree, parse, push_segment},
-    keywords::Holds,
+    keywords::SchemaPosition,
     references::REFERENCES,
     uri,
 };
 
-/// At most so many files come together.
+/// The most files of one schema.
 pub const MAX_FILES: usize = 1000;
 
 /// What a bundled file is called where it has no absolute `$id` of its own.
@@ -49,7 +49,7 @@ pub enum BundleError {
         /// What is wrong.
         error: DocumentError,
     },
-    /// A reference that is no local file.
+    /// A reference that is not a local file.
     #[error(
         "{from}: {reference:?} is not a file; nothing is fetched, so save its target beside {file} and refer to it by a relative path"
     )]
@@ -245,7 +245,7 @@ impl<R: FnMut(&str) -> Result<Vec<u8>, String>> Files<R> {
             };
             walk(
                 &mut tree,
-                Holds::Schema,
+                SchemaPosition::Schema,
                 &mut String::new(),
                 &mut |schema, _| {
                     for keyword in REFERENCES {
@@ -395,7 +395,7 @@ impl File {
         };
         schemas(
             &self.tree,
-            Holds::Schema,
+            SchemaPosition::Schema,
             self.draft,
             &base,
             &mut String::new(),
@@ -413,7 +413,7 @@ fn draft_of(tree: &Tree) -> Result<Option<Draft>, DocumentError> {
 
 fn schemas(
     tree: &Tree,
-    holds: Holds,
+    holds: SchemaPosition,
     draft: Draft,
     base: &Uri<String>,
     pointer: &mut String,
@@ -448,7 +448,7 @@ fn schemas(
             }
             for (key, member) in members {
                 let inside = holds.in_member(key);
-                if inside != Holds::Data {
+                if inside != SchemaPosition::Data {
                     push_segment(pointer, key);
                     schemas(member, inside, draft, &base, pointer, visit);
                     pointer.truncate(length);
@@ -462,7 +462,7 @@ fn schemas(
 /// Visits every schema object, to change it.
 pub(crate) fn walk(
     tree: &mut Tree,
-    holds: Holds,
+    holds: SchemaPosition,
     pointer: &mut String,
     visit: &mut impl FnMut(&mut Tree, &str),
 ) {
@@ -481,7 +481,7 @@ pub(crate) fn walk(
         Tree::Object(members) => {
             for (key, member) in members {
                 let inside = holds.in_member(key);
-                if inside != Holds::Data {
+                if inside != SchemaPosition::Data {
                     push_segment(pointer, key);
                     walk(member, inside, pointer, visit);
                     pointer.truncate(length);

@@ -1,11 +1,11 @@
-//! The canonical form of a document (RFC 8785 with one exception): what identity is taken from.
+//! Canonical form: RFC 8785 with one exception. A document's identity is computed from it.
 //!
 //! The exception: an integer beyond ±2^53 keeps its digits, since as a double it would stand for
 //! its neighbours too. Annotations are stripped where a schema stands, never inside values.
 
 use crate::{
     json::{Node, Number, write_string},
-    keywords::{self, Holds},
+    keywords::{self, SchemaPosition},
 };
 
 /// A JSON value in canonical form: members sorted, numbers and strings as they are written.
@@ -21,10 +21,10 @@ pub(crate) enum Canonical {
 impl Canonical {
     /// Of a schema: annotations stripped.
     pub(crate) fn of_schema(node: &Node<'_>) -> Self {
-        Self::of(node, Holds::Schema)
+        Self::of(node, SchemaPosition::Schema)
     }
 
-    fn of(node: &Node<'_>, holds: Holds) -> Self {
+    fn of(node: &Node<'_>, holds: SchemaPosition) -> Self {
         match node {
             Node::Null => Self::Scalar("null".to_owned()),
             Node::Bool(value) => Self::Scalar(value.to_string()),

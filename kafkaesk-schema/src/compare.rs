@@ -1,12 +1,12 @@
-//! Two canonical documents in, the lines that differ out. Bounded; decides nothing.
+//! Comparison. Input: two canonical documents. Output: a bounded list of the lines that differ.
 
 use std::collections::BTreeMap;
 
 use crate::{canonical::Canonical, json::push_segment};
 
-/// At most so many lines are shown.
+/// The most lines that are shown.
 const MAX_LINES: usize = 50;
-/// A value is cut behind so many bytes.
+/// A value is cut after this many bytes.
 const VALUE_LIMIT: usize = 200;
 
 /// One line for each pointer whose value only one side has, or both have differently.

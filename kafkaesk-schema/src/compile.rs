@@ -1,4 +1,4 @@
-//! Compiling: a document in, jsonschema's validator over the borrowed tree out.
+//! Compiler. Input: a document. Output: jsonschema's validator over the borrowed tree.
 //!
 //! Refuses what a publisher could not stand by later, each with its JSON pointer. Fetches nothing.
 
@@ -9,16 +9,16 @@ use serde_json::Value;
 
 use crate::{
     Document, DocumentError, draft, expression,
-    keywords::Holds,
+    keywords::SchemaPosition,
     references::{Checked, Schemas, write_uris},
     represent::Borrowed,
-    steps::InPlace,
+    steps::InPlaceCost,
 };
 
 /// A document compiled.
 pub(crate) struct Compiled {
     pub(crate) validator: jsonschema::Validator<Borrowed>,
-    pub(crate) in_place: InPlace,
+    pub(crate) in_place: InPlaceCost,
     /// How many looks each byte of a member's name takes, beside the usual ones.
     pub(crate) looks_of_names: u64,
 }
@@ -67,7 +67,7 @@ fn valid_in_another_draft(mut value: Value, error: DocumentError) -> DocumentErr
 
 fn compile_value(mut value: Value) -> Result<Compiled, DocumentError> {
     let draft = draft::of(&value)?;
-    write_uris(&mut value, Holds::Schema);
+    write_uris(&mut value, SchemaPosition::Schema);
     let schemas = Schemas::of(&value, draft)?;
     against_meta_schemas(&value, draft, &schemas.dialects)?;
     let Checked {

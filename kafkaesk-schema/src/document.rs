@@ -1,4 +1,4 @@
-//! A schema document: bytes in, a checked JSON Schema out, with its identity.
+//! Schema document. Input: bytes. Output: checked JSON with its identity.
 //!
 //! Never compiles anything: see [`crate::Validator`].
 
@@ -16,7 +16,7 @@ use crate::{
 /// How deep a document may nest, counting its own object: serde_json's limit, the same everywhere.
 pub const MAX_DOCUMENT_LEVELS: usize = 127;
 
-/// A document has at most so many bytes: room for it is made in its topic, and compiling takes some 40 times as much
+/// The most bytes that a document may have: room for it is made in its topic, and compiling takes some 40 times as much
 /// memory.
 pub const MAX_DOCUMENT_BYTES: usize = 8_000_000;
 

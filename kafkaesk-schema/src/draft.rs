@@ -1,4 +1,4 @@
-//! `$schema` in, the draft that it names out. Knows five drafts and guesses none; a hint is for people.
+//! Draft. Input: `$schema`. Output: one of the five known drafts, or an error with a hint. Never guesses.
 
 use jsonschema::Draft;
 use serde_json::Value;

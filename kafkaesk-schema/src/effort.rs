@@ -1,4 +1,4 @@
-//! What one validation may cost, counted in looks at values: once it is spent, no look leads any further.
+//! Validation budget: counts accesses to values, and stops the validation when the budget is used up.
 //!
 //! A schema may judge one value in twice as many ways with each level of the data, and jsonschema knows no bound. But
 //! it sees the data only through `represent.rs`, and that ends it: with the looks spent, no value has anything inside.

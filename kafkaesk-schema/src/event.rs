@@ -1,4 +1,4 @@
-//! Event types: what `#[derive(Event)]` and `#[derive(Events)]` write, and what can be written by hand.
+//! Event types: the traits that `#[derive(Event)]` and `#[derive(Events)]` implement.
 
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// makes it once and then hands out the same.
     ///
     /// # Errors
-    /// [`DocumentError`] when a hand-written document is no schema.
+    /// [`DocumentError`] when a hand-written document is not a schema.
     fn document() -> Result<Document, DocumentError>;
 
     /// Which versions of its name reading takes; default all (docs/decisions.md, versions).

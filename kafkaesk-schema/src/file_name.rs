@@ -1,4 +1,4 @@
-//! A schema file's name in, the schema id that it stands for out: `Order.1.json` is `Order:1`.
+//! Schema file names. Input: `Order.1.json`. Output: the schema id `Order:1`.
 
 use std::path::Path;
 

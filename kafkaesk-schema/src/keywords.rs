@@ -1,4 +1,4 @@
-//! Where a schema stands inside a schema, and which keywords only annotate.
+//! Keywords: where a schema contains schemas, and which keywords are annotations.
 //!
 //! One table for all drafts: where a draft does not know a keyword, what stands under it has no
 //! meaning, so that treating it as a schema changes none. Decides nothing about validity.
@@ -22,7 +22,7 @@ pub(crate) fn is_annotation(keyword: &str) -> bool {
 
 /// What stands at a place in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Holds {
+pub(crate) enum SchemaPosition {
     /// A schema.
     Schema,
     /// An array of schemas.
@@ -35,7 +35,7 @@ pub(crate) enum Holds {
     Data,
 }
 
-impl Holds {
+impl SchemaPosition {
     /// What a member of an object at this place is.
     pub(crate) fn in_member(self, key: &str) -> Self {
         match self {
@@ -75,7 +75,7 @@ pub(crate) fn is_in_place(keyword: &str) -> bool {
     )
 }
 
-fn keyword(key: &str) -> Holds {
+fn keyword(key: &str) -> SchemaPosition {
     match key {
         "additionalItems"
         | "additionalProperties"
@@ -87,12 +87,12 @@ fn keyword(key: &str) -> Holds {
         | "propertyNames"
         | "then"
         | "unevaluatedItems"
-        | "unevaluatedProperties" => Holds::Schema,
-        "allOf" | "anyOf" | "oneOf" | "prefixItems" => Holds::Schemas,
-        "items" => Holds::SchemaOrSchemas,
+        | "unevaluatedProperties" => SchemaPosition::Schema,
+        "allOf" | "anyOf" | "oneOf" | "prefixItems" => SchemaPosition::Schemas,
+        "items" => SchemaPosition::SchemaOrSchemas,
         // A member of `dependencies` may be an array of names: no item of it is a schema.
         "$defs" | "definitions" | "dependencies" | "dependentSchemas" | "patternProperties"
-        | "properties" => Holds::Named,
-        _ => Holds::Data,
+        | "properties" => SchemaPosition::Named,
+        _ => SchemaPosition::Data,
     }
 }

@@ -1,4 +1,4 @@
-//! JSON Schema documents: derive, validate, compare, identify; and the schema log as a pure replay. Never knows Kafka.
+//! JSON Schema documents: derive, validate, compare and identify them, and replay the schema log. Knows no Kafka.
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
@@ -43,7 +43,7 @@ pub use kafkaesk_macros::{Event, Events};
 #[doc(hidden)]
 pub mod private;
 
-/// Cuts a text for a message behind so many bytes.
+/// Cuts a text for a message after `limit` bytes.
 fn bounded(text: &mut String, limit: usize) {
     if text.len() > limit {
         let mut end = limit;

@@ -1,4 +1,4 @@
-//! The schema log: records of one `__schema__<Name>` topic in, the versions they decide out. Pure.
+//! Schema log. Input: records of one `__schema__<Name>` topic. Output: the versions that they decide. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use kafkaesk_core::{SchemaName, schema_id::parse_version};
 
 use crate::Document;
 
-/// At most so many ignored records are kept with their reason; the rest are counted.
+/// The most ignored records that are kept with their reason; the rest are counted.
 pub const MAX_IGNORED: usize = 1000;
 
 /// One record of a log topic, partition 0, in offset order, read committed.
@@ -73,7 +73,7 @@ impl SchemaLog {
     }
 
     /// Takes the next record. The first document of a version is that version for good; a null value
-    /// behind it withdraws it for good; every other record changes nothing and is noted as ignored.
+    /// after it withdraws it for good; every other record changes nothing and is noted as ignored.
     pub fn apply(&mut self, record: &LogRecord) {
         if let Err(reason) = self.take(record) {
             if self.ignored.len() < MAX_IGNORED {

@@ -1,4 +1,4 @@
-//! What the derives' expansions name: re-exports and helpers, none of them public API.
+//! Macro support: re-exports and helpers for the code that the derives write. Not public API.
 
 pub use std::{boxed::Box, sync::OnceLock, vec::Vec};
 

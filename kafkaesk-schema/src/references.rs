@@ -1,5 +1,4 @@
-//! A document's schemas and references: the first that leads out of it, or nowhere, or where identity does not look, is
-//! refused.
+//! References: refuses the first `$ref` that leads out of a document, to nothing, or into a part without identity.
 //!
 //! jsonschema would find most of them too, but without the JSON pointer. Fetches nothing: besides the document, only the
 //! meta-schemas of the five drafts are known.
@@ -19,8 +18,8 @@ use crate::{
     draft::of_uri,
     expression::{At, Expressions},
     json::push_segment,
-    keywords::{Holds, is_annotation},
-    steps::{self, InPlace},
+    keywords::{SchemaPosition, is_annotation},
+    steps::{self, InPlaceCost},
     uri::reference,
 };
 
@@ -47,7 +46,7 @@ pub(crate) struct Schemas<'d> {
 
 /// What following every reference of a document gave.
 pub(crate) struct Checked {
-    pub(crate) in_place: InPlace,
+    pub(crate) in_place: InPlaceCost,
     pub(crate) expressions: Expressions,
     /// The document with every reference written as a URI reference; `None` where it was already.
     pub(crate) rewritten: Option<Value>,
@@ -91,7 +90,13 @@ impl<'d> Schemas<'d> {
     pub(crate) fn of(document: &'d Value, draft: Draft) -> Result<Self, DocumentError> {
         let base = root_base(document, draft)?;
         let mut schemas = Self::default();
-        schemas.walk(document, Holds::Schema, draft, &base, &mut String::new())?;
+        schemas.walk(
+            document,
+            SchemaPosition::Schema,
+            draft,
+            &base,
+            &mut String::new(),
+        )?;
         schemas.resources.insert(base.as_str().to_owned());
         Ok(schemas)
     }
@@ -101,7 +106,7 @@ impl<'d> Schemas<'d> {
         self.all_inside(0)?;
         let registry = self.registry(document, draft)?;
         let mut stripped = HashSet::new();
-        note_stripped(document, Holds::Schema, false, &mut stripped);
+        note_stripped(document, SchemaPosition::Schema, false, &mut stripped);
         let mut schemas = self;
         let mut next = 0;
         while next < schemas.all.len() {
@@ -193,7 +198,7 @@ impl<'d> Schemas<'d> {
                     .into_owned();
                 self.walk(
                     contents,
-                    Holds::Schema,
+                    SchemaPosition::Schema,
                     draft,
                     &resolver.base_uri(),
                     &mut pointer,
@@ -208,7 +213,7 @@ impl<'d> Schemas<'d> {
     fn walk(
         &mut self,
         value: &'d Value,
-        holds: Holds,
+        holds: SchemaPosition,
         draft: Draft,
         base: &Uri<String>,
         pointer: &mut String,
@@ -232,7 +237,7 @@ impl<'d> Schemas<'d> {
                 }
                 for (key, member) in object {
                     let inside = holds.in_member(key);
-                    if inside == Holds::Data {
+                    if inside == SchemaPosition::Data {
                         continue;
                     }
                     push_segment(pointer, key);
@@ -325,7 +330,7 @@ impl<'d> Schemas<'d> {
         Ok((draft, base))
     }
 
-    /// The number of the schema that a value is; `None` for a boolean, and for what is no schema.
+    /// The number of the schema that a value is; `None` for a boolean, and for what is not a schema.
     pub(crate) fn number_of(&self, value: &Value) -> Option<usize> {
         self.by_address.get(&address(value)).copied()
     }
@@ -365,7 +370,7 @@ fn check_expressions(
 
 /// Writes every `$id` and reference in schema positions as a URI reference, and leaves out embedded copies of the published
 /// meta-schemas: those are known already.
-pub(crate) fn write_uris(value: &mut Value, holds: Holds) {
+pub(crate) fn write_uris(value: &mut Value, holds: SchemaPosition) {
     match value {
         Value::Array(items) => {
             for item in items {
@@ -386,7 +391,7 @@ pub(crate) fn write_uris(value: &mut Value, holds: Holds) {
     }
 }
 
-fn write_uris_inside(value: &mut Value, holds: Holds) {
+fn write_uris_inside(value: &mut Value, holds: SchemaPosition) {
     if holds.is_schema() && is_published(value) {
         *value = Value::Object(Map::new());
     }
@@ -431,7 +436,12 @@ fn with_references(value: &Value, of: &HashSet<usize>) -> Value {
 }
 
 /// Notes what the canonical form leaves out, by address.
-fn note_stripped(value: &Value, holds: Holds, inside: bool, stripped: &mut HashSet<usize>) {
+fn note_stripped(
+    value: &Value,
+    holds: SchemaPosition,
+    inside: bool,
+    stripped: &mut HashSet<usize>,
+) {
     if inside {
         stripped.insert(address(value));
     }

@@ -1,4 +1,4 @@
-//! The borrowed tree as jsonschema sees it: adapters only, no rule of its own but that looks are counted.
+//! jsonschema adapters: present the borrowed tree to jsonschema, and count the work of each access.
 
 use std::borrow::Cow;
 

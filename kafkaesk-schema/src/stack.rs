@@ -1,4 +1,4 @@
-//! Work that may need much stack runs on a thread with enough of it. Changes no result.
+//! Stack: runs deep work on a thread whose stack is large enough.
 
 use std::panic::resume_unwind;
 

@@ -1,4 +1,4 @@
-//! How many schemas apply to one and the same value, one by way of the other: bounded here, since each takes stack.
+//! In-place depth: bounds how many schemas apply to one value one by way of another, since each takes stack.
 //!
 //! Going into the data is bounded by the data's own nesting; going on in place is bounded only by
 //! the schema, and a `$ref` that leads back to itself in place has no end at all.
@@ -10,17 +10,17 @@ use crate::{
 };
 use serde_json::Value;
 
-/// At most so many schemas may apply to one value, each by way of the one before it.
+/// The most schemas that may apply to one value, each by way of the one before it.
 pub(crate) const MAX_STEPS: usize = 200;
 
-/// At most so many schemas may apply to one value in all, each counted as often as it is reached: two references to one
+/// The most schemas that may apply to one value in all, each counted as often as it is reached: two references to one
 /// schema that has two to the next double the work with each link.
 pub(crate) const MAX_WORK: u64 = 100_000;
 
 /// What applying a schema to one value may take.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct InPlace {
-    /// How many schemas apply to it, each by way of the one before it, at most.
+pub(crate) struct InPlaceCost {
+    /// The most schemas that apply to it, each by way of the one before it.
     pub(crate) steps: usize,
     /// How many apply to it in all, at most, each counted as often as it is reached.
     pub(crate) work: u64,
@@ -28,12 +28,12 @@ pub(crate) struct InPlace {
 
 /// The longest way in place, and the most work. Refuses a circle, a way of more than [`MAX_STEPS`], and more work for one value
 /// than [`MAX_WORK`].
-pub(crate) fn most(schemas: &Schemas<'_>) -> Result<InPlace, DocumentError> {
+pub(crate) fn most(schemas: &Schemas<'_>) -> Result<InPlaceCost, DocumentError> {
     let mut ways = Ways {
         schemas,
         states: vec![State::Unknown; schemas.all.len()],
     };
-    let mut most = InPlace::default();
+    let mut most = InPlaceCost::default();
     for number in 0..schemas.all.len() {
         let (steps, work) = ways.from(number, 0)?;
         most.steps = most.steps.max(steps);

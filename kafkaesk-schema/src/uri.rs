@@ -1,4 +1,4 @@
-//! The text of a `$ref` or an `$id` in, the same as a URI reference that every library reads alike out.
+//! URI references. Input: the text of a `$ref` or an `$id`. Output: a form that every library reads alike.
 //!
 //! Generators write names of types into references as they are: `#/definitions/Page<Reading>`. By RFC 3986 that is no
 //! URI reference, but what it means is plain. Resolves nothing.

@@ -1,4 +1,4 @@
-//! Validation: a document compiled once; data bytes in, every violation out.
+//! Validation. Input: a compiled document and the bytes of data. Output: every violation.
 
 use crate::{
     Document, DocumentError, InvalidData, Violation,
@@ -13,10 +13,10 @@ use crate::{
 /// How deep data may nest: the envelope around it is the first of the contract's 127 levels.
 pub const MAX_DATA_LEVELS: usize = 126;
 
-/// While violations are listed, at most so many errors are made: jsonschema keeps them all, and for `anyOf` and `oneOf`
+/// The most errors that are made while violations are listed: jsonschema keeps them all, and for `anyOf` and `oneOf`
 /// those of each branch as well.
 const MAX_ERRORS: usize = 10_000;
-/// At most so many bytes of pointers are in these errors.
+/// The most bytes of pointers in these errors.
 const MAX_PATHS: usize = 64 << 20;
 /// So many schemas may apply to a value that is looked at; where it may be more, there are as many times fewer looks.
 const WORK_OF_A_LOOK: u64 = 1_000;

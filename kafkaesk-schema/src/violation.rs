@@ -1,15 +1,15 @@
-//! What is wrong with data: jsonschema's errors in, bounded and worded violations out.
+//! Violations. Input: jsonschema's errors. Output: a bounded list of messages.
 
 use jsonschema::{ValidationError, error::ValidationErrorKind};
 use thiserror::Error;
 
 use crate::json::{Malformed, Node, brief};
 
-/// At most so many violations of one event are listed.
+/// The most violations that are listed for one event.
 pub const MAX_VIOLATIONS: usize = 100;
-/// A value in a message is cut behind so many bytes.
+/// A value in a message is cut after this many bytes.
 pub(crate) const VALUE_LIMIT: usize = 120;
-/// A message is cut behind so many bytes.
+/// A message is cut after this many bytes.
 const MESSAGE_LIMIT: usize = 500;
 
 /// One broken rule.
@@ -38,7 +38,7 @@ impl std::fmt::Display for Violation {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum InvalidData {
-    /// No JSON, a duplicate key, too deep.
+    /// Not JSON, a duplicate key, or nested too deeply.
     #[error("the data is no JSON that the contract takes: {message} at byte {at}")]
     Malformed {
         /// What is wrong.

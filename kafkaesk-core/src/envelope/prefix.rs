@@ -1,4 +1,4 @@
-//! The fast path: the bytes before the data, made once for each schema id, compared instead of parsed.
+//! Envelope prefix: the bytes before the data, made once for each schema id, compared instead of parsed.
 
 use crate::{
     SchemaId,
@@ -26,11 +26,11 @@ impl EnvelopePrefix {
     }
 
     /// The fast path: what stands between this prefix and the last `}`, if the value looks so; UTF-8, nested within
-    /// the contract's bound, and without white space around it (`None` otherwise). So the data begins right behind
+    /// the contract's bound, and without white space around it (`None` otherwise). So the data begins right after
     /// [`Self::as_bytes`], and ends one byte before the value does.
     ///
-    /// The slice is *unproven*: whoever decodes it must read it whole (no trailing bytes), and on an error fall back
-    /// to [`Envelope::read`](crate::Envelope::read), which knows what is wrong. Whoever does not decode it must not
+    /// The slice is *unproven*: who decodes it must read it whole (no trailing bytes), and on an error fall back
+    /// to [`Envelope::read`](crate::Envelope::read), which knows what is wrong. Who does not decode it must not
     /// use it: `{"x":1},"other":2` would come through here.
     pub fn strip<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
         let data = value.strip_prefix(&*self.0)?.strip_suffix(b"}")?;

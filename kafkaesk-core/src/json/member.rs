@@ -1,4 +1,4 @@
-//! What can be wrong with the members of an object whose members are all known: the line and the answer.
+//! Member errors: what can be wrong with a line or an answer, whose member names are all known.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Walks the members of one outermost object in their order, refusing a name that stands twice.
+//! Object walk: yields the members of one JSON object in order, and refuses a repeated name.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -18,10 +18,10 @@ pub struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// The value as text; `None` if it is no string.
+    /// The value as text; `None` if it is not a string.
     ///
     /// # Errors
-    /// [`JsonError::Syntax`] for an escaped surrogate without its other half, which is no character.
+    /// [`JsonError::Syntax`] for an escaped surrogate without its other half.
     pub fn string(&self) -> Result<Option<Cow<'a, str>>, JsonError> {
         let Some(inner) = self.value.strip_prefix('"') else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The inside of JSON strings: finds what needs care, and unescapes.
+//! JSON strings: finds the bytes that end or escape a string, and unescapes its text.
 
 /// How many bytes need no care: up to a quote, a backslash, a control character or the end.
 #[inline]

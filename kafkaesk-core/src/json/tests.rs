@@ -1,4 +1,4 @@
-//! Laws of the scanner, against serde_json as the model.
+//! Laws of the lexer and the object walk, with serde_json as the model.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Bytes in JSON: text where they are UTF-8, `{"base64": "…"}` where they are not, `null` for Kafka's null.
+//! Bytes in JSON: text for UTF-8, `{"base64": "…"}` for other bytes, `null` for Kafka's null.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! Reading a line: strict, since a misspelt key would silently break the order.
+//! Line reader: strict, since a misspelt key would silently break the order.
 
 use std::borrow::Cow;
 

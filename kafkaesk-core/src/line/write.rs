@@ -1,4 +1,4 @@
-//! Writing a line: always the same members in the same order, so that equal records make equal lines.
+//! Line writer: the same members in the same order, so that equal records make equal lines.
 
 use std::collections::HashMap;
 
@@ -18,7 +18,7 @@ pub struct Delivery<'a> {
     pub delivery: Option<&'a str>,
 }
 
-/// Among so many names a search in order is as fast as a map.
+/// Up to this many names a search in order is as fast as a map.
 const FEW: usize = 16;
 
 /// Appends a record's line to `out`, without a line break. A null value is a tombstone; a record that holds no event

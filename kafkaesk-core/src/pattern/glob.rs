@@ -1,4 +1,4 @@
-//! The pattern language itself: what CPython's `fnmatch.translate` makes of a text, without a regular expression.
+//! Pattern language: compiles and matches what CPython's `fnmatch.translate` accepts, without a regular expression.
 //!
 //! The odd corners are CPython's (3.11): an unclosed `[` is itself, `]` first in a set belongs to it, a range whose
 //! ends are reversed vanishes with both ends, and a set that thereby comes to begin with `!` is negated.
@@ -140,7 +140,7 @@ pub fn fnmatch(pattern: &str, text: &str) -> bool {
     Glob::new(pattern).matches(text)
 }
 
-/// Where the set that begins at `start` (behind its `[`) is closed.
+/// Where the set that begins at `start` (after its `[`) is closed.
 fn set_end(text: &[(usize, char)], start: usize) -> Option<usize> {
     let is = |i: usize, c: char| text.get(i).is_some_and(|(_, found)| *found == c);
     let mut end = start;

@@ -1,4 +1,4 @@
-//! Whether two patterns share a stream id: a search over both patterns and the rule of reserved names at once.
+//! Pattern overlap: whether two patterns share a stream id that is not reserved.
 //!
 //! Takes at most a step for each place in the one, place in the other, state of the name and kind of character: a pattern
 //! that can match has at most 249 characters and as many stars.

@@ -1,4 +1,4 @@
-//! Laws of patterns. What CPython itself answers stands in contract/vectors/patterns.json.
+//! Laws of patterns. The answers of CPython itself are in contract/vectors/patterns.json.
 
 use proptest::prelude::*;
 

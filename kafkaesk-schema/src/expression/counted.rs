@@ -1,4 +1,4 @@
-//! An engine for regular expressions that count far, such as `^\p{L}{1,100}$`: a text in, whether it matches out.
+//! Counting engine: matches regular expressions with large repetition counts, such as `^\p{L}{1,100}$`.
 //!
 //! Automata write a counted repetition out, once for each time, in bytes of UTF-8: a mebibyte for a hundred letters. Here
 //! a step takes a whole character, and a repetition of one set of characters is one step that keeps count. Time is steps
@@ -13,7 +13,7 @@ use regex_syntax::{
 
 use crate::effort;
 
-/// An expression may take so many steps when its groups' repetitions are written out.
+/// The most steps of an expression when its groups' repetitions are written out.
 pub(super) const MAX_STEPS: usize = 50_000;
 
 /// An expression as steps.

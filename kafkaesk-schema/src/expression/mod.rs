@@ -1,4 +1,4 @@
-//! The regular expressions of a document in, an engine for each or why it is not taken out.
+//! Regular expressions. Input: the expressions of a document. Output: an engine for each, or the reason for a refusal.
 //!
 //! The libraries take more than ECMA-262 (`(?i)`, `\z`, `\p{Greek}`, a class that holds `]`) and less; what other
 //! languages read otherwise, or not at all, is refused here. Memory and time are bounded, whatever the expression.
@@ -29,16 +29,16 @@ use counted::{Counted, MAX_STEPS, Refused};
 const COMPILED_SIZE: usize = 4 << 20;
 /// Bound on the states that a library remembers while it matches, in bytes.
 const STATES_SIZE: usize = 1 << 20;
-/// A library matches an expression of at most so many steps: each may cost a few nanoseconds for each byte.
+/// The most steps of an expression that a library matches: each may cost a few nanoseconds for each byte.
 const LIBRARY_STEPS: u64 = 1024;
-/// A library matches an expression in which repetition adds at most so many steps.
+/// The most steps that repetition may add to an expression that a library matches.
 const REPEATED_STEPS: u64 = 256;
 /// So many steps of a library, where it matches more all the same, are one look.
 const STEPS_OF_A_LOOK: u64 = 4;
 /// An expression with more class escapes (`\d`, `\s`, …) is matched by an engine of ours: jsonschema translates them one by
 /// one, each time from the start.
 const CLASS_ESCAPES: u64 = 32;
-/// A name in `patternProperties`, which jsonschema translates, has at most so many.
+/// A name in `patternProperties`, which jsonschema translates, may have this many.
 const CLASS_ESCAPES_OF_NAMES: u64 = 64;
 /// What translating one class escape of an expression takes for each other one of it, as bytes.
 const BYTES_OF_AN_ESCAPE: u64 = 64;

@@ -1,4 +1,4 @@
-//! The property names that a regular expression may hold: ECMA-262's closed list, with case. Names in, a reason out.
+//! Unicode properties: checks `\p{…}` against ECMA-262's closed list of names, with case.
 //!
 //! The engine takes far more (`\p{Greek}`, `\p{letter}`), which other languages refuse; a schema is constant, so it would
 //! be of no use to them for ever. The list is that of ECMA-262 (tables 67 to 69), short of `Surrogate`, `Unknown` and

@@ -1,4 +1,4 @@
-//! A JSON number: its digits as they were written, and its value.
+//! JSON number: the digits as they were written, and the value.
 
 /// A JSON number as it was written, with its value.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Laws of the parser: what serde_json reads, it reads alike; what two readers could read differently, it refuses.
+//! Laws of the parser: it agrees with serde_json, and refuses what two readers could read differently.
 
 use proptest::prelude::*;
 

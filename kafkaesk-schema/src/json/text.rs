@@ -1,4 +1,4 @@
-//! JSON values as text again: strings by RFC 8785's rules, values in brief for messages.
+//! JSON writer: strings by RFC 8785's rules, and shortened values for messages.
 
 use std::fmt::Write as _;
 
@@ -26,7 +26,7 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// The value as compact JSON, cut behind `limit` bytes, for messages. Work is bounded by the limit.
+/// The value as compact JSON, cut after `limit` bytes, for messages. Work is bounded by the limit.
 pub(crate) fn brief(node: &Node<'_>, limit: usize) -> String {
     let mut out = String::new();
     write_brief(&mut out, node, limit);

@@ -1,4 +1,4 @@
-//! A JSON value that may be changed and written again: members keep their order, numbers their digits.
+//! JSON tree: a value that may be changed and written again. Members keep their order, numbers their digits.
 
 use super::{Node, write_string};
 

@@ -1,6 +1,6 @@
-//! Look-around written as JSON Schema: a document in, an equal one within the contract's dialect out, or a refusal.
+//! Portable documents. Input: a document with look-around. Output: an equal one in the contract's dialect.
 //!
-//! Look-around stays outside the contract, since engines of linear time do not have it. But generators write it, and whoever
+//! Look-around stays outside the contract, since engines of linear time do not have it. But generators write it, and a user who
 //! does not own a schema cannot change it. What cannot be proved equal is refused. Changes nothing else.
 
 mod rewrite;
@@ -15,7 +15,7 @@ use crate::{
     draft,
     expression::{At, Expressions},
     json::{Tree, parse, push_segment},
-    keywords::Holds,
+    keywords::SchemaPosition,
 };
 use rewrite::Test;
 
@@ -33,7 +33,7 @@ pub enum PortableError {
         /// What cannot be rewritten.
         reason: String,
     },
-    /// What comes out is no document.
+    /// The result is not a document.
     #[error(transparent)]
     Document(#[from] DocumentError),
 }
@@ -74,7 +74,7 @@ pub fn portable(document: &Document) -> Result<(Document, Vec<Rewritten>), Porta
     let (mut all, mut failed) = (Vec::new(), None);
     walk(
         &mut tree,
-        Holds::Schema,
+        SchemaPosition::Schema,
         &mut String::new(),
         &mut |schema, pointer| {
             if failed.is_none() {
@@ -270,7 +270,7 @@ fn written(test: &Test) -> Tree {
         Test::All(all) => Tree::object([("allOf", list(all))]),
         Test::Any(all) => Tree::object([("anyOf", list(all))]),
         Test::Not(inside) => {
-            // What is no text matches every pattern, and must not be refused for it.
+            // A value that is not a string matches every pattern, and must not be refused for it.
             let mut inside = written(inside);
             if let Tree::Object(members) = &mut inside {
                 members.insert(0, ("type".to_owned(), Tree::text("string")));

@@ -1,4 +1,4 @@
-//! An expression with look-around in, tests without it that together say the same out; or that none were found.
+//! Look-around rewriter. Input: an expression with look-around. Output: equal tests without it, or none.
 //!
 //! Each rule is exact. A condition on a place may stand apart where the place is the only one that it can be: where what is
 //! before it cannot match one text and a longer beginning of the same text as well, so that no choice is lost.
@@ -21,11 +21,11 @@ pub(super) enum Test {
 
 /// Longer expressions are not rewritten.
 const MAX_BYTES: usize = 4096;
-/// So many parts at the end of what is before a condition are tried as those of a fixed length.
+/// How many parts before a condition are tried as parts of a fixed length.
 const MAX_FIXED: usize = 16;
-/// An expression may become at most so many.
+/// The most expressions that one may become.
 const MAX_TESTS: usize = 64;
-/// A repetition with look-around inside is written out at most so many times.
+/// The most times that a repetition with look-around inside is written out.
 const MAX_TIMES: u32 = 4;
 
 /// Rewrites an expression.

@@ -1,4 +1,4 @@
-//! A regular expression with look-around as a tree, and back to text. Judges nothing.
+//! Look-around syntax: parses a regular expression with look-around, and writes it again.
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, HirKind};
 

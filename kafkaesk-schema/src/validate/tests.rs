@@ -1,4 +1,4 @@
-//! Laws of a verdict that may not take the looks that it needs.
+//! Laws of a validation that exceeds its budget.
 
 use super::*;
 
