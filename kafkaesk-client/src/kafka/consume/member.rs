@@ -443,7 +443,8 @@ impl Member {
         }
         let asked = self.setup.requests.take_pauses();
         let State { places, .. } = &mut *self.consumer.context().state.lock();
-        pauses::apply(&self.consumer, places, &self.ahead, asked, false);
+        let stopped = self.ahead.is_stopped();
+        pauses::apply(&self.consumer, places, asked, stopped, false);
     }
 }
 

@@ -9,18 +9,19 @@ use rdkafka::{
     error::KafkaResult,
 };
 
-use super::{ahead::Ahead, places::Places};
+use super::places::Places;
 
-/// Pauses and resumes partitions as their user asked. A partition that rests, or that is not fetched since too much waits,
-/// stays as it is: what ends that resumes it.
+/// Pauses and resumes partitions as their user asked. A partition that rests stays as it is: what ends that resumes it.
+///
+/// `stopped`: nothing is fetched now, since too much waits (`ahead`). Then each partition stays as it is.
 ///
 /// `seek`: puts a partition back to its next record before it is resumed. A consumer that gets the ends of partitions needs
 /// it: librdkafka takes an end for a record that was read, and would go on after it.
 pub(super) fn apply<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     places: &mut Places,
-    ahead: &Ahead,
     asked: Vec<(Arc<Source>, bool)>,
+    stopped: bool,
     seek: bool,
 ) {
     for (source, paused) in asked {
@@ -28,7 +29,7 @@ pub(super) fn apply<C: ConsumerContext>(
             continue;
         };
         place.paused = paused;
-        if ahead.is_stopped() || place.rests() {
+        if stopped || place.rests() {
             continue;
         }
         let done = if paused {

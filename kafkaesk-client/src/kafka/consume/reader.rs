@@ -364,7 +364,8 @@ impl Reader {
         let asked = self.setup.requests.take_pauses();
         // Its partitions have ends: librdkafka takes one for a record that was read.
         let seek = true;
-        pauses::apply(&self.consumer, &mut self.places, &self.ahead, asked, seek);
+        let stopped = self.ahead.is_stopped();
+        pauses::apply(&self.consumer, &mut self.places, asked, stopped, seek);
     }
 
     /// Tells why, and ends when the reader has heard it.
