@@ -1,4 +1,4 @@
-//! What consumers find: a topic and a number in, that many envelopes spread over its partitions out.
+//! Backlog: fills a topic with a number of envelopes, spread over its partitions, for consumers to read.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who is measured: a name on the command line in, one run in this process out.
+//! Contenders: runs the one that the command line names, in this process.
 
 mod consume_kafkaesk;
 mod consume_raw;

@@ -1,4 +1,4 @@
-//! kafkaesk beside raw rdkafka: one Kafka in, a table of ratios out. Run it by `cargo xtask bench`.
+//! Bench: measures kafkaesk beside raw rdkafka on one Kafka and prints a table of ratios. Run it by `cargo xtask bench`.
 //!
 //! Contenders of a job run in turns, each in a process of its own, so that CPU time and peak memory are theirs alone.
 //! Every run accounts for every message. Read ratios, not absolute numbers: the broker shares the machine.

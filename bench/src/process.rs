@@ -1,4 +1,4 @@
-//! What this process used so far: `/proc` in, CPU time and peak memory out. Linux only.
+//! Process: reads the CPU time and the peak memory of this process from `/proc`. Linux only.
 
 use std::{fs, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The verdict: rounds in, rows with medians, spreads and targets out, as text and as JSON.
+//! Table: makes rows of medians, spreads and targets from the rounds, as text and as JSON.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! Commits: decides what is committed and when. Every [`INTERVAL`] what is new, and the last word when partitions are
+//! Commits: decides what is committed and when. Every [`INTERVAL`] what is new, and everything when partitions are
 //! given up or the instance ends. Sends nothing itself.
 //!
 //! Next: `client/kafka/consume/member.rs`, which sends commits and repeats those that are refused.

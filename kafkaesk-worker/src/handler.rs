@@ -1,4 +1,4 @@
-//! Functions in, handlers out: [`HandlerFn`] for async functions, [`Handle`] as the object that is run.
+//! Handlers: turns async functions ([`HandlerFn`]) into objects that can be run ([`Handle`]).
 
 use std::{fmt, future::Future, marker::PhantomData};
 
@@ -39,7 +39,7 @@ pub struct Needs {
     message = "`{Self}` is not a handler",
     label = "not a handler",
     note = "a handler is an `async fn` with up to 8 arguments, each an event type or `Json` (or an `Option` of it), or one of `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
-    note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; `#[subscribe(…)]` on it tells in an error of its own what does not fit",
+    note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; `#[subscribe(…)]` on the function names each argument that does not fit",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]
 pub trait HandlerFn<Arguments>: Send + Sync + 'static {

@@ -24,7 +24,7 @@ pub enum Outcome {
         /// Why, for the log.
         reason: String,
     },
-    /// Not for us: passed over without a word.
+    /// Ignore the message and commit past it; logged at debug level only.
     Skip,
     /// Stop this worker; the message stays uncommitted and `run` returns an error.
     Abort,
@@ -49,11 +49,11 @@ impl Outcome {
     }
 }
 
-/// How an attempt ended, before the subscription's policies have their say.
+/// How an attempt ended, before the subscription's policies are applied.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AttemptResult {
-    /// The handler's own word.
+    /// What the handler returned.
     Outcome(Outcome),
     /// An error or a panic; its class says whether it is retried.
     Failed(HandlerError),

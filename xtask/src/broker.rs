@@ -1,5 +1,5 @@
-//! One Apache Kafka of our own: properties and files go in, a running broker comes out, by Docker or from its jars.
-//! Ends with its handle. Never used for the shared server that a person names.
+//! Broker: starts an Apache Kafka of our own with given properties and files, by Docker or from its jars. It ends with its
+//! handle. Never used for the shared server that a person names.
 
 use std::{
     collections::BTreeMap,

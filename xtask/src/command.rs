@@ -1,4 +1,4 @@
-//! Runs other programs: a command line goes in, success or an error that names it comes out. Never reads standard input.
+//! Command: runs another program. The error names it. Never reads standard input.
 
 use std::{
     process::{Command, Stdio},

@@ -1,4 +1,4 @@
-//! `cargo xtask`: a chore's name goes in, its exit status comes out. Never part of what is shipped.
+//! `cargo xtask`: runs the chore that the command line names. Never part of what is shipped.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,4 +1,4 @@
-//! Where things are: the checkout, the cache outside of it, the build directory. Creates nothing but cache folders.
+//! Paths: finds the checkout, the cache outside of it and the build directory. Creates nothing but cache folders.
 
 use std::{
     env, fs,

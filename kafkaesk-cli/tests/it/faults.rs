@@ -114,14 +114,15 @@ async fn a_second_signal_ends_at_once() {
     subscribe(
         &project,
         &kafka,
-        r#"{ exec = ["python3", "-c", "import time; time.sleep(1000)"] }"#,
+        r#"{ exec = ["python3", "-c", "import sys, time; sys.stdin.readline(); open('begun', 'w'); time.sleep(1000)"] }"#,
     );
     project
         .run_with(&["publish", "--ndjson", "-"], &orders(1))
         .succeeds();
     let mut worker = project.start(&["worker"]);
-    worker.until("the child", |worker| worker.stderr().contains("started"));
-    std::thread::sleep(Duration::from_secs(5));
+    worker.until("the child's first message", |_| {
+        project.path().join("begun").exists()
+    });
     worker.signal("TERM");
     worker.until("the first signal", |worker| {
         worker.stderr().contains("a second signal ends at once")

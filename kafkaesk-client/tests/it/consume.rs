@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use kafkaesk_client::{
@@ -181,11 +182,17 @@ async fn latest_starts_at_the_end_and_holds_for_the_group_not_for_one_start() {
 async fn a_group_can_start_a_while_back() {
     let kafka = testing::kafka().await;
     let connection = connect(&kafka).await;
-    publish(&connection, "content.b", 0, 5).await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    publish(&connection, "content.b", 5, 10).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let publisher = connection.publisher();
+    for (n, age) in (0..10).map(|n| (n, if n < 5 { 3600 } else { 0 })) {
+        publisher
+            .publish("content.b", &content(n.to_string()))
+            .timestamp((now - Duration::from_secs(age)).as_millis() as i64)
+            .await
+            .unwrap();
+    }
     let group = format!("{}g", kafka.prefix());
-    let back = Start::Back(Duration::from_secs(3));
+    let back = Start::Back(Duration::from_secs(1800));
     let mut consumer = member(&connection, &group, "content.b", back).await;
     let read = read_contents(&mut consumer, 5).await;
     assert!(read.iter().all(|(_, foo)| foo.parse::<u32>().unwrap() >= 5));
@@ -196,6 +203,7 @@ async fn a_group_can_start_a_while_back() {
 async fn handle_until(
     mut consumer: Consumer,
     mut stop: tokio::sync::watch::Receiver<bool>,
+    all: Arc<Mutex<BTreeSet<String>>>,
 ) -> (Vec<String>, usize) {
     let mut handled = Vec::new();
     let mut stale = 0;
@@ -215,6 +223,7 @@ async fn handle_until(
                     let key = (record.topic().to_owned(), record.partition());
                     stale += usize::from(!ours.contains(&key));
                     handled.push(foo_of(&record));
+                    all.lock().unwrap().insert(foo_of(&record));
                     done.insert(key, (record.source.clone(), record.offset.next()));
                 }
             }
@@ -237,6 +246,19 @@ async fn handle_until(
     (handled, stale)
 }
 
+/// Waits until so many different records were handled.
+async fn handled_by_all(all: &Mutex<BTreeSet<String>>, count: usize) {
+    let begun = Instant::now();
+    while all.lock().unwrap().len() < count {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{} of {count} handled",
+            all.lock().unwrap().len()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn joining_and_leaving(settings: &[(&str, &str)]) {
     let kafka = testing::kafka().await;
     let connection = connect(&kafka).await;
@@ -248,26 +270,29 @@ async fn joining_and_leaving(settings: &[(&str, &str)]) {
             .kafka_settings
             .insert((*name).to_owned(), (*value).to_owned());
     }
+    let all = Arc::<Mutex<BTreeSet<String>>>::default();
     let mut members = Vec::new();
     let start = || async {
         let consumer = connection.broker().consume(wanted.clone()).await.unwrap();
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        (stop, tokio::spawn(handle_until(consumer, stopped)))
+        let all = all.clone();
+        (stop, tokio::spawn(handle_until(consumer, stopped, all)))
     };
     members.push(start().await);
     publish(&connection, "content.flow", 500, 1000).await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    handled_by_all(&all, 1000).await;
     members.push(start().await);
     for n in 2..12 {
         publish(&connection, "content.flow", n * 500, (n + 1) * 500).await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // The second member joins meanwhile.
+        handled_by_all(&all, n * 500).await;
     }
     let (stop, first) = members.remove(0);
     stop.send(true).unwrap();
     let (mut handled, stale) = first.await.unwrap();
     assert_eq!(stale, 0, "records of a partition that was not ours");
     publish(&connection, "content.flow", 6000, 7000).await;
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    handled_by_all(&all, 7000).await;
     let (stop, second) = members.remove(0);
     stop.send(true).unwrap();
     let (more, stale) = second.await.unwrap();

@@ -1,4 +1,4 @@
-//! Extractors: a delivery in, one handler argument out. One file each.
+//! Extractors: make one argument of a handler from a delivery. One file each.
 
 mod attempt;
 mod event;

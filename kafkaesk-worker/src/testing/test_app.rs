@@ -232,7 +232,7 @@ impl TestApp {
             tokio::select! {
                 () = ended => {}
                 () = published => {}
-                // The application's own end tells nobody.
+                // The end of the application itself notifies nobody.
                 () = tokio::time::sleep(Duration::from_millis(50)) => {}
                 () = sleep_until(deadline) => return Err(TestError::Stuck {
                     group: subscription.0.clone(),

@@ -1,4 +1,4 @@
-//! What is no handler does not compile, and the compiler says why in words that a newcomer understands.
+//! Laws of compile errors: what cannot be a handler does not compile, and the compiler says why in plain words.
 
 #[test]
 fn what_is_no_handler_is_told_at_the_place_of_the_mistake() {

@@ -18,10 +18,10 @@ use tokio::{
 
 use crate::events::Content;
 
-fn settings(servers: &str, patience: Duration) -> Settings {
+fn settings(servers: &str, timeout: Duration) -> Settings {
     let mut settings = Settings::default();
     settings.kafka_servers = vec![servers.to_owned()];
-    settings.shutdown_timeout = patience;
+    settings.shutdown_timeout = timeout;
     settings
 }
 

@@ -17,9 +17,9 @@ struct Running {
     task: JoinHandle<Result<RunReport, AppError>>,
 }
 
-async fn start(kafka: &TestKafka, patience: Duration, app: App) -> Running {
+async fn start(kafka: &TestKafka, timeout: Duration, app: App) -> Running {
     let mut settings = kafka.settings();
-    settings.shutdown_timeout = patience;
+    settings.shutdown_timeout = timeout;
     let connection = Connection::open(&settings).await.unwrap();
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(app.run_on(connection, async {
@@ -49,12 +49,12 @@ fn app(kafka: &TestKafka, seen: &Seen) -> App {
     App::new().subscribe(subscription("content.*", handler).group(format!("{}g", kafka.prefix())))
 }
 
-async fn until(what: &str, patience: u64, mut done: impl FnMut() -> bool) -> Duration {
+async fn until(what: &str, timeout: u64, mut done: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !done() {
         assert!(
-            begun.elapsed() < Duration::from_secs(patience),
-            "no {what} within {patience} s"
+            begun.elapsed() < Duration::from_secs(timeout),
+            "no {what} within {timeout} s"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -109,7 +109,10 @@ async fn hold_up_no_other_stream(failing: impl Iterator<Item = (String, Content)
         seen.lock().unwrap().iter().any(|n| n == "bad0")
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    until("a third attempt of bad0", 20, || {
+        seen.lock().unwrap().iter().filter(|n| *n == "bad0").count() >= 3
+    })
+    .await;
     publisher
         .publish("content.b", &Content::new("good1"))
         .key("g")
@@ -174,7 +177,6 @@ async fn small_records_that_wait_do_not_keep_their_large_neighbours() {
         }
         last.unwrap().await.unwrap();
     }
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let before = rss();
     let seen = Seen::default();
     let running = start(&kafka, Duration::from_secs(3), app(&kafka, &seen)).await;
@@ -208,8 +210,8 @@ async fn a_revoke_during_the_last_drain_neither_prolongs_it_nor_loses_commits() 
             .unwrap();
     }
     let seen = Seen::default();
-    let patience = Duration::from_secs(10);
-    let first = start(&kafka, patience, app(&kafka, &seen)).await;
+    let timeout = Duration::from_secs(10);
+    let first = start(&kafka, timeout, app(&kafka, &seen)).await;
     until("70", 20, || seen.lock().unwrap().len() == 70).await;
     tokio::time::sleep(Duration::from_secs(6)).await; // its periodic commit is over
     for number in 70..140 {
@@ -269,7 +271,7 @@ async fn a_revoke_during_the_last_drain_neither_prolongs_it_nor_loses_commits() 
     let _ = second.stop.send(());
     let _ = second.task.await.unwrap();
     assert!(
-        took < patience + Duration::from_secs(1) && repeated == 0,
+        took < timeout + Duration::from_secs(1) && repeated == 0,
         "{took:?}, {repeated} repeated"
     );
 }

@@ -1,4 +1,4 @@
-//! Something that is no function.
+//! `#[subscribe]` on something other than a function.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*")]

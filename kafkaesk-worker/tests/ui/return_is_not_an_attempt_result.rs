@@ -1,4 +1,4 @@
-//! A return type that is no ending.
+//! A return type that does not say how an attempt ended.
 use kafkaesk_worker::prelude::*;
 
 #[subscribe("content.*")]

@@ -1,4 +1,4 @@
-//! A certificate for `localhost` that signs itself: nothing goes in, PEM comes out. Good for a day, never kept.
+//! Certificate: makes a self-signed certificate for `localhost` as PEM. Good for a day, never kept.
 
 use anyhow::Result;
 use openssl::{

@@ -1,4 +1,4 @@
-//! Apache Kafka's jars: fetched once from Maven Central into the cache. Never part of the checkout.
+//! Jars: fetches Apache Kafka's jars from Maven Central into the cache, once. Never part of the checkout.
 
 use std::{fs, path::PathBuf, process::Command};
 
