@@ -2,18 +2,19 @@
 
 use std::process::ExitCode;
 
-/// What `--help` says about exit statuses.
+/// What `--help` says about exit statuses. A paragraph is one line, which clap wraps.
 pub(crate) const EXIT_HELP: &str = "\
 Exit statuses:
   0    done, or nothing to do; standard output closed by its reader
   1    failed, or stopped before its end (publish --ndjson); standard error says why
-  2    done in part (publish --skip-invalid left lines out), or changes are pending (schema push --dry-run)
+  2    done in part (publish --skip-invalid left lines out), or changes are pending
+       (schema push --dry-run)
   64   usage: the arguments make no sense
   130  ended at once by a second Ctrl-C
   143  ended at once by a second SIGTERM
   129  ended at once by a second SIGHUP
 
-Every setting has one name: kafka-servers in kafkaesk.toml, KAFKAESK_KAFKA_SERVERS in the environment,
+Every setting has one name: kafka-servers in kafkaesk.toml, KAFKAESK_KAFKA_SERVERS in the environment, \
 --kafka-servers here. Flags beat the environment, which beats the file's profile, which beats the file.";
 
 /// How a run ended.

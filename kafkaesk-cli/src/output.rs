@@ -11,7 +11,7 @@ use crate::{format, stderr, terminal};
 /// Writes one line of a command to standard output and flushes it, after the notes that came before it.
 ///
 /// # Errors
-/// As writing fails; [`is_closed`] recognizes a reader that went away.
+/// As writing fails, and says that it was standard output; [`is_closed`] recognizes a reader that went away.
 pub(crate) fn line(text: impl AsRef<[u8]>) -> io::Result<()> {
     stderr::settle();
     write_line(text.as_ref())
@@ -37,9 +37,13 @@ pub(crate) fn write_line(text: &[u8]) -> io::Result<()> {
 #[allow(clippy::print_stdout)]
 pub(crate) fn write_stdout(text: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text)?;
-    out.write_all(b"\n")?;
-    out.flush()
+    out.write_all(text)
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+        .map_err(|error| {
+            let text = format!("writing to standard output failed: {error}");
+            io::Error::new(error.kind(), text)
+        })
 }
 
 /// Writes a JSON value as one line.

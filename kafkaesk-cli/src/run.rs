@@ -182,7 +182,7 @@ fn usage(error: &clap::Error) -> Exit {
         let text = text(std::io::stdout().is_terminal());
         match output::write_stdout(text.trim_end().as_bytes()) {
             Ok(()) => Exit::Done,
-            Err(error) => failed(&anyhow::Error::new(error).context("writing to standard output")),
+            Err(error) => failed(&error.into()),
         }
     };
     stderr::finish();

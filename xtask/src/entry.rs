@@ -44,10 +44,10 @@ const ENTRIES: [Entry; 4] = [
     },
 ];
 
-/// Compiles each, and checks which of them have the broker in memory.
+/// Compiles each without warnings, and checks which of them have the broker in memory.
 ///
 /// # Errors
-/// One does not compile, or has the broker in memory where it should not (or the reverse).
+/// One does not compile, compiles with warnings, or has the broker in memory where it should not (or the reverse).
 pub(crate) fn check() -> Result<()> {
     let root = paths::root();
     let build = paths::target();
@@ -73,6 +73,15 @@ pub(crate) fn check() -> Result<()> {
                 // The compile-fail tests' build: its C code is without TLS as well.
                 .env("CARGO_TARGET_DIR", build.join("tests/trybuild")),
         )?;
+        // The first command of the README builds without the workspace's unified features: clippy does not see its warnings.
+        let messages = command::output(
+            cargo(&["check", "--quiet", "--message-format=json"])
+                .current_dir(&home)
+                .env("CARGO_TARGET_DIR", build.join("tests/trybuild")),
+        )?;
+        if messages.contains(r#""reason":"compiler-message""#) {
+            bail!("{}: compiles with the warnings above", entry.name);
+        }
         let packages = command::output(
             cargo(&["tree", "--quiet", "--prefix=none", "--format={p} {f}"]).current_dir(&home),
         )?;

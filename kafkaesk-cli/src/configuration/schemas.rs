@@ -166,6 +166,8 @@ pub(crate) fn of_paths(
             );
             found.extend(files.into_iter().map(|file| (file, true)));
         } else {
+            // A missing file is not one with a wrong name.
+            std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
             found.push((path.clone(), false));
         }
     }
@@ -416,10 +418,10 @@ mod tests {
             error.to_string().contains("holds no schema file"),
             "{error}"
         );
-        let error = of_paths(&["no/Such.1.json".into()], None).unwrap_err();
-        assert!(
-            format!("{error:#}").contains("reading no/Such.1.json"),
-            "{error:#}"
-        );
+        for missing in ["no/Such.1.json", "such.json", "such"] {
+            let error = of_paths(&[missing.into()], None).unwrap_err();
+            let text = format!("{error:#}");
+            assert!(text.contains(&format!("reading {missing}: ")), "{text}");
+        }
     }
 }

@@ -50,9 +50,7 @@ impl Stdout {
                 Answer::Abort(None)
             }
             // A full disk, say: no message is to blame.
-            Err(error) => {
-                Answer::Unavailable(format!("writing to standard output failed: {error}"))
-            }
+            Err(error) => Answer::Unavailable(error.to_string()),
         }
     }
 }

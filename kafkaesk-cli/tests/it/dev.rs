@@ -163,9 +163,10 @@ fn an_address_that_is_taken_says_so() {
     Project::new()
         .run(&["dev", "--kafka-servers", &address])
         .fails(1, &["error: ", &address, "--kafka-servers"]);
-    Project::new()
-        .run(&["dev", "nowhere"])
-        .fails(64, &["error: nowhere has no kafkaesk.toml"]);
+    Project::new().run(&["dev", "nowhere"]).fails(
+        64,
+        &["error: nowhere has no kafkaesk.toml, since there is no such folder"],
+    );
 }
 
 #[test]

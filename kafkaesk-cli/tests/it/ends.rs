@@ -9,7 +9,7 @@ use std::{
 
 use kafkaesk_client::testing::kafka;
 
-use crate::support::{PATIENCE, Project, orders};
+use crate::support::{ORDER, PATIENCE, Project, orders};
 
 const TAIL: [&str; 6] = ["tail", "*", "--until-end", "--output", "json", "--from"];
 
@@ -194,5 +194,40 @@ async fn a_signal_ends_a_tail_whose_reader_stalls() {
             assert!(asked.elapsed() < PATIENCE / 6, "it does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_standard_output_that_cannot_be_written_is_named_and_what_was_published_as_well() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    project.file("Order.1.json", ORDER);
+    let onto_full = |arguments: &[&str]| {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        project.start_onto(arguments, full.unwrap()).end()
+    };
+    let said = "writing to standard output failed: No space left on device";
+    for arguments in [
+        &["--version"][..],
+        &["schema", "--help"],
+        &["completions", "bash"],
+        &["config", "show"],
+        &["schema", "validate", "Order.1.json"],
+        &["schema", "bundle", "Order.1.json"],
+        &["schema", "list"],
+        &["schema", "show", "Order:1"],
+    ] {
+        onto_full(arguments).fails(1, &[said]);
+    }
+    let publish = ["publish", "orders.placed", "--schema", "Order:1"];
+    let event = ["--key", "k", "--data", "{\"id\":1}"];
+    onto_full(&[&publish[..], &event].concat()).fails(
+        1,
+        &["]@0 was published, but its receipt cannot be printed", said],
+    );
+    assert_eq!(held(&project).len(), 1);
+    let tail = [&TAIL[..], &["earliest"]].concat();
+    for arguments in [&tail[..], &["streams", "list"]] {
+        onto_full(arguments).fails(1, &[said]);
     }
 }

@@ -4,7 +4,7 @@ use kafkaesk_client::testing::kafka;
 
 use crate::{
     server::Server,
-    support::{Project, until},
+    support::{ORDER, Project, until},
 };
 
 fn publish(project: &Project, more: &[&str]) -> String {
@@ -115,4 +115,23 @@ handler = {{ exec = ["python3", "handler.py"] }}
     worker.signal("TERM");
     worker.end();
     assert_eq!(server.posted().len(), 3);
+}
+
+#[tokio::test]
+async fn a_compacted_topic_that_refuses_an_event_without_a_key_says_that_it_needs_one() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka);
+    project.file("schemas/Order.1.json", ORDER).toml(
+        "schemas = [\"schemas/*.json\"]\n[[streams]]\nname = \"orders.latest\"\nschema = \"Order\"\nconfig = { \"cleanup.policy\" = \"compact\" }\n",
+    );
+    project.run(&["schema", "push"]).succeeds();
+    let publish = ["publish", "orders.latest", "--schema", "Order:1"];
+    let event = ["--data", "{\"id\":1}"];
+    project.run(&[&publish[..], &event].concat()).fails(
+        1,
+        &["was not written", "`compact` takes only records with a key"],
+    );
+    project
+        .run(&[&publish[..], &event, &["--key", "k"]].concat())
+        .succeeds();
 }

@@ -176,6 +176,9 @@ impl Deliveries {
             "the topic is gone; it was deleted after this program began to publish to it. The next publish looks for it again, and creates it where `auto-create-streams` is on"
                 .to_owned()
         }
+        RDKafkaErrorCode::InvalidRecord => format!(
+            "{code}; a topic with `cleanup.policy` = `compact` takes only records with a key"
+        ),
         RDKafkaErrorCode::MessageTimedOut => match reason {
             Some(reason) => format!("`delivery-timeout` is over; last error: {reason}"),
             None => "`delivery-timeout` is over".to_owned(),

@@ -124,6 +124,10 @@ impl Node {
             _ if node.key.ends_with(".exec") => {
                 Err(node.expected("a list; write each word in quotes: [\"python3\", \"audit.py\"]"))
             }
+            Value::Dict(..) if ["streams", "subscriptions"].contains(&node.key.as_str()) => {
+                let expected = format!("a list; write [[{}]] for each of its tables", node.key);
+                Err(node.expected(&expected))
+            }
             _ => Err(node.expected("a list; write [ ] around it")),
         }
     }

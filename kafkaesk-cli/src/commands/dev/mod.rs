@@ -41,8 +41,12 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     if let Some(directory) = &arguments.directory {
         let file = directory.join("kafkaesk.toml");
         if !file.is_file() {
+            let why = match directory.exists() {
+                true => "",
+                false => ", since there is no such folder",
+            };
             return Err(Usage(format!(
-                "{} has no kafkaesk.toml; name a project's folder, or write one there",
+                "{} has no kafkaesk.toml{why}; name a project's folder, or write one there",
                 directory.display()
             ))
             .into());

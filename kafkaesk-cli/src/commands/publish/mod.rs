@@ -14,12 +14,15 @@ use crate::{context::Context, exit::Exit};
 #[command(after_help = "\
 With --ndjson each line is an object such as
   {\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"key\":\"user-7\",\"data\":{\"id\":1}}
-the same that `tail --output json` prints. A line with \"tombstone\":true in place of `schema` and `data` publishes a
-null value. The first line that cannot be published stops the run with exit status 1;
-with --skip-invalid the others are published, and the exit status is 2. Ctrl-C, SIGTERM and a closed standard output
-stop it as well. What was sent by then is awaited, and the last line of standard error says how to resume without losing
-or doubling a line. Lines are at most 16 MiB; empty lines are passed over; an input without any line is an error. With
---output json every line is answered in order, flushed, by {\"line\":N,\"topic\":…,\"partition\":…,\"offset\":…} or
+the same that `tail --output json` prints. A line with \"tombstone\":true in place of `schema` and `data` publishes a \
+null value.
+
+The first line that cannot be published stops the run with exit status 1; with --skip-invalid the others are published, \
+and the exit status is 2. Ctrl-C, SIGTERM and a closed standard output stop it as well. What was sent by then is awaited, \
+and the last line of standard error says how to resume without losing or doubling a line.
+
+Lines are at most 16 MiB; empty lines are passed over; an input without any line is an error. With --output json every \
+line is answered in order, flushed, by {\"line\":N,\"topic\":…,\"partition\":…,\"offset\":…} or \
 {\"line\":N,\"error\":…}, so that another program can drive this one.")]
 #[non_exhaustive]
 pub struct PublishArguments {

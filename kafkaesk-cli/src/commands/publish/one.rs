@@ -1,5 +1,6 @@
 //! `publish STREAM`: publishes one event, or one tombstone, from the arguments and prints its receipt.
 
+use anyhow::Context as _;
 use kafkaesk_client::Connection;
 use kafkaesk_core::{SchemaId, StreamId, headers::check_user_header};
 use serde_json::json;
@@ -56,12 +57,14 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
             "warning: stream {stream} is new; did you mean `{near}`? `streams delete {stream}` takes it back"
         ));
     }
+    // Who reads only the error must not publish again.
     match context.options.format() {
-        OutputFormat::Text => output::line(receipt.to_string())?,
+        OutputFormat::Text => output::line(receipt.to_string()),
         OutputFormat::Json => output::json(&json!({
             "topic": receipt.topic.as_str(), "partition": receipt.partition, "offset": receipt.offset.0,
-        }))?,
+        })),
     }
+    .with_context(|| format!("{receipt} was published, but its receipt cannot be printed"))?;
     Ok(Exit::Done)
 }
 

@@ -176,10 +176,18 @@ impl Plan {
             };
             stored.insert(schema.as_str(), is_stored);
             if !is_stored {
+                let known = match declared.is_empty() {
+                    true => format!(
+                        "no schema is declared; name the file {schema}.1.json under `schemas`, or push it first"
+                    ),
+                    false => format!(
+                        "declared are: {}",
+                        Vec::from_iter(declared.iter().copied()).join(", ")
+                    ),
+                };
                 refused.push(format!(
-                    "stream {}: schema {schema} is neither declared nor stored, and a binding is for good; declared are: {}",
-                    spec.stream,
-                    Vec::from_iter(declared.iter().copied()).join(", ")
+                    "stream {}: schema {schema} is neither declared nor stored, and a binding is for good; {known}",
+                    spec.stream
                 ));
             }
         }

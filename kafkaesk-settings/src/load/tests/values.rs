@@ -31,6 +31,10 @@ fn text_and_numbers_are_not_mixed_up_in_a_file() {
             "`kafka-servers`: the number 9092 is not a list; write [ ] around it",
         ),
         (
+            "[subscriptions]",
+            "`subscriptions`: a table is not a list; write [[subscriptions]] for each of its tables",
+        ),
+        (
             "kafka-servers = ['a:0']",
             "`kafka-servers[0]`: \"a:0\" is not a broker address; write `host:port`, such as \"localhost:9092\"",
         ),
