@@ -76,7 +76,7 @@ fn command(program: Option<&OsString>) -> clap::Command {
     }
 }
 
-/// The command line of this process, whoever parsed it.
+/// The command line of this process, as this program or an application parsed it.
 fn own_command() -> clap::Command {
     command(std::env::args_os().next().as_ref())
 }

@@ -1,9 +1,10 @@
 //! What all deliveries of one subscription share: group, policies, states, connection, and the schemas seen so far.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use kafkaesk_client::{Connection, catalog::StoredSchema};
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaIdError};
+use parking_lot::RwLock;
 
 use crate::{handler::Handle, state::States, subscription::Options, telemetry::Telemetry};
 
@@ -65,7 +66,7 @@ pub(crate) struct SeenSchemas(RwLock<Vec<Arc<SeenSchema>>>);
 impl SeenSchemas {
     /// The schema whose prefix begins this value.
     pub(crate) fn of(&self, value: &[u8]) -> Option<Arc<SeenSchema>> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.read();
         known
             .iter()
             .find(|known| value.starts_with(known.prefix.as_bytes()))
@@ -74,7 +75,7 @@ impl SeenSchemas {
 
     /// The schema with this id, remembered from now on.
     pub(crate) fn learn(&self, text: &str) -> Result<Arc<SeenSchema>, SchemaIdError> {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.write();
         if let Some(found) = known.iter().find(|known| known.text == text) {
             return Ok(found.clone());
         }

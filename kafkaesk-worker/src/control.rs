@@ -1,7 +1,8 @@
 //! Control: a handle on a running application, for commands from outside. Its instances take them between two messages.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many commands wait for an instance. Further ones wait at their sender.
@@ -72,7 +73,7 @@ impl Control {
     /// The inbox of a new instance, by the group's name without prefix.
     pub(crate) fn inbox(&self, group: &str) -> mpsc::Receiver<Command> {
         let (sender, inbox) = mpsc::channel(INBOX);
-        let mut instances = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut instances = self.0.lock();
         instances.retain(|(_, sender)| !sender.is_closed());
         instances.push((group.to_owned(), sender));
         inbox
@@ -80,7 +81,7 @@ impl Control {
 
     async fn ask(&self, group: &str, request: Request) -> usize {
         let senders: Vec<_> = {
-            let instances = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let instances = self.0.lock();
             instances
                 .iter()
                 .filter(|(of, _)| of == group)

@@ -76,9 +76,24 @@ fn sources(root: &Path, glob: &str) -> Result<Vec<Source>> {
 fn first_lines(sources: &[Source], faults: &mut Vec<String>) {
     for source in sources {
         // A crate's or module's long page is a file of its own.
-        if !source.text.starts_with("//!") && !source.text.starts_with("#![doc = include_str!(") {
+        let page = source.text.starts_with("#![doc = include_str!(");
+        let first = source.text.lines().next().unwrap_or_default();
+        if !page && !first.starts_with("//!") {
             faults.push(format!(
-                "{}:1: the first line must be `//!`: what enters, what leaves, what it never does",
+                "{}:1: the first line must be `//!` and say what the file does and what it never does",
+                source.path
+            ));
+        }
+        let head: Vec<&str> = source
+            .text
+            .lines()
+            .take_while(|line| line.starts_with("//!") && line.len() > 3)
+            .collect();
+        let head = head.join(" ");
+        let sentence = head.split(". ").next().unwrap_or_default();
+        if sentence.contains(" in, ") && sentence.trim_end_matches('.').ends_with(" out") {
+            faults.push(format!(
+                "{}:1: write `Topic: what it does.` or `Input: … Output: …` for \"… in, … out\"",
                 source.path
             ));
         }

@@ -1,5 +1,4 @@
-//! Handlers made from configuration: a message goes in, an [`Answer`] comes out. Each kind has its folder or
-//! file.
+//! Handlers of the configuration: each takes a message and gives an [`Answer`]. Each kind has its folder or file.
 
 pub(crate) mod adapter;
 pub(crate) mod answer;

@@ -1,5 +1,5 @@
-//! A consumer group: joins, leaves and commits in, who owns which partition out. Pure; partitions change hands only
-//! after their owner released them.
+//! Group: decides which member of a consumer group owns which partition, from joins, leaves and commits. Pure;
+//! partitions change hands only after their owner released them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

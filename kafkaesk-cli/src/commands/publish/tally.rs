@@ -1,5 +1,5 @@
-//! How `publish --ndjson` ends: each line's end goes in, in order; counts, the exit status and the place to resume come
-//! out. Pure.
+//! Tally: counts how each line of `publish --ndjson` ended, in order. Gives the counts, the exit status and the place to
+//! resume. Pure.
 
 use crate::exit::Exit;
 
