@@ -222,23 +222,23 @@ pub(crate) fn out_of_range(
     (low, high): (i64, i64),
     taken: i64,
 ) -> String {
-    let records = |count: i64| match count {
-        1 => "1 record".to_owned(),
-        count => format!("{} records", count.max(0)),
+    let records = |count: i64, one: &str, many: &str| match count {
+        1 => format!("1 record {one}"),
+        count => format!("{} records {many}", count.max(0)),
     };
     if taken >= wanted {
         format!(
-            "{place}: offset {wanted} is not in the log any more, reading goes on at offset {taken}: {} between were \
-             deleted or passed over before they were read (the log begins at offset {low}: the topic's retention, or \
+            "{place}: offset {wanted} is not in the log any more, reading goes on at offset {taken}: {} deleted or \
+             passed over before being read (the log begins at offset {low}: the topic's retention, or \
              deleted records)",
-            records(taken - wanted)
+            records(taken - wanted, "between was", "between were")
         )
     } else {
         format!(
             "{place}: offset {wanted} lies beyond the end of the log at offset {high}, reading goes on at offset \
-             {taken}: {} are read, perhaps for the second time (the log was truncated, or the topic was deleted and \
+             {taken}: {} read, perhaps for the second time (the log was truncated, or the topic was deleted and \
              created again)",
-            records(high - taken)
+            records(high - taken, "is", "are")
         )
     }
 }

@@ -13,7 +13,7 @@ use kafkaesk_client::{
 };
 use tokio::task::JoinHandle;
 
-use crate::support::{committed, content, open, spec};
+use crate::support::{committed, content, next, open, spec};
 
 /// A group must have an owner for each partition this soon: far below `session.timeout.ms`, 45 s.
 const SOON: Duration = Duration::from_secs(15);
@@ -239,4 +239,35 @@ async fn the_last_commit_of_a_member_that_ends_during_a_rebalance_is_written() {
         close(other).await;
     }
     assert_eq!(committed(&kafka, &group, &topic, 2).await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_without_partitions_does_not_wait_for_a_rebalance_that_others_hold_up() {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    publish(&connection, 1).await;
+    let group = format!("{}g", kafka.prefix());
+    let mut wanted = spec(Some(&group), "content.leave", Start::Earliest);
+    // Eager: the second member's join waits for the first one's acknowledgement.
+    wanted
+        .kafka_settings
+        .insert("partition.assignment.strategy".into(), "roundrobin".into());
+    wanted.drain = Duration::from_secs(60);
+    let mut first = connection.broker().consume(wanted.clone()).await.unwrap();
+    while !matches!(next(&mut first).await, ConsumerEvent::Assigned(_)) {}
+    let second = connection.broker().consume(wanted).await.unwrap();
+    let ack = loop {
+        if let ConsumerEvent::Revoked(_, ack) = next(&mut first).await {
+            break ack;
+        }
+    };
+    let begun = Instant::now();
+    let closing = second.control();
+    closing
+        .close_within(Vec::new(), Duration::from_secs(40))
+        .await
+        .unwrap();
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    ack.release(Vec::new());
+    first.control().close(Vec::new()).await.unwrap();
 }

@@ -31,7 +31,7 @@ impl TopicPrefix {
     ///
     /// # Errors
     /// [`NameError::Character`], [`NameError::TooLong`], and [`NameError::ReservedPrefix`] for one that contains one of
-    /// [`RESERVED_WORDS`].
+    /// [`RESERVED_WORDS`](super::RESERVED_WORDS).
     pub fn new(prefix: impl AsRef<str>) -> Result<Self, NameError> {
         let prefix = prefix.as_ref();
         check_characters("topic prefix", prefix)?;

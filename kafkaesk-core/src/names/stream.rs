@@ -12,7 +12,7 @@ text_name! {
 
 impl StreamId {
     /// Checks a stream id: Kafka's characters, at most 249 of them, not reserved. With the prefix its length is checked again,
-    /// by [`TopicPrefix::topic`].
+    /// by [`TopicPrefix::topic`](crate::TopicPrefix::topic).
     ///
     /// # Errors
     /// [`NameError`] says what is wrong and where.

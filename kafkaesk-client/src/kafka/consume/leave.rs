@@ -34,6 +34,11 @@ use crate::{
 /// What is kept of a deadline for closing the client, so that a LeaveGroup gets onto the wire even if nobody answers.
 const SPARE: Duration = Duration::from_millis(400);
 
+/// The longest time that a member without partitions waits for a rebalance, before which it cannot leave. Members that
+/// restart together have left by then; a member that died may hold the rebalance up for its whole session.
+const PENDING: Duration = Duration::from_secs(5);
+/// After this long the log says what a member that leaves waits for.
+const SAID: Duration = Duration::from_secs(1);
 /// The longest time that a consumer which is dropped or failed takes to leave its group, on its own thread.
 const LEAVE: Duration = Duration::from_secs(1);
 
@@ -148,21 +153,36 @@ impl Member {
         drop(close.left);
     }
 
-    /// Gives everything up and tells the group, until the deadline at the latest.
+    /// Gives everything up and tells the group, until the deadline at the latest. A member without partitions has
+    /// nothing to lose: it waits for a rebalance for [`PENDING`] only.
     fn leave(&self, deadline: Instant) {
         self.consumer.unsubscribe();
+        let begun = Instant::now();
+        let mut logged = false;
         while self.is_member() && Instant::now() < deadline {
+            let waited = begun.elapsed();
+            if waited >= PENDING && !self.has_partitions() {
+                break;
+            }
+            if waited >= SAID && !logged {
+                logged = true;
+                tracing::info!(
+                    group = self.consumer.context().group,
+                    "leaving waits for the group, which rebalances"
+                );
+            }
             let _ = self.consumer.poll(Duration::from_millis(5));
         }
+    }
+
+    fn has_partitions(&self) -> bool {
+        !self.consumer.context().state.lock().places.is_empty()
     }
 
     /// Whether the group still waits for this member: it has partitions, or an id that only leaving takes away. With
     /// KIP-848 the id is its own and stays; closing its client leaves.
     fn is_member(&self) -> bool {
-        let state = self.consumer.context().state.lock();
-        let has_partitions = !state.places.is_empty();
-        drop(state);
-        has_partitions || (!self.by_heartbeat && native::is_member(&self.consumer))
+        self.has_partitions() || (!self.by_heartbeat && native::is_member(&self.consumer))
     }
 
     /// Tells why, and ends when the reader has heard it.
