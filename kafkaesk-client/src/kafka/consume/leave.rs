@@ -82,11 +82,6 @@ impl Leaving {
         self.deadline
     }
 
-    /// Whether everything is committed.
-    pub(super) fn is_done(&self) -> bool {
-        self.commits.is_empty()
-    }
-
     /// What these partitions commit now that they go.
     pub(super) fn take(&mut self, gone: &[Arc<Source>]) -> Commits {
         gone.iter()
@@ -117,7 +112,7 @@ impl Leaving {
         let action = format!("the last commit of group {group}");
         match self.refused {
             Some(code) => Err(code_error(code, Operation::cluster(&action))),
-            None if self.is_done() => Ok(()),
+            None if self.commits.is_empty() => Ok(()),
             None => Err(other(
                 &action,
                 format!(
@@ -149,7 +144,7 @@ impl Member {
             None => Ok(()),
         };
         let _ = close.committed.send(result);
-        self.end();
+        self.close_client();
         drop(close.left);
     }
 
@@ -211,12 +206,15 @@ impl Member {
         }
     }
 
-    /// Ends the client. Messages and queues go before it. Its commits were made or are not wanted.
+    /// Leaves the group without a commit.
     pub(super) fn end(self) {
         leave_silently(&self.consumer);
-        if self.is_member() {
-            self.leave(Instant::now() + LEAVE);
-        }
+        self.leave(Instant::now() + LEAVE);
+        self.close_client();
+    }
+
+    /// Closes the client. Messages and queues go before it.
+    fn close_client(self) {
         let Self {
             batch,
             committing,
