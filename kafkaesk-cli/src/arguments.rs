@@ -150,6 +150,33 @@ pub struct Options {
     /// How many bytes a record may have for a consumer; a larger one is a mismatch [default: 16777216]
     #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
     pub max_message_bytes: Option<String>,
+    /// Keep what groups give up in topics of dead letters [default: true]
+    #[arg(
+        long,
+        global = true,
+        value_name = "BOOL",
+        help_heading = "Configuration"
+    )]
+    pub dead_letters: Option<String>,
+    /// Partitions of a group's topic of dead letters [default: 7]
+    #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
+    pub dead_letter_partitions: Option<String>,
+    /// How long dead letters are kept [default: 14d]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SPAN",
+        help_heading = "Configuration"
+    )]
+    pub dead_letter_retention: Option<String>,
+    /// Headers of dead letters: kafkaesk, or spring for Spring Kafka's as well [default: kafkaesk]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAMES",
+        help_heading = "Configuration"
+    )]
+    pub dead_letter_headers: Option<String>,
     /// How data is printed [default: text]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
     pub output: Option<OutputFormat>,
@@ -181,6 +208,10 @@ impl Options {
             ("shutdown-timeout", &self.shutdown_timeout),
             ("discovery-interval", &self.discovery_interval),
             ("max-message-bytes", &self.max_message_bytes),
+            ("dead-letters", &self.dead_letters),
+            ("dead-letter-partitions", &self.dead_letter_partitions),
+            ("dead-letter-retention", &self.dead_letter_retention),
+            ("dead-letter-headers", &self.dead_letter_headers),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))

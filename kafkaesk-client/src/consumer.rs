@@ -11,7 +11,9 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use kafkaesk_core::{NextOffset, Offset, Pattern, Record, RecordPlace, Source};
+use kafkaesk_core::{
+    NextOffset, Offset, Pattern, Record, RecordPlace, Source, TopicName, TopicPrefix,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ClientError;
@@ -46,6 +48,9 @@ pub struct ConsumerSpec {
     pub group: Option<String>,
     /// Which streams.
     pub pattern: Pattern,
+    /// One more topic, by its whole name, that no pattern matches: the group's retry topic. It is read from its earliest
+    /// record as soon as it exists, and may stay absent.
+    pub retry_topic: Option<TopicName>,
     /// Where a group without offsets starts.
     pub start: Start,
     /// A revoke waits at most this long for its acknowledgement.
@@ -55,6 +60,20 @@ pub struct ConsumerSpec {
     /// Records that are passed over: each where it is the next one that the group reads in its partition when that is
     /// first assigned to this consumer. A warning says what became of each.
     pub skip: Vec<RecordPlace>,
+}
+
+impl ConsumerSpec {
+    /// Whether it reads this topic.
+    pub(crate) fn takes(&self, prefix: &TopicPrefix, topic: &str) -> bool {
+        self.is_retry_topic(topic) || self.pattern.matches_topic(prefix, topic)
+    }
+
+    /// Whether this is its group's retry topic.
+    pub(crate) fn is_retry_topic(&self, topic: &str) -> bool {
+        self.retry_topic
+            .as_ref()
+            .is_some_and(|retry| retry.as_str() == topic)
+    }
 }
 
 /// Offsets to commit.

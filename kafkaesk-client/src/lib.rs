@@ -10,6 +10,7 @@ pub mod broker;
 pub mod catalog;
 pub mod connection;
 pub mod consumer;
+pub mod dead_letters;
 mod delivery;
 #[cfg(feature = "dev-broker")]
 pub mod dev;
@@ -26,6 +27,7 @@ pub mod publisher;
 pub mod testing;
 
 pub use connection::Connection;
+pub use dead_letters::DeadLetters;
 pub use delivery::{Delivery, Receipt};
 pub use error::ClientError;
 pub use kafkaesk_core as core;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod dead_letter;
 pub mod envelope;
 pub mod headers;
 pub mod json;
@@ -20,6 +21,7 @@ pub mod span;
 pub mod timestamp;
 
 pub use answer::{Answer, AnswerError};
+pub use dead_letter::{DeadLetter, DeadLetterError, Reason, Settlement};
 pub use envelope::{Envelope, EnvelopeError, EnvelopePrefix};
 pub use headers::Headers;
 pub use json::JsonError;

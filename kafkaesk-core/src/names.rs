@@ -13,7 +13,8 @@ pub use schema::SchemaName;
 pub(crate) use schema::check_schema_name;
 pub use stream::StreamId;
 pub use topic::{
-    BINDINGS_TOPIC, RESERVED_WORDS, SCHEMA_TOPIC_MARK, TopicName, collide, is_reserved_topic,
+    BINDINGS_TOPIC, DEAD_TOPIC_MARK, RESERVED_WORDS, RETRY_TOPIC_MARK, SCHEMA_TOPIC_MARK,
+    TopicName, collide, is_reserved_topic,
 };
 
 #[cfg(test)]
@@ -64,6 +65,29 @@ mod tests {
             "Order"
         );
         assert_eq!(shop.schema_of("__schema__Order"), None);
+    }
+
+    #[test]
+    fn a_group_has_a_topic_of_dead_letters_and_one_to_retry_from_or_a_name_that_kafka_refuses() {
+        let shop = TopicPrefix::new("shop.").unwrap();
+        assert_eq!(
+            shop.dead_topic("billing").unwrap().as_str(),
+            "shop.__dead__billing"
+        );
+        let retry = shop.retry_topic("billing").unwrap();
+        assert_eq!(retry.as_str(), "shop.__retry__billing");
+        // Consumers of the group read it; patterns never do.
+        assert_eq!(
+            shop.consumed_stream(retry.as_str()).unwrap().as_str(),
+            "__retry__billing"
+        );
+        assert_eq!(shop.stream_of(retry.as_str()), None);
+        assert_eq!(shop.consumed_stream("shop.__dead__billing"), None);
+        assert_eq!(shop.consumed_stream("other.__retry__billing"), None);
+        for refused in ["", "a b", "a:b", &"g".repeat(240)] {
+            assert!(shop.dead_topic(refused).is_err(), "{refused}");
+            assert!(shop.retry_topic(refused).is_err(), "{refused}");
+        }
     }
 
     #[test]

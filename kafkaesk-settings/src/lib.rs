@@ -72,8 +72,40 @@ pub struct Settings {
     /// How many bytes of key, value and headers a record may have for a consumer. The value of a larger one is dropped
     /// before it is copied, and the record is a mismatch. Default 16 MiB.
     pub max_message_bytes: usize,
+    /// Whether consumer groups keep what they give up in a topic of dead letters. Default true. Without, `dead-letter` is not
+    /// a policy: a message that used up its attempts is held, and a rejected one is logged and passed over.
+    pub dead_letters: bool,
+    /// Partitions of a group's topic of dead letters. Default 7.
+    pub dead_letter_partitions: u32,
+    /// How long dead letters are kept. Default 14 days.
+    pub dead_letter_retention: Duration,
+    /// Which headers a dead letter has beside `kafkaesk-dead-…`.
+    pub dead_letter_headers: DeadLetterHeaders,
     /// Any librdkafka property.
     pub kafka_settings: KafkaSettings,
+}
+
+/// Which headers a dead letter has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "load", derive(serde::Deserialize))]
+#[cfg_attr(feature = "load", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum DeadLetterHeaders {
+    /// Those of the contract alone.
+    #[default]
+    Kafkaesk,
+    /// Those of Spring Kafka as well (`kafka_dlt-…`), which existing consoles show.
+    Spring,
+}
+
+impl DeadLetterHeaders {
+    /// The word of the setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kafkaesk => "kafkaesk",
+            Self::Spring => "spring",
+        }
+    }
 }
 
 impl Default for Settings {
@@ -93,6 +125,10 @@ impl Default for Settings {
             shutdown_timeout: Duration::from_secs(25),
             discovery_interval: Duration::from_secs(2),
             max_message_bytes: 16 * 1024 * 1024,
+            dead_letters: true,
+            dead_letter_partitions: 7,
+            dead_letter_retention: Duration::from_secs(14 * 24 * 60 * 60),
+            dead_letter_headers: DeadLetterHeaders::default(),
             kafka_settings: KafkaSettings::default(),
         }
     }

@@ -129,6 +129,7 @@ impl Worker {
             .consume(ConsumerSpec {
                 group: Some(group.clone()),
                 pattern,
+                retry_topic: None,
                 start: options.start,
                 drain,
                 kafka_settings: options.kafka_settings.clone(),

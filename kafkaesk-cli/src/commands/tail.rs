@@ -89,6 +89,7 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
     let spec = ConsumerSpec {
         group: None,
         pattern,
+        retry_topic: None,
         start: arguments.from.unwrap_or(if arguments.until_end {
             Start::Earliest
         } else {

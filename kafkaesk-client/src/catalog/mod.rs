@@ -127,7 +127,7 @@ impl Catalog {
         })
     }
 
-    fn replication_factor(&self, brokers: usize) -> u16 {
+    pub(crate) fn replication_factor(&self, brokers: usize) -> u16 {
         self.settings
             .replication_factor
             .unwrap_or_else(|| brokers.clamp(1, 3) as u16)

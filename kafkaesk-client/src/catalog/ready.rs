@@ -218,7 +218,7 @@ impl Catalog {
     }
 
     /// By the topic's `max.message.bytes` where it may be seen, else by what was refused.
-    async fn batch_limit(
+    pub(crate) async fn batch_limit(
         &self,
         topic: &TopicName,
         news: Option<TopicNews>,

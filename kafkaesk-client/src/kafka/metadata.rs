@@ -126,7 +126,7 @@ impl Lookup {
             .topics
             .keys()
             .map(String::as_str)
-            .filter(|name| prefix.stream_of(name).is_some())
+            .filter(|name| prefix.consumed_stream(name).is_some())
             .collect();
         if cluster.is_dev || names.is_empty() {
             return Ok(cluster);

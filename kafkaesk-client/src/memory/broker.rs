@@ -298,7 +298,7 @@ impl Broker for MemoryBroker {
         Box::pin(async move {
             let wanted = Wanted {
                 prefix: self.prefix.clone(),
-                pattern: spec.pattern.clone(),
+                spec: spec.clone(),
             };
             Ok(match spec.group.clone() {
                 Some(group) => self.join(group, wanted, &spec),

@@ -175,7 +175,7 @@ pub(super) fn record(source: &Arc<Source>, offset: i64, stored: &Stored) -> Reco
 
 /// A partition as records name it; `None` for a topic that carries no stream of this prefix.
 pub(super) fn source(prefix: &TopicPrefix, (topic, partition): &TopicPartition) -> Option<Source> {
-    let stream: StreamId = prefix.stream_of(topic)?;
+    let stream: StreamId = prefix.consumed_stream(topic)?;
     Some(Source {
         topic: TopicName::new(topic).ok()?,
         stream,

@@ -3,24 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kafkaesk_core::{Pattern, TopicPrefix};
+use kafkaesk_core::TopicPrefix;
 
 use super::{
     assign::{MemberId, assign},
     store::{Store, TopicPartition},
 };
-use crate::consumer::{Commits, Start};
+use crate::consumer::{Commits, ConsumerSpec, Start};
 
 /// Which topics a consumer reads.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) prefix: TopicPrefix,
-    pub(super) pattern: Pattern,
+    pub(super) spec: ConsumerSpec,
 }
 
 impl Wanted {
     pub(super) fn takes(&self, topic: &str) -> bool {
-        self.pattern.matches_topic(&self.prefix, topic)
+        self.spec.takes(&self.prefix, topic)
     }
 
     /// Where reading of one partition starts when nothing is committed.
@@ -70,9 +70,13 @@ impl Group {
         store: &Store,
         now: i64,
     ) {
-        let partitions = store.partitions(|topic| wanted.takes(topic));
+        let partitions =
+            store.partitions(|topic| wanted.takes(topic) && !wanted.spec.is_retry_topic(topic));
         let known = partitions.iter().any(|p| self.committed.contains_key(p))
-            || self.members.values().any(|m| m.pattern == wanted.pattern);
+            || self
+                .members
+                .values()
+                .any(|m| m.spec.pattern == wanted.spec.pattern);
         if !known && start != Start::Earliest {
             for partition in partitions {
                 let offset = Wanted::first_offset(store, &partition, start, now);

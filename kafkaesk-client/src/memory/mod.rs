@@ -123,7 +123,7 @@ fn unix_millis() -> i64 {
 fn nothing_matches(wanted: &Wanted) -> ConsumerEvent {
     ConsumerEvent::Warning(format!(
         "no stream matches {:?} yet (topic prefix {:?}); waiting for one",
-        wanted.pattern.as_str(),
+        wanted.spec.pattern.as_str(),
         wanted.prefix.as_str()
     ))
 }

@@ -49,6 +49,7 @@ fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
     ConsumerSpec {
         group: group.map(str::to_owned),
         pattern: Pattern::new(pattern).unwrap(),
+        retry_topic: None,
         start,
         drain: Duration::from_secs(5),
         kafka_settings: BTreeMap::new(),

@@ -191,6 +191,7 @@ async fn a_waiting_group_sees_the_first_event_of_a_new_stream_soon() {
         .consume(ConsumerSpec {
             group: Some("g".into()),
             pattern: Pattern::new("content.*").unwrap(),
+            retry_topic: None,
             start: Start::Earliest,
             drain: Duration::from_secs(1),
             kafka_settings: BTreeMap::new(),

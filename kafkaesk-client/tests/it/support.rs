@@ -107,6 +107,7 @@ pub(crate) fn spec(group: Option<&str>, pattern: &str, start: Start) -> Consumer
     ConsumerSpec {
         group: group.map(str::to_owned),
         pattern: Pattern::new(pattern).unwrap(),
+        retry_topic: None,
         start,
         drain: Duration::from_secs(5),
         kafka_settings: BTreeMap::new(),

@@ -4,7 +4,10 @@ use super::{
     characters::{NameError, check_characters, check_length, text_name},
     schema::SchemaName,
     stream::StreamId,
-    topic::{BINDINGS_TOPIC, SCHEMA_TOPIC_MARK, TopicName, is_reserved_topic, reserved_word},
+    topic::{
+        BINDINGS_TOPIC, DEAD_TOPIC_MARK, RETRY_TOPIC_MARK, SCHEMA_TOPIC_MARK, TopicName,
+        is_reserved_topic, reserved_word,
+    },
 };
 
 text_name! {
@@ -80,6 +83,43 @@ impl TopicPrefix {
     /// [`NameError::TooLong`].
     pub fn bindings_topic(&self) -> Result<TopicName, NameError> {
         TopicName::new(format!("{self}{BINDINGS_TOPIC}"))
+    }
+
+    /// The topic that keeps what a consumer group gave up. `group` is the group's whole name, as sent to Kafka.
+    ///
+    /// # Errors
+    /// [`NameError`] for a group that is empty or whose name does not fit into a topic's: Kafka takes any text for a group.
+    pub fn dead_topic(&self, group: &str) -> Result<TopicName, NameError> {
+        self.group_topic(DEAD_TOPIC_MARK, group)
+    }
+
+    /// The topic from which a consumer group reads redriven messages. `group` is the group's whole name, as sent to Kafka.
+    ///
+    /// # Errors
+    /// As [`Self::dead_topic`].
+    pub fn retry_topic(&self, group: &str) -> Result<TopicName, NameError> {
+        self.group_topic(RETRY_TOPIC_MARK, group)
+    }
+
+    fn group_topic(&self, mark: &str, group: &str) -> Result<TopicName, NameError> {
+        if group.is_empty() {
+            return Err(NameError::Empty {
+                what: "group",
+                name: String::new(),
+            });
+        }
+        check_characters("group", group)?;
+        TopicName::new(format!("{self}{mark}{group}"))
+    }
+
+    /// The stream under which a consumer reads a topic: as [`Self::stream_of`]; a retry topic's is its name without the
+    /// prefix, which is no stream that a pattern matches or that anything is published to.
+    pub fn consumed_stream(&self, topic: &str) -> Option<StreamId> {
+        let rest = topic.strip_prefix(self.as_str())?;
+        match rest.starts_with(RETRY_TOPIC_MARK) {
+            true => Some(StreamId::of_retry_topic(rest)),
+            false => self.stream_of(topic),
+        }
     }
 
     /// The stream that a topic carries; `None` for a topic of another prefix and for reserved topics.

@@ -33,4 +33,9 @@ impl StreamId {
         }
         Ok(Self(id.into()))
     }
+
+    /// The name under which a retry topic's records are read, although it is reserved.
+    pub(super) fn of_retry_topic(rest: &str) -> Self {
+        Self(rest.into())
+    }
 }

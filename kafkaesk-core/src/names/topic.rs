@@ -4,10 +4,18 @@ use super::characters::{NameError, check_characters, check_length, text_name};
 
 /// What a schema topic's name has between prefix and schema name.
 pub const SCHEMA_TOPIC_MARK: &str = "__schema__";
-/// Words that make a topic reserved wherever they stand in its name. Only the first is in use. The others are kept for the
-/// topics of later versions (`__dead__<group>`, `__retry__<group>`, `__connect__<name>`): a word that is reserved later would
-/// take streams away from their users.
-pub const RESERVED_WORDS: [&str; 4] = [SCHEMA_TOPIC_MARK, "__dead__", "__retry__", "__connect__"];
+/// What a group's topic of dead letters has between prefix and group.
+pub const DEAD_TOPIC_MARK: &str = "__dead__";
+/// What a group's topic of redriven messages has between prefix and group.
+pub const RETRY_TOPIC_MARK: &str = "__retry__";
+/// Words that make a topic reserved wherever they stand in its name. `__connect__` is kept for the topics of a later version:
+/// a word that is reserved later would take streams away from their users.
+pub const RESERVED_WORDS: [&str; 4] = [
+    SCHEMA_TOPIC_MARK,
+    DEAD_TOPIC_MARK,
+    RETRY_TOPIC_MARK,
+    "__connect__",
+];
 /// The topic, after the prefix, that binds streams to schema names.
 pub const BINDINGS_TOPIC: &str = "__streams__";
 

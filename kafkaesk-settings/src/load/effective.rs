@@ -213,5 +213,18 @@ fn in_words(settings: &Settings) -> BTreeMap<&'static str, String> {
             format_span(settings.discovery_interval),
         ),
         ("max-message-bytes", settings.max_message_bytes.to_string()),
+        ("dead-letters", settings.dead_letters.to_string()),
+        (
+            "dead-letter-partitions",
+            settings.dead_letter_partitions.to_string(),
+        ),
+        (
+            "dead-letter-retention",
+            format_span(settings.dead_letter_retention),
+        ),
+        (
+            "dead-letter-headers",
+            settings.dead_letter_headers.as_str().to_owned(),
+        ),
     ])
 }

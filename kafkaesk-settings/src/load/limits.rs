@@ -14,5 +14,6 @@ pub(super) const MAX_GROUP_PREFIX: usize = 200;
 
 /// Spans of time in milliseconds.
 pub(super) const SECOND: u64 = 1000;
+pub(super) const MINUTE: u64 = 60 * SECOND;
 pub(super) const HOUR: u64 = 3600 * SECOND;
 pub(super) const DAY: u64 = 24 * HOUR;

@@ -10,8 +10,8 @@ use super::{
     keys::KEYS,
     layers::Merged,
     limits::{
-        DAY, HOUR, MAX_GROUP_PREFIX, MAX_MESSAGE, MAX_PARTITIONS, MAX_REPLICATION, MIN_MESSAGE,
-        SECOND,
+        DAY, HOUR, MAX_GROUP_PREFIX, MAX_MESSAGE, MAX_PARTITIONS, MAX_REPLICATION, MAX_RETENTION,
+        MIN_MESSAGE, MINUTE, SECOND,
     },
     node::Node,
     typed::{Span, Whole},
@@ -51,6 +51,12 @@ struct Plain {
     discovery_interval: Duration,
     #[serde(deserialize_with = "whole::<MIN_MESSAGE, MAX_MESSAGE, _, _>")]
     max_message_bytes: usize,
+    dead_letters: bool,
+    #[serde(deserialize_with = "whole::<1, MAX_PARTITIONS, _, _>")]
+    dead_letter_partitions: u32,
+    #[serde(deserialize_with = "span::<MINUTE, MAX_RETENTION, _>")]
+    dead_letter_retention: Duration,
+    dead_letter_headers: crate::DeadLetterHeaders,
     #[serde(skip)]
     kafka_settings: KafkaSettings,
 }

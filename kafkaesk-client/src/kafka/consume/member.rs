@@ -115,7 +115,9 @@ pub(super) fn start(
     *consumer.context().queue.lock() = Some(queue);
     let cluster = setup.discovery.current();
     let found = setup.topics(&cluster);
-    start::settle(&consumer, &setup, &group, &found)?;
+    let mut of_pattern = found.clone();
+    of_pattern.retain(|topic, _| !setup.spec.is_retry_topic(topic));
+    start::settle(&consumer, &setup, &group, &of_pattern)?;
     let mut member = Member {
         batch: Batch::new(BATCH_RECORDS),
         committing: Committing::new(answers),
@@ -389,7 +391,10 @@ impl Member {
     }
 
     fn subscribe(&mut self, found: &HashMap<String, u32>) {
-        if found.is_empty() && !self.reported_waiting {
+        let of_pattern = found
+            .keys()
+            .any(|topic| !self.setup.spec.is_retry_topic(topic));
+        if !of_pattern && !self.reported_waiting {
             self.reported_waiting = true;
             let warning = format!(
                 "no stream matches {:?} yet (topic prefix {:?}); waiting for one",
@@ -461,7 +466,8 @@ fn denied(
     }
     let action = format!("reading {topic}");
     let error = code_error(code, Operation::topic(&action, "Read", topic));
-    let exact = !setup.spec.pattern.as_str().contains(['*', '?', '[']);
+    let exact =
+        !setup.spec.pattern.as_str().contains(['*', '?', '[']) && !setup.spec.is_retry_topic(topic);
     if exact && matches!(error, ClientError::Unauthorized { .. }) {
         return Some(error);
     }

@@ -74,8 +74,10 @@ struct Setup {
 impl Setup {
     /// The topics that the consumer reads, with their numbers of partitions.
     fn topics(&self, cluster: &Cluster) -> HashMap<String, u32> {
-        cluster
-            .matching(&self.settings.topic_prefix, &self.spec.pattern)
+        let prefix = &self.settings.topic_prefix;
+        let topics = cluster.topics.values();
+        topics
+            .filter(|topic| self.spec.takes(prefix, &topic.name))
             .map(|topic| (topic.name.clone(), topic.partitions))
             .collect()
     }

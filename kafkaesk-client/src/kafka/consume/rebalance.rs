@@ -101,7 +101,8 @@ impl Membership {
         let mut state = self.state.lock();
         for element in partitions.elements() {
             let (topic, partition) = (element.topic(), element.partition());
-            let (Ok(name), Some(stream)) = (TopicName::new(topic), self.prefix.stream_of(topic))
+            let (Ok(name), Some(stream)) =
+                (TopicName::new(topic), self.prefix.consumed_stream(topic))
             else {
                 continue;
             };

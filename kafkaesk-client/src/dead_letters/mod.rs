@@ -1,0 +1,119 @@
+//! Dead letters of one consumer group: what it gave up, kept in a topic of its own (contract/README.md, "Dead letters").
+//!
+//! `topics` creates the topics. [`DeadLetters::write`] is what a worker does with a message that it gives up.
+
+mod topics;
+
+pub use topics::TopicState;
+
+use std::sync::Arc;
+
+use kafkaesk_core::{DeadLetter, Headers, Record, TopicName, dead_letter};
+use parking_lot::Mutex;
+
+use crate::{
+    ClientError, Connection, Delivery,
+    broker::{BatchLimit, Outgoing},
+    settings::DeadLetterHeaders,
+};
+
+/// The dead letters of one consumer group. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    connection: Connection,
+    group: String,
+    topic: TopicName,
+    retry_topic: TopicName,
+    /// How large batches for the topic may be; known once it was looked at.
+    batch: Arc<Mutex<Option<BatchLimit>>>,
+}
+
+impl DeadLetters {
+    /// Those of a group, by its whole name as sent to Kafka. Asks nobody.
+    ///
+    /// # Errors
+    /// [`ClientError::Name`] for a group whose name does not fit into a topic's.
+    pub fn of(connection: &Connection, group: &str) -> Result<Self, ClientError> {
+        let prefix = &connection.settings().topic_prefix;
+        Ok(Self {
+            topic: prefix.dead_topic(group)?,
+            retry_topic: prefix.retry_topic(group)?,
+            connection: connection.clone(),
+            group: group.to_owned(),
+            batch: Arc::default(),
+        })
+    }
+
+    /// The group, as sent to Kafka.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// The topic that keeps them.
+    pub fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    /// The topic from which the group reads those that are redriven.
+    pub fn retry_topic(&self) -> &TopicName {
+        &self.retry_topic
+    }
+
+    /// The connection.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Writes a record as a dead letter: its key, value and headers byte for byte, and what `letter` says in headers behind
+    /// them. Of a record that was redriven, the headers of the former dead letter go. The partition is chosen by the key.
+    ///
+    /// Resolves when the brokers have it. It waits for room in the producer's queue, and for the answer, `delivery-timeout`
+    /// each at most. Dropped before its end, it may have written the letter.
+    ///
+    /// # Errors
+    /// [`ClientError`]: nothing is known to be written. An absent topic is [`ClientError::NotDelivered`].
+    pub async fn write(&self, record: &Record, letter: &DeadLetter) -> Result<(), ClientError> {
+        let own = match letter.redriven {
+            0 => record.headers.clone(),
+            _ => dead_letter::original(&record.headers),
+        };
+        let outgoing = Outgoing {
+            topic: self.topic.clone(),
+            partition: None,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: self.headers(letter, &own),
+            timestamp: None,
+            batch: self.batch().await?,
+        };
+        let delivery: Delivery = self.connection.broker().queue(outgoing).await?;
+        match delivery.await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                // Perhaps the topic was created again, with other bounds.
+                *self.batch.lock() = None;
+                Err(error)
+            }
+        }
+    }
+
+    fn headers(&self, letter: &DeadLetter, own: &Headers) -> Headers {
+        let mut headers = letter.write(own);
+        if self.connection.settings().dead_letter_headers == DeadLetterHeaders::Spring {
+            for (name, value) in dead_letter::spring_headers(letter) {
+                headers.push(name, Some(value));
+            }
+        }
+        headers
+    }
+
+    async fn batch(&self) -> Result<BatchLimit, ClientError> {
+        if let Some(known) = *self.batch.lock() {
+            return Ok(known);
+        }
+        let catalog = self.connection.catalog();
+        let limit = catalog.batch_limit(&self.topic, None).await?;
+        *self.batch.lock() = Some(limit);
+        Ok(limit)
+    }
+}
