@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -34,6 +34,8 @@ pub struct BrokerSpec {
     pub ports: Vec<u16>,
     /// Files beside the properties: name and content.
     pub files: Vec<(String, Vec<u8>)>,
+    /// The container shares this machine's network, so that brokers reach one another at the addresses of loopback.
+    pub host_network: bool,
 }
 
 impl BrokerSpec {
@@ -78,6 +80,7 @@ impl BrokerSpec {
             properties: pairs.map(|(k, v)| (k.to_owned(), v)).into(),
             ports: vec![port],
             files: Vec::new(),
+            host_network: false,
         })
     }
 
@@ -135,8 +138,12 @@ impl Broker {
         let mut create = Command::new("docker");
         create.args(["create", "--name", &spec.name, "--label", docker::LABEL]);
         create.args(["-e", &format!("CLUSTER_ID={CLUSTER_ID}")]);
-        for port in &spec.ports {
-            create.args(["-p", &format!("127.0.0.1:{port}:{port}")]);
+        if spec.host_network {
+            create.args(["--network", "host"]);
+        } else {
+            for port in &spec.ports {
+                create.args(["-p", &format!("127.0.0.1:{port}:{port}")]);
+            }
         }
         command::output(create.arg(IMAGE))?;
         let broker = Self {
@@ -154,7 +161,7 @@ impl Broker {
         // The container has its own copy now.
         fs::remove_dir_all(&stage)?;
         command::output(Command::new("docker").args(["start", &spec.name]))?;
-        broker.wait()?;
+        broker.wait(1)?;
         Ok(broker)
     }
 
@@ -184,25 +191,53 @@ impl Broker {
                 .args(["-t", CLUSTER_ID, "-c"])
                 .arg(&properties),
         )?;
-        let log = fs::File::create(dir.join("kafka.log"))?;
-        let log4j = paths::root().join("xtask/kafka-image/log4j2.yaml");
-        let mut java = Command::new("java");
-        java.arg("-Xmx512m")
-            .arg(format!("-Dlog4j2.configurationFile={}", log4j.display()))
-            .args(["-cp", &classpath, "kafka.Kafka"])
-            .arg(&properties)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut java, 0);
-        let child = java.spawn().context("cannot start java")?;
+        let child = java(&dir)?;
         let broker = Self {
             how: How::Jars { child, dir },
             keep: false,
         };
-        broker.wait()?;
+        broker.wait(1)?;
         Ok(broker)
+    }
+
+    /// Ends its process: at once, or as Kafka ends when it is asked to. Its data stays.
+    ///
+    /// # Errors
+    /// It cannot be ended.
+    pub fn halt(&mut self, at_once: bool) -> Result<()> {
+        match &mut self.how {
+            How::Docker { name } => {
+                let end: &[&str] = match at_once {
+                    true => &["kill", "--signal", "KILL"],
+                    false => &["stop", "--time", "30"],
+                };
+                command::output(Command::new("docker").args(end).arg(name))?;
+            }
+            How::Jars { child, .. } => {
+                if at_once {
+                    child.kill()?;
+                } else {
+                    command::run(Command::new("kill").arg(child.id().to_string()))?;
+                }
+                child.wait()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts it again after [`Self::halt`], with the data that it had. Waits until it is up.
+    ///
+    /// # Errors
+    /// It does not come up within 90 s.
+    pub fn restart(&mut self) -> Result<()> {
+        let starts = self.log().matches(STARTED).count();
+        match &mut self.how {
+            How::Docker { name } => {
+                command::output(Command::new("docker").args(["start", name]))?;
+            }
+            How::Jars { child, dir } => *child = java(dir)?,
+        }
+        self.wait(starts + 1)
     }
 
     /// Leaves it running when this handle goes. Returns what [`stop`] takes.
@@ -219,6 +254,16 @@ impl Broker {
     /// # Errors
     /// `sh`, which waits for that end, cannot be started; the broker then ends here.
     pub fn until_exit(self) -> Result<()> {
+        self.remove_at_exit()?;
+        self.leave_running();
+        Ok(())
+    }
+
+    /// Has it removed when this process ends, however it ends, if its handle did not do so before.
+    ///
+    /// # Errors
+    /// `sh`, which waits for that end, cannot be started.
+    pub fn remove_at_exit(&self) -> Result<()> {
         let end = match &self.how {
             How::Docker { name } => format!("docker rm -f -v {name}"),
             How::Jars { child, dir } => {
@@ -237,7 +282,6 @@ impl Broker {
         let child = waiting.spawn().context("cannot start sh")?;
         // Its end of the pipe is closed by the end of this process.
         std::mem::forget(child);
-        self.leave_running();
         Ok(())
     }
 
@@ -246,28 +290,31 @@ impl Broker {
     /// # Errors
     /// The tool's.
     pub fn tool(&self, class: &str, args: &[&str]) -> Result<String> {
-        match &self.how {
-            How::Docker { name } => command::output(
-                Command::new("docker")
-                    .args([
-                        "exec",
-                        name,
-                        "java",
-                        "-Xmx128m",
-                        "-XX:TieredStopAtLevel=1",
-                        "-cp",
-                    ])
-                    .args(["/opt/kafka/libs/*", class])
-                    .args(args),
-            ),
-            How::Jars { .. } => command::output(
-                Command::new("java")
-                    .args(["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp"])
-                    .arg(format!("{}/*", jars::libs()?.display()))
-                    .arg(class)
-                    .args(args),
-            ),
-        }
+        command::output(&mut self.tool_command(class, args)?)
+    }
+
+    /// The command that [`Self::tool`] runs.
+    ///
+    /// # Errors
+    /// The jars cannot be had.
+    pub fn tool_command(&self, class: &str, args: &[&str]) -> Result<Command> {
+        const JAVA: [&str; 3] = ["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp"];
+        let mut tool = match &self.how {
+            How::Docker { name } => {
+                let mut tool = Command::new("docker");
+                tool.args(["exec", name, "java"]);
+                tool.args(JAVA).arg("/opt/kafka/libs/*");
+                tool
+            }
+            How::Jars { .. } => {
+                let mut tool = Command::new("java");
+                tool.args(JAVA)
+                    .arg(format!("{}/*", jars::libs()?.display()));
+                tool
+            }
+        };
+        tool.arg(class).args(args);
+        Ok(tool)
     }
 
     /// The broker's log so far.
@@ -285,11 +332,12 @@ impl Broker {
         }
     }
 
-    fn wait(&self) -> Result<()> {
+    /// Waits until its log says that it started, for this many times.
+    fn wait(&self, starts: usize) -> Result<()> {
         let end = Instant::now() + START_LIMIT;
         loop {
             let log = self.log();
-            if log.contains(STARTED) {
+            if log.matches(STARTED).count() >= starts {
                 return Ok(());
             }
             if Instant::now() > end || log.contains("Exiting Kafka due to fatal exception") {
@@ -348,6 +396,28 @@ pub fn free_port() -> Result<u16> {
         .context("no free port on 127.0.0.1")?
         .local_addr()?
         .port())
+}
+
+/// The process of a broker from its jars, with the properties in this folder; its log is added to the one that is there.
+fn java(dir: &Path) -> Result<Child> {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("kafka.log"))?;
+    let log4j = paths::root().join("xtask/kafka-image/log4j2.yaml");
+    let mut java = Command::new("java");
+    java.arg("-Xmx512m")
+        .arg(format!("-Dlog4j2.configurationFile={}", log4j.display()))
+        .arg("-cp")
+        .arg(format!("{}/*", jars::libs()?.display()))
+        .arg("kafka.Kafka")
+        .arg(dir.join("server.properties"))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut java, 0);
+    java.spawn().context("cannot start java")
 }
 
 fn write_files(spec: &BrokerSpec, folder: &PathBuf, seen_as: &str) -> Result<()> {

@@ -4,6 +4,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod entry;
 mod examples;
 mod fuzz;
@@ -38,6 +39,8 @@ enum Chore {
     Mutants,
     /// Feeds mutated inputs to everything that parses foreign bytes
     Fuzz(fuzz::FuzzArgs),
+    /// Runs seeded faults against workers on a real Kafka, and checks what became of every message
+    Chaos(chaos::ChaosArgs),
     /// Measures against other clients on a real Kafka
     Bench(bench::BenchArgs),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Chore::Kafka { action } => local::run(&action),
         Chore::Mutants => test::mutants(),
         Chore::Fuzz(args) => fuzz::run(&args),
+        Chore::Chaos(args) => chaos::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };
     match result {

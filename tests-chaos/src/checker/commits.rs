@@ -1,0 +1,63 @@
+//! Commits: none passes a message that is not finished, and after a clean end the last one covers everything.
+
+use super::{History, attempt, time};
+use crate::line::Micros;
+
+/// Brokers stamp a commit with milliseconds.
+const GRAIN: Micros = 1000;
+
+pub(super) fn check(history: &History<'_>) -> Vec<String> {
+    let mut broken = Vec::new();
+    for ((topic, partition), log) in &history.logs {
+        // For each message, the one up to it that was done last.
+        let mut slowest = Vec::with_capacity(log.messages.len());
+        let mut last: Option<(Micros, usize)> = None;
+        for (index, message) in log.messages.iter().enumerate() {
+            let done = message.done.map_or(Micros::MAX, |(at, _)| at);
+            if last.is_none_or(|(latest, _)| done > latest) {
+                last = Some((done, index));
+            }
+            slowest.extend(last);
+        }
+        for commit in &log.commits {
+            let covered = log
+                .messages
+                .partition_point(|message| message.place.offset < commit.next);
+            let Some((done, index)) = covered.checked_sub(1).map(|index| slowest[index]) else {
+                continue;
+            };
+            if done <= commit.at.saturating_add(GRAIN) {
+                continue;
+            }
+            let message = &log.messages[index];
+            let how = match message.attempts.first() {
+                None => "no handler ever began".to_owned(),
+                Some(first) => attempt(history, *first),
+            };
+            broken.push(format!(
+                "{topic}[{partition}]: the commit of offset {} {} passes {} key {:?}, which was not finished: {how}",
+                commit.next,
+                time(history, commit.at),
+                message.place,
+                message.key
+            ));
+        }
+        let end = log
+            .messages
+            .iter()
+            .rev()
+            .find(|message| message.done.is_some());
+        let committed = log.committed(Micros::MAX);
+        if let Some(end) = end
+            && history.ledger.workers.iter().all(|w| w.exited.is_some())
+            && log.messages.iter().all(|message| message.done.is_some())
+            && committed <= end.place.offset
+        {
+            broken.push(format!(
+                "{topic}[{partition}]: everything is handled and all workers ended, but offset {committed} is committed and not {}",
+                end.place.offset + 1
+            ));
+        }
+    }
+    broken
+}

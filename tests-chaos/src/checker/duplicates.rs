@@ -1,0 +1,167 @@
+//! Duplicates: what was handled is handled again only after a hard fault, and then only what its worker had in flight or had
+//! finished since the last commit. A clean end or rebalance repeats nothing but, today, what finished behind an unfinished
+//! message of its partition.
+
+use super::{
+    BEHIND_UNFINISHED_IS_ALLOWED, History, attempt,
+    history::{Log, Message},
+};
+use crate::{
+    ledger::{Bounds, FaultKind},
+    line::{Change, Ended, Micros},
+};
+
+#[derive(Default)]
+pub(super) struct Duplicates {
+    pub(super) allowed: usize,
+    pub(super) repeated: usize,
+    pub(super) behind_unfinished: usize,
+    pub(super) violations: Vec<String>,
+}
+
+pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
+    let mut found = Duplicates::default();
+    for log in history.logs.values() {
+        for message in &log.messages {
+            found.allowed += allowed(history, log, message);
+            let Some((done, first)) = message.done else {
+                continue;
+            };
+            for &index in &message.attempts {
+                let again = &history.ledger.attempts[index];
+                let finished_twice = matches!(again.end, Some((_, Ended::Done)));
+                if index == first || (again.start < done && !finished_twice) {
+                    continue;
+                }
+                if after_hard_fault(history, bounds, log, message, index) {
+                    found.repeated += 1;
+                    continue;
+                }
+                let behind = behind_unfinished(history, log, message, index);
+                if behind {
+                    found.behind_unfinished += 1;
+                }
+                if !behind || !BEHIND_UNFINISHED_IS_ALLOWED {
+                    found.violations.push(format!(
+                        "{} key {:?} was handled again without a hard fault: {}; {}; committed when it was begun again: {}",
+                        message.place,
+                        message.key,
+                        attempt(history, first),
+                        attempt(history, index),
+                        log.committed(again.start)
+                    ));
+                }
+            }
+        }
+    }
+    if found.repeated > found.allowed {
+        found.violations.push(format!(
+            "hard faults repeated {} messages; {} were in flight or finished since the last commit",
+            found.repeated, found.allowed
+        ));
+    }
+    found
+}
+
+/// How often this message may be repeated: once for each hard fault that meets it in flight, or finished and uncommitted.
+fn allowed(history: &History<'_>, log: &Log<'_>, message: &Message) -> usize {
+    let mut times = 0;
+    for &index in &message.attempts {
+        let attempt = &history.ledger.attempts[index];
+        times += history
+            .ledger
+            .faults
+            .iter()
+            .filter(|fault| match fault.what {
+                FaultKind::Killed(worker) | FaultKind::Stopped(worker) => {
+                    worker == attempt.worker
+                        && attempt.start <= history.knows_of(fault)
+                        && log.committed(fault.at) <= message.place.offset
+                }
+                FaultKind::Outage => {
+                    attempt.start <= fault.until && log.committed(fault.at) <= message.place.offset
+                }
+                _ => false,
+            })
+            .count();
+    }
+    times
+}
+
+/// Whether this run of a message follows from a hard fault of the worker that had it before.
+fn after_hard_fault(
+    history: &History<'_>,
+    bounds: &Bounds,
+    log: &Log<'_>,
+    message: &Message,
+    index: usize,
+) -> bool {
+    let again = &history.ledger.attempts[index];
+    let earlier = message
+        .attempts
+        .iter()
+        .filter(|&&other| other != index && history.ledger.attempts[other].start <= again.start);
+    let Some(&before) = earlier.last() else {
+        return false;
+    };
+    let before_worker = history.ledger.attempts[before].worker;
+    let before_start = history.ledger.attempts[before].start;
+    history.ledger.faults.iter().any(|fault| {
+        let uncommitted = log.committed(fault.at) <= message.place.offset;
+        match fault.what {
+            FaultKind::Killed(worker) => {
+                worker == before_worker && before_start <= fault.until && uncommitted
+            }
+            FaultKind::Stopped(worker) => {
+                let knows = history.knows_of(fault);
+                uncommitted
+                    && ((worker == before_worker && before_start <= knows)
+                        || (worker == again.worker
+                            && again.start <= knows
+                            && again.end.is_none_or(|(at, _)| at >= fault.at)))
+            }
+            // Only where the group took the partitions away meanwhile, or a commit could not be written.
+            FaultKind::Outage => {
+                uncommitted
+                    && before_start <= fault.until
+                    && again.start >= fault.at
+                    && moved(
+                        log,
+                        before_worker,
+                        fault.at,
+                        fault.until + bounds.session + bounds.progress,
+                    )
+            }
+            _ => false,
+        }
+    })
+}
+
+/// Whether a worker gave the partition up in this time.
+fn moved(log: &Log<'_>, worker: usize, from: Micros, to: Micros) -> bool {
+    log.moves.iter().any(|it| {
+        it.worker == worker && it.change != Change::Assigned && it.at >= from && it.at <= to
+    })
+}
+
+/// Whether a message before this one, which the last commit does not cover, was unfinished when the partition changed
+/// hands.
+fn behind_unfinished(
+    history: &History<'_>,
+    log: &Log<'_>,
+    message: &Message,
+    index: usize,
+) -> bool {
+    let again = &history.ledger.attempts[index];
+    let assigned = log
+        .assigned(again.worker, again.start)
+        .unwrap_or(again.start);
+    let committed = log.committed(assigned);
+    let from = log
+        .messages
+        .partition_point(|other| other.place.offset < committed);
+    log.messages[from..]
+        .iter()
+        .take_while(|other| other.place.offset < message.place.offset)
+        .any(|other| other.done.is_none_or(|(at, _)| at > assigned))
+}

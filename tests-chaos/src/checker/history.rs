@@ -1,0 +1,164 @@
+//! History: a ledger, arranged by partition and message. Judges nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    ledger::{Commit, Fault, FaultKind, Ledger, Move, Partition, Place, WorkerId},
+    line::{Change, Ended, Micros},
+};
+
+/// A record and everything that happened to it.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) place: Place,
+    pub(super) key: Arc<str>,
+    pub(super) seq: u64,
+    /// When its publish was acknowledged.
+    pub(super) published: Option<Micros>,
+    /// Indexes of its attempts, by their start.
+    pub(super) attempts: Vec<usize>,
+    /// Its first completion: when, and which attempt.
+    pub(super) done: Option<(Micros, usize)>,
+}
+
+/// One partition: its messages by offset, its commits and moves by time.
+#[derive(Debug, Default)]
+pub(super) struct Log<'a> {
+    pub(super) messages: Vec<Message>,
+    pub(super) commits: Vec<&'a Commit>,
+    pub(super) moves: Vec<&'a Move>,
+}
+
+impl Log<'_> {
+    /// What the group had committed then; 0 for nothing.
+    pub(super) fn committed(&self, at: Micros) -> i64 {
+        let count = self.commits.partition_point(|commit| commit.at <= at);
+        count
+            .checked_sub(1)
+            .map_or(0, |last| self.commits[last].next)
+    }
+
+    /// When a worker had the partition assigned last, before then.
+    pub(super) fn assigned(&self, worker: WorkerId, before: Micros) -> Option<Micros> {
+        self.moves
+            .iter()
+            .filter(|it| it.worker == worker && it.change == Change::Assigned && it.at <= before)
+            .map(|it| it.at)
+            .next_back()
+    }
+}
+
+/// A ledger, arranged.
+#[derive(Debug)]
+pub(super) struct History<'a> {
+    pub(super) ledger: &'a Ledger,
+    pub(super) began: Micros,
+    pub(super) logs: BTreeMap<Partition, Log<'a>>,
+}
+
+impl<'a> History<'a> {
+    pub(super) fn of(ledger: &'a Ledger) -> Self {
+        let mut messages: BTreeMap<Place, Message> = BTreeMap::new();
+        for published in &ledger.published {
+            messages.insert(
+                published.place.clone(),
+                Message {
+                    place: published.place.clone(),
+                    key: published.key.clone(),
+                    seq: published.seq,
+                    published: Some(published.at),
+                    attempts: Vec::new(),
+                    done: None,
+                },
+            );
+        }
+        for (index, attempt) in ledger.attempts.iter().enumerate() {
+            let message = messages
+                .entry(attempt.place.clone())
+                .or_insert_with(|| Message {
+                    place: attempt.place.clone(),
+                    key: attempt.key.clone(),
+                    seq: attempt.seq,
+                    published: None,
+                    attempts: Vec::new(),
+                    done: None,
+                });
+            message.attempts.push(index);
+            if let Some((at, Ended::Done)) = attempt.end
+                && message.done.is_none_or(|(first, _)| at < first)
+            {
+                message.done = Some((at, index));
+            }
+        }
+        let mut logs: BTreeMap<Partition, Log<'a>> = BTreeMap::new();
+        for mut message in messages.into_values() {
+            message
+                .attempts
+                .sort_by_key(|index| ledger.attempts[*index].start);
+            let partition = (message.place.topic.clone(), message.place.partition);
+            logs.entry(partition).or_default().messages.push(message);
+        }
+        for commit in &ledger.commits {
+            let partition = (commit.topic.clone(), commit.partition);
+            logs.entry(partition).or_default().commits.push(commit);
+        }
+        for moved in &ledger.moves {
+            let partition = (moved.topic.clone(), moved.partition);
+            logs.entry(partition).or_default().moves.push(moved);
+        }
+        for log in logs.values_mut() {
+            // The log's own order stays where times are equal.
+            log.commits.sort_by_key(|commit| commit.at);
+            log.moves.sort_by_key(|moved| moved.at);
+        }
+        Self {
+            ledger,
+            began: ledger.workers.iter().map(|w| w.started).min().unwrap_or(0),
+            logs,
+        }
+    }
+
+    pub(super) fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.logs.values().flat_map(|log| &log.messages)
+    }
+
+    /// When an attempt was over, at the latest with its worker.
+    pub(super) fn over(&self, index: usize) -> Micros {
+        let attempt = &self.ledger.attempts[index];
+        let worker = &self.ledger.workers[attempt.worker];
+        match attempt.end {
+            Some((at, _)) => at,
+            None => worker.exited.unwrap_or(self.ledger.ended),
+        }
+    }
+
+    /// When a worker was stopped, until it knew that it is out of its group, if that touches this time.
+    pub(super) fn stopped(&self, worker: WorkerId, from: Micros, to: Micros) -> bool {
+        self.ledger.faults.iter().any(|fault| {
+            fault.what == FaultKind::Stopped(worker)
+                && from <= self.knows(worker, fault.until)
+                && to >= fault.at
+        })
+    }
+
+    /// Until when the worker of a fault may still act as if it were in its group.
+    pub(super) fn knows_of(&self, fault: &Fault) -> Micros {
+        match fault.what {
+            FaultKind::Stopped(worker) => self.knows(worker, fault.until),
+            _ => fault.until,
+        }
+    }
+
+    /// When a worker that went on then heard that its partitions are gone: 10 s later at the latest.
+    pub(super) fn knows(&self, worker: WorkerId, continued: Micros) -> Micros {
+        const AT_LATEST: Micros = 10_000_000;
+        let latest = continued + AT_LATEST;
+        self.ledger
+            .moves
+            .iter()
+            .filter(|it| it.worker == worker && it.change != Change::Assigned && it.at >= continued)
+            .map(|it| it.at)
+            .min()
+            .map_or(latest, |at| at.min(latest))
+    }
+}

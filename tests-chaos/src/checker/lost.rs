@@ -1,0 +1,21 @@
+//! Lost: every acknowledged publish is handled.
+
+use super::{History, attempt, time};
+
+pub(super) fn check(history: &History<'_>) -> Vec<String> {
+    let lost = history.messages().filter_map(|message| {
+        let published = message.published.filter(|_| message.done.is_none())?;
+        let last = match message.attempts.last() {
+            None => "no handler ever began".to_owned(),
+            Some(last) => format!("its last {}", attempt(history, *last)),
+        };
+        Some(format!(
+            "{} key {:?} (message {}) was acknowledged {} and never handled: {last}",
+            message.place,
+            message.key,
+            message.seq,
+            time(history, published)
+        ))
+    });
+    lost.collect()
+}

@@ -1,0 +1,52 @@
+//! Overlap: no two handlers of one key run at once. Except those of a worker that was stopped for longer than its session,
+//! and those that outlast the deadline of a revoke: their partitions are others' meanwhile.
+
+use std::collections::BTreeMap;
+
+use super::{History, attempt};
+use crate::{ledger::Bounds, line::Micros};
+
+pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
+    let mut broken = Vec::new();
+    for log in history.logs.values() {
+        let mut keys: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for message in &log.messages {
+            keys.entry(&message.key)
+                .or_default()
+                .extend(&message.attempts);
+        }
+        for indexes in keys.values_mut() {
+            indexes.sort_by_key(|index| history.ledger.attempts[*index].start);
+            // The one that ends last of those so far.
+            let mut longest: Option<usize> = None;
+            for &index in indexes.iter() {
+                let start = history.ledger.attempts[index].start;
+                if let Some(other) = longest
+                    && start < history.over(other)
+                    && !excused(history, bounds, index)
+                    && !excused(history, bounds, other)
+                {
+                    broken.push(format!(
+                        "key {:?}: {} and {} ran at once: {}; {}",
+                        history.ledger.attempts[index].key,
+                        history.ledger.attempts[other].place,
+                        history.ledger.attempts[index].place,
+                        attempt(history, other),
+                        attempt(history, index)
+                    ));
+                }
+                if longest.is_none_or(|other| history.over(index) > history.over(other)) {
+                    longest = Some(index);
+                }
+            }
+        }
+    }
+    broken
+}
+
+fn excused(history: &History<'_>, bounds: &Bounds, index: usize) -> bool {
+    let attempt = &history.ledger.attempts[index];
+    let (start, over) = (attempt.start, history.over(index));
+    let lasted: Micros = over - start;
+    history.stopped(attempt.worker, start, over) || lasted >= bounds.drain / 10 * 9
+}

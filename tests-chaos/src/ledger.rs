@@ -1,0 +1,152 @@
+//! Ledger: what happened in a run, as the suite saw it from outside of the workers. Plain data; judges nothing (`checker`
+//! does).
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::line::{Change, Ended, Micros, Report};
+
+/// A worker process of the run; a restarted one is another.
+pub(crate) type WorkerId = usize;
+
+/// A partition.
+pub(crate) type Partition = (Arc<str>, i32);
+
+/// A record's place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub(crate) struct Place {
+    #[serde(serialize_with = "text")]
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[{}]@{}", self.topic, self.partition, self.offset)
+    }
+}
+
+/// A publish that the brokers acknowledged.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Published {
+    pub(crate) place: Place,
+    #[serde(serialize_with = "text")]
+    pub(crate) key: Arc<str>,
+    pub(crate) seq: u64,
+    pub(crate) at: Micros,
+}
+
+/// A handler's run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Attempt {
+    pub(crate) worker: WorkerId,
+    pub(crate) place: Place,
+    #[serde(serialize_with = "text")]
+    pub(crate) key: Arc<str>,
+    pub(crate) seq: u64,
+    pub(crate) attempt: u32,
+    pub(crate) start: Micros,
+    /// `None` where its worker was killed first.
+    pub(crate) end: Option<(Micros, Ended)>,
+}
+
+/// A change of a worker's partitions.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Move {
+    pub(crate) worker: WorkerId,
+    #[serde(serialize_with = "text")]
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) change: Change,
+    pub(crate) at: Micros,
+}
+
+/// A commit, by the broker's own log and time.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Commit {
+    #[serde(serialize_with = "text")]
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) next: i64,
+    pub(crate) at: Micros,
+}
+
+/// A worker process.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Worker {
+    pub(crate) name: String,
+    pub(crate) started: Micros,
+    /// When it was asked to end.
+    pub(crate) asked: Option<Micros>,
+    /// When it was killed.
+    pub(crate) killed: Option<Micros>,
+    pub(crate) exited: Option<Micros>,
+    /// Its exit status; `None` for a signal.
+    pub(crate) status: Option<i32>,
+    /// The most memory that it had, in KiB.
+    pub(crate) peak_kib: u64,
+    pub(crate) report: Option<Report>,
+}
+
+/// What the suite did to the run.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Fault {
+    pub(crate) what: FaultKind,
+    pub(crate) at: Micros,
+    /// When it was over; the same for what takes no time.
+    pub(crate) until: Micros,
+}
+
+/// A fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum FaultKind {
+    /// A worker got SIGKILL.
+    Killed(WorkerId),
+    /// A worker was stopped, then continued.
+    Stopped(WorkerId),
+    /// A worker was asked to end.
+    Asked(WorkerId),
+    /// A worker was started.
+    Started(WorkerId),
+    /// Brokers or the way to them were away.
+    Outage,
+    /// The way to the brokers was slow.
+    Slow,
+    /// Something else, which must disturb nobody.
+    Other,
+}
+
+/// A run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Ledger {
+    pub(crate) published: Vec<Published>,
+    /// Publishes that failed, or whose fate is unknown.
+    pub(crate) unacknowledged: Vec<String>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) moves: Vec<Move>,
+    pub(crate) commits: Vec<Commit>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) faults: Vec<Fault>,
+    /// When everything was handled, or the suite waited no longer.
+    pub(crate) ended: Micros,
+}
+
+/// What the checker measures a run by.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// How soon a group goes on.
+    pub(crate) progress: Micros,
+    /// How long the group waits for a killed or stopped member.
+    pub(crate) session: Micros,
+    /// `shutdown-timeout`.
+    pub(crate) drain: Micros,
+    /// The memory of one worker.
+    pub(crate) memory_kib: u64,
+}
+
+/// serde's own way needs a feature that would change it for every crate of the workspace.
+fn text<S: serde::Serializer>(text: &str, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(text)
+}

@@ -1,0 +1,150 @@
+//! Book: writes the ledger while a run lasts, and knows what is still to be handled.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use kafkaesk_client::Receipt;
+
+use crate::{
+    ledger::{Attempt, Fault, FaultKind, Ledger, Move, Place, Published, Worker, WorkerId},
+    line::{Ended, Handled, Line, Micros, Said, now},
+};
+
+/// A ledger that is being written.
+#[derive(Default)]
+pub(super) struct Book {
+    pub(super) ledger: Ledger,
+    strings: HashSet<Arc<str>>,
+    /// Attempts that run, by worker, place and number.
+    open: HashMap<(WorkerId, Place, u32), usize>,
+    done: HashSet<Place>,
+    /// Acknowledged and not done.
+    pending: HashSet<Place>,
+    /// When a worker last said something.
+    pub(super) heard: Micros,
+}
+
+impl Book {
+    fn string(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.strings.get(text) {
+            return known.clone();
+        }
+        let new: Arc<str> = text.into();
+        self.strings.insert(new.clone());
+        new
+    }
+
+    /// How many acknowledged messages are not done.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// How many messages are done.
+    pub(super) fn done(&self) -> usize {
+        self.done.len()
+    }
+
+    pub(super) fn worker(&mut self, name: String) -> WorkerId {
+        self.ledger.workers.push(Worker {
+            name,
+            started: now(),
+            ..Worker::default()
+        });
+        self.ledger.workers.len() - 1
+    }
+
+    /// A fault that begins and ends now. Returns its index, to move its end.
+    pub(super) fn fault(&mut self, what: FaultKind) -> usize {
+        let at = now();
+        self.ledger.faults.push(Fault {
+            what,
+            at,
+            until: at,
+        });
+        self.ledger.faults.len() - 1
+    }
+
+    pub(super) fn fault_is_over(&mut self, index: usize) {
+        self.ledger.faults[index].until = now();
+    }
+
+    pub(super) fn published(&mut self, receipt: &Receipt, key: &str, seq: u64) {
+        let place = Place {
+            topic: self.string(receipt.topic.as_str()),
+            partition: receipt.partition,
+            offset: receipt.offset.0,
+        };
+        if !self.done.contains(&place) {
+            self.pending.insert(place.clone());
+        }
+        let key = self.string(key);
+        self.ledger.published.push(Published {
+            place,
+            key,
+            seq,
+            at: now(),
+        });
+    }
+
+    /// What a worker said.
+    pub(super) fn take(&mut self, worker: WorkerId, line: Line) {
+        self.heard = now();
+        let at = line.at;
+        match line.said {
+            Said::Start(handled) => {
+                let place = self.place(&handled);
+                let key = self.string(&handled.k);
+                let id = (worker, place.clone(), handled.a);
+                self.open.insert(id, self.ledger.attempts.len());
+                self.ledger.attempts.push(Attempt {
+                    worker,
+                    place,
+                    key,
+                    seq: handled.q,
+                    attempt: handled.a,
+                    start: at,
+                    end: None,
+                });
+            }
+            Said::End { handled, how } => {
+                let place = self.place(&handled);
+                if let Some(index) = self.open.remove(&(worker, place.clone(), handled.a)) {
+                    self.ledger.attempts[index].end = Some((at, how));
+                }
+                if how == Ended::Done {
+                    self.pending.remove(&place);
+                    self.done.insert(place);
+                }
+            }
+            Said::Partitions { change, names } => {
+                for name in names.split_whitespace() {
+                    let Some((topic, rest)) = name.rsplit_once('[') else {
+                        continue;
+                    };
+                    let Ok(partition) = rest.trim_end_matches(']').parse() else {
+                        continue;
+                    };
+                    let topic = self.string(topic);
+                    self.ledger.moves.push(Move {
+                        worker,
+                        topic,
+                        partition,
+                        change,
+                        at,
+                    });
+                }
+            }
+            Said::Report(report) => self.ledger.workers[worker].report = Some(report),
+        }
+    }
+
+    fn place(&mut self, handled: &Handled) -> Place {
+        Place {
+            topic: self.string(&handled.t),
+            partition: handled.p,
+            offset: handled.o,
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Fleet: the worker processes of a run. Starts, stops, kills and ends them, and writes what they say into the book. All of
+//! them end with the suite.
+
+use std::{fs, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStdin, Command},
+    sync::watch,
+    time::timeout,
+};
+
+use super::{book::Book, plan::Plan};
+use crate::{
+    ledger::{FaultKind, WorkerId},
+    line::{Line, now},
+};
+
+/// A running process.
+struct Running {
+    id: WorkerId,
+    pid: Pid,
+    /// The fault, while it is stopped.
+    stopped: Option<usize>,
+    gone: watch::Receiver<bool>,
+}
+
+impl Running {
+    /// Whether it was gone within this time.
+    async fn gone(&mut self, within: Duration) -> bool {
+        let gone = timeout(within, self.gone.wait_for(|gone| *gone)).await;
+        matches!(gone, Ok(Ok(_)))
+    }
+}
+
+/// The workers of a run, by number.
+pub(super) struct Fleet {
+    program: PathBuf,
+    arguments: Vec<String>,
+    /// Where their logs go.
+    pub(super) folder: PathBuf,
+    drain: Duration,
+    book: Arc<Mutex<Book>>,
+    slots: Vec<Option<Running>>,
+    /// How often each was started.
+    starts: Vec<usize>,
+    /// Asked to end.
+    ending: Vec<Running>,
+}
+
+impl Fleet {
+    pub(super) fn new(
+        plan: &Plan,
+        servers: &str,
+        prefix: &str,
+        folder: PathBuf,
+        book: Arc<Mutex<Book>>,
+    ) -> Result<Self> {
+        let program = std::env::current_exe()?.with_file_name("chaos-worker");
+        let mut arguments: Vec<String> = [
+            ("--servers", servers.to_owned()),
+            ("--prefix", prefix.to_owned()),
+            ("--group", group(prefix)),
+            ("--pattern", super::STREAM.to_owned()),
+            ("--concurrency", plan.concurrency.to_string()),
+            (
+                "--shutdown-timeout-ms",
+                plan.shutdown_timeout.as_millis().to_string(),
+            ),
+        ]
+        .into_iter()
+        .flat_map(|(name, value)| [name.to_owned(), value])
+        .collect();
+        for (name, value) in &plan.properties {
+            arguments.extend(["--property".to_owned(), format!("{name}={value}")]);
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(Self {
+            program,
+            arguments,
+            folder,
+            drain: plan.shutdown_timeout,
+            book,
+            slots: (0..plan.workers).map(|_| None).collect(),
+            starts: vec![0; plan.workers],
+            ending: Vec::new(),
+        })
+    }
+
+    /// Starts a worker, if none of its number runs.
+    pub(super) fn start(&mut self, number: usize) -> Result<()> {
+        if self.slots[number].is_some() {
+            return Ok(());
+        }
+        self.starts[number] += 1;
+        let name = format!("w{number}.{}", self.starts[number]);
+        let log = fs::File::create(self.folder.join(format!("{name}.log")))?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            // Ctrl-C is for the suite, which then kills what it started.
+            .process_group(0);
+        let mut book = self.book.lock();
+        let id = book.worker(name);
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.program.display()))?;
+        book.fault(FaultKind::Started(id));
+        drop(book);
+        let pid = child
+            .id()
+            .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
+            .context("a worker without a process id")?;
+        let stdin = child.stdin.take();
+        let (gone_sender, gone) = watch::channel(false);
+        let watched = watch_over(child, stdin, id, self.book.clone());
+        tokio::spawn(async move {
+            watched.await;
+            gone_sender.send_replace(true);
+        });
+        self.slots[number] = Some(Running {
+            id,
+            pid,
+            stopped: None,
+            gone,
+        });
+        Ok(())
+    }
+
+    /// SIGKILL.
+    pub(super) async fn kill(&mut self, number: usize) -> Result<()> {
+        let Some(mut running) = self.slots[number].take() else {
+            return Ok(());
+        };
+        let fault = {
+            let mut book = self.book.lock();
+            self.over(&mut book, &running);
+            book.ledger.workers[running.id].killed = Some(now());
+            book.fault(FaultKind::Killed(running.id))
+        };
+        // It may have ended by itself just now.
+        let _ = kill_process(running.pid, Signal::KILL);
+        running.gone(Duration::from_secs(10)).await;
+        self.book.lock().fault_is_over(fault);
+        Ok(())
+    }
+
+    /// SIGTERM. Another worker of its number may be started at once.
+    pub(super) fn terminate(&mut self, number: usize) {
+        let Some(running) = self.slots[number].take() else {
+            return;
+        };
+        if running.stopped.is_some() {
+            self.slots[number] = Some(running);
+            return;
+        }
+        {
+            let mut book = self.book.lock();
+            book.ledger.workers[running.id].asked = Some(now());
+            book.fault(FaultKind::Asked(running.id));
+        }
+        let _ = kill_process(running.pid, Signal::TERM);
+        self.ending.push(running);
+    }
+
+    /// SIGSTOP.
+    pub(super) fn stop(&mut self, number: usize) {
+        if let Some(running) = &mut self.slots[number]
+            && running.stopped.is_none()
+        {
+            let fault = self.book.lock().fault(FaultKind::Stopped(running.id));
+            running.stopped = Some(fault);
+            let _ = kill_process(running.pid, Signal::STOP);
+        }
+    }
+
+    /// SIGCONT.
+    pub(super) fn go_on(&mut self, number: usize) {
+        if let Some(running) = &mut self.slots[number]
+            && let Some(fault) = running.stopped.take()
+        {
+            self.book.lock().fault_is_over(fault);
+            let _ = kill_process(running.pid, Signal::CONT);
+        }
+    }
+
+    fn over(&self, book: &mut Book, running: &Running) {
+        if let Some(fault) = running.stopped {
+            book.fault_is_over(fault);
+        }
+    }
+
+    /// Ends all cleanly; kills those that do not end.
+    pub(super) async fn end(&mut self) {
+        for number in 0..self.slots.len() {
+            self.go_on(number);
+            self.terminate(number);
+        }
+        for mut running in std::mem::take(&mut self.ending) {
+            if !running.gone(self.drain + Duration::from_secs(10)).await {
+                let _ = kill_process(running.pid, Signal::KILL);
+                running.gone(Duration::from_secs(10)).await;
+                // It never ended by itself.
+                self.book.lock().ledger.workers[running.id].exited = None;
+            }
+        }
+    }
+}
+
+/// The group of a run.
+pub(super) fn group(prefix: &str) -> String {
+    format!("{prefix}group")
+}
+
+/// Reads what a worker says until it is gone. What a killed one wrote before is still in its pipe.
+async fn watch_over(
+    mut child: Child,
+    stdin: Option<ChildStdin>,
+    id: WorkerId,
+    book: Arc<Mutex<Book>>,
+) {
+    let pid = child.id();
+    let reading = async {
+        let Some(out) = child.stdout.take() else {
+            return;
+        };
+        let mut lines = BufReader::with_capacity(64 * 1024, out).lines();
+        while let Ok(Some(text)) = lines.next_line().await {
+            // The last line of a killed worker may be cut.
+            if let Ok(line) = serde_json::from_str::<Line>(&text) {
+                book.lock().take(id, line);
+            }
+        }
+    };
+    let measuring = async {
+        loop {
+            if let Some(peak) = pid.and_then(peak_kib) {
+                let mut book = book.lock();
+                let worker = &mut book.ledger.workers[id];
+                worker.peak_kib = worker.peak_kib.max(peak);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = reading => {}
+        () = measuring => {}
+    }
+    let status = child.wait().await;
+    // Held open until now: its end tells the worker that the suite is gone.
+    drop(stdin);
+    let mut book = book.lock();
+    let worker = &mut book.ledger.workers[id];
+    worker.exited = Some(now());
+    worker.status = status.ok().and_then(|status| status.code());
+}
+
+/// The most memory that a process had, in KiB, as Linux counts it.
+fn peak_kib(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,226 @@
+//! The suite: makes plans from seeds, carries them out, has their ledgers checked, and prints the verdicts. Next: `plan`,
+//! `run`.
+
+mod book;
+mod cluster;
+mod commits;
+mod fleet;
+mod plan;
+mod proxy;
+mod report;
+mod run;
+mod scenarios;
+
+use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+
+use crate::{
+    checker::{self, Verdict},
+    ledger::{Bounds, Ledger},
+    line::Micros,
+};
+use cluster::Cluster;
+use plan::{Brokers, Plan};
+use scenarios::{SCENARIOS, Scenario};
+
+/// The stream that is published to.
+const STREAM: &str = "load";
+/// How soon a group goes on after a fault.
+const PROGRESS: Micros = 15_000_000;
+/// The memory of one worker in a debug build: some 40 MiB of its own, and what waits to be handled.
+const MEMORY_KIB: u64 = 256 * 1024;
+/// How many messages a run of `--short` publishes.
+const SHORT_MESSAGES: u64 = 1500;
+
+/// Runs schedules of faults on a real Kafka and checks that nothing is lost, repeated or out of order
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask chaos")]
+struct Args {
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds, one after the other
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// How many messages a run publishes
+    #[arg(long)]
+    messages: Option<u64>,
+    /// Only this scenario; may be repeated
+    #[arg(long, value_name = "NAME")]
+    scenario: Vec<String>,
+    /// Show the scenarios
+    #[arg(long)]
+    list: bool,
+    /// The scenarios that every run of the tests has, each with another seed
+    #[arg(long)]
+    short: bool,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    if args.list {
+        for scenario in SCENARIOS {
+            println!("{:<18} {}", scenario.name, scenario.does);
+        }
+        return ExitCode::SUCCESS;
+    }
+    let ran = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                tokio::select! {
+                    ran = all(&args) => ran,
+                    // What was started ends with its handles.
+                    _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+                }
+            })
+        });
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn all(args: &Args) -> Result<()> {
+    let plans = plans(args)?;
+    let mut clusters = Clusters::default();
+    let mut rows = Vec::new();
+    let mut failed = Vec::new();
+    for plan in &plans {
+        let (row, passed) = one(plan, &mut clusters).await?;
+        rows.push(row);
+        if !passed {
+            failed.push(report::again(plan));
+        }
+    }
+    println!("\n{}", report::HEAD);
+    for row in rows {
+        println!("{row}");
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "{} of {} runs broke a law:\n  {}",
+        failed.len(),
+        plans.len(),
+        failed.join("\n  ")
+    )
+}
+
+/// What the arguments ask for.
+fn plans(args: &Args) -> Result<Vec<Plan>> {
+    for name in &args.scenario {
+        if !SCENARIOS.iter().any(|scenario| scenario.name == name) {
+            bail!("there is no scenario {name:?}; `--list` shows them");
+        }
+    }
+    let wanted: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .filter(|it| match args.scenario.is_empty() {
+            true => !args.short || it.short,
+            false => args.scenario.iter().any(|name| name == it.name),
+        })
+        .collect();
+    let messages = args.messages.unwrap_or(SHORT_MESSAGES);
+    let mut plans = Vec::new();
+    for round in 0..args.seeds {
+        for (index, scenario) in wanted.iter().enumerate() {
+            let own = match args.short {
+                true => u64::try_from(index)?,
+                false => 0,
+            };
+            plans.push(scenarios::plan(scenario, args.seed + round + own, messages));
+        }
+    }
+    // Those of one Kafka together.
+    plans.sort_by_key(|plan| plan.brokers);
+    Ok(plans)
+}
+
+/// The Kafkas that run; one at a time.
+#[derive(Default)]
+struct Clusters(Option<(Brokers, Cluster)>);
+
+impl Clusters {
+    async fn get(&mut self, which: Brokers) -> Result<&mut Cluster> {
+        if self.0.as_ref().is_none_or(|(there, _)| *there != which) {
+            self.0 = None;
+            println!("starting Kafka: {which:?} broker(s)");
+            self.0 = Some((which, Cluster::start(which).await?));
+        }
+        match &mut self.0 {
+            Some((_, cluster)) => Ok(cluster),
+            None => bail!("no cluster"),
+        }
+    }
+}
+
+/// A run: its row, and whether it passed.
+async fn one(plan: &Plan, clusters: &mut Clusters) -> Result<(String, bool)> {
+    println!(
+        "\n== {} --seed {} --messages {}: {} workers, {} partitions, {} keys, concurrency {}, {:.0} s",
+        plan.scenario,
+        plan.seed,
+        plan.messages,
+        plan.workers,
+        plan.partitions,
+        plan.keys,
+        plan.concurrency,
+        plan.length.as_secs_f64()
+    );
+    for step in &plan.steps {
+        println!("  {step}");
+    }
+    let folder = xtask::paths::target()
+        .join("chaos")
+        .join(format!("{}-{}", plan.scenario, plan.seed));
+    // What a former run left.
+    let _ = fs::remove_dir_all(&folder);
+    let cluster = clusters.get(plan.brokers).await?;
+    let ledger = run::run(plan, cluster, folder.clone()).await?;
+    let verdict = checker::check(&ledger, &bounds(plan)?);
+    let row = report::row(plan, &verdict);
+    println!("{row}");
+    let passed = verdict.violations_total == 0;
+    if passed {
+        fs::remove_dir_all(&folder)?;
+    } else {
+        keep(&folder, &ledger, &verdict)?;
+        println!("{}", report::broken(plan, &verdict, &folder));
+    }
+    Ok((row, passed))
+}
+
+fn bounds(plan: &Plan) -> Result<Bounds> {
+    Ok(Bounds {
+        progress: PROGRESS,
+        session: i64::try_from(plan.session.as_micros())?,
+        drain: i64::try_from(plan.shutdown_timeout.as_micros())?,
+        memory_kib: MEMORY_KIB,
+    })
+}
+
+/// Keeps the ledger and what is broken beside the workers' logs.
+fn keep(folder: &Path, ledger: &Ledger, verdict: &Verdict) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let file = fs::File::create(folder.join("ledger.json"))?;
+    serde_json::to_writer(std::io::BufWriter::new(file), ledger)?;
+    let mut laws: BTreeMap<&str, String> = BTreeMap::new();
+    for violation in &verdict.violations {
+        let text = laws.entry(violation.law).or_default();
+        text.push_str(&violation.text);
+        text.push('\n');
+    }
+    fs::write(folder.join("broken.txt"), format!("{laws:#?}\n"))?;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Report: a run's verdict as text: one row of a table, and each broken law with the command that repeats the run.
+
+use super::plan::Plan;
+use crate::checker::Verdict;
+
+/// The table's head.
+pub(super) const HEAD: &str = "\
+| scenario | seed | messages | handled | repeats: allowed, seen, behind unfinished | standstill | drain | memory | verdict |
+|---|---|---|---|---|---|---|---|---|";
+
+/// A row of it.
+pub(super) fn row(plan: &Plan, verdict: &Verdict) -> String {
+    format!(
+        "| {} | {} | {} | {} | {}, {}, {} | {:.1} s | {:.1} s | {} MiB | {} |",
+        plan.scenario,
+        plan.seed,
+        verdict.messages,
+        verdict.handled,
+        verdict.allowed,
+        verdict.repeated,
+        verdict.behind_unfinished,
+        verdict.standstill as f64 / 1e6,
+        verdict.drain as f64 / 1e6,
+        verdict.memory_kib / 1024,
+        match verdict.violations_total {
+            0 => "ok".to_owned(),
+            count => format!("**{count} broken**"),
+        }
+    )
+}
+
+/// What is broken.
+pub(super) fn broken(plan: &Plan, verdict: &Verdict, folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for violation in &verdict.violations {
+        text.push_str(&format!("  {}: {}\n", violation.law, violation.text));
+    }
+    if verdict.violations_total > verdict.violations.len() {
+        text.push_str(&format!(
+            "  … and {} more\n",
+            verdict.violations_total - verdict.violations.len()
+        ));
+    }
+    text.push_str(&format!(
+        "  ledger and logs: {}\n  again: {}",
+        folder.display(),
+        again(plan)
+    ));
+    text
+}
+
+/// The command that repeats a run.
+pub(super) fn again(plan: &Plan) -> String {
+    format!(
+        "cargo xtask chaos --scenario {} --seed {} --messages {}",
+        plan.scenario, plan.seed, plan.messages
+    )
+}

@@ -1,0 +1,17 @@
+//! Work: the event that the suite publishes. It says what its handler does, so that the seed decides it.
+
+use kafkaesk_worker::prelude::*;
+
+/// One message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Event, Serialize, Deserialize, JsonSchema)]
+#[event(name = "Work", version = 1)]
+pub(crate) struct Work {
+    /// Its number in the run.
+    pub(crate) seq: u64,
+    /// How long a handler takes, in microseconds.
+    pub(crate) takes: u64,
+    /// How many attempts fail.
+    pub(crate) fails: u32,
+    /// How many attempts panic, before those that fail.
+    pub(crate) panics: u32,
+}

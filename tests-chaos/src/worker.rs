@@ -1,0 +1,222 @@
+//! Worker: an application on kafkaesk-worker that does what each message says, and tells the suite of every step.
+
+use std::{
+    io::{Read, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::Parser;
+use kafkaesk_core::TopicPrefix;
+use kafkaesk_worker::prelude::*;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{
+    Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{EnvFilter, Layer, layer::Context, prelude::*};
+
+use crate::{
+    line::{Change, Ended, Handled, Line, Report, Said, now},
+    work::Work,
+};
+
+#[derive(Debug, Parser)]
+struct Args {
+    #[arg(long)]
+    servers: String,
+    #[arg(long)]
+    prefix: String,
+    #[arg(long)]
+    group: String,
+    #[arg(long)]
+    pattern: String,
+    #[arg(long)]
+    concurrency: u32,
+    #[arg(long)]
+    shutdown_timeout_ms: u64,
+    /// A librdkafka property of consumers, `name=value`
+    #[arg(long)]
+    property: Vec<String>,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::registry()
+        .with(Partitions)
+        .with(
+            tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_ansi(false)
+                .with_filter(EnvFilter::new("info")),
+        )
+        .init();
+    end_with_the_suite();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let report = match runtime {
+        Ok(runtime) => runtime.block_on(run(&args)),
+        Err(error) => Report {
+            error: Some(error.to_string()),
+            ..Report::default()
+        },
+    };
+    let status = match (&report.error, report.unfinished) {
+        (Some(_), _) => 1,
+        (None, 0) => 0,
+        (None, _) => 3,
+    };
+    say(Said::Report(report));
+    ExitCode::from(status)
+}
+
+async fn run(args: &Args) -> Report {
+    let mut settings = Settings::new(&args.servers);
+    settings.shutdown_timeout = Duration::from_millis(args.shutdown_timeout_ms);
+    for property in &args.property {
+        let (name, value) = property.split_once('=').unwrap_or((property, ""));
+        let table = &mut settings.kafka_settings.consumer;
+        table.insert(name.to_owned(), value.to_owned());
+    }
+    let ran = async {
+        settings.topic_prefix = TopicPrefix::new(&args.prefix)?;
+        // Heard before anything is contacted.
+        let mut terminate = signal(SignalKind::terminate())?;
+        let app = App::new().subscribe(
+            subscription(&args.pattern, handle)
+                .group(&args.group)
+                .concurrency(args.concurrency),
+        );
+        let asked = async move {
+            terminate.recv().await;
+        };
+        anyhow::Ok(app.run(&settings, asked).await?)
+    };
+    match ran.await {
+        Ok(report) => Report {
+            handled: report.handled,
+            unfinished: report.unfinished_total,
+            redelivered: report.redelivered,
+            error: None,
+        },
+        Err(error) => Report {
+            error: Some(format!("{error:#}")),
+            ..Report::default()
+        },
+    }
+}
+
+async fn handle(work: Work, record: Record, attempt: Attempt) -> Result<(), HandlerError> {
+    let open = Open::start(Handled {
+        t: record.topic().to_owned(),
+        p: record.partition(),
+        o: record.offset.0,
+        k: String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned(),
+        q: work.seq,
+        a: attempt.0,
+    });
+    if work.takes > 0 {
+        tokio::time::sleep(Duration::from_micros(work.takes)).await;
+    }
+    if attempt.0 <= work.panics {
+        panic!("as message {} says", work.seq);
+    }
+    if attempt.0 <= work.panics.saturating_add(work.fails) {
+        open.end(Ended::Failed);
+        return Err(HandlerError::msg("as its message says"));
+    }
+    open.end(Ended::Done);
+    Ok(())
+}
+
+/// A handler that runs. Dropped before its end, it says so.
+struct Open(Option<Handled>);
+
+impl Open {
+    fn start(handled: Handled) -> Self {
+        say(Said::Start(handled.clone()));
+        Self(Some(handled))
+    }
+
+    fn end(mut self, how: Ended) {
+        if let Some(handled) = self.0.take() {
+            say(Said::End { handled, how });
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(handled) = self.0.take() {
+            let how = match std::thread::panicking() {
+                true => Ended::Panicked,
+                false => Ended::CutOff,
+            };
+            say(Said::End { handled, how });
+        }
+    }
+}
+
+/// Writes a line. Blocks its thread: the suite reads at once, and order against the handler's own steps is what counts.
+fn say(said: Said) {
+    let Ok(mut text) = serde_json::to_vec(&Line { at: now(), said }) else {
+        return;
+    };
+    text.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    if out.write_all(&text).and_then(|()| out.flush()).is_err() {
+        // Nobody listens any more.
+        std::process::exit(2);
+    }
+}
+
+/// Ends this process when the suite is gone: its end of standard input closes then.
+fn end_with_the_suite() {
+    std::thread::spawn(|| {
+        let mut nothing = [0];
+        while matches!(std::io::stdin().read(&mut nothing), Ok(1..)) {}
+        std::process::exit(2);
+    });
+}
+
+/// Takes what the worker logs of its partitions; there is no other way to hear of them.
+struct Partitions;
+
+impl<S: Subscriber> Layer<S> for Partitions {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if !event.metadata().target().starts_with("kafkaesk_worker") {
+            return;
+        }
+        let mut seen = Seen::default();
+        event.record(&mut seen);
+        let change = match seen.message.as_str() {
+            "assigned" => Change::Assigned,
+            "revoked" => Change::Revoked,
+            message if message.starts_with("lost;") => Change::Lost,
+            _ => return,
+        };
+        say(Said::Partitions {
+            change,
+            names: seen.partitions,
+        });
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    message: String,
+    partitions: String,
+}
+
+impl Visit for Seen {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            "partitions" => self.partitions = format!("{value:?}"),
+            _ => {}
+        }
+    }
+}
