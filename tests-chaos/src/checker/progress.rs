@@ -102,11 +102,10 @@ fn excused(history: &History<'_>, bounds: &Bounds, from: Micros, to: Micros) -> 
     let mut clock = from;
     for fault in &history.ledger.faults {
         let until = match fault.what {
-            FaultKind::Killed(_) | FaultKind::Stopped(_) => fault.at.max(
-                // The session counts from the stop; what a stopped worker does afterwards excuses nothing.
-                fault.at + bounds.session,
-            ),
-            FaultKind::Asked(_) | FaultKind::Started(_) | FaultKind::Other => fault.at,
+            // The session counts from the stop; what a stopped worker does afterwards excuses nothing.
+            FaultKind::Killed(_) | FaultKind::Stopped(_) => fault.at + bounds.session,
+            // A clean start or end excuses nothing, or a storm of them would excuse all.
+            FaultKind::Asked(_) | FaultKind::Started(_) | FaultKind::Other => continue,
             FaultKind::Outage | FaultKind::Slow => fault.until,
         };
         if fault.at < to && until > from {

@@ -148,7 +148,7 @@ fn good() -> Story {
 fn a_good_run_breaks_nothing() {
     let verdict = good().breaks(&[]);
     assert_eq!((verdict.messages, verdict.handled), (3, 3));
-    assert_eq!(verdict.standstill, 20_000);
+    assert_eq!(verdict.standstill, 10_000);
     assert_eq!(verdict.drain, SECOND);
 }
 
