@@ -97,40 +97,36 @@ fn after_hard_fault(
     index: usize,
 ) -> bool {
     let again = &history.ledger.attempts[index];
-    let earlier = message
+    let before = message
         .attempts
         .iter()
-        .filter(|&&other| other != index && history.ledger.attempts[other].start <= again.start);
-    let Some(&before) = earlier.last() else {
-        return false;
-    };
-    let before_worker = history.ledger.attempts[before].worker;
-    let before_start = history.ledger.attempts[before].start;
+        .filter(|&&other| other != index)
+        .map(|&other| &history.ledger.attempts[other])
+        .filter(|other| other.start <= again.start)
+        .next_back();
     history.ledger.faults.iter().any(|fault| {
-        let uncommitted = log.committed(fault.at) <= message.place.offset;
+        if log.committed(fault.at) > message.place.offset {
+            return false;
+        }
+        let knows = history.knows_of(fault);
+        let had =
+            |worker| before.is_some_and(|before| before.worker == worker && before.start <= knows);
         match fault.what {
-            FaultKind::Killed(worker) => {
-                worker == before_worker && before_start <= fault.until && uncommitted
-            }
+            FaultKind::Killed(worker) => had(worker),
+            // Also what the stopped worker itself does while others have its partitions.
             FaultKind::Stopped(worker) => {
-                let knows = history.knows_of(fault);
-                uncommitted
-                    && ((worker == before_worker && before_start <= knows)
-                        || (worker == again.worker
-                            && again.start <= knows
-                            && again.end.is_none_or(|(at, _)| at >= fault.at)))
+                let itself = again.worker == worker
+                    && again.start <= knows
+                    && history.over(index) >= fault.at;
+                itself || had(worker)
             }
-            // Only where the group took the partitions away meanwhile, or a commit could not be written.
+            // Only where the group took the partitions away meanwhile.
             FaultKind::Outage => {
-                uncommitted
-                    && before_start <= fault.until
-                    && again.start >= fault.at
-                    && moved(
-                        log,
-                        before_worker,
-                        fault.at,
-                        fault.until + bounds.session + bounds.progress,
-                    )
+                let until = fault.until + bounds.session + bounds.progress;
+                again.start >= fault.at
+                    && before.is_some_and(|before| {
+                        before.start <= fault.until && moved(log, before.worker, fault.at, until)
+                    })
             }
             _ => false,
         }

@@ -1,8 +1,10 @@
-//! Ends: a worker that is asked to end does so within its deadline and with status 0 (3 where a handler outlasts the
-//! deadline); no worker ends by itself; none takes more memory than its bound.
+//! Ends: a worker that is asked to end does so within its deadline and with status 0 (3 where a message that it
+//! began is unfinished); no worker ends by itself; none takes more memory than its bound.
+
+use std::collections::BTreeMap;
 
 use crate::{
-    ledger::{Bounds, Ledger, Worker},
+    ledger::{Bounds, Ledger, Place, Worker, WorkerId},
     line::{Ended, Micros},
 };
 
@@ -32,10 +34,6 @@ pub(super) fn check(ledger: &Ledger, bounds: &Bounds) -> Ends {
         if worker.killed.is_some() {
             continue;
         }
-        let cut_off = ledger
-            .attempts
-            .iter()
-            .any(|a| a.worker == index && matches!(a.end, Some((_, Ended::CutOff))));
         match (worker.asked, worker.exited) {
             (Some(asked), Some(exited)) => {
                 ends.drain = ends.drain.max(exited - asked);
@@ -47,8 +45,12 @@ pub(super) fn check(ledger: &Ledger, bounds: &Bounds) -> Ends {
                         bounds.drain as f64 / 1e6
                     ));
                 }
-                let wanted = if cut_off { Some(3) } else { Some(0) };
-                if worker.status != wanted && worker.status != Some(0) {
+                let fine = match worker.status {
+                    Some(0) => true,
+                    Some(3) => left_unfinished(ledger, index),
+                    _ => false,
+                };
+                if !fine {
                     ends.violations.push(failed(worker, "was asked to end and"));
                 }
             }
@@ -60,6 +62,19 @@ pub(super) fn check(ledger: &Ledger, bounds: &Bounds) -> Ends {
         }
     }
     ends
+}
+
+/// Whether a worker began a message and did not finish it: it was cut off, or failed and was not tried again.
+fn left_unfinished(ledger: &Ledger, worker: WorkerId) -> bool {
+    let mut last: BTreeMap<&Place, (Micros, bool)> = BTreeMap::new();
+    for attempt in ledger.attempts.iter().filter(|a| a.worker == worker) {
+        let done = matches!(attempt.end, Some((_, Ended::Done)));
+        let seen = last.entry(&attempt.place).or_insert((attempt.start, done));
+        if attempt.start >= seen.0 {
+            *seen = (attempt.start, done);
+        }
+    }
+    last.values().any(|(_, done)| !done)
 }
 
 fn failed(worker: &Worker, what: &str) -> String {

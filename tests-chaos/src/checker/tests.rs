@@ -254,6 +254,24 @@ fn a_killed_worker_may_repeat_what_it_had_not_committed() {
 }
 
 #[test]
+fn a_stopped_worker_may_repeat_what_others_did_meanwhile() {
+    let stopped = |from| {
+        Story::new()
+            .published(0, "a", 10)
+            .handled(1, 0, "a", 7000, 7010)
+            .handled(0, 0, "a", from, from + 10)
+            .fault(FaultKind::Stopped(0), 15, 9000)
+            .moved(0, Change::Lost, 9100)
+            .committed(1, 12_000)
+    };
+    for from in [12, 9050] {
+        assert_eq!(stopped(from).breaks(&[]).repeated, 1, "from {from}");
+    }
+    // It knows by then.
+    stopped(9150).breaks(&["duplicates"]);
+}
+
+#[test]
 fn a_clean_end_repeats_nothing() {
     let story = good().moved(1, Change::Assigned, 6000);
     story.breaks(&[]);
@@ -372,7 +390,7 @@ fn an_end_that_takes_too_long_or_fails_breaks_the_run() {
     with(|worker| worker.exited = None).breaks(&["ends"]);
     with(|worker| worker.asked = None).breaks(&["ends"]);
     with(|worker| worker.peak_kib = 1001).breaks(&["ends"]);
-    // 3 says that a handler was cut off, which must be so.
+    // 3 says that a message is unfinished, which must be so.
     with(|worker| worker.status = Some(3)).breaks(&["ends"]);
     let mut cut = good().ended(0, 3, "c", 99_000, Some((100_500, Ended::CutOff)));
     cut.0.workers[0].status = Some(3);
