@@ -22,6 +22,14 @@ use crate::{
 const CLUSTER_ID: &str = "5L6g3nShT-eMCtK--X86sw";
 const START_LIMIT: Duration = Duration::from_secs(90);
 const STARTED: &str = "Kafka Server started";
+/// What a container runs: the image's own start, which formats the storage; without it where a container starts again.
+const START: &str = "\
+if [ -e /tmp/started ]; then
+  exec java ${KAFKA_HEAP_OPTS:--Xmx512m} -Dlog4j2.configurationFile=/opt/kafka/config/log4j2.yaml \
+    -cp '/opt/kafka/libs/*' kafka.Kafka /opt/kafka/config/server.properties
+fi
+touch /tmp/started
+exec /etc/kafka/docker/run";
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -145,7 +153,7 @@ impl Broker {
                 create.args(["-p", &format!("127.0.0.1:{port}:{port}")]);
             }
         }
-        command::output(create.arg(IMAGE))?;
+        command::output(create.args([IMAGE, "bash", "-c", START]))?;
         let broker = Self {
             how: How::Docker {
                 name: spec.name.clone(),

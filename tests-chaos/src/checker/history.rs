@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    ledger::{Commit, Fault, FaultKind, Ledger, Move, Partition, Place, WorkerId},
+    ledger::{Bounds, Commit, Fault, FaultKind, Ledger, Move, Partition, Place, WorkerId},
     line::{Change, Ended, Micros},
 };
 
@@ -130,6 +130,11 @@ impl<'a> History<'a> {
             Some((at, _)) => at,
             None => worker.exited.unwrap_or(self.ledger.ended),
         }
+    }
+
+    /// Whether an attempt takes longer than a revoke waits for it: nine tenths of `shutdown-timeout`.
+    pub(super) fn outlasts(&self, bounds: &Bounds, index: usize) -> bool {
+        self.over(index) - self.ledger.attempts[index].start >= bounds.drain / 10 * 9
     }
 
     /// When a worker was stopped, until it knew that it is out of its group, if that touches this time.

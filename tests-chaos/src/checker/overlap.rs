@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{History, attempt};
-use crate::{ledger::Bounds, line::Micros};
+use crate::ledger::Bounds;
 
 pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
     let mut broken = Vec::new();
@@ -46,7 +46,6 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
 
 fn excused(history: &History<'_>, bounds: &Bounds, index: usize) -> bool {
     let attempt = &history.ledger.attempts[index];
-    let (start, over) = (attempt.start, history.over(index));
-    let lasted: Micros = over - start;
-    history.stopped(attempt.worker, start, over) || lasted >= bounds.drain / 10 * 9
+    history.stopped(attempt.worker, attempt.start, history.over(index))
+        || history.outlasts(bounds, index)
 }

@@ -56,6 +56,9 @@ struct Args {
     /// The scenarios that every run of the tests has, each with another seed
     #[arg(long)]
     short: bool,
+    /// Keep ledgers and logs of runs that pass, too
+    #[arg(long)]
+    keep: bool,
 }
 
 /// The program.
@@ -96,7 +99,15 @@ async fn all(args: &Args) -> Result<()> {
     let mut rows = Vec::new();
     let mut failed = Vec::new();
     for plan in &plans {
-        let (row, passed) = one(plan, &mut clusters).await?;
+        let (row, passed) = match one(plan, &mut clusters, args.keep).await {
+            Ok(judged) => judged,
+            Err(error) => {
+                println!("  could not be carried out: {error:#}");
+                // Whatever state it is in.
+                clusters = Clusters::default();
+                (report::failed(plan), false)
+            }
+        };
         rows.push(row);
         if !passed {
             failed.push(report::again(plan));
@@ -166,7 +177,7 @@ impl Clusters {
 }
 
 /// A run: its row, and whether it passed.
-async fn one(plan: &Plan, clusters: &mut Clusters) -> Result<(String, bool)> {
+async fn one(plan: &Plan, clusters: &mut Clusters, keep_all: bool) -> Result<(String, bool)> {
     println!(
         "\n== {} --seed {} --messages {}: {} workers, {} partitions, {} keys, concurrency {}, {:.0} s",
         plan.scenario,
@@ -192,10 +203,12 @@ async fn one(plan: &Plan, clusters: &mut Clusters) -> Result<(String, bool)> {
     let row = report::row(plan, &verdict);
     println!("{row}");
     let passed = verdict.violations_total == 0;
-    if passed {
+    if passed && !keep_all {
         fs::remove_dir_all(&folder)?;
     } else {
         keep(&folder, &ledger, &verdict)?;
+    }
+    if !passed {
         println!("{}", report::broken(plan, &verdict, &folder));
     }
     Ok((row, passed))

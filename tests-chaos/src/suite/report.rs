@@ -29,6 +29,14 @@ pub(super) fn row(plan: &Plan, verdict: &Verdict) -> String {
     )
 }
 
+/// The row of a run that could not be carried out.
+pub(super) fn failed(plan: &Plan) -> String {
+    format!(
+        "| {} | {} | | | | | | | **not carried out** |",
+        plan.scenario, plan.seed
+    )
+}
+
 /// What is broken.
 pub(super) fn broken(plan: &Plan, verdict: &Verdict, folder: &std::path::Path) -> String {
     let mut text = String::new();
