@@ -90,6 +90,11 @@ fn allowed(history: &History<'_>, log: &Log<'_>, message: &Message) -> usize {
                         && attempt.start <= history.knows_of(fault)
                         && log.committed(fault.at) <= message.place.offset
                 }
+                FaultKind::Asked(worker) => {
+                    worker == attempt.worker
+                        && history.ended_in_outage(worker).is_some()
+                        && log.committed(fault.at) <= message.place.offset
+                }
                 FaultKind::Outage => {
                     attempt.start <= fault.until && log.committed(fault.at) <= message.place.offset
                 }
@@ -125,6 +130,7 @@ fn after_hard_fault(
             |worker| before.is_some_and(|before| before.worker == worker && before.start <= knows);
         match fault.what {
             FaultKind::Killed(worker) => had(worker),
+            FaultKind::Asked(worker) => had(worker) && history.ended_in_outage(worker).is_some(),
             // Also what the stopped worker itself does while others have its partitions.
             FaultKind::Stopped(worker) => {
                 let itself = again.worker == worker

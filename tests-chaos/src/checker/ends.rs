@@ -1,8 +1,9 @@
 //! Ends: a worker that is asked to end does so within its deadline and with status 0 (3 where a message that it
-//! began is unfinished); no worker ends by itself; none takes more memory than its bound.
+//! began is unfinished, 1 in an outage); no worker ends by itself; none takes more memory than its bound.
 
 use std::collections::BTreeMap;
 
+use super::History;
 use crate::{
     ledger::{Bounds, Ledger, Place, Worker, WorkerId},
     line::{Ended, Micros},
@@ -17,7 +18,8 @@ pub(super) struct Ends {
     pub(super) violations: Vec<String>,
 }
 
-pub(super) fn check(ledger: &Ledger, bounds: &Bounds) -> Ends {
+pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Ends {
+    let ledger = history.ledger;
     let mut ends = Ends {
         drain: 0,
         memory_kib: 0,
@@ -47,6 +49,7 @@ pub(super) fn check(ledger: &Ledger, bounds: &Bounds) -> Ends {
                 }
                 let fine = match worker.status {
                     Some(0) => true,
+                    Some(1) if history.ended_in_outage(index).is_some() => true,
                     Some(3) => left_unfinished(ledger, index),
                     _ => false,
                 };

@@ -150,8 +150,22 @@ impl<'a> History<'a> {
     pub(super) fn knows_of(&self, fault: &Fault) -> Micros {
         match fault.what {
             FaultKind::Stopped(worker) => self.knows(worker, fault.until),
+            FaultKind::Asked(worker) => self.ledger.workers[worker].exited.unwrap_or(fault.until),
             _ => fault.until,
         }
+    }
+
+    /// When an outage was over in which a worker was asked to end, if there was one. Such an end can neither commit nor
+    /// leave in time, so it counts as a kill.
+    pub(super) fn ended_in_outage(&self, worker: WorkerId) -> Option<Micros> {
+        let asked = self.ledger.workers[worker].asked?;
+        let exited = self.ledger.workers[worker].exited.unwrap_or(asked);
+        self.ledger
+            .faults
+            .iter()
+            .filter(|fault| fault.what == FaultKind::Outage)
+            .find(|fault| fault.at <= exited && asked <= fault.until)
+            .map(|fault| fault.until)
     }
 
     /// When a worker that went on then heard that its partitions are gone: 10 s later at the latest.

@@ -70,7 +70,7 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
     let history = History::of(ledger);
     let duplicates = duplicates::check(&history, bounds);
     let progress = progress::check(&history, bounds);
-    let ends = ends::check(ledger, bounds);
+    let ends = ends::check(&history, bounds);
     let mut verdict = Verdict {
         messages: ledger.published.len(),
         handled: history.messages().filter(|m| m.done.is_some()).count(),

@@ -105,7 +105,11 @@ fn excused(history: &History<'_>, bounds: &Bounds, from: Micros, to: Micros) -> 
             // The session counts from the stop; what a stopped worker does afterwards excuses nothing.
             FaultKind::Killed(_) | FaultKind::Stopped(_) => fault.at + bounds.session,
             // A clean start or end excuses nothing, or a storm of them would excuse all.
-            FaultKind::Asked(_) | FaultKind::Started(_) | FaultKind::Other => continue,
+            FaultKind::Asked(worker) => match history.ended_in_outage(worker) {
+                Some(over) => over + bounds.session,
+                None => continue,
+            },
+            FaultKind::Started(_) | FaultKind::Other => continue,
             FaultKind::Outage | FaultKind::Slow => fault.until,
         };
         if fault.at < to && until > from {

@@ -396,3 +396,24 @@ fn an_end_that_takes_too_long_or_fails_breaks_the_run() {
     cut.0.workers[0].status = Some(3);
     cut.breaks(&[]);
 }
+
+#[test]
+fn an_end_in_an_outage_counts_as_a_kill() {
+    let asked = |outage| {
+        let mut story = Story::new()
+            .published(0, "a", 10)
+            .moved(0, Change::Assigned, 5)
+            .handled(0, 0, "a", 20, 30)
+            .fault(FaultKind::Outage, 15, outage)
+            .fault(FaultKind::Asked(0), 40, 40)
+            .moved(1, Change::Assigned, 9000)
+            .handled(1, 0, "a", 9000, 9010)
+            .committed(1, 9500);
+        let worker = &mut story.0.workers[0];
+        (worker.asked, worker.exited) = (Some(40_000), Some(6_000_000));
+        worker.status = Some(1);
+        story
+    };
+    assert_eq!(asked(50).breaks(&[]).repeated, 1);
+    asked(39).breaks(&["duplicates", "ends"]);
+}
