@@ -22,7 +22,6 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
 }
 
 /// The part that every run of the tests has.
-#[allow(dead_code, reason = "a step of the tests once it is stable")]
 pub(crate) fn briefly() -> Result<()> {
     suite(&["--short".to_owned()])
 }

@@ -29,7 +29,7 @@ use scenarios::{SCENARIOS, Scenario};
 const STREAM: &str = "load";
 /// How soon a group goes on after a fault.
 const PROGRESS: Micros = 15_000_000;
-/// The memory of one worker in a debug build: some 40 MiB of its own, and what waits to be handled.
+/// The memory of one worker in a debug build: some 25 MiB, 95 MiB once it read its own symbols for a panic's trace.
 const MEMORY_KIB: u64 = 256 * 1024;
 /// How many messages a run of `--short` publishes.
 const SHORT_MESSAGES: u64 = 1500;

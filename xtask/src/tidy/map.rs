@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::Source;
 
 /// What a path in ARCHITECTURE.md may begin with, and the folder that it stands for.
-const HOMES: [(&str, &str); 12] = [
+const HOMES: [(&str, &str); 13] = [
     ("core/", "kafkaesk-core/src/"),
     ("schema/", "kafkaesk-schema/src/"),
     ("settings/", "kafkaesk-settings/src/"),
@@ -19,6 +19,7 @@ const HOMES: [(&str, &str); 12] = [
     ("contract/", "contract/"),
     ("docs/", "docs/"),
     ("xtask/", "xtask/"),
+    ("tests-chaos/", "tests-chaos/"),
     ("fuzz/", "fuzz/"),
 ];
 
