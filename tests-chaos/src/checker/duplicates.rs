@@ -119,8 +119,7 @@ fn after_hard_fault(
         .iter()
         .filter(|&&other| other != index)
         .map(|&other| &history.ledger.attempts[other])
-        .filter(|other| other.start <= again.start)
-        .next_back();
+        .rfind(|other| other.start <= again.start);
     history.ledger.faults.iter().any(|fault| {
         if log.committed(fault.at) > message.place.offset {
             return false;

@@ -181,6 +181,20 @@ impl Cluster {
         }
     }
 
+    /// What the brokers logged of topics and groups whose names begin so.
+    pub(super) fn logs(&self, prefix: &str) -> String {
+        let logs = tokio::task::block_in_place(|| {
+            let logs: Vec<String> = self.brokers.iter().map(Broker::log).collect();
+            logs.join("\n")
+        });
+        let mut text = String::new();
+        for line in logs.lines().filter(|line| line.contains(prefix)) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
+    }
+
     pub(super) fn weather(&self, weather: Weather) {
         if let Some(proxy) = &self.proxy {
             proxy.set(weather);

@@ -70,6 +70,10 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
     run.fleet.end().await;
     ran?;
     let mut ledger = std::mem::take(&mut run.book.lock().ledger);
+    std::fs::write(
+        run.fleet.folder.join("brokers.log"),
+        run.cluster.logs(&prefix),
+    )?;
     // The log holds every commit of the run, however many there were between two looks.
     ledger.commits = commits.read().await?;
     Ok(ledger)

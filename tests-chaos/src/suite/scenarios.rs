@@ -60,6 +60,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fill: storm,
     },
     Scenario {
+        name: "storm-at-once",
+        does: "the same, and some are asked to end while they still join",
+        short: false,
+        least: 14.0,
+        fill: storm_at_once,
+    },
+    Scenario {
         name: "sigstop",
         does: "a worker is stopped for longer than its session, and then goes on",
         short: true,
@@ -253,20 +260,35 @@ fn rolling(plan: &mut Plan, rng: &mut Rng, length: f64) {
     }
 }
 
-fn storm(plan: &mut Plan, rng: &mut Rng, length: f64) {
+/// Workers start and end all the time; none ends before it lived for so many seconds.
+fn churn(plan: &mut Plan, rng: &mut Rng, length: f64, least: f64) {
     plan.workers = 5;
     let mut at = between(rng, 0.2, 1.0);
-    let mut up = vec![true; plan.workers];
+    let mut started = vec![Some(-least); plan.workers];
     while at < length - 1.0 {
         let worker = rng.usize(..plan.workers);
-        up[worker] = !up[worker];
-        let action = match up[worker] {
-            true => Action::Start(worker),
-            false => Action::Terminate(worker),
-        };
-        plan.step(at, action);
+        match started[worker] {
+            None => {
+                plan.step(at, Action::Start(worker));
+                started[worker] = Some(at);
+            }
+            Some(since) if at - since >= least => {
+                plan.step(at, Action::Terminate(worker));
+                started[worker] = None;
+            }
+            Some(_) => {}
+        }
         at += between(rng, 0.05, 0.7);
     }
+}
+
+fn storm(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    // Long enough for the first answer of the group: see `storm-at-once`.
+    churn(plan, rng, length, 1.5);
+}
+
+fn storm_at_once(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    churn(plan, rng, length, 0.0);
 }
 
 fn sigstop(plan: &mut Plan, rng: &mut Rng, length: f64) {
