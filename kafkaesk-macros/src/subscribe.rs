@@ -110,22 +110,76 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
         Ok(quote!(.#name(__kafkaesk::#kind::#variant)))
     };
     match name.to_string().as_str() {
-        "group" | "max_partitions" | "max_concurrency" | "concurrency" | "validate" => {
-            Ok(quote!(.#name(#value)))
+        "group" | "max_partitions" | "max_concurrency" | "concurrency" | "validate"
+        | "max_attempts" | "throttle" => Ok(quote!(.#name(#value))),
+        "timeout" | "stuck_after" => {
+            let span = millis(&value)?;
+            Ok(quote!(.#name(#span)))
         }
+        "retry_backoff" => {
+            let Expr::Tuple(pair) = &value else {
+                return Err(syn::Error::new(value.span(), BACKOFF));
+            };
+            let mut spans = pair.elems.iter();
+            let (Some(first), Some(longest), None) = (spans.next(), spans.next(), spans.next())
+            else {
+                return Err(syn::Error::new(value.span(), BACKOFF));
+            };
+            let (first, longest) = (millis(first)?, millis(longest)?);
+            Ok(quote!(.#name(#first, #longest)))
+        }
+        "failure_limit" => match &value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(off), ..
+            }) if off.value() == "off" => Ok(quote!(.#name(::core::option::Option::None))),
+            Expr::Tuple(parts) if parts.elems.len() == 3 => {
+                let parts = parts.elems.iter();
+                Ok(quote!(.#name(__kafkaesk::FailureLimit::new(#(#parts),*))))
+            }
+            other => Err(syn::Error::new(
+                other.span(),
+                "`failure_limit` is \"off\", or (share, of, streak) such as (0.5, 100, 20)",
+            )),
+        },
         "ordering" => choice(
             "Ordering",
             &[("key", "Key"), ("partition", "Partition"), ("none", "None")],
         ),
         "on_mismatch" => choice(
             "OnMismatch",
-            &[("hold", "Hold"), ("reject", "Reject"), ("skip", "Skip")],
+            &[
+                ("hold", "Hold"),
+                ("dead-letter", "DeadLetter"),
+                ("reject", "Reject"),
+                ("skip", "Skip"),
+            ],
         ),
         "on_no_event" => choice(
             "OnNoEvent",
-            &[("skip", "Skip"), ("reject", "Reject"), ("hold", "Hold")],
+            &[
+                ("dead-letter", "DeadLetter"),
+                ("reject", "Reject"),
+                ("skip", "Skip"),
+                ("hold", "Hold"),
+            ],
         ),
-        "on_reject" => choice("OnReject", &[("log", "Log"), ("hold", "Hold")]),
+        "on_reject" => choice(
+            "OnReject",
+            &[
+                ("dead-letter", "DeadLetter"),
+                ("hold", "Hold"),
+                ("skip", "Skip"),
+                ("log", "Skip"),
+            ],
+        ),
+        "on_failure" => choice(
+            "OnFailure",
+            &[
+                ("dead-letter", "DeadLetter"),
+                ("hold", "Hold"),
+                ("skip", "Skip"),
+            ],
+        ),
         "start" => {
             let text = text(&value)?;
             let start = match text.value().as_str() {
@@ -147,10 +201,21 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
         _ => Err(syn::Error::new(
             name.span(),
             format!(
-                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, on_mismatch, on_no_event, on_reject, crate"
+                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, max_attempts, retry_backoff, on_failure, on_reject, on_mismatch, on_no_event, failure_limit, timeout, stuck_after, throttle, crate"
             ),
         )),
     }
+}
+
+const BACKOFF: &str = "`retry_backoff` is (first, longest), such as (\"100ms\", \"30s\")";
+
+/// A span of time as text, as a `Duration`.
+fn millis(value: &Expr) -> syn::Result<TokenStream> {
+    let text = text(value)?;
+    let span = parse_span(&text.value())
+        .map_err(|error| syn::Error::new(text.span(), error.to_string()))?;
+    let millis = span.as_millis() as u64;
+    Ok(quote!(::core::time::Duration::from_millis(#millis)))
 }
 
 fn text(value: &Expr) -> syn::Result<&LitStr> {

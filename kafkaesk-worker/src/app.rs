@@ -4,6 +4,7 @@ use std::{
     any::{TypeId, type_name},
     fmt,
     future::Future,
+    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -15,9 +16,7 @@ use kafkaesk_client::{
 use kafkaesk_core::{Pattern, RecordPlace};
 
 use crate::{
-    AppError, Control, HandlerError, Router,
-    retry::RetryPolicy,
-    router,
+    AppError, Control, HandlerError, Router, router,
     state::States,
     subscription::{IntoSubscription, Subscription},
     telemetry::Telemetry,
@@ -47,8 +46,8 @@ pub struct App {
     pub(crate) skip: Vec<RecordPlace>,
     pub(crate) control: Control,
     pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
-    /// Replaces the retry policy of every subscription; for tests.
-    pub(crate) retry: Option<RetryPolicy>,
+    /// For tests: retries do not wait, and what would be held is tried this often.
+    pub(crate) immediate: Option<NonZeroU32>,
 }
 
 impl App {
@@ -264,10 +263,10 @@ impl App {
         self
     }
 
-    /// Retries by this policy, whatever the subscriptions say.
+    /// Retries without waiting; what would be held is tried this often.
     #[cfg(feature = "memory")]
-    pub(crate) fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = Some(policy);
+    pub(crate) fn immediate(mut self, held: NonZeroU32) -> Self {
+        self.immediate = Some(held);
         self
     }
 }

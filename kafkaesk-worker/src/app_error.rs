@@ -69,6 +69,18 @@ pub enum AppError {
     /// Kafka.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A group's topic of dead letters is absent and cannot be created.
+    #[error(
+        "group {group}: its topic of dead letters, {topic}, cannot be created: {source}; create it with `kafkaesk-cli schema push`, or set `dead-letters = false`: a message that used up its attempts is then held, and a rejected one is logged and passed over"
+    )]
+    DeadLetters {
+        /// The group, as sent to Kafka.
+        group: String,
+        /// The topic.
+        topic: String,
+        /// Why.
+        source: ClientError,
+    },
     /// A subscription's consumer ended.
     #[error("group {group}, {pattern}: reading stopped: {source}")]
     Consumer {

@@ -91,20 +91,40 @@ pub(crate) async fn as_task(
         HandlerCall::Running(future) => {
             let mut future = AssertUnwindSafe(future).catch_unwind();
             let mut held = None;
-            let ended = std::future::poll_fn(|cx| {
+            let polls = std::future::poll_fn(|cx| {
                 let polled = future.poll_unpin(cx);
                 held.get_or_insert_with(|| started.elapsed());
-                polled
-            })
-            .await;
-            (caught(ended), held.unwrap_or_default())
+                polled.map(caught)
+            });
+            let ended = within(context.options.timeout, polls).await;
+            (ended, held.unwrap_or_default())
         }
     }
 }
 
 /// The rest of an attempt that began in place.
-pub(crate) async fn rest(future: BoxFuture<'static, AttemptResult>) -> AttemptResult {
-    caught(AssertUnwindSafe(future).catch_unwind().await)
+pub(crate) async fn rest(
+    context: Arc<Context>,
+    future: BoxFuture<'static, AttemptResult>,
+) -> AttemptResult {
+    let rest = AssertUnwindSafe(future).catch_unwind().map(caught);
+    within(context.options.timeout, rest).await
+}
+
+/// An attempt that takes longer has failed: its future is dropped.
+async fn within(
+    timeout: Option<Duration>,
+    attempt: impl Future<Output = AttemptResult>,
+) -> AttemptResult {
+    let Some(timeout) = timeout else {
+        return attempt.await;
+    };
+    let ended = tokio::time::timeout(timeout, attempt).await;
+    ended.unwrap_or_else(|_| {
+        AttemptResult::Failed(HandlerError::msg(format_args!(
+            "the handler did not end within its timeout of {timeout:?}"
+        )))
+    })
 }
 
 fn caught(ended: Result<AttemptResult, Box<dyn std::any::Any + Send>>) -> AttemptResult {

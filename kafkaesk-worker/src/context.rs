@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use kafkaesk_client::{Connection, catalog::StoredSchema};
+use kafkaesk_client::{Connection, DeadLetters, catalog::StoredSchema};
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaIdError};
 use parking_lot::RwLock;
 
-use crate::{handler::Handle, state::States, subscription::Options, telemetry::Telemetry};
+use crate::{
+    handler::Handle, policy::Policies, state::States, subscription::Options, telemetry::Telemetry,
+};
 
 /// How many schema ids a subscription remembers with their prefix; further ones replace the oldest.
 const KNOWN: usize = 8;
@@ -19,6 +21,10 @@ pub(crate) struct Context {
     pub(crate) pattern: String,
     /// What the subscription asks for.
     pub(crate) options: Options,
+    /// What happens to messages that are not handled.
+    pub(crate) policies: Policies,
+    /// Where the group keeps what it gives up; none where the settings say so.
+    pub(crate) dead_letters: Option<DeadLetters>,
     /// What is run.
     pub(crate) handler: Arc<dyn Handle>,
     /// Whether some argument of it decodes the data.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use kafkaesk_client::Connection;
 use kafkaesk_client::schema::Events;
-use kafkaesk_core::{Envelope, EnvelopeError, Record};
+use kafkaesk_core::{DeadLetter, Envelope, EnvelopeError, Offset, Record};
 use tokio::time::Instant;
 
 use crate::{
@@ -21,8 +21,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Delivery {
     record: Record,
-    /// Boxed, since a delivery is moved often and few fail.
-    failures: Option<Box<Failures>>,
+    /// Its offset in the partition that was read: the record's own, unless it was redriven.
+    place: Offset,
+    /// Boxed, since a delivery is moved often and few fail or are redriven.
+    history: Option<Box<History>>,
     context: Arc<Context>,
     /// Set once the whole value is known to be an envelope, or not to be one.
     parts: OnceLock<Result<Parts, Box<EnvelopeError>>>,
@@ -34,10 +36,23 @@ struct Parts {
     data: Range<usize>,
 }
 
+/// What happened to a message before.
+#[derive(Clone, Debug, Default)]
+struct History {
+    failures: Option<FailedAttempts>,
+    /// It is given up: it is to be written as this dead letter, and no handler gets it any more.
+    given_up: Option<Box<DeadLetter>>,
+    /// It was redriven from this dead letter.
+    redriven: Option<Box<DeadLetter>>,
+}
+
 /// The failed attempts of a message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Failures {
+pub(crate) struct FailedAttempts {
+    /// All that another one followed.
     pub(crate) attempts: u32,
+    /// Those that count against `max-attempts`.
+    pub(crate) counted: u32,
     /// When the first of them ended.
     pub(crate) since: Instant,
 }
@@ -45,11 +60,45 @@ pub(crate) struct Failures {
 impl Delivery {
     pub(crate) fn new(record: Record, context: Arc<Context>) -> Self {
         Self {
+            place: record.offset,
             record,
-            failures: None,
+            history: None,
             context,
             parts: OnceLock::new(),
         }
+    }
+
+    /// A message that was redriven: `record` says where it comes from, `place` where it was read.
+    pub(crate) fn redriven(
+        record: Record,
+        place: Offset,
+        letter: DeadLetter,
+        context: Arc<Context>,
+    ) -> Self {
+        let mut delivery = Self::new(record, context);
+        delivery.place = place;
+        delivery.history.get_or_insert_default().redriven = Some(Box::new(letter));
+        delivery
+    }
+
+    /// Its offset in the partition that was read.
+    pub(crate) fn place(&self) -> Offset {
+        self.place
+    }
+
+    /// The dead letter that it was redriven from.
+    pub(crate) fn redriven_from(&self) -> Option<&DeadLetter> {
+        self.history.as_ref()?.redriven.as_deref()
+    }
+
+    /// The dead letter that it is to be written as.
+    pub(crate) fn given_up(&self) -> Option<&DeadLetter> {
+        self.history.as_ref()?.given_up.as_deref()
+    }
+
+    /// From now on it is to be written as a dead letter.
+    pub(crate) fn give_up(&mut self, letter: Box<DeadLetter>) {
+        self.history.get_or_insert_default().given_up = Some(letter);
     }
 
     /// Takes the record out of the buffer that it shares with all of its batch, since it is to wait.
@@ -76,28 +125,31 @@ impl Delivery {
 
     /// 1 for the first attempt in this process, 2 for the second, …
     pub fn attempt(&self) -> u32 {
-        self.failures
-            .as_ref()
+        self.failures()
             .map_or(1, |failures| failures.attempts.saturating_add(1))
     }
 
     /// Its failed attempts, if there were any.
-    pub(crate) fn failures(&self) -> Option<&Failures> {
-        self.failures.as_deref()
+    pub(crate) fn failures(&self) -> Option<&FailedAttempts> {
+        self.history.as_ref()?.failures.as_ref()
     }
 
-    /// An attempt failed; another one follows.
-    pub(crate) fn failed(&mut self, now: Instant) {
-        match &mut self.failures {
-            Some(failures) => failures.attempts = failures.attempts.saturating_add(1),
-            None => {
-                self.keep();
-                self.failures = Some(Box::new(Failures {
-                    attempts: 1,
-                    since: now,
-                }));
-            }
+    /// An attempt failed; another one follows. `counts`: against `max-attempts`.
+    pub(crate) fn failed(&mut self, now: Instant, counts: bool) {
+        if self.failures().is_none() {
+            self.keep();
         }
+        let failures =
+            self.history
+                .get_or_insert_default()
+                .failures
+                .get_or_insert(FailedAttempts {
+                    attempts: 0,
+                    counted: 0,
+                    since: now,
+                });
+        failures.attempts = failures.attempts.saturating_add(1);
+        failures.counted = failures.counted.saturating_add(u32::from(counts));
     }
 
     /// The connection that it came by.

@@ -1,20 +1,26 @@
 //! Decides what happens to a message, from how an attempt ended and the subscription's policies: the one place that
-//! matches every outcome. Logs what a person should know; what repeats is logged as `notices` says.
+//! matches every outcome. `wish` says what the ending asks for; `judge` applies the limits. What of it is logged stands in
+//! `judge/log.rs`.
 //!
 //! Next: `instance/attempts.rs` (`settle`) carries it out.
 
-use std::time::Duration;
+mod log;
 
+pub(crate) use log::Key;
+
+use std::time::{Duration, SystemTime};
+
+use kafkaesk_core::{DeadLetter, Reason};
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
 
 use crate::{
-    HandlerError, OnMismatch, OnNoEvent, OnReject,
+    HandlerError, OnMismatch, OnNoEvent,
     delivery::Delivery,
     error::Class,
+    failures::Failures,
     notices::Notices,
     outcome::{AttemptResult, Outcome},
-    retry::MAX_AFTER,
+    policy::Policy,
     telemetry::AttemptEnded,
 };
 
@@ -23,9 +29,16 @@ use crate::{
 pub(crate) enum Disposition {
     /// It is over; its offset counts as finished.
     Finish,
-    /// It is tried again after this long.
-    Retry(Duration),
-    /// It used up its attempts: it is over, although it was not handled.
+    /// It is tried again.
+    Retry {
+        /// After this long.
+        wait: Duration,
+        /// Whether the attempt counts against `max-attempts`.
+        counts: bool,
+    },
+    /// It is given up: it is over once it is written as this dead letter.
+    DeadLetter(Box<DeadLetter>),
+    /// In tests: it would be held, and was tried often enough.
     Exhausted,
     /// The whole subscription pauses for this reason, and the message is tried again after this long at the soonest.
     Pause(String, Duration),
@@ -38,149 +51,350 @@ struct Judged {
     outcome: Outcome,
     /// The error behind it, or why the message does not fit.
     error: Option<String>,
-    why: Why,
+    wish: Wish,
 }
 
-/// What the outcome comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    /// The handler, or a policy for messages that do not fit.
-    Handler,
-    /// No message is to blame.
-    Unavailable,
-    /// The record holds no event.
-    NoEvent {
-        /// It is null or empty.
-        blank: bool,
+/// What an ending asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Wish {
+    Finish,
+    /// Passed over. Of a record that holds no event: whether it is null or empty.
+    Skip {
+        blank: Option<bool>,
     },
+    /// A rejected message is passed over; this is the last that is heard of it.
+    Drop(String),
+    /// Another attempt, after the backoff or what the handler asks for.
+    Again {
+        after: Option<Duration>,
+    },
+    /// It waits at the head of its lane until something changes.
+    Hold {
+        rejected: Option<String>,
+    },
+    DeadLetter(Reason),
+    Pause,
+    Stop,
 }
 
 /// Judges one attempt.
 pub(crate) fn judge(
     ending: AttemptResult,
     delivery: &Delivery,
+    failures: &mut Failures,
     notices: &mut Notices,
 ) -> Disposition {
     // The way of almost every message: no text, no clock, no log.
     if matches!(ending, AttemptResult::Outcome(Outcome::Done))
         && delivery.context().telemetry.is_none()
     {
+        failures.succeeded();
         return Disposition::Finish;
     }
-    let Judged {
-        outcome,
-        error,
-        why,
-    } = judged(ending, delivery);
-    let attempt = delivery.attempt();
-    let policy = &delivery.context().options.retry;
-    let disposition = match &outcome {
-        _ if why == Why::Unavailable => Disposition::Pause(
-            error.clone().unwrap_or_default(),
-            policy.wait(attempt, None),
-        ),
-        Outcome::Done => Disposition::Finish,
-        Outcome::Skip => {
-            log_skipped(delivery, why, error.as_deref(), notices);
-            Disposition::Finish
-        }
-        Outcome::Reject { reason } => match delivery.context().options.on_reject {
-            OnReject::Log => {
-                // Each of them: it is the last that is ever heard of the message.
-                log_rejected(delivery, reason, error.as_deref(), None);
-                Disposition::Finish
-            }
-            OnReject::Hold => {
-                if let Some(count) = notices.held.occurred(Instant::now()) {
-                    log_rejected(delivery, reason, error.as_deref(), Some(count));
-                }
-                Disposition::Retry(policy.wait(attempt, None))
-            }
-        },
-        Outcome::Retry { after } => {
-            if let Some(asked) = after.filter(|asked| *asked > MAX_AFTER) {
-                log_cut(delivery, asked, notices);
-            }
-            let wait = policy.wait(attempt, *after);
-            log_retried(delivery, wait, error.as_deref(), notices);
-            Disposition::Retry(wait)
-        }
-        Outcome::Abort => {
-            // The caller of `run` gets it as an error.
-            debug!(record = %Name(delivery), "the handler aborted; the worker stops");
-            Disposition::Stop
-        }
-    };
-    let disposition = match disposition {
-        Disposition::Retry(_) if policy.is_last(attempt) => {
-            log_exhausted(delivery, error.as_deref());
-            Disposition::Exhausted
-        }
-        disposition => disposition,
-    };
+    let judged = judged(ending, delivery);
+    let disposition = disposition(&judged, delivery, failures, notices);
     if let Some(telemetry) = &delivery.context().telemetry {
         telemetry.attempt_ended(&AttemptEnded {
             delivery,
-            outcome: &outcome,
-            error: error.as_deref(),
+            outcome: &judged.outcome,
+            error: judged.error.as_deref(),
             disposition: &disposition,
         });
     }
     disposition
 }
 
-/// The outcome that an ending stands for.
-fn judged(ending: AttemptResult, delivery: &Delivery) -> Judged {
-    let options = &delivery.context().options;
-    let because = |outcome, error, why| Judged {
-        outcome,
-        error: Some(error),
-        why,
+/// Applies the limits: on failures of the subscription, and on attempts of the message.
+fn disposition(
+    judged: &Judged,
+    delivery: &Delivery,
+    failures: &mut Failures,
+    notices: &mut Notices,
+) -> Disposition {
+    let error = judged.error.as_deref();
+    let context = delivery.context();
+    let (policy, attempt) = (&context.options.retry, delivery.attempt());
+    let backoff = || policy.wait(attempt, None);
+    // An attempt fails by an error, and by leading to the dead letters. A delay that its handler asks for is not a failure,
+    // and neither is a record without an event: no outage explains it, and no success need follow it.
+    let (succeeded, failed) = match &judged.wish {
+        Wish::Finish => (true, false),
+        // Its handler's own word has no error; a policy's says nothing of the handler.
+        Wish::Skip { .. } => (judged.error.is_none(), false),
+        Wish::Again { after } => (false, after.is_none()),
+        Wish::DeadLetter(reason) => (false, *reason != Reason::NoEvent),
+        Wish::Drop(_) | Wish::Hold { .. } | Wish::Pause | Wish::Stop => (false, false),
     };
+    if succeeded {
+        failures.succeeded();
+    } else if failed {
+        failures.failed();
+        if failures.exceeded() {
+            let error = error.unwrap_or("the handler asked for another attempt");
+            let why = format!("{}; the last error: {error}", failures.describe());
+            return Disposition::Pause(why, backoff());
+        }
+    }
+    match &judged.wish {
+        Wish::Finish => Disposition::Finish,
+        Wish::Skip { blank } => {
+            log::skipped(delivery, *blank, error, notices);
+            Disposition::Finish
+        }
+        Wish::Drop(reason) => {
+            log::rejected(delivery, reason, error, None);
+            Disposition::Finish
+        }
+        Wish::Pause => Disposition::Pause(error.unwrap_or_default().to_owned(), backoff()),
+        Wish::Stop => {
+            // The caller of `run` gets it as an error.
+            log::aborted(delivery);
+            Disposition::Stop
+        }
+        Wish::Hold { rejected } => {
+            match rejected {
+                Some(reason) => {
+                    if let Some(count) = notices.held.occurred(Instant::now()) {
+                        log::rejected(delivery, reason, error, Some(count));
+                    }
+                }
+                None => log::retried(delivery, backoff(), error, notices),
+            }
+            held(delivery, backoff())
+        }
+        Wish::DeadLetter(reason) => dead_letter(*reason, judged, delivery, notices),
+        Wish::Again { after } => {
+            let counted = delivery.failures().map_or(0, |failures| failures.counted);
+            if after.is_none() && policy.is_last(counted.saturating_add(1)) {
+                return used_up(judged, delivery, notices);
+            }
+            if let Some(asked) = after.filter(|asked| *asked > crate::retry::MAX_AFTER) {
+                log::cut(delivery, asked, notices);
+            }
+            let wait = policy.wait(attempt, *after);
+            log::retried(delivery, wait, error, notices);
+            match after.is_none() && policy.attempts.is_some() {
+                true => Disposition::Retry { wait, counts: true },
+                false => held(delivery, wait),
+            }
+        }
+    }
+}
+
+/// It is tried again without an end; in tests there is one.
+fn held(delivery: &Delivery, wait: Duration) -> Disposition {
+    match delivery.context().options.retry.held {
+        Some(most) if delivery.attempt() >= most.get() => Disposition::Exhausted,
+        _ => Disposition::Retry {
+            wait,
+            counts: false,
+        },
+    }
+}
+
+/// The last attempt that counts failed.
+fn used_up(judged: &Judged, delivery: &Delivery, notices: &mut Notices) -> Disposition {
+    let error = judged.error.as_deref();
+    match delivery.context().policies.failure {
+        Policy::DeadLetter => {
+            notices.last += 1;
+            dead_letter(Reason::Attempts, judged, delivery, notices)
+        }
+        Policy::Hold => {
+            let wait = delivery
+                .context()
+                .options
+                .retry
+                .wait(delivery.attempt(), None);
+            log::retried(delivery, wait, error, notices);
+            held(delivery, wait)
+        }
+        Policy::Skip => {
+            notices.last += 1;
+            log::dropped(delivery, error);
+            Disposition::Finish
+        }
+    }
+}
+
+/// It becomes a dead letter, unless a part of it is missing here: a dead letter is the whole record.
+fn dead_letter(
+    reason: Reason,
+    judged: &Judged,
+    delivery: &Delivery,
+    notices: &mut Notices,
+) -> Disposition {
+    let text = match (&judged.error, &judged.outcome) {
+        (Some(error), _) => error.clone(),
+        (None, Outcome::Reject { reason }) => reason.clone(),
+        (None, _) => "the handler asked for another attempt each time".to_owned(),
+    };
+    if let Some(unreadable) = &delivery.record().unreadable {
+        let wait = delivery
+            .context()
+            .options
+            .retry
+            .wait(delivery.attempt(), None);
+        let error = format!(
+            "{text}; it cannot be a dead letter, since a part of it is missing here ({unreadable}), so it is held"
+        );
+        log::retried(delivery, wait, Some(&error), notices);
+        return held(delivery, wait);
+    }
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    let millis = |at: Instant| {
+        let at = wall.checked_sub(now - at)?;
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    let first = delivery.failures().map_or(now, |failures| failures.since);
+    Disposition::DeadLetter(Box::new(DeadLetter {
+        first: millis(first),
+        last: millis(now),
+        ..letter(delivery, reason, text)
+    }))
+}
+
+/// What a dead letter says of a message, without its times.
+pub(crate) fn letter(delivery: &Delivery, reason: Reason, error: String) -> DeadLetter {
+    let record = delivery.record();
+    DeadLetter {
+        topic: record.source.topic.clone(),
+        partition: record.partition(),
+        offset: record.offset,
+        timestamp: record.timestamp,
+        group: delivery.group().to_owned(),
+        schema: delivery.schema().ok().map(str::to_owned),
+        reason,
+        error,
+        attempts: delivery.attempt(),
+        first: None,
+        last: None,
+        redriven: delivery.redriven_from().map_or(0, |letter| letter.redriven),
+    }
+}
+
+/// The outcome that an ending stands for, and what it asks for.
+fn judged(ending: AttemptResult, delivery: &Delivery) -> Judged {
+    let policies = &delivery.context().policies;
     match ending {
         AttemptResult::Outcome(outcome) => Judged {
+            wish: wish(&outcome, policies.reject),
             outcome,
             error: None,
-            why: Why::Handler,
         },
         AttemptResult::Unavailable(error) => unavailable(&error),
         AttemptResult::Failed(error) => match error.class() {
-            Class::Retry(after) => because(Outcome::Retry { after }, error.chain(), Why::Handler),
+            Class::Retry(after) => Judged {
+                outcome: Outcome::Retry { after },
+                error: Some(error.chain()),
+                wish: Wish::Again { after },
+            },
             Class::Reject(reason) => {
-                because(Outcome::Reject { reason }, error.chain(), Why::Handler)
+                let outcome = Outcome::Reject { reason };
+                Judged {
+                    wish: wish(&outcome, policies.reject),
+                    outcome,
+                    error: Some(error.chain()),
+                }
             }
             Class::Unavailable(_) => unavailable(&error),
         },
         AttemptResult::Mismatch(message) => {
-            let (outcome, what) = match options.on_mismatch {
-                OnMismatch::Hold => (
-                    Outcome::retry(),
-                    "held by on-mismatch = \"hold\"; \"reject\" or \"skip\" would pass it over",
-                ),
-                OnMismatch::Reject => (
-                    Outcome::reject(&message),
-                    "rejected by on-mismatch = \"reject\"",
-                ),
-                OnMismatch::Skip => (Outcome::Skip, "passed over by on-mismatch = \"skip\""),
+            let error = format!("the message does not fit the handler: {message}");
+            let (word, policy) = match policies.mismatch {
+                OnMismatch::Hold => ("hold", Policy::Hold),
+                OnMismatch::DeadLetter => ("dead-letter", Policy::DeadLetter),
+                OnMismatch::Reject => ("reject", policies.reject),
+                OnMismatch::Skip => ("skip", Policy::Skip),
             };
-            let error = format!("the message does not fit the handler: {message} ({what})");
-            because(outcome, error, Why::Handler)
+            let of = Unfit {
+                setting: "on-mismatch",
+                word,
+                reason: Reason::Mismatch,
+                blank: None,
+            };
+            of.judged(policy, error, message)
         }
-        AttemptResult::NoEvent(error) => {
-            let (outcome, what) = match options.on_no_event {
-                OnNoEvent::Hold => (
-                    Outcome::retry(),
-                    "held by on-no-event = \"hold\"; \"reject\" or \"skip\" would pass it over",
-                ),
-                OnNoEvent::Reject => (
-                    Outcome::reject(format!("the record holds no event: {error}")),
-                    "rejected by on-no-event = \"reject\"",
-                ),
-                OnNoEvent::Skip => (Outcome::Skip, "passed over by on-no-event = \"skip\""),
+        AttemptResult::NoEvent(no_event) => {
+            let message = format!("the record holds no event: {no_event}");
+            let blank = no_event.is_blank();
+            let (word, policy) = match policies.no_event {
+                OnNoEvent::DeadLetter if blank => ("dead-letter", Policy::Skip),
+                OnNoEvent::DeadLetter => ("dead-letter", Policy::DeadLetter),
+                OnNoEvent::Hold => ("hold", Policy::Hold),
+                OnNoEvent::Reject => ("reject", policies.reject),
+                OnNoEvent::Skip => ("skip", Policy::Skip),
             };
-            let blank = error.is_blank();
-            let error = format!("the record holds no event: {error} ({what})");
-            because(outcome, error, Why::NoEvent { blank })
+            let of = Unfit {
+                setting: "on-no-event",
+                word,
+                reason: Reason::NoEvent,
+                blank: Some(blank),
+            };
+            of.judged(policy, message.clone(), message)
+        }
+    }
+}
+
+/// What a handler's own outcome asks for.
+fn wish(outcome: &Outcome, reject: Policy) -> Wish {
+    match outcome {
+        Outcome::Done => Wish::Finish,
+        Outcome::Skip => Wish::Skip { blank: None },
+        Outcome::Abort => Wish::Stop,
+        Outcome::Retry { after } => Wish::Again { after: *after },
+        Outcome::Reject { reason } => match reject {
+            Policy::DeadLetter => Wish::DeadLetter(Reason::Rejected),
+            Policy::Hold => Wish::Hold {
+                rejected: Some(reason.clone()),
+            },
+            Policy::Skip => Wish::Drop(reason.clone()),
+        },
+    }
+}
+
+/// A message that its handler did not get.
+struct Unfit {
+    setting: &'static str,
+    word: &'static str,
+    reason: Reason,
+    blank: Option<bool>,
+}
+
+impl Unfit {
+    /// `error` is for the log, `message` what a rejection gives as its reason.
+    fn judged(self, policy: Policy, error: String, message: String) -> Judged {
+        let Self {
+            setting,
+            word,
+            reason,
+            blank,
+        } = self;
+        let (outcome, wish, what) = match policy {
+            Policy::Hold => (Outcome::retry(), Wish::Hold { rejected: None }, "held by"),
+            Policy::DeadLetter => (
+                Outcome::reject(&message),
+                Wish::DeadLetter(reason),
+                "a dead letter by",
+            ),
+            Policy::Skip if word == "reject" => (
+                Outcome::reject(&message),
+                Wish::Drop(message),
+                "rejected by",
+            ),
+            Policy::Skip => (Outcome::Skip, Wish::Skip { blank }, "passed over by"),
+        };
+        let help = match policy {
+            Policy::Hold if word == "hold" => {
+                "; \"dead-letter\", \"reject\" or \"skip\" would pass it over"
+            }
+            _ => "",
+        };
+        Judged {
+            outcome,
+            error: Some(format!("{error} ({what} {setting} = \"{word}\"{help})")),
+            wish,
         }
     }
 }
@@ -189,138 +403,6 @@ fn unavailable(error: &HandlerError) -> Judged {
     Judged {
         outcome: Outcome::retry(),
         error: Some(error.chain()),
-        why: Why::Unavailable,
-    }
-}
-
-fn log_skipped(delivery: &Delivery, why: Why, error: Option<&str>, notices: &mut Notices) {
-    let count = match why {
-        Why::NoEvent { blank: false } => notices.no_event.occurred(Instant::now()),
-        Why::NoEvent { blank: true } => {
-            notices.blank += 1;
-            None
-        }
-        _ => None,
-    };
-    let record = delivery.record();
-    match count {
-        Some(count) => warn!(
-            group = delivery.group(),
-            stream = record.stream(),
-            partition = record.partition(),
-            offset = record.offset.0,
-            key = %Key(record.key.as_deref()),
-            count,
-            error,
-            "passed over"
-        ),
-        None => debug!(record = %Name(delivery), error, "skipped"),
-    }
-}
-
-fn log_rejected(delivery: &Delivery, reason: &str, error: Option<&str>, count: Option<u64>) {
-    let record = delivery.record();
-    warn!(
-        group = delivery.group(),
-        topic = record.topic(),
-        partition = record.partition(),
-        offset = record.offset.0,
-        key = %Key(record.key.as_deref()),
-        schema = delivery.schema().unwrap_or("(no envelope)"),
-        reason,
-        error,
-        count,
-        "rejected"
-    );
-}
-
-fn log_cut(delivery: &Delivery, asked: Duration, notices: &mut Notices) {
-    if let Some(count) = notices.cut.occurred(Instant::now()) {
-        warn!(
-            record = %Name(delivery),
-            ?asked,
-            longest = ?MAX_AFTER,
-            count,
-            "the handler asked for a longer delay than there is; the longest is taken"
-        );
-    }
-}
-
-fn log_retried(delivery: &Delivery, wait: Duration, error: Option<&str>, notices: &mut Notices) {
-    let record = delivery.record();
-    let key = Key(record.key.as_deref());
-    let again_in = Duration::from_millis(wait.as_millis() as u64);
-    let streak = match error {
-        Some(_) => &mut notices.failed,
-        None => &mut notices.asked,
-    };
-    let Some(count) = streak.occurred(Instant::now()) else {
-        debug!(record = %Name(delivery), ?again_in, error, "tried again");
-        return;
-    };
-    match error {
-        Some(error) => warn!(
-            group = delivery.group(),
-            stream = record.stream(),
-            partition = record.partition(),
-            offset = record.offset.0,
-            %key,
-            attempt = delivery.attempt(),
-            ?again_in,
-            count,
-            error,
-            "not handled; it is tried again"
-        ),
-        None => info!(
-            group = delivery.group(),
-            stream = record.stream(),
-            partition = record.partition(),
-            offset = record.offset.0,
-            %key,
-            attempt = delivery.attempt(),
-            ?again_in,
-            count,
-            "the handler asked for another attempt"
-        ),
-    }
-}
-
-fn log_exhausted(delivery: &Delivery, error: Option<&str>) {
-    warn!(
-        record = %Name(delivery),
-        attempts = delivery.attempt(),
-        error,
-        "not handled: all attempts failed"
-    );
-}
-
-/// A key as a log shows it: text if it is text, at most 100 characters.
-struct Key<'a>(Option<&'a [u8]>);
-
-impl std::fmt::Display for Key<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            None => f.write_str("(none)"),
-            Some(key) => String::from_utf8_lossy(key)
-                .chars()
-                .take(100)
-                .try_for_each(|c| write!(f, "{}", c.escape_debug())),
-        }
-    }
-}
-
-/// A record as a log names it.
-struct Name<'a>(&'a Delivery);
-
-impl std::fmt::Display for Name<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let record = self.0.record();
-        write!(
-            f,
-            "{}@{} (group {})",
-            record.source,
-            record.offset,
-            self.0.group()
-        )
+        wish: Wish::Pause,
     }
 }

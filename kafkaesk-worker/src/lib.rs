@@ -16,6 +16,7 @@ mod dispatch;
 mod drain;
 mod error;
 pub mod extract;
+mod failures;
 mod handler;
 mod instance;
 mod judge;
@@ -23,10 +24,12 @@ mod notices;
 mod outcome;
 mod partitions;
 mod pause;
+mod policy;
 pub mod prelude;
 mod report;
 pub mod retry;
 mod router;
+mod routes;
 mod run;
 mod schedule;
 mod shutdown;
@@ -35,6 +38,7 @@ mod subscription;
 mod telemetry;
 #[cfg(feature = "memory")]
 pub mod testing;
+mod throttle;
 mod tracker;
 mod worker;
 
@@ -50,11 +54,10 @@ pub use kafkaesk_client::{core, schema};
 #[cfg(feature = "macros")]
 pub use kafkaesk_macros::subscribe;
 pub use outcome::{AttemptResult, HandlerCall, IntoAttemptResult, Outcome};
+pub use policy::{FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject};
 pub use report::{RunReport, Unfinished};
 pub use router::Router;
-pub use subscription::{
-    IntoSubscription, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, subscription,
-};
+pub use subscription::{IntoSubscription, Ordering, Subscription, subscription};
 #[cfg(feature = "memory")]
 pub use testing::TestApp;
 

@@ -41,6 +41,8 @@ impl Streak {
 pub(crate) struct Notices {
     /// Attempts that ended with an error, a panic or a mismatch that is held.
     pub(crate) failed: Streak,
+    /// Attempts that failed as the last of their message, which was given up then.
+    pub(crate) last: u64,
     /// Attempts whose handler asked for another one, without an error.
     pub(crate) asked: Streak,
     /// Rejected messages that `on-reject` holds.
@@ -51,6 +53,10 @@ pub(crate) struct Notices {
     pub(crate) blank: u64,
     /// Delays that were cut to the bound.
     pub(crate) cut: Streak,
+    /// Messages that became dead letters.
+    pub(crate) dead: Streak,
+    /// Dead letters that could not be written.
+    pub(crate) not_written: Streak,
 }
 
 #[cfg(test)]

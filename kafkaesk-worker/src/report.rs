@@ -6,8 +6,10 @@ use std::time::SystemTime;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RunReport {
-    /// Messages whose handling came to an end (done, rejected, skipped, or passed over without an event).
+    /// Messages whose handling came to an end (done, rejected, skipped, given up, or passed over without an event).
     pub handled: u64,
+    /// Of these, messages that were given up and are kept as dead letters.
+    pub dead_letters: u64,
     /// Of these, records that hold no event and were passed over by [`crate::OnNoEvent::Skip`].
     pub without_event: u64,
     /// Attempts that failed: with an error, a panic or a mismatch that is held.
@@ -58,6 +60,7 @@ impl RunReport {
     /// Adds what another subscription did.
     pub(crate) fn add(&mut self, other: Self) {
         self.handled += other.handled;
+        self.dead_letters += other.dead_letters;
         self.without_event += other.without_event;
         self.failed_attempts += other.failed_attempts;
         self.pauses += other.pauses;

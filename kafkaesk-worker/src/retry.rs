@@ -2,6 +2,8 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
+use crate::policy::MAX_ATTEMPTS;
+
 pub use kafkaesk_core::answer::MAX_DELAY as MAX_AFTER;
 
 /// The first wait of a backoff.
@@ -18,8 +20,10 @@ pub(crate) struct RetryPolicy {
     pub(crate) longest: Duration,
     /// The longest delay that a handler may ask for.
     pub(crate) max_after: Duration,
-    /// How many attempts a message has; `None`: as many as it needs.
+    /// How many failed attempts a message has; `None`: as many as it needs.
     pub(crate) attempts: Option<NonZeroU32>,
+    /// In tests: how often a message is tried that would be held for ever.
+    pub(crate) held: Option<NonZeroU32>,
 }
 
 impl Default for RetryPolicy {
@@ -28,21 +32,36 @@ impl Default for RetryPolicy {
             first: FIRST,
             longest: LONGEST,
             max_after: MAX_AFTER,
-            attempts: None,
+            attempts: NonZeroU32::new(MAX_ATTEMPTS),
+            held: None,
         }
     }
 }
 
 impl RetryPolicy {
-    /// This many attempts, without waiting.
-    #[cfg(feature = "memory")]
-    pub(crate) fn immediate(attempts: NonZeroU32) -> Self {
+    /// The same without waiting, and with an end for what would be held, for tests.
+    pub(crate) fn immediate(self, held: NonZeroU32) -> Self {
         Self {
             first: Duration::ZERO,
             longest: Duration::ZERO,
             max_after: Duration::ZERO,
-            attempts: Some(attempts),
+            held: Some(held),
+            ..self
         }
+    }
+
+    /// How long all attempts take, about: the waits between them, without the attempts themselves.
+    pub(crate) fn duration(&self) -> Option<Duration> {
+        let waits = self.attempts?.get() - 1;
+        let growing = (1..=waits.min(17)).map(|attempt| self.full(attempt));
+        let rest = self.full(u32::MAX).saturating_mul(waits.saturating_sub(17));
+        Some(growing.sum::<Duration>().saturating_add(rest).mul_f64(0.9))
+    }
+
+    /// The wait after this attempt (from 1) before it is spread.
+    fn full(&self, attempt: u32) -> Duration {
+        let doublings = attempt.saturating_sub(1).min(16);
+        self.first.saturating_mul(1 << doublings).min(self.longest)
     }
 
     /// The wait after this attempt (from 1): doubling from `first` to `longest`, less up to a fifth of it, so that lanes
@@ -52,14 +71,12 @@ impl RetryPolicy {
         if let Some(after) = asked {
             return after.min(self.max_after);
         }
-        let doublings = attempt.saturating_sub(1).min(16);
-        let full = self.first.saturating_mul(1 << doublings).min(self.longest);
-        full.mul_f64(1.0 - 0.2 * fastrand::f64())
+        self.full(attempt).mul_f64(1.0 - 0.2 * fastrand::f64())
     }
 
-    /// Whether this attempt (from 1) is the last one.
-    pub(crate) fn is_last(&self, attempt: u32) -> bool {
-        self.attempts.is_some_and(|most| attempt >= most.get())
+    /// Whether this many failed attempts are all that a message has.
+    pub(crate) fn is_last(&self, failed: u32) -> bool {
+        self.attempts.is_some_and(|most| failed >= most.get())
     }
 }
 
@@ -97,9 +114,22 @@ mod tests {
 
     #[test]
     fn attempts_are_bounded_where_a_policy_bounds_them() {
-        assert!(!RetryPolicy::default().is_last(u32::MAX));
-        let three = RetryPolicy::immediate(NonZeroU32::new(3).unwrap());
-        assert!(!three.is_last(2) && three.is_last(3) && three.is_last(4));
-        assert_eq!(three.wait(2, Some(LONGEST)), Duration::ZERO);
+        let of = |attempts| RetryPolicy {
+            attempts: NonZeroU32::new(attempts),
+            ..RetryPolicy::default()
+        };
+        assert!(!of(0).is_last(u32::MAX) && of(0).duration().is_none());
+        assert!(!of(3).is_last(2) && of(3).is_last(3) && of(3).is_last(4));
+        let immediate = of(3).immediate(NonZeroU32::MIN);
+        assert_eq!(immediate.wait(2, Some(LONGEST)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_default_attempts_take_about_five_minutes() {
+        let minutes = RetryPolicy::default().duration().unwrap().as_secs_f64() / 60.0;
+        assert!((4.5..6.0).contains(&minutes), "{minutes}");
+        let all = (1..20).map(|attempt| RetryPolicy::default().wait(attempt, None));
+        let waited = all.sum::<Duration>().as_secs_f64() / 60.0;
+        assert!((waited - minutes).abs() < 1.0, "{waited}");
     }
 }

@@ -100,7 +100,7 @@ impl App {
             Seams {
                 telemetry: self.telemetry,
                 control: self.control,
-                retry: self.retry,
+                immediate: self.immediate,
             },
             self.skip,
             end,

@@ -15,7 +15,7 @@ use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use crate::{
-    delivery::{Delivery, Failures},
+    delivery::{Delivery, FailedAttempts},
     partitions::Generation,
     tracker::Ticket,
 };
@@ -124,7 +124,7 @@ pub(crate) struct Backlog {
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
     pub(crate) generation: Generation,
-    pub(crate) failures: Failures,
+    pub(crate) failures: FailedAttempts,
     pub(crate) delivery: &'a Delivery,
     /// How many wait for it.
     pub(crate) waiting: usize,

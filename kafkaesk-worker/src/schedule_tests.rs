@@ -11,6 +11,7 @@ use kafkaesk_client::{
 use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicPrefix};
 
 use super::*;
+use crate::policy::{Policies, Stated};
 use crate::{
     Raw,
     backpressure::{Backpressure, FULL, PACKED},
@@ -37,6 +38,8 @@ impl Maker {
         let context = Context {
             group: "g".to_owned(),
             pattern: "s".to_owned(),
+            policies: Policies::of(&Stated::default(), false).unwrap(),
+            dead_letters: None,
             options: subscription.options.clone(),
             handler: subscription.handler.clone(),
             decodes: false,

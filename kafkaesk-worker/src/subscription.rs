@@ -1,6 +1,6 @@
 //! A subscription: a handler on a pattern of streams, with its options; checks them before they are used.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use kafkaesk_client::consumer::Start;
 use kafkaesk_core::Pattern;
@@ -9,7 +9,8 @@ use serde::Deserialize;
 use crate::{
     AppError,
     handler::{Function, Handle, HandlerFn, Needs, function_name},
-    retry::RetryPolicy,
+    policy::{FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, STUCK_AFTER, Stated},
+    retry::{MAX_AFTER, RetryPolicy},
 };
 
 /// What keeps its order.
@@ -26,49 +27,6 @@ pub enum Ordering {
     None,
 }
 
-/// What happens to a message that does not fit its handler's arguments (or, with `validate`, its schema).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum OnMismatch {
-    /// Kept and retried in its lane with backoff, loudly: the consumer is usually the older side of a deployment.
-    #[default]
-    Hold,
-    /// As if the handler had rejected it.
-    Reject,
-    /// Passed over.
-    Skip,
-}
-
-/// What happens to a record that holds no event (a null or empty value, not JSON, no schema id) where the handler needs
-/// one. `Raw`, `Record` and, for a null value, an `Option` argument need none, and get such records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum OnNoEvent {
-    /// Passed over: no later version of a handler could take it. Null and empty values are usual on compacted topics and
-    /// only counted ([`crate::RunReport::without_event`]); for the others the log has a warning at the 1st, 2nd, 4th,
-    /// 8th, …
-    #[default]
-    Skip,
-    /// As if the handler had rejected it.
-    Reject,
-    /// Kept and retried in its lane with backoff, loudly.
-    Hold,
-}
-
-/// What happens to a rejected message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum OnReject {
-    /// Logged with topic, partition, offset, key, schema and reason, and passed over.
-    #[default]
-    Log,
-    /// Kept and retried in its lane with backoff, loudly.
-    Hold,
-}
-
 /// A subscription's options.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -78,10 +36,14 @@ pub(crate) struct Options {
     pub(crate) start: Start,
     pub(crate) validate: bool,
     pub(crate) ordering: Ordering,
-    pub(crate) on_mismatch: OnMismatch,
-    pub(crate) on_no_event: OnNoEvent,
-    pub(crate) on_reject: OnReject,
+    /// What is stated of policies.
+    pub(crate) stated: Stated,
     pub(crate) retry: RetryPolicy,
+    pub(crate) failure_limit: Option<FailureLimit>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) stuck_after: Duration,
+    /// Messages started per second, at most.
+    pub(crate) throttle: Option<NonZeroU32>,
     pub(crate) kafka_settings: BTreeMap<String, String>,
 }
 
@@ -94,10 +56,12 @@ impl Default for Options {
             start: Start::Earliest,
             validate: false,
             ordering: Ordering::Key,
-            on_mismatch: OnMismatch::Hold,
-            on_no_event: OnNoEvent::Skip,
-            on_reject: OnReject::Log,
+            stated: Stated::default(),
             retry: RetryPolicy::default(),
+            failure_limit: Some(FailureLimit::default()),
+            timeout: None,
+            stuck_after: STUCK_AFTER,
+            throttle: None,
             kafka_settings: BTreeMap::new(),
         }
     }
@@ -212,21 +176,80 @@ impl Subscription {
     /// What happens to a message that does not fit. Default [`OnMismatch::Hold`].
     #[must_use]
     pub fn on_mismatch(mut self, policy: OnMismatch) -> Self {
-        self.options.on_mismatch = policy;
+        self.options.stated.on_mismatch = Some(policy);
         self
     }
 
-    /// What happens to a record that holds no event where the handler needs one. Default [`OnNoEvent::Skip`].
+    /// What happens to a record that holds no event where the handler needs one. Default [`OnNoEvent::DeadLetter`], which
+    /// passes over null and empty values; without dead letters, [`OnNoEvent::Skip`].
     #[must_use]
     pub fn on_no_event(mut self, policy: OnNoEvent) -> Self {
-        self.options.on_no_event = policy;
+        self.options.stated.on_no_event = Some(policy);
         self
     }
 
-    /// What happens to a rejected message. Default [`OnReject::Log`].
+    /// What happens to a rejected message. Default [`OnReject::DeadLetter`]; without dead letters, [`OnReject::Skip`].
     #[must_use]
     pub fn on_reject(mut self, policy: OnReject) -> Self {
-        self.options.on_reject = policy;
+        self.options.stated.on_reject = Some(policy);
+        self
+    }
+
+    /// What happens to a message that used up its attempts. Default [`OnFailure::DeadLetter`]; without dead letters,
+    /// [`OnFailure::Hold`].
+    #[must_use]
+    pub fn on_failure(mut self, policy: OnFailure) -> Self {
+        self.options.stated.on_failure = Some(policy);
+        self
+    }
+
+    /// How many failed attempts of one message come before [`Self::on_failure`]; default 20, which takes about five minutes
+    /// with the default backoff. 0: never. Attempts in one process count. Those that found the handler unavailable, or whose
+    /// handler asked for a delay, do not; nor do those during a pause by [`Self::failure_limit`].
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.options.retry.attempts = NonZeroU32::new(attempts);
+        self
+    }
+
+    /// How long a message waits for its next attempt: `first` after the first, doubling up to `longest`, less up to a fifth
+    /// of it. Default 100 ms and 30 s; from 1 ms, and up to an hour. It waits in its lane, so its key keeps its order.
+    #[must_use]
+    pub fn retry_backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.options.retry.first = first;
+        self.options.retry.longest = longest;
+        self
+    }
+
+    /// How many failures pause the subscription, so that an outage of what handlers need does not empty the topic into dead
+    /// letters; `None`: never. Default [`FailureLimit::default`].
+    #[must_use]
+    pub fn failure_limit(mut self, limit: impl Into<Option<FailureLimit>>) -> Self {
+        self.options.failure_limit = limit.into();
+        self
+    }
+
+    /// How long an attempt may take; default: as long as it takes. Then its future is dropped, and the attempt has failed. A
+    /// handler that blocks its thread is not interrupted.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// From what age on the log names a running attempt: a warning with stream, partition, offset, key and age, at one, two,
+    /// four, eight … times this. Default 60 s; at least 100 ms.
+    #[must_use]
+    pub fn stuck_after(mut self, age: Duration) -> Self {
+        self.options.stuck_after = age;
+        self
+    }
+
+    /// How many messages are started per second, at most, in this process; attempts that are repeated count. Default: as many
+    /// as handlers can take. 0 is the default as well.
+    #[must_use]
+    pub fn throttle(mut self, per_second: u32) -> Self {
+        self.options.throttle = NonZeroU32::new(per_second);
         self
     }
 
@@ -271,7 +294,41 @@ pub(crate) fn check(subscription: &Subscription) -> Result<Pattern, AppError> {
             )));
         }
     }
+    if let Some(problem) = problem(options) {
+        return Err(refused(problem));
+    }
     Ok(pattern)
+}
+
+/// What is wrong with attempts, waits and limits.
+fn problem(options: &Options) -> Option<String> {
+    let RetryPolicy { first, longest, .. } = options.retry;
+    let milli = Duration::from_millis(1);
+    if first < milli || longest > MAX_AFTER || first > longest {
+        return Some(format!(
+            "retry-backoff is from {first:?} to {longest:?}; it must be from 1ms up to 1h, the first not above the longest"
+        ));
+    }
+    if options.retry.attempts.is_none()
+        && matches!(
+            options.stated.on_failure,
+            Some(OnFailure::DeadLetter | OnFailure::Skip)
+        )
+    {
+        return Some(
+            "max-attempts is 0, so that no message uses up its attempts, but on-failure says what happens then; leave one of them out".to_owned(),
+        );
+    }
+    if options.timeout.is_some_and(|timeout| timeout < milli) {
+        return Some("timeout is below 1ms; give handlers more time".to_owned());
+    }
+    if options.stuck_after < Duration::from_millis(100) {
+        return Some(format!(
+            "stuck-after is {:?}; it must be at least 100ms",
+            options.stuck_after
+        ));
+    }
+    options.failure_limit.as_ref()?.problem()
 }
 
 /// A subscription as an application shows it.

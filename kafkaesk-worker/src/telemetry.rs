@@ -19,4 +19,7 @@ pub(crate) struct AttemptEnded<'a> {
 pub(crate) trait Telemetry: Send + Sync {
     /// An attempt ended.
     fn attempt_ended(&self, _ended: &AttemptEnded<'_>) {}
+
+    /// The brokers have the dead letter of a message.
+    fn dead_letter_written(&self, _delivery: &Delivery) {}
 }

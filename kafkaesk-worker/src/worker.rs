@@ -1,13 +1,14 @@
 //! The worker: starts one instance for each subscription, ends all of them, and reports what they did. Reads no record
 //! itself. Next: `instance`.
 
-use std::{future::Future, pin::pin, sync::Arc};
+use std::{future::Future, num::NonZeroU32, pin::pin, sync::Arc, time::Duration};
 
 use kafkaesk_client::{
-    Connection,
+    Connection, DeadLetters,
     consumer::{ConsumerSpec, Start},
+    dead_letters::TopicState,
 };
-use kafkaesk_core::RecordPlace;
+use kafkaesk_core::{Pattern, RecordPlace, TopicName};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -15,7 +16,8 @@ use crate::{
     AppError, Control, RunReport, Subscription,
     context::{Context, SeenSchemas},
     instance::Instance,
-    retry::RetryPolicy,
+    policy::{Policies, Policy},
+    routes::Routes,
     shutdown::{Shutdown, left},
     state::States,
     subscription,
@@ -27,8 +29,8 @@ use crate::{
 pub(crate) struct Seams {
     pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
     pub(crate) control: Control,
-    /// Replaces the retry policy of every subscription; for tests.
-    pub(crate) retry: Option<RetryPolicy>,
+    /// For tests: retries do not wait, and what would be held is tried this often.
+    pub(crate) immediate: Option<NonZeroU32>,
 }
 
 /// Runs subscriptions over one connection.
@@ -68,16 +70,18 @@ impl Worker {
     ) -> Result<RunReport, AppError> {
         let mut shutdown = pin!(shutdown);
         let mut failure = None;
-        for subscription in &subscriptions {
-            tokio::select! {
-                () = &mut shutdown => {
-                    self.end.begin();
-                    break;
-                }
-                started = self.start(subscription) => if let Err(error) = started {
-                    failure = Some(error);
-                    break;
-                }
+        let starting = async {
+            let prepared = self.prepare(&subscriptions)?;
+            self.create_dead_letter_topics(&prepared).await?;
+            for at in 0..prepared.len() {
+                self.start(&prepared, at).await?;
+            }
+            Ok(())
+        };
+        tokio::select! {
+            () = &mut shutdown => { self.end.begin(); }
+            started = starting => if let Err(error) = started {
+                failure = Some(error);
             }
         }
         let mut report = RunReport::default();
@@ -114,42 +118,47 @@ impl Worker {
         }
     }
 
-    /// Starts an instance of a subscription; also while others run.
-    async fn start(&mut self, subscription: &Subscription) -> Result<(), AppError> {
+    /// What the deliveries of each subscription share, and its pattern. Asks nobody.
+    fn prepare(&self, subscriptions: &[Subscription]) -> Result<Vec<Prepared>, AppError> {
+        subscriptions
+            .iter()
+            .map(|subscription| self.prepare_one(subscription))
+            .collect()
+    }
+
+    fn prepare_one(&self, subscription: &Subscription) -> Result<Prepared, AppError> {
         let pattern = subscription::check(subscription)?;
         let settings = self.connection.settings();
         let name = subscription.group_name().unwrap_or_default();
         let group = format!("{}{name}", settings.group_prefix);
         let mut options = subscription.options.clone();
-        options.retry = self.seams.retry.unwrap_or(options.retry);
-        let drain = settings.shutdown_timeout;
-        let consumer = self
-            .connection
-            .broker()
-            .consume(ConsumerSpec {
-                group: Some(group.clone()),
-                pattern,
-                retry_topic: None,
-                start: options.start,
-                drain,
-                kafka_settings: options.kafka_settings.clone(),
-                skip: self.skip.clone(),
-            })
-            .await?;
-        info!(
-            group,
-            pattern = subscription.pattern,
-            "subscribed; a new group reads {}",
-            match options.start {
-                Start::Earliest => "from the earliest record that there is".to_owned(),
-                Start::Latest => "what comes after its first start".to_owned(),
-                Start::Back(back) => format!("from {back:?} back"),
-            }
-        );
+        if let Some(held) = self.seams.immediate {
+            options.retry = options.retry.immediate(held);
+        }
+        let refused = |message| AppError::Subscription {
+            pattern: subscription.pattern.clone(),
+            message,
+        };
+        let policies = Policies::of(&options.stated, settings.dead_letters).map_err(|setting| {
+            refused(format!(
+                "{setting} is \"dead-letter\", but the setting `dead-letters` is false; write another policy, or leave out `dead-letters`"
+            ))
+        })?;
+        let dead_letters = settings
+            .dead_letters
+            .then(|| DeadLetters::of(&self.connection, &group))
+            .transpose()
+            .map_err(|error| {
+                refused(format!(
+                    "group {group:?} cannot have a topic of dead letters: {error}; give it another name, or set `dead-letters = false`"
+                ))
+            })?;
         let context = Arc::new(Context {
             group,
             pattern: subscription.pattern.clone(),
             options,
+            policies,
+            dead_letters,
             handler: subscription.handler.clone(),
             decodes: subscription.needs().decodes,
             states: self.states.clone(),
@@ -157,9 +166,126 @@ impl Worker {
             seen: SeenSchemas::default(),
             telemetry: self.seams.telemetry.clone(),
         });
+        Ok(Prepared {
+            name: name.to_owned(),
+            pattern,
+            context,
+        })
+    }
+
+    /// Creates the topics of dead letters that are absent, one for each group.
+    async fn create_dead_letter_topics(&self, prepared: &[Prepared]) -> Result<(), AppError> {
+        let mut done: Vec<&str> = Vec::new();
+        for Prepared { context, .. } in prepared {
+            let Some(dead_letters) = &context.dead_letters else {
+                continue;
+            };
+            let group = context.group.as_str();
+            let of_group = || prepared.iter().filter(|p| p.context.group == group);
+            if done.contains(&group) || !of_group().any(|p| p.context.policies.use_dead_letters()) {
+                continue;
+            }
+            done.push(group);
+            let cluster = self.connection.broker().cluster().await?;
+            let prefix = &self.connection.settings().topic_prefix;
+            let sources: Vec<TopicName> = of_group()
+                .flat_map(|p| cluster.matching(prefix, &p.pattern))
+                .filter_map(|topic| TopicName::new(&topic.name).ok())
+                .collect();
+            let state =
+                dead_letters
+                    .create(&sources)
+                    .await
+                    .map_err(|source| AppError::DeadLetters {
+                        group: group.to_owned(),
+                        topic: dead_letters.topic().to_string(),
+                        source,
+                    })?;
+            if state == TopicState::Created {
+                info!(group, topic = %dead_letters.topic(), "created the topic of dead letters");
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts the instance of a subscription. The first one of a group reads the group's retry topic as well.
+    async fn start(&mut self, prepared: &[Prepared], at: usize) -> Result<(), AppError> {
+        let Prepared {
+            name,
+            pattern,
+            context,
+        } = &prepared[at];
+        let of_group = |p: &&Prepared| p.context.group == context.group;
+        let is_first = !prepared[..at].iter().any(|p| of_group(&p));
+        let retry_topic = context
+            .dead_letters
+            .as_ref()
+            .filter(|_| is_first)
+            .map(|dead_letters| dead_letters.retry_topic().clone());
+        let group = prepared.iter().filter(of_group);
+        let routes = Routes::new(
+            retry_topic.clone(),
+            group
+                .map(|p| (p.pattern.clone(), p.context.clone()))
+                .collect(),
+        );
+        let options = &context.options;
+        let drain = self.connection.settings().shutdown_timeout;
+        let consumer = self
+            .connection
+            .broker()
+            .consume(ConsumerSpec {
+                group: Some(context.group.clone()),
+                pattern: pattern.clone(),
+                retry_topic,
+                start: options.start,
+                drain,
+                kafka_settings: options.kafka_settings.clone(),
+                skip: self.skip.clone(),
+            })
+            .await?;
+        info!(
+            group = context.group,
+            pattern = context.pattern,
+            "subscribed; a new group reads {}; {}",
+            match options.start {
+                Start::Earliest => "from the earliest record that there is".to_owned(),
+                Start::Latest => "what comes after its first start".to_owned(),
+                Start::Back(back) => format!("from {back:?} back"),
+            },
+            describe_policy(context)
+        );
         let inbox = self.seams.control.inbox(name);
-        let instance = Instance::new(context, consumer, inbox, drain);
+        let instance = Instance::new(context.clone(), routes, consumer, inbox, drain);
         self.instances.spawn(instance.run(self.end.clone()));
         Ok(())
     }
+}
+
+/// A subscription that is about to start.
+struct Prepared {
+    /// Its group without `group-prefix`.
+    name: String,
+    pattern: Pattern,
+    context: Arc<Context>,
+}
+
+/// How often a message is tried, how long that takes, and what comes then.
+fn describe_policy(context: &Context) -> String {
+    let (Some(attempts), Some(duration)) = (
+        context.options.retry.attempts,
+        context.options.retry.duration(),
+    ) else {
+        return "a message that fails is tried without an end".to_owned();
+    };
+    let topic = context.dead_letters.as_ref().map(DeadLetters::topic);
+    let then = match (context.policies.failure, topic) {
+        (Policy::DeadLetter, Some(topic)) => format!("kept as a dead letter in {topic}"),
+        (Policy::DeadLetter | Policy::Skip, _) => "logged and passed over".to_owned(),
+        (Policy::Hold, _) => "held".to_owned(),
+    };
+    let about = Duration::from_secs(duration.as_secs());
+    format!(
+        "a message that fails is tried {attempts} times, which takes about {about:?}, and then it is {then}"
+    )
 }

@@ -168,6 +168,7 @@ pub(crate) async fn run_app(
     let report = ran?;
     info!(
         handled = report.handled,
+        dead_letters = report.dead_letters,
         without_event = report.without_event,
         failed_attempts = report.failed_attempts,
         pauses = report.pauses,

@@ -68,11 +68,10 @@ impl Configuration {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
-        let prefix = &loaded.settings.group_prefix;
         let mut subscriptions = loaded
             .subscriptions
             .iter()
-            .map(|section| SubscriptionSettings::read(section, prefix))
+            .map(|section| SubscriptionSettings::read(section, &loaded.settings))
             .collect::<Result<Vec<_>, _>>()?;
         let withheld = variables_with_secrets(&loaded.effective);
         for subscription in &mut subscriptions {

@@ -1,13 +1,16 @@
 //! Reads one `[[subscriptions]]` table into a checked subscription, or an error with file and line.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use kafkaesk_client::{
+    Settings,
     consumer::Start,
-    settings::{Origin, Section, Whole},
+    settings::{Origin, Section, Span, Whole},
 };
 use kafkaesk_core::{Pattern, span::parse_span};
-use kafkaesk_worker::{Handle, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription};
+use kafkaesk_worker::{
+    FailureLimit, Handle, OnFailure, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, retry,
+};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::handler::HandlerSettings;
@@ -25,6 +28,8 @@ pub(crate) struct SubscriptionSettings {
     pub(crate) handler: HandlerSettings,
     start: Option<Start>,
     options: Options,
+    /// As it is stated: `Some(None)` for "off".
+    failure_limit: Option<Option<FailureLimit>>,
     pub(crate) kafka_settings: BTreeMap<String, String>,
 }
 
@@ -47,19 +52,58 @@ struct Options {
     on_mismatch: Option<OnMismatch>,
     on_no_event: Option<OnNoEvent>,
     on_reject: Option<OnReject>,
+    on_failure: Option<OnFailure>,
+    max_attempts: Option<Whole<u32, 0, 1_000_000>>,
+    retry_backoff: Option<Backoff>,
+    #[serde(rename = "failure-limit")]
+    _failure_limit: Option<IgnoredAny>,
+    stuck_after: Option<Span<100, DAY>>,
+    throttle: Option<Whole<u32, 1, 1_000_000>>,
+}
+
+/// A day in milliseconds.
+const DAY: u64 = 86_400_000;
+/// An hour in milliseconds: the longest wait between two attempts.
+const HOUR: u64 = 3_600_000;
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Backoff {
+    first: Option<Span<1, HOUR>>,
+    longest: Option<Span<1, HOUR>>,
+}
+
+impl Backoff {
+    fn first(self) -> Duration {
+        self.first.map_or(retry::FIRST, |Span(first)| first)
+    }
+
+    fn longest(self) -> Duration {
+        self.longest.map_or(retry::LONGEST, |Span(longest)| longest)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limit {
+    share: Option<f64>,
+    of: Option<Whole<u32, 1, 10_000>>,
+    streak: Option<Whole<u32, 1, 1_000_000>>,
 }
 
 impl SubscriptionSettings {
     /// Reads one table to its end.
-    pub(super) fn read(section: &Section, group_prefix: &str) -> anyhow::Result<Self> {
+    pub(super) fn read(section: &Section, settings: &Settings) -> anyhow::Result<Self> {
         let options: Options = section.read()?;
         Pattern::new(&options.pattern).map_err(|e| section.error("pattern", e.to_string()))?;
         if options.group.is_empty() {
             return Err(section.error("group", "it is empty").into());
         }
         let start = options.start.as_deref().map(start).transpose();
-        let group = format!("{group_prefix}{}", options.group);
+        let group = format!("{}{}", settings.group_prefix, options.group);
+        check_delivery(section, &options, settings, &group)?;
         Ok(Self {
+            failure_limit: failure_limit(section)?,
             origin: section.origin(),
             start: start.map_err(|problem| section.error("start", problem))?,
             kafka_settings: section
@@ -105,8 +149,123 @@ impl SubscriptionSettings {
         if let Some(policy) = self.options.on_reject {
             to = to.on_reject(policy);
         }
+        if let Some(policy) = self.options.on_failure {
+            to = to.on_failure(policy);
+        }
+        if let Some(Whole(attempts)) = self.options.max_attempts {
+            to = to.max_attempts(attempts);
+        }
+        if let Some(backoff) = self.options.retry_backoff {
+            to = to.retry_backoff(backoff.first(), backoff.longest());
+        }
+        if let Some(limit) = self.failure_limit {
+            to = to.failure_limit(limit);
+        }
+        if let Some(Span(age)) = self.options.stuck_after {
+            to = to.stuck_after(age);
+        }
+        if let Some(Whole(per_second)) = self.options.throttle {
+            to = to.throttle(per_second);
+        }
         to
     }
+}
+
+/// What one value alone cannot show to be wrong.
+fn check_delivery(
+    section: &Section,
+    options: &Options,
+    settings: &Settings,
+    group: &str,
+) -> anyhow::Result<()> {
+    if let Some(backoff) = options.retry_backoff
+        && backoff.first() > backoff.longest()
+    {
+        let problem = format!(
+            "the first wait, {:?}, is longer than the longest, {:?}",
+            backoff.first(),
+            backoff.longest()
+        );
+        return Err(section.error("retry-backoff", problem).into());
+    }
+    let never = options.max_attempts == Some(Whole(0));
+    if never
+        && matches!(
+            options.on_failure,
+            Some(OnFailure::DeadLetter | OnFailure::Skip)
+        )
+    {
+        return Err(section
+            .error(
+                "on-failure",
+                "with max-attempts = 0 no message uses up its attempts; leave one of them out",
+            )
+            .into());
+    }
+    if settings.dead_letters {
+        let fits = settings.topic_prefix.dead_topic(group);
+        fits.map_err(|error| {
+            section.error(
+                "group",
+                format!("the group cannot have a topic of dead letters: {error}; give it another name, or set `dead-letters = false`"),
+            )
+        })?;
+        return Ok(());
+    }
+    let asked = [
+        (
+            "on-failure",
+            options.on_failure == Some(OnFailure::DeadLetter),
+        ),
+        ("on-reject", options.on_reject == Some(OnReject::DeadLetter)),
+        (
+            "on-mismatch",
+            options.on_mismatch == Some(OnMismatch::DeadLetter),
+        ),
+        (
+            "on-no-event",
+            options.on_no_event == Some(OnNoEvent::DeadLetter),
+        ),
+    ];
+    match asked.into_iter().find(|(_, asked)| *asked) {
+        Some((key, _)) => Err(section
+            .error(
+                key,
+                "there are no dead letters, since the setting `dead-letters` is false; write another policy, or leave out `dead-letters`",
+            )
+            .into()),
+        None => Ok(()),
+    }
+}
+
+fn failure_limit(section: &Section) -> anyhow::Result<Option<Option<FailureLimit>>> {
+    const KEY: &str = "failure-limit";
+    match section.text(KEY) {
+        Some("off") => return Ok(Some(None)),
+        Some(_) => {
+            let problem =
+                "write \"off\", or a table such as { share = 0.5, of = 100, streak = 20 }";
+            return Err(section.error(KEY, problem).into());
+        }
+        None if !section.has(KEY) => return Ok(None),
+        None => {}
+    }
+    let written: Limit = section.table(KEY)?.read()?;
+    let mut limit = FailureLimit::default();
+    if let Some(share) = written.share {
+        if !(share > 0.0 && share <= 1.0) {
+            let problem = "`share` must be above 0 and at most 1";
+            return Err(section.error(KEY, problem).into());
+        }
+        limit.share = share;
+    }
+    if let Some(Whole(of)) = written.of {
+        limit.of = of;
+    }
+    if let Some(Whole(streak)) = written.streak {
+        limit.streak = streak;
+    }
+    Ok(Some(Some(limit)))
 }
 
 fn start(text: &str) -> Result<Start, String> {

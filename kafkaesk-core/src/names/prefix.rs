@@ -112,12 +112,12 @@ impl TopicPrefix {
         TopicName::new(format!("{self}{mark}{group}"))
     }
 
-    /// The stream under which a consumer reads a topic: as [`Self::stream_of`]; a retry topic's is its name without the
-    /// prefix, which is no stream that a pattern matches or that anything is published to.
+    /// The stream under which a topic is read: as [`Self::stream_of`]. For a group's topic of dead letters and its retry topic
+    /// it is the name without the prefix, which no pattern matches and to which nothing is published.
     pub fn consumed_stream(&self, topic: &str) -> Option<StreamId> {
         let rest = topic.strip_prefix(self.as_str())?;
-        match rest.starts_with(RETRY_TOPIC_MARK) {
-            true => Some(StreamId::of_retry_topic(rest)),
+        match rest.starts_with(RETRY_TOPIC_MARK) || rest.starts_with(DEAD_TOPIC_MARK) {
+            true => Some(StreamId::of_group_topic(rest)),
             false => self.stream_of(topic),
         }
     }

@@ -34,8 +34,8 @@ impl StreamId {
         Ok(Self(id.into()))
     }
 
-    /// The name under which a retry topic's records are read, although it is reserved.
-    pub(super) fn of_retry_topic(rest: &str) -> Self {
+    /// The name under which the topics of a group are read, although it is reserved.
+    pub(super) fn of_group_topic(rest: &str) -> Self {
         Self(rest.into())
     }
 }

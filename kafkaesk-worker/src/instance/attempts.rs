@@ -5,36 +5,60 @@
 
 use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
-use kafkaesk_client::broker::BoxFuture;
-use kafkaesk_core::{Record, Source};
+use bytes::Bytes;
+use kafkaesk_client::{ClientError, broker::BoxFuture};
+use kafkaesk_core::{DeadLetter, Reason, Record, Source};
 use tokio::{task::JoinError, time::Instant};
 use tracing::{info, warn};
 
-use super::Instance;
+use super::{Instance, dead_letters};
 use crate::{
     AppError, Ordering,
     attempt::{self, InPlace},
     delivery::Delivery,
     dispatch::DispatchMode,
-    judge::{Disposition, judge},
+    judge::{self, Disposition, judge},
     outcome::AttemptResult,
     partitions::Generation,
     pause::Begun,
+    routes::Route,
     schedule::{Item, Lane, LaneId},
+    throttle::Throttle,
     tracker::Ticket,
 };
 
 /// How many waiting records are handled in place before events, commits and other tasks get their turn.
 const TURN: usize = 512;
 
-/// A handler that runs as a task.
+/// What runs as a task for a message: its handler, or the writing of its dead letter.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) source: Arc<Source>,
     pub(super) offset: i64,
+    pub(super) key: Option<Bytes>,
     pub(super) attempt: u32,
+    /// When it began.
+    pub(super) began: Instant,
     /// When its first attempt failed, or this one began.
     pub(super) since: Instant,
+    /// At how many times `stuck-after` the log names it next; never, where no handler runs.
+    pub(super) named: Option<u32>,
+}
+
+/// What a task does.
+enum Work {
+    /// An attempt from its start.
+    Attempt,
+    /// The rest of one that began in place.
+    Rest(BoxFuture<'static, AttemptResult>),
+    /// It writes the dead letter that the message is given up as.
+    DeadLetter,
+}
+
+/// How a task ended.
+enum Ending {
+    Attempt(AttemptResult),
+    DeadLetter(Result<(), ClientError>),
 }
 
 /// What such a task gives back.
@@ -42,40 +66,63 @@ pub(super) struct Finished {
     lane: LaneId,
     ticket: Ticket,
     delivery: Delivery,
-    ending: AttemptResult,
+    ending: Ending,
     /// How long its first poll held the thread, if it began as a task.
     held: Option<Duration>,
 }
 
 impl Instance {
     /// Handles a record at once if its lane is idle and there is room, or lets it wait.
-    pub(super) fn offer(&mut self, generation: Generation, record: Record) {
-        let lane = self.lane(generation, &record);
+    pub(super) fn offer(&mut self, generation: Generation, delivery: Delivery) {
+        let lane = self.lane(generation, &delivery);
         let at_once = self.has_room() && !self.schedule.has_ready() && self.schedule.is_idle(lane);
         if at_once {
-            let delivery = Delivery::new(record, self.context.clone());
             self.attempt(lane, delivery, None);
-            return;
+        } else {
+            self.wait(lane, delivery);
         }
-        if let Some(partition) = self.partitions.get_mut(generation) {
-            let ticket = partition.tracker.push(record.offset);
-            let mut delivery = Delivery::new(record, self.context.clone());
+    }
+
+    fn wait(&mut self, lane: LaneId, mut delivery: Delivery) {
+        if let Some(partition) = self.partitions.get_mut(lane.generation) {
+            let ticket = partition.tracker.push(delivery.place());
             delivery.keep();
             self.schedule.wait(lane, Item { delivery, ticket });
         }
     }
 
-    fn lane(&self, generation: Generation, record: &Record) -> LaneId {
-        let lane = match (self.context.options.ordering, &record.key) {
+    /// A redriven message: handled by the subscription that it comes from, or a dead letter again.
+    pub(super) fn offer_redriven(&mut self, generation: Generation, record: Record) {
+        match self.routes.of(record, &self.context) {
+            Route::Handler(delivery) => self.offer(generation, delivery),
+            Route::Unroutable(mut delivery, why) => {
+                let letter = delivery.redriven_from().map_or_else(
+                    || judge::letter(&delivery, Reason::Unroutable, why.clone()),
+                    |former| DeadLetter {
+                        reason: Reason::Unroutable,
+                        error: why.clone(),
+                        ..former.clone()
+                    },
+                );
+                delivery.give_up(Box::new(letter));
+                let lane = self.lane(generation, &delivery);
+                self.wait(lane, delivery);
+            }
+        }
+    }
+
+    fn lane(&self, generation: Generation, delivery: &Delivery) -> LaneId {
+        let lane = match (self.context.options.ordering, &delivery.record().key) {
             (Ordering::Partition, _) => Lane::Partition,
             (Ordering::Key, Some(key)) => Lane::Key(self.hasher.hash_one(key)),
-            (Ordering::Key, None) | (Ordering::None, _) => Lane::Alone(record.offset.0),
+            (Ordering::Key, None) | (Ordering::None, _) => Lane::Alone(delivery.place().0),
         };
         LaneId { generation, lane }
     }
 
     pub(super) fn has_room(&self) -> bool {
         self.running.len() < self.pause.room(self.context.options.concurrency as usize)
+            && self.throttle.as_ref().is_none_or(Throttle::has_room)
     }
 
     /// Runs what waits in ready lanes, in turns.
@@ -93,47 +140,56 @@ impl Instance {
     }
 
     fn attempt(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>) {
-        if self.dispatch.mode() == DispatchMode::Spawned {
-            return self.spawn(lane, delivery, ticket, None);
+        if delivery.given_up().is_some() {
+            return self.spawn(lane, delivery, ticket, Work::DeadLetter);
         }
-        match attempt::in_place(&self.context, &delivery) {
+        if let Some(throttle) = &mut self.throttle {
+            throttle.started();
+        }
+        if self.dispatch.mode() == DispatchMode::Spawned {
+            return self.spawn(lane, delivery, ticket, Work::Attempt);
+        }
+        match attempt::in_place(delivery.context(), &delivery) {
             InPlace::Ended(ending) => self.settle(lane, delivery, ticket, ending),
-            InPlace::Pending(future) => self.spawn(lane, delivery, ticket, Some(future)),
-            InPlace::NotStarted => self.spawn(lane, delivery, ticket, None),
+            InPlace::Pending(future) => self.spawn(lane, delivery, ticket, Work::Rest(future)),
+            InPlace::NotStarted => self.spawn(lane, delivery, ticket, Work::Attempt),
         }
         self.dispatch.handled();
     }
 
-    fn spawn(
-        &mut self,
-        lane: LaneId,
-        delivery: Delivery,
-        ticket: Option<Ticket>,
-        begun: Option<BoxFuture<'static, AttemptResult>>,
-    ) {
+    fn spawn(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>, work: Work) {
         let record = delivery.record();
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
             return;
         };
-        let ticket = ticket.unwrap_or_else(|| partition.tracker.push(record.offset));
+        let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.place()));
         partition.running += 1;
         self.schedule.occupy(lane);
+        let began = Instant::now();
         let running = Running {
             source: record.source.clone(),
             offset: record.offset.0,
+            key: record.key.clone(),
             attempt: delivery.attempt(),
-            since: delivery
-                .failures()
-                .map_or_else(Instant::now, |failures| failures.since),
+            began,
+            since: delivery.failures().map_or(began, |failures| failures.since),
+            named: (!matches!(work, Work::DeadLetter)).then_some(1),
         };
         self.running.insert(lane, running);
-        let context = self.context.clone();
+        let context = delivery.context().clone();
         self.tasks.spawn(async move {
-            let (ending, held) = match begun {
-                Some(future) => (attempt::rest(future).await, None),
-                None => {
+            let (ending, held) = match work {
+                Work::Rest(future) => {
+                    let ending = attempt::rest(context, future).await;
+                    (Ending::Attempt(ending), None)
+                }
+                Work::Attempt => {
                     let (ending, held) = attempt::as_task(context, &delivery).await;
-                    (ending, Some(held))
+                    (Ending::Attempt(ending), Some(held))
+                }
+                Work::DeadLetter => {
+                    let written = dead_letters::write(&context, &delivery).await;
+                    (Ending::DeadLetter(written), None)
                 }
             };
             Finished {
@@ -165,12 +221,15 @@ impl Instance {
         match self.partitions.get_mut(finished.lane.generation) {
             Some(partition) => {
                 partition.running -= 1;
-                self.settle(
-                    finished.lane,
-                    finished.delivery,
-                    Some(finished.ticket),
-                    finished.ending,
-                );
+                let (lane, ticket) = (finished.lane, finished.ticket);
+                match finished.ending {
+                    Ending::Attempt(ending) => {
+                        self.settle(lane, finished.delivery, Some(ticket), ending);
+                    }
+                    Ending::DeadLetter(written) => {
+                        self.dead_letter_ended(lane, finished.delivery, ticket, written);
+                    }
+                }
             }
             None => {
                 // Somebody else has the partition by now, and will handle the message again.
@@ -189,13 +248,14 @@ impl Instance {
     fn settle(
         &mut self,
         lane: LaneId,
-        delivery: Delivery,
+        mut delivery: Delivery,
         ticket: Option<Ticket>,
         ending: AttemptResult,
     ) {
-        let offset = delivery.record().offset;
-        let disposition = judge(ending, &delivery, &mut self.notices);
-        if !matches!(disposition, Disposition::Pause(..)) && self.pause.end() {
+        let offset = delivery.place();
+        let disposition = judge(ending, &delivery, &mut self.failures, &mut self.notices);
+        let pauses = matches!(disposition, Disposition::Pause(..)) || self.failures.exceeded();
+        if !pauses && self.pause.end() {
             info!(
                 group = self.context.group,
                 pattern = self.context.pattern,
@@ -208,7 +268,13 @@ impl Instance {
                 self.partitions.finish(lane.generation, ticket, offset);
                 self.schedule.release(lane);
             }
-            Disposition::Retry(wait) => self.again(lane, delivery, ticket, Instant::now() + wait),
+            Disposition::Retry { wait, counts } => {
+                self.again(lane, delivery, ticket, Instant::now() + wait, counts);
+            }
+            Disposition::DeadLetter(letter) => {
+                delivery.give_up(letter);
+                self.spawn(lane, delivery, ticket, Work::DeadLetter);
+            }
             Disposition::Pause(why, wait) => {
                 let now = Instant::now();
                 if let Some(Begun {
@@ -228,7 +294,7 @@ impl Instance {
                 }
                 // A message that alone meets this waits longer and longer, and the others go on meanwhile.
                 let until = self.pause.until().unwrap_or(now).max(now + wait);
-                self.again(lane, delivery, ticket, until);
+                self.again(lane, delivery, ticket, until, false);
             }
             Disposition::Stop => {
                 if let (None, Some(partition)) = (ticket, self.partitions.get_mut(lane.generation))
@@ -247,12 +313,13 @@ impl Instance {
     }
 
     /// The message stays at the head of its lane until then; not if its partition is given up.
-    fn again(
+    pub(super) fn again(
         &mut self,
         lane: LaneId,
         mut delivery: Delivery,
         ticket: Option<Ticket>,
         until: Instant,
+        counts: bool,
     ) {
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
             return self.schedule.release(lane);
@@ -261,8 +328,8 @@ impl Instance {
         if partition.revoking && !self.ending {
             return self.schedule.release(lane);
         }
-        let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.record().offset));
-        delivery.failed(Instant::now());
+        let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.place()));
+        delivery.failed(Instant::now(), counts);
         self.schedule
             .back_off(lane, Item { delivery, ticket }, until);
     }

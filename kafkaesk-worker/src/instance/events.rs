@@ -12,7 +12,7 @@ use kafkaesk_core::Source;
 use tracing::{debug, info, warn};
 
 use super::Instance;
-use crate::AppError;
+use crate::{AppError, delivery::Delivery};
 
 impl Instance {
     pub(super) async fn event(&mut self, event: Option<ConsumerEvent>) {
@@ -36,7 +36,11 @@ impl Instance {
             ConsumerEvent::Assigned(sources) => {
                 info!(group = self.context.group, partitions = %names(&sources), "assigned");
                 for source in sources {
-                    self.partitions.assign(source);
+                    let is_retry = self.routes.is_retry(&source);
+                    let generation = self.partitions.assign(source);
+                    if let Some(partition) = self.partitions.get_mut(generation) {
+                        partition.is_retry = is_retry;
+                    }
                 }
             }
             ConsumerEvent::Revoked(sources, ack) => {
@@ -100,12 +104,19 @@ impl Instance {
         if !batch.records.is_empty() {
             partition.stalled = None;
         }
+        let is_retry = partition.is_retry;
         self.dispatch.begin();
         for record in batch.records {
             if self.stop.is_some() {
                 return;
             }
-            self.offer(generation, record);
+            match is_retry {
+                false => {
+                    let delivery = Delivery::new(record, self.context.clone());
+                    self.offer(generation, delivery);
+                }
+                true => self.offer_redriven(generation, record),
+            }
         }
         self.partitions.reached(generation, batch.next);
     }

@@ -87,7 +87,7 @@ impl Instance {
             (None, Ok(())) => {
                 self.report.without_event = self.notices.no_event.total() + self.notices.blank;
                 self.report.failed_attempts =
-                    self.notices.failed.total() + self.notices.held.total();
+                    self.notices.failed.total() + self.notices.held.total() + self.notices.last;
                 self.report.pauses = self.pause.total();
                 self.report.stalled = stalled;
                 Ok(self.report)

@@ -2,8 +2,10 @@
 //! Next: `events` takes what the consumer reads, `attempts` runs the handlers.
 
 mod attempts;
+mod dead_letters;
 mod events;
 mod finish;
+mod stuck;
 mod unfinished;
 
 use std::{hash::RandomState, sync::Arc, time::Duration};
@@ -25,11 +27,14 @@ use crate::{
     control::{Command, Request},
     dispatch::Dispatch,
     drain::Drains,
+    failures::Failures,
     notices::Notices,
     partitions::Partitions,
     pause::Pause,
+    routes::Routes,
     schedule::{LaneId, Schedule},
     shutdown::Shutdown,
+    throttle::Throttle,
 };
 use attempts::{Finished, Running};
 use unfinished::Reminder;
@@ -40,6 +45,8 @@ const HINT: Duration = Duration::from_secs(5);
 /// A consumer with its lanes.
 pub(crate) struct Instance {
     context: Arc<Context>,
+    /// Whose handler a record is for.
+    routes: Routes,
     consumer: Consumer,
     control: Arc<dyn ConsumerControl>,
     partitions: Partitions,
@@ -48,6 +55,12 @@ pub(crate) struct Instance {
     dispatch: Dispatch,
     /// Whether all of its lanes wait for what their handler needs.
     pause: Pause,
+    /// Whether too many attempts fail.
+    failures: Failures,
+    /// How many messages it may start, if that is bounded.
+    throttle: Option<Throttle>,
+    /// When running handlers are looked at.
+    stuck_at: Instant,
     /// What its log repeats.
     notices: Notices,
     reminder: Reminder,
@@ -73,6 +86,7 @@ impl Instance {
     /// `drain` bounds how long handlers may go on after a revoke.
     pub(crate) fn new(
         context: Arc<Context>,
+        routes: Routes,
         consumer: Consumer,
         inbox: mpsc::Receiver<Command>,
         drain: Duration,
@@ -83,7 +97,14 @@ impl Instance {
             drains: Drains::new(context.group.clone(), drain),
             committer: Committer::new(now),
             inbox,
+            failures: Failures::new(context.options.failure_limit),
+            throttle: context
+                .options
+                .throttle
+                .map(|per_second| Throttle::new(per_second, now)),
+            stuck_at: now + stuck::every(context.options.stuck_after),
             context,
+            routes,
             consumer,
             partitions: Partitions::default(),
             schedule: Schedule::default(),
@@ -112,6 +133,9 @@ impl Instance {
             let now = Instant::now();
             self.schedule.wake(now);
             self.pause.wake(now);
+            if let Some(throttle) = &mut self.throttle {
+                throttle.refill(now);
+            }
             self.run_ready();
             self.backpressure
                 .update(&mut self.partitions, &self.schedule, &*self.control);
@@ -127,6 +151,7 @@ impl Instance {
                 self.commit(commits);
                 self.remind(now);
             }
+            self.name_stuck(now);
             let more = self.has_room() && self.schedule.has_ready();
             let reading = !self.backpressure.full || now >= peek_at;
             let mut wake_at = self.committer.due();
@@ -136,6 +161,12 @@ impl Instance {
                 self.hint_at,
                 self.drains.next_deadline(),
                 (!reading).then_some(peek_at),
+                (!self.running.is_empty()).then_some(self.stuck_at),
+                // Only what waits needs to be woken for it.
+                self.throttle
+                    .as_ref()
+                    .filter(|_| self.schedule.has_ready())
+                    .and_then(Throttle::next),
             ] {
                 wake_at = at.map_or(wake_at, |at| wake_at.min(at));
             }

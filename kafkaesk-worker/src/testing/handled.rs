@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use kafkaesk_client::schema::Events;
-use kafkaesk_core::{Envelope, Record, SchemaId};
+use kafkaesk_core::{DeadLetter, Envelope, Record, SchemaId};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -13,7 +13,7 @@ use crate::{AppError, Outcome};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TestError {
-    /// A handler failed, three times.
+    /// A message used up its attempts, or is held after three of them.
     #[error("group {group}: {topic}[{partition}]@{offset} failed {attempts} times: {error}")]
     Handler {
         /// The group.
@@ -60,6 +60,16 @@ pub struct HandledMessage {
     pub outcome: Outcome,
     /// How often it was tried.
     pub attempts: u32,
+}
+
+/// A message that the application gave up, as its dead letter says.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GivenUp {
+    /// Where the message comes from, and why it was given up.
+    pub letter: DeadLetter,
+    /// The record in the topic of dead letters: the message's own key, value and headers, and those of the letter.
+    pub record: Record,
 }
 
 /// What was handled since the last time that the application was quiet.

@@ -5,5 +5,5 @@ mod handled;
 mod results;
 mod test_app;
 
-pub use handled::{Handled, HandledMessage, Published, TestError};
+pub use handled::{GivenUp, Handled, HandledMessage, Published, TestError};
 pub use test_app::TestApp;

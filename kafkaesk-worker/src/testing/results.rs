@@ -2,16 +2,18 @@
 
 use std::{collections::HashMap, num::NonZeroU32};
 
+use kafkaesk_core::Reason;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
+    delivery::Delivery,
     judge::Disposition,
     outcome::Outcome,
     telemetry::{AttemptEnded, Telemetry},
 };
 
-/// How often a message is tried in a test.
+/// How often a message is tried in a test that would be held for ever elsewhere.
 pub(super) const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).unwrap();
 
 /// Which message of which subscription: group, pattern, topic, partition, offset.
@@ -24,12 +26,16 @@ pub(super) struct Ended {
     /// The error behind its last attempt, if it was given up for it.
     pub(super) failed: Option<String>,
     pub(super) attempts: u32,
+    /// It became a dead letter.
+    pub(super) is_dead: bool,
 }
 
 /// What became of every message.
 #[derive(Debug, Default)]
 pub(super) struct Results {
     ended: Mutex<HashMap<Place, Ended>>,
+    /// Ended, but the dead letter is not written yet.
+    given_up: Mutex<HashMap<Place, Ended>>,
     /// Notified of every end, and of the application's start.
     pub(super) changed: Notify,
 }
@@ -44,20 +50,14 @@ impl Telemetry for Results {
     fn attempt_ended(&self, attempt: &AttemptEnded<'_>) {
         let delivery = attempt.delivery;
         let gave_up = match attempt.disposition {
-            Disposition::Retry(_) => return,
+            Disposition::Retry { .. } => return,
             // What is unavailable is tried for ever; a test has its answer after as many attempts as elsewhere.
             Disposition::Pause(..) if delivery.attempt() < ATTEMPTS.get() => return,
             Disposition::Pause(..) | Disposition::Exhausted => true,
+            Disposition::DeadLetter(letter) => letter.reason == Reason::Attempts,
             Disposition::Finish | Disposition::Stop => false,
         };
-        let record = delivery.record();
-        let place = (
-            delivery.group().to_owned(),
-            delivery.context().pattern.clone(),
-            record.topic().to_owned(),
-            record.partition(),
-            record.offset.0,
-        );
+        let is_dead = matches!(attempt.disposition, Disposition::DeadLetter(_));
         let ended = Ended {
             outcome: attempt.outcome.clone(),
             failed: attempt
@@ -65,8 +65,32 @@ impl Telemetry for Results {
                 .filter(|_| gave_up)
                 .map(std::borrow::ToOwned::to_owned),
             attempts: delivery.attempt(),
+            is_dead,
         };
-        self.ended.lock().insert(place, ended);
-        self.changed.notify_waiters();
+        if is_dead {
+            self.given_up.lock().insert(place(delivery), ended);
+        } else {
+            self.ended.lock().insert(place(delivery), ended);
+            self.changed.notify_waiters();
+        }
     }
+
+    fn dead_letter_written(&self, delivery: &Delivery) {
+        let place = place(delivery);
+        if let Some(ended) = self.given_up.lock().remove(&place) {
+            self.ended.lock().insert(place, ended);
+            self.changed.notify_waiters();
+        }
+    }
+}
+
+fn place(delivery: &Delivery) -> Place {
+    let record = delivery.record();
+    (
+        delivery.group().to_owned(),
+        delivery.context().pattern.clone(),
+        record.topic().to_owned(),
+        record.partition(),
+        record.offset.0,
+    )
 }

@@ -1,16 +1,22 @@
 //! An application that runs over an in-memory broker until its test is over.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kafkaesk_client::{
-    Connection, Publisher, Receipt, Settings,
+    Connection, DeadLetters, Publisher, Receipt, Settings,
     catalog::StreamSpec,
     memory::MemoryBroker,
     publisher::{IntoJson, Publish},
     schema::Event,
 };
-use kafkaesk_core::{Headers, Pattern, Record, StreamId};
+use kafkaesk_core::{DeadLetter, Headers, Pattern, Record, StreamId};
 use parking_lot::Mutex;
 use tokio::{
     sync::watch,
@@ -19,10 +25,10 @@ use tokio::{
 };
 
 use super::{
-    handled::{Handled, HandledMessage, Published, TestError},
+    handled::{GivenUp, Handled, HandledMessage, Published, TestError},
     results::{ATTEMPTS, Ended, Place, Results},
 };
-use crate::{App, AppError, RunReport, retry::RetryPolicy, subscription};
+use crate::{App, AppError, RunReport, subscription};
 
 /// How long the application may take to become quiet.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// [`publish`](Self::publish). A type that handlers only take is its producer's to register; to publish it as JSON or to
 /// `validate` it, declare it with [`App::event`].
 ///
-/// Retries do not wait, and a message is tried three times at most. A handler's own sleeping takes its time; use
+/// Retries do not wait: a message is tried as often as its subscription says and then becomes a dead letter. What would be
+/// held for ever is tried three times. A handler's own sleeping takes its time; use
 /// `#[tokio::test(start_paused = true)]` to have tokio's clock jump over it. The application ends with this value.
 ///
 /// ```
@@ -70,6 +77,8 @@ pub struct TestApp {
     subscriptions: Vec<(String, Pattern)>,
     shutdown: watch::Sender<bool>,
     running: Mutex<Option<JoinHandle<Result<RunReport, AppError>>>>,
+    /// Messages that used up their attempts are expected.
+    expect_dead_letters: AtomicBool,
     /// Where the broker's records begin that no `settle` has returned yet.
     settled: Mutex<u64>,
 }
@@ -97,13 +106,13 @@ impl TestApp {
         let results = Arc::new(Results::default());
         let shutdown = watch::Sender::new(false);
         let mut ended = shutdown.subscribe();
-        let run = app
-            .observed_by(results.clone())
-            .retry(RetryPolicy::immediate(ATTEMPTS))
-            .run_on(connection.clone(), async move {
+        let run = app.observed_by(results.clone()).immediate(ATTEMPTS).run_on(
+            connection.clone(),
+            async move {
                 // Without a sender the test is over as well.
                 let _ = ended.wait_for(|ended| *ended).await;
-            });
+            },
+        );
         let app = Self {
             publisher: connection.publisher(),
             connection,
@@ -112,6 +121,7 @@ impl TestApp {
             subscriptions,
             shutdown,
             running: Mutex::new(Some(tokio::spawn(run))),
+            expect_dead_letters: AtomicBool::new(false),
             settled: Mutex::new(0),
         };
         app.started().await
@@ -182,7 +192,7 @@ impl TestApp {
     /// since the last call.
     ///
     /// # Panics
-    /// With the handler's own error when it failed three times; when the application ended with an error; when a
+    /// With the handler's own error when a message used up its attempts (see [`Self::expect_dead_letters`]) or is held; when the application ended with an error; when a
     /// handler takes more than a minute.
     pub async fn settle(&self) -> Handled {
         match self.try_settle().await {
@@ -252,7 +262,8 @@ impl TestApp {
                 continue;
             };
             let group = subscription.0.clone();
-            if let Some(error) = ended.failed {
+            let expected = ended.is_dead && self.expect_dead_letters.load(Ordering::Relaxed);
+            if let Some(error) = ended.failed.filter(|_| !expected) {
                 return Err(TestError::Handler {
                     group,
                     topic: record.topic().to_owned(),
@@ -270,6 +281,29 @@ impl TestApp {
             });
         }
         Ok(handled)
+    }
+
+    /// From now on, a message that used up its attempts and became a dead letter does not fail [`Self::settle`].
+    pub fn expect_dead_letters(&self) {
+        self.expect_dead_letters.store(true, Ordering::Relaxed);
+    }
+
+    /// What the application gave up so far, rejected messages included, oldest first; of all of its groups.
+    pub fn dead_letters(&self) -> Vec<GivenUp> {
+        let topics: Vec<String> = self
+            .subscriptions
+            .iter()
+            .filter_map(|(group, _)| DeadLetters::of(&self.connection, group).ok())
+            .map(|dead_letters| dead_letters.topic().to_string())
+            .collect();
+        let records = self.broker.all_records().into_iter();
+        records
+            .filter(|record| topics.iter().any(|topic| record.topic() == topic))
+            .filter_map(|record| {
+                let letter = DeadLetter::read(&record.headers).ok()?;
+                Some(GivenUp { letter, record })
+            })
+            .collect()
     }
 
     /// The records of a stream so far, oldest first.

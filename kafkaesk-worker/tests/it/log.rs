@@ -71,8 +71,11 @@ async fn a_message_that_keeps_failing_writes_few_lines_and_is_named_while_it_is_
         Err(HandlerError::msg("not today"))
     }
     let (log, _guard) = Log::capture();
-    let (_, connection, stop, task) =
-        start(App::new().subscribe(subscription("a", fails).group("g")));
+    let endless = subscription("a", fails)
+        .group("g")
+        .max_attempts(0)
+        .failure_limit(None);
+    let (_, connection, stop, task) = start(App::new().subscribe(endless));
     let publisher = connection.publisher();
     publisher.publish("a", &Content::new("x")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(570)).await;
@@ -98,8 +101,10 @@ async fn a_message_that_keeps_failing_writes_few_lines_and_is_named_while_it_is_
 #[tokio::test(start_paused = true)]
 async fn tombstones_and_empty_values_are_counted_and_other_values_without_an_event_are_said() {
     let (log, _guard) = Log::capture();
-    let (broker, connection, stop, task) =
-        start(App::new().subscribe(subscription("a", typed).group("g")));
+    let skips = subscription("a", typed)
+        .group("g")
+        .on_no_event(OnNoEvent::Skip);
+    let (broker, connection, stop, task) = start(App::new().subscribe(skips));
     let publisher = connection.publisher();
     let topic = publisher
         .publish("a", &Content::new("x"))

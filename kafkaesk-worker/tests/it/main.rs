@@ -4,6 +4,7 @@
 
 mod compile_fail;
 mod control;
+mod dead_letters;
 mod delivery;
 mod ends;
 mod events;

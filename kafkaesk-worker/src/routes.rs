@@ -1,0 +1,81 @@
+//! Routes: finds which subscription handles a record. Almost always the instance's own; a redriven message goes to the one
+//! of its group whose pattern matches the stream that it comes from.
+//!
+//! Next: `instance/attempts.rs` runs its handler.
+
+use std::sync::Arc;
+
+use kafkaesk_core::{DeadLetter, Pattern, Record, Source, TopicName};
+
+use crate::{context::Context, delivery::Delivery};
+
+/// The subscriptions of one group.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    /// The group's retry topic, if this instance reads it.
+    retry_topic: Option<TopicName>,
+    /// All subscriptions of the group in this process.
+    group: Vec<(Pattern, Arc<Context>)>,
+}
+
+/// Where a record of the retry topic goes.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// To a handler.
+    Handler(Delivery),
+    /// Back to the dead letters, for this reason.
+    Unroutable(Delivery, String),
+}
+
+impl Routes {
+    /// Of an instance that reads the group's retry topic, or of one that does not.
+    pub(crate) fn new(retry_topic: Option<TopicName>, group: Vec<(Pattern, Arc<Context>)>) -> Self {
+        Self { retry_topic, group }
+    }
+
+    /// Whether this is a partition of the retry topic.
+    pub(crate) fn is_retry(&self, source: &Source) -> bool {
+        self.retry_topic.as_ref() == Some(&source.topic)
+    }
+
+    /// A record of the retry topic as the message that it once was. `own`: the instance's own subscription, for what has no
+    /// other.
+    pub(crate) fn of(&self, record: Record, own: &Arc<Context>) -> Route {
+        let letter = match DeadLetter::read(&record.headers) {
+            Ok(letter) => letter,
+            Err(error) => {
+                let why = format!("a record of the retry topic that no redrive wrote: {error}");
+                return Route::Unroutable(Delivery::new(record, own.clone()), why);
+            }
+        };
+        let prefix = &own.connection.settings().topic_prefix;
+        let stream = prefix.stream_of(letter.topic.as_str());
+        let matching = stream.as_ref().and_then(|stream| {
+            let mut group = self.group.iter();
+            group.find(|(pattern, _)| pattern.matches(stream.as_str()))
+        });
+        let (place, own_stream) = (record.offset, record.source.stream.clone());
+        let origin = Record {
+            source: Arc::new(Source {
+                topic: letter.topic.clone(),
+                stream: stream.unwrap_or(own_stream),
+                partition: letter.partition,
+            }),
+            offset: letter.offset,
+            timestamp: letter.timestamp,
+            ..record
+        };
+        match matching {
+            Some((_, context)) => {
+                Route::Handler(Delivery::redriven(origin, place, letter, context.clone()))
+            }
+            None => {
+                let why = format!(
+                    "no subscription of group {} in this worker takes topic {}",
+                    own.group, letter.topic
+                );
+                Route::Unroutable(Delivery::redriven(origin, place, letter, own.clone()), why)
+            }
+        }
+    }
+}
