@@ -196,6 +196,26 @@ def http(case):
     same(found, None if case.get("rejected") else [tuple(header) for header in case["headers"]])
 
 
+def dead_letters(case):
+    if "group" in case:
+        found = [rules.group_topic(case["prefix"], mark, case["group"]) for mark in ("__dead__", "__retry__")]
+        same(found, case["topics"] or [None, None])
+        return
+    if "letter" in case:
+        same(rules.write_dead(case["headers"], case["letter"]), [tuple(h) for h in case["dead"]])
+        return
+    rule = {
+        "read": rules.read_dead,
+        "marker": rules.read_marker,
+        "copy": lambda h: rules.redriven(h),
+        "original": rules.without_dead,
+    }[case["law"]]
+    found = refusal(case, lambda: rule(case["dead"]))
+    if "refused" not in case:
+        listed = case["law"] in ("copy", "original")
+        same(found, [tuple(h) for h in case["gives"]] if listed else case["gives"])
+
+
 CHECKS = {
     "names.json": names,
     "patterns.json": patterns,
@@ -212,6 +232,7 @@ CHECKS = {
     "publishing.json": publishing,
     "consuming.json": consuming,
     "http.json": http,
+    "dead-letters.json": dead_letters,
 }
 
 

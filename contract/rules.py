@@ -874,3 +874,103 @@ def unpacked(value):
     if isinstance(value, dict):
         return base64.b64decode(value["base64"], validate=True)
     return None if value is None else value.encode("utf-8")
+
+
+# ---------------------------------------------------------------- dead letters
+
+DEAD = "kafkaesk-dead-"
+REASONS = ("rejected", "attempts", "mismatch", "no-event", "unroutable", "skipped")
+# The headers behind a dead letter's own, in their order: name, kind, and whether it must be there.
+DEAD_HEADERS = (("topic", "topic", True), ("partition", "number", True), ("offset", "number", True),
+                ("timestamp", "time", False), ("first", "time", False), ("last", "time", False),
+                ("group", "text", True), ("schema", "text", False), ("reason", "reason", True),
+                ("error", "error", True), ("attempts", "number", True), ("redriven", "number", False))
+
+
+def group_topic(prefix, mark, group):
+    """The topic of a group, or None."""
+    topic = prefix + mark + group
+    return topic if NAME.fullmatch(group) and len(topic) <= 249 else None
+
+
+def cut_error(string):
+    """At most 2,048 bytes, whole characters."""
+    data = string.encode("utf-8")
+    if len(data) <= 2048:
+        return string
+    return data[: 2048 - len("…".encode("utf-8"))].decode("utf-8", "ignore") + "…"
+
+
+def write_dead(headers, letter):
+    """The headers of a dead letter; times are milliseconds."""
+    out = [tuple(header) for header in headers]
+    for name, kind, required in DEAD_HEADERS:
+        value = letter.get(name)
+        if kind == "time":
+            value = moment(value) if value is not None else None
+        if kind == "error":
+            value = cut_error(value)
+        if value is None or (name == "redriven" and value == 0):
+            continue
+        out.append((DEAD + name, str(value)))
+    return out
+
+
+def last_text(headers, name):
+    """The last header of a name, if it is text."""
+    values = [value for key, value in headers if key == name]
+    if not values or values[-1] is None:
+        return None
+    try:
+        return unpacked(values[-1]).decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def read_dead(headers):
+    """What a dead letter says; Refused with the name of the first header that is wrong."""
+    letter = {}
+    for name, kind, required in DEAD_HEADERS:
+        value = last_text(headers, DEAD + name)
+        if value is None:
+            if required:
+                raise Refused(DEAD + name, None)
+            letter[name] = 0 if name == "redriven" else None
+            continue
+        letter[name] = value
+        if kind == "number":
+            if not re.fullmatch("[0-9]+", value) or int(value) >= {"offset": 2**63, "partition": 2**31}.get(name, 2**32):
+                raise Refused(DEAD + name, None)
+            letter[name] = int(value)
+        if kind == "time":
+            letter[name] = read_moment(value)
+        good = {
+            "topic": lambda: NAME.fullmatch(value) and len(value) <= 249 and value not in (".", ".."),
+            "reason": lambda: value in REASONS,
+            "time": lambda: letter[name] is not None,
+        }.get(kind)
+        if good and not good():
+            raise Refused(DEAD + name, None)
+    return letter
+
+
+def read_marker(headers):
+    """What a marker settles and by what; None for a record that is not a marker."""
+    offset, by = (last_text(headers, DEAD + name) for name in ("settles", "settled-by"))
+    if offset is None:
+        return None
+    if by not in ("redrive", "purge"):
+        raise Refused(DEAD + "settled-by", None)
+    if not re.fullmatch("[0-9]+", offset) or int(offset) >= 2**63:
+        raise Refused(DEAD + "settles", None)
+    return {"offset": int(offset), "by": by}
+
+
+def redriven(headers):
+    """The headers of the copy that is redriven."""
+    return [tuple(h) for h in headers] + [(DEAD + "redriven", str(read_dead(headers)["redriven"] + 1))]
+
+
+def without_dead(headers):
+    """A redriven record's headers, when it is given up again."""
+    return [tuple(h) for h in headers if not h[0].startswith(DEAD)]

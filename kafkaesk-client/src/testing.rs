@@ -36,9 +36,11 @@ pub struct TestKafka {
 }
 
 impl TestKafka {
-    /// Settings for it, with a topic prefix that no other call has.
+    /// Settings for it, with a topic prefix that no other call has, and one partition of dead letters for each group.
     pub fn settings(&self) -> Settings {
         let mut settings = Settings::new(&self.servers);
+        // Each test has groups of its own, and brokers bear only so many partitions.
+        settings.dead_letter_partitions = 1;
         if let Ok(prefix) = TopicPrefix::new(&self.prefix) {
             settings.topic_prefix = prefix;
         }

@@ -18,6 +18,8 @@ pub struct HandlerError {
 pub(crate) enum Class {
     /// Again, after the lane's backoff or after this long.
     Retry(Option<Duration>),
+    /// Again, after the lane's backoff; the attempt does not count.
+    Busy(String),
     /// Never again.
     Reject(String),
     /// No message is to blame: the whole subscription pauses.
@@ -57,6 +59,13 @@ impl HandlerError {
             Class::Unavailable(reason.to_string()),
             None,
         ))
+    }
+
+    /// An error that retries the message after the lane's backoff and uses no attempt: what the handler needs takes no more
+    /// for now, as an HTTP service says with status 429. With a delay that it asks for, use [`Self::retry_after`], which
+    /// uses no attempt either.
+    pub fn busy(reason: impl fmt::Display) -> Self {
+        Self::from(Classified::new(Class::Busy(reason.to_string()), None))
     }
 
     pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
@@ -145,7 +154,9 @@ struct Mark {
 impl Classified {
     fn new(class: Class, source: Option<Boxed>) -> Self {
         let text = match &class {
-            Class::Reject(reason) | Class::Unavailable(reason) => reason.clone(),
+            Class::Reject(reason) | Class::Unavailable(reason) | Class::Busy(reason) => {
+                reason.clone()
+            }
             Class::Retry(Some(after)) => format!("to be retried after {after:?}"),
             Class::Retry(None) => "to be retried".to_owned(),
         };
@@ -172,7 +183,7 @@ impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.class {
             Class::Reject(_) => "rejected",
-            Class::Retry(_) => "retried",
+            Class::Retry(_) | Class::Busy(_) => "retried",
             Class::Unavailable(_) => "unavailable",
         })
     }

@@ -67,6 +67,8 @@ enum Wish {
     /// Another attempt, after the backoff or what the handler asks for.
     Again {
         after: Option<Duration>,
+        /// Whether the attempt counts: not, where its handler asks for a delay or is busy.
+        counts: bool,
     },
     /// It waits at the head of its lane until something changes.
     Hold {
@@ -121,7 +123,7 @@ fn disposition(
         Wish::Finish => (true, false),
         // Its handler's own word has no error; a policy's says nothing of the handler.
         Wish::Skip { .. } => (judged.error.is_none(), false),
-        Wish::Again { after } => (false, after.is_none()),
+        Wish::Again { counts, .. } => (false, *counts),
         Wish::DeadLetter(reason) => (false, *reason != Reason::NoEvent),
         Wish::Drop(_) | Wish::Hold { .. } | Wish::Pause | Wish::Stop => (false, false),
     };
@@ -163,9 +165,9 @@ fn disposition(
             held(delivery, backoff())
         }
         Wish::DeadLetter(reason) => dead_letter(*reason, judged, delivery, notices),
-        Wish::Again { after } => {
+        Wish::Again { after, counts } => {
             let counted = delivery.failures().map_or(0, |failures| failures.counted);
-            if after.is_none() && policy.is_last(counted.saturating_add(1)) {
+            if *counts && policy.is_last(counted.saturating_add(1)) {
                 return used_up(judged, delivery, notices);
             }
             if let Some(asked) = after.filter(|asked| *asked > crate::retry::MAX_AFTER) {
@@ -173,7 +175,7 @@ fn disposition(
             }
             let wait = policy.wait(attempt, *after);
             log::retried(delivery, wait, error, notices);
-            match after.is_none() && policy.attempts.is_some() {
+            match *counts && policy.attempts.is_some() {
                 true => Disposition::Retry { wait, counts: true },
                 false => held(delivery, wait),
             }
@@ -288,7 +290,18 @@ fn judged(ending: AttemptResult, delivery: &Delivery) -> Judged {
             Class::Retry(after) => Judged {
                 outcome: Outcome::Retry { after },
                 error: Some(error.chain()),
-                wish: Wish::Again { after },
+                wish: Wish::Again {
+                    after,
+                    counts: after.is_none(),
+                },
+            },
+            Class::Busy(_) => Judged {
+                outcome: Outcome::retry(),
+                error: Some(error.chain()),
+                wish: Wish::Again {
+                    after: None,
+                    counts: false,
+                },
             },
             Class::Reject(reason) => {
                 let outcome = Outcome::Reject { reason };
@@ -343,7 +356,10 @@ fn wish(outcome: &Outcome, reject: Policy) -> Wish {
         Outcome::Done => Wish::Finish,
         Outcome::Skip => Wish::Skip { blank: None },
         Outcome::Abort => Wish::Stop,
-        Outcome::Retry { after } => Wish::Again { after: *after },
+        Outcome::Retry { after } => Wish::Again {
+            after: *after,
+            counts: after.is_none(),
+        },
         Outcome::Reject { reason } => match reject {
             Policy::DeadLetter => Wish::DeadLetter(Reason::Rejected),
             Policy::Hold => Wish::Hold {

@@ -181,6 +181,7 @@ fn ending(answer: Answer) -> AttemptResult {
             Outcome::Abort.into_attempt_result()
         }
         Answer::Retry { after, reason } => AttemptResult::Failed(retry(after, reason)),
+        Answer::Busy(reason) => AttemptResult::Failed(HandlerError::busy(reason)),
         Answer::Unavailable(reason) => AttemptResult::Unavailable(HandlerError::msg(reason)),
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Answer {
         /// For the log.
         reason: String,
     },
+    /// Not now, and no attempt is used: again after the worker's own backoff.
+    Busy(String),
     /// This message will never succeed.
     Reject(String),
     /// Handled by ignoring it.

@@ -440,7 +440,7 @@ async fn messages_that_fail_alone_write_few_lines_as_well() {
     subscribe(
         &project,
         &kafka,
-        &format!("{{ http = \"{}\" }}", server.url),
+        &format!("{{ http = \"{}\" }}\nfailure-limit = \"off\"", server.url),
     );
     project
         .run_with(&["publish", "--ndjson", "-"], &orders(500))

@@ -108,7 +108,7 @@ async fn a_record_without_an_event_is_shown_with_its_error_and_held_rejected_or_
     );
     assert_eq!(posted(), 0);
 
-    subscribe("g", "on-no-event = \"reject\"\n");
+    subscribe("g", "on-no-event = \"reject\"\non-reject = \"skip\"\n");
     let mut worker = project.start(&["worker"]);
     worker.until("the event behind them", |_| posted() == 1);
     worker.signal("TERM");
@@ -125,8 +125,8 @@ async fn a_record_without_an_event_is_shown_with_its_error_and_held_rejected_or_
         ended.stderr
     );
 
-    // By default they hold back nothing. An empty value is usual and only counted; of the others the 1st and 2nd are said.
-    subscribe("default", "");
+    // An empty value is usual and only counted; of the others the 1st and 2nd are said.
+    subscribe("skips", "on-no-event = \"skip\"\n");
     let mut worker = project.start(&["worker"]);
     worker.until("the event behind them", |_| posted() == 2);
     worker.signal("TERM");
@@ -143,4 +143,22 @@ async fn a_record_without_an_event_is_shown_with_its_error_and_held_rejected_or_
         ],
     );
     assert_eq!(ended.stderr.matches("passed over by").count(), 2);
+
+    // By default they hold back nothing, and are kept.
+    subscribe("default", "");
+    let mut worker = project.start(&["worker"]);
+    worker.until("the event behind them", |_| posted() == 3);
+    worker.signal("TERM");
+    worker.end().fails(
+        0,
+        &[
+            "no member `data`",
+            "has no version",
+            "it is kept as a dead letter in topic",
+            "reason=no-event",
+            "dead_letters=3",
+            "without_event=1",
+            "cut_off=0",
+        ],
+    );
 }

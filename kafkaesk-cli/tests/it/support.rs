@@ -90,6 +90,8 @@ impl Project {
                 command.env_remove(name);
             }
         }
+        // Brokers bear only so many partitions.
+        command.env("KAFKAESK_DEAD_LETTER_PARTITIONS", "1");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
     }
 

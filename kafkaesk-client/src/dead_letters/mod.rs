@@ -75,7 +75,7 @@ impl DeadLetters {
     pub async fn write(&self, record: &Record, letter: &DeadLetter) -> Result<(), ClientError> {
         let own = match letter.redriven {
             0 => record.headers.clone(),
-            _ => dead_letter::original(&record.headers),
+            _ => self.own_headers(&record.headers),
         };
         let outgoing = Outgoing {
             topic: self.topic.clone(),
@@ -97,9 +97,25 @@ impl DeadLetters {
         }
     }
 
+    /// A redriven record's headers without those of its former dead letter.
+    fn own_headers(&self, headers: &Headers) -> Headers {
+        let own = dead_letter::original(headers);
+        if !self.writes_spring() {
+            return own;
+        }
+        own.iter()
+            .filter(|(name, _)| !name.starts_with(dead_letter::SPRING_PREFIX))
+            .map(|(name, value)| (name, value.cloned()))
+            .collect()
+    }
+
+    fn writes_spring(&self) -> bool {
+        self.connection.settings().dead_letter_headers == DeadLetterHeaders::Spring
+    }
+
     fn headers(&self, letter: &DeadLetter, own: &Headers) -> Headers {
         let mut headers = letter.write(own);
-        if self.connection.settings().dead_letter_headers == DeadLetterHeaders::Spring {
+        if self.writes_spring() {
             for (name, value) in dead_letter::spring_headers(letter) {
                 headers.push(name, Some(value));
             }

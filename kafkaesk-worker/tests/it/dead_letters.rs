@@ -125,6 +125,29 @@ async fn what_is_rejected_or_does_not_fit_becomes_a_dead_letter_where_the_policy
     );
 }
 
+#[tokio::test]
+async fn a_value_that_is_not_an_event_is_kept_and_a_blank_one_is_passed_over() {
+    let app = TestApp::start(App::new().subscribe(failing())).await;
+    app.publish("a", &Content::new("bound")).await.unwrap();
+    app.tombstone("a", "k").await.unwrap();
+    let values: [&[u8]; 5] = [b"", b" \n", b"hello", b"\xff", b"[1]"];
+    for value in values {
+        app.publish_raw("a", value).await;
+    }
+    let outcomes = app.settle().await.outcomes();
+    let blank = outcomes.iter().filter(|outcome| **outcome == Outcome::Skip);
+    assert_eq!(blank.count(), 3);
+    let dead = app.dead_letters();
+    assert!(
+        dead.iter()
+            .all(|dead| dead.letter.reason == Reason::NoEvent)
+    );
+    let mut kept: Vec<_> = dead.iter().map(|dead| dead.record.value()).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [&b"[1]"[..], b"hello", b"\xff"]);
+    assert_eq!(app.stop().await.unwrap().without_event, 3);
+}
+
 type Ran = JoinHandle<Result<kafkaesk_worker::RunReport, AppError>>;
 
 /// Runs an application over a broker of its own, with one partition for each topic, with the retries of a worker.
@@ -229,7 +252,8 @@ async fn what_is_unavailable_and_a_delay_that_is_asked_for_use_no_attempt() {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     async fn waits(_: Content) -> Result<(), HandlerError> {
         match CALLS.fetch_add(1, Memory::Relaxed) {
-            call @ 0..40 if call % 2 == 0 => Err(HandlerError::unavailable("no database")),
+            call @ 0..40 if call % 3 == 0 => Err(HandlerError::unavailable("no database")),
+            call @ 0..40 if call % 3 == 1 => Err(HandlerError::busy("429")),
             0..40 => Err(HandlerError::retry_after(Duration::from_secs(1))),
             _ => Ok(()),
         }

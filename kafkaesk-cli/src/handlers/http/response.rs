@@ -93,6 +93,7 @@ fn decide(
         },
         200..=299 => Answer::Done,
         400 | 410 | 413 | 415 | 422 => Answer::Reject(said()),
+        429 if retry_after.is_none() => Answer::Busy(said()),
         408 | 409 | 425 | 429 | 500..=599 => Answer::Retry {
             after: retry_after,
             reason: said(),
@@ -155,6 +156,13 @@ mod tests {
             };
             assert!(reason.starts_with("endpoint wrong"), "{reason}");
         }
+    }
+
+    #[test]
+    fn too_many_requests_without_a_delay_are_busy_so_that_they_use_no_attempt() {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let answer = decide(status, None, false, b"", "x");
+        assert!(matches!(answer, Answer::Busy(_)), "{answer:?}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ async fn answered(case: &Value) -> Result<(), String> {
         Answer::Done => ("done", None),
         Answer::Skip => ("skip", None),
         Answer::Retry { after, .. } => ("retry", after),
+        Answer::Busy(_) => ("retry", None),
         Answer::Reject(_) => ("reject", None),
         Answer::Abort(_) => ("abort", None),
         Answer::Unavailable(_) => ("pause", None),

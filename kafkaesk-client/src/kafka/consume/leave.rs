@@ -37,6 +37,8 @@ const SPARE: Duration = Duration::from_millis(400);
 /// The longest time that a member without partitions waits for a rebalance, before which it cannot leave. Members that
 /// restart together have left by then; a member that died may hold the rebalance up for its whole session.
 const PENDING: Duration = Duration::from_secs(5);
+/// The longest time that a new member waits for the answer to its first JoinGroup.
+const IDENTITY: Duration = Duration::from_secs(1);
 /// After this long the log says what a member that leaves waits for.
 const SAID: Duration = Duration::from_secs(1);
 /// The longest time that a consumer which is dropped or failed takes to leave its group, on its own thread.
@@ -151,6 +153,7 @@ impl Member {
     /// Gives everything up and tells the group, until the deadline at the latest. A member without partitions has
     /// nothing to lose: it waits for a rebalance for [`PENDING`] only.
     fn leave(&self, deadline: Instant) {
+        self.await_identity(deadline);
         self.consumer.unsubscribe();
         let begun = Instant::now();
         let mut logged = false;
@@ -166,6 +169,19 @@ impl Member {
                     "leaving waits for the group, which rebalances"
                 );
             }
+            let _ = self.consumer.poll(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for the answer to a first JoinGroup. A broker makes the id of a new member with it, and holds the group up for
+    /// that id until its session times out (KIP-394). Only who knows the id can leave, and an answer that comes after
+    /// unsubscribing is dropped.
+    fn await_identity(&self, deadline: Instant) {
+        if self.by_heartbeat || !self.is_subscribed() {
+            return;
+        }
+        let until = deadline.min(Instant::now() + IDENTITY);
+        while !native::is_member(&self.consumer) && Instant::now() < until {
             let _ = self.consumer.poll(Duration::from_millis(5));
         }
     }

@@ -381,6 +381,11 @@ impl Member {
         }
     }
 
+    /// Whether it asks to be a member: some topic matches.
+    pub(super) fn is_subscribed(&self) -> bool {
+        !self.topics.is_empty()
+    }
+
     /// Subscribes again when the matching topics have changed.
     fn refresh_topics(&mut self) {
         if let Some(cluster) = self.setup.discovery.news() {
