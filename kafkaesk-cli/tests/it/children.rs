@@ -162,3 +162,26 @@ fn a_line_too_long_for_the_log_is_said_and_the_next_one_follows() {
         said.contains("a line of 20000000 bytes was left out") && said.contains("stderr: next")
     });
 }
+
+#[test]
+fn a_child_that_floods_its_standard_error_is_thinned_and_the_log_counts_what_it_left_out() {
+    let project = Project::new();
+    let lines = 200_000;
+    let script = format!(
+        "import sys\nsys.stderr.write('flood\\n' * {lines})\nsys.stderr.flush()\nopen('over', 'w').close()\nfor line in sys.stdin: pass\n"
+    );
+    let mut dev = dev(&project, &script, "");
+    let file = project.path().join("over");
+    let left_out = |said: &str| -> usize {
+        said.lines()
+            .filter_map(|line| line.split_once(" lines of the child's standard error"))
+            .filter_map(|(before, _)| before.rsplit(' ').next()?.parse::<usize>().ok())
+            .sum()
+    };
+    let logged = |said: &str| said.matches("stderr: flood").count();
+    dev.until("every line, logged or counted", |dev| {
+        let said = dev.stderr();
+        file.exists() && logged(&said) + left_out(&said) == lines
+    });
+    assert!(left_out(&dev.stderr()) > lines / 2);
+}

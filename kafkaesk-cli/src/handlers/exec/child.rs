@@ -27,6 +27,7 @@ use super::{
     super::answer,
     Answer, ExecSettings, Job,
     group::{Group, Signal},
+    log_rate::{self, LogRate},
     pending::{AnswerMatch, Pending},
 };
 use crate::lines::{Lines, TooLong};
@@ -36,7 +37,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Between SIGTERM and SIGKILL.
 const TERM_TO_KILL: Duration = Duration::from_secs(2);
 /// The longest line of a child's standard error that is logged, in bytes.
-const MAX_LOG_LINE: usize = 256 * 1024;
+pub(super) const MAX_LOG_LINE: usize = 256 * 1024;
 /// How much the log shows of a line that is not an answer, in characters.
 const EXCERPT: usize = 200;
 
@@ -105,6 +106,8 @@ struct Running<'a> {
     /// Notified when every answer that it wrote is read.
     answers_end: Notify,
     ignored: Mutex<Ignored>,
+    /// What it may log.
+    log_rate: Mutex<LogRate>,
 }
 
 /// Lines of a child that are ignored: of each kind the 1st, 2nd, 4th, 8th … is logged with its count.
@@ -137,6 +140,7 @@ pub(super) async fn run(
         worked: AtomicBool::new(false),
         answers_end: Notify::new(),
         ignored: Mutex::default(),
+        log_rate: Mutex::default(),
     };
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (Some(stdin), Some(stdout), Some(stderr)) = (stdin, stdout, stderr) else {
@@ -178,6 +182,7 @@ pub(super) async fn run(
         };
         both.await
     };
+    running.say_left_out(running.log_rate.lock().end());
     let stopped = stopping.borrow_and_update().is_some();
     running.group.signal(Signal::Kill);
     let _ = child.wait().await;
@@ -364,25 +369,40 @@ impl Running<'_> {
         );
     }
 
-    /// Logs what the child says, line by line.
+    /// Logs what the child says, line by line, as far as [`LogRate`] allows.
     async fn log_errors(&self, stderr: ChildStderr) {
         let mut lines = Lines::over(BufReader::new(stderr)).at_most(MAX_LOG_LINE);
         loop {
             let (group, process, pid) = (self.settings.group.as_str(), self.number, self.pid);
-            match lines.next().await {
+            let due = self.log_rate.lock().due();
+            let line = tokio::select! {
+                biased;
+                () = at(due) => {
+                    self.say_left_out(self.log_rate.lock().left_out(Instant::now()));
+                    continue;
+                }
+                line = lines.next() => line,
+            };
+            match line {
                 Ok(None) => return,
-                Ok(Some(line)) => match line.bytes {
-                    Ok(bytes) => {
-                        let text = String::from_utf8_lossy(&bytes);
-                        info!(group, process, pid, "stderr: {text}");
+                Ok(Some(line)) => {
+                    let bytes = line.bytes.as_ref().map_or(0, |bytes| bytes.len());
+                    if !self.log_rate.lock().takes(bytes, Instant::now()) {
+                        continue;
                     }
-                    Err(TooLong { bytes, most }) => warn!(
-                        group,
-                        process,
-                        pid,
-                        "stderr: a line of {bytes} bytes was left out; the log takes {most}"
-                    ),
-                },
+                    match line.bytes {
+                        Ok(bytes) => {
+                            let text = String::from_utf8_lossy(&bytes);
+                            info!(group, process, pid, "stderr: {text}");
+                        }
+                        Err(TooLong { bytes, most }) => warn!(
+                            group,
+                            process,
+                            pid,
+                            "stderr: a line of {bytes} bytes was left out; the log takes {most}"
+                        ),
+                    }
+                }
                 Err(error) => {
                     // Its pipe is closed with this, so it cannot stall on it.
                     warn!(
@@ -392,6 +412,19 @@ impl Running<'_> {
                     return;
                 }
             }
+        }
+    }
+
+    fn say_left_out(&self, lines: u64) {
+        if lines > 0 {
+            warn!(
+                group = self.settings.group.as_str(),
+                process = self.number,
+                pid = self.pid,
+                "{lines} lines of the child's standard error were left out: the log takes {} lines and {} bytes a second of one child",
+                log_rate::LINES,
+                log_rate::BYTES
+            );
         }
     }
 
@@ -434,6 +467,14 @@ impl Running<'_> {
         };
         let _ = tokio::time::timeout(Duration::from_secs(1), self.answers_end.notified()).await;
         how
+    }
+}
+
+/// Resolves at this time; never without one.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod child;
 mod group;
+mod log_rate;
 mod pending;
 mod supervise;
 mod watchdog;
