@@ -115,7 +115,7 @@ impl Http {
             .body(data)
             .send()
             .await?;
-        Ok(response::answer(response, &self.settings.shown).await)
+        Ok(response::answer(response, &self.settings.url, &self.settings.shown).await)
     }
 
     /// What a message gets that no answer came back for.

@@ -3,23 +3,31 @@
 use std::time::Duration;
 
 use reqwest::{
-    Response, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    Response, StatusCode, Url,
+    header::{CONTENT_TYPE, LOCATION, RETRY_AFTER},
 };
 
 use super::{
     super::answer::{self, Answer, MEDIA_TYPE, bounded},
-    MAX_BODY,
+    MAX_BODY, loopback_host,
 };
 
+/// The longest text of a redirect's target, in characters.
+const MAX_LOCATION: usize = 200;
+
 /// Reads what decides: the status, and the body where it says more.
-pub(crate) async fn answer(mut response: Response, address: &str) -> Answer {
+pub(crate) async fn answer(mut response: Response, endpoint: &Url, address: &str) -> Answer {
     let status = response.status();
     let retry_after = response
         .headers()
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
         .and_then(retry_after);
+    let location = response
+        .headers()
+        .get(LOCATION)
+        .filter(|_| status.is_redirection())
+        .map(|value| location(endpoint, value.as_bytes()));
     let ours = response
         .headers()
         .get(CONTENT_TYPE)
@@ -41,7 +49,38 @@ pub(crate) async fn answer(mut response: Response, address: &str) -> Answer {
             Err(_) => break,
         }
     }
-    decide(status, retry_after, ours, &body, address)
+    decide(
+        status,
+        retry_after,
+        ours,
+        &body,
+        location.as_deref(),
+        address,
+    )
+}
+
+/// Where a redirect leads, for logs: without what may be a secret (user info, query, and the endpoint's own path unless
+/// the endpoint is this machine), bounded. A URL escapes what a terminal would act on.
+fn location(endpoint: &Url, value: &[u8]) -> String {
+    let Ok(mut target) = endpoint.join(&String::from_utf8_lossy(value)) else {
+        return "a location that is not a URL".to_owned();
+    };
+    let query = if target.query().is_some() { "?…" } else { "" };
+    target.set_query(None);
+    target.set_fragment(None);
+    // Neither can be removed from a URL without a host, which has none.
+    let _ = target.set_username("");
+    let _ = target.set_password(None);
+    let mut text = target.to_string();
+    let own = endpoint.path();
+    if own != "/" && loopback_host(endpoint).is_none() {
+        text = text.replace(own, "/…");
+    }
+    text.push_str(query);
+    match text.char_indices().nth(MAX_LOCATION) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// Nothing, or no whole answer, came back.
@@ -74,15 +113,19 @@ fn decide(
     retry_after: Option<Duration>,
     ours: bool,
     body: &[u8],
+    location: Option<&str>,
     address: &str,
 ) -> Answer {
     let said = || {
         let text = bounded(&String::from_utf8_lossy(body));
-        if text.is_empty() {
-            format!("{address} answered {status}")
-        } else {
-            format!("{address} answered {status}: {text}")
+        let mut said = format!("{address} answered {status}");
+        if let Some(location) = location {
+            said.push_str(&format!(", a redirect to {location}"));
         }
+        if !text.is_empty() {
+            said.push_str(&format!(": {text}"));
+        }
+        said
     };
     match status.as_u16() {
         200..=299 if ours => match answer::read_body(body) {
@@ -129,6 +172,7 @@ mod tests {
             Some(Duration::from_secs(3)),
             false,
             b"because",
+            None,
             "http://x/",
         )
     }
@@ -161,7 +205,7 @@ mod tests {
     #[test]
     fn too_many_requests_without_a_delay_are_busy_so_that_they_use_no_attempt() {
         let status = StatusCode::TOO_MANY_REQUESTS;
-        let answer = decide(status, None, false, b"", "x");
+        let answer = decide(status, None, false, b"", None, "x");
         assert!(matches!(answer, Answer::Busy(_)), "{answer:?}");
     }
 
@@ -173,18 +217,43 @@ mod tests {
             None,
             true,
             br#"{"outcome":"reject","reason":"no"}"#,
+            None,
             "x",
         );
         assert_eq!(rejected, Answer::Reject("no".into()));
         // A body that nobody can read must not count as handled.
         assert!(matches!(
-            decide(ok, None, true, b"?", "x"),
+            decide(ok, None, true, b"?", None, "x"),
             Answer::Unavailable(_)
         ));
         assert!(is_ours(
             "application/vnd.kafkaesk.answer+json; charset=utf-8"
         ));
         assert!(!is_ours("application/json"));
+    }
+
+    #[test]
+    fn a_redirects_target_is_shown_without_secrets_and_bounded() {
+        let endpoint: Url = "http://hooks.example/s3cret/in".parse().unwrap();
+        for (given, shown) in [
+            ("https://hooks.example/s3cret/in", "https://hooks.example/…"),
+            ("/s3cret/in/", "http://hooks.example/…/"),
+            (
+                "https://u:s3cret@login.example/login?next=/s3cret/in#s3cret",
+                "https://login.example/login?…",
+            ),
+            (
+                "/a\u{9b}31m\u{202e}b",
+                "http://hooks.example/a%C2%9B31m%E2%80%AEb",
+            ),
+            ("http://[", "a location that is not a URL"),
+        ] {
+            assert_eq!(location(&endpoint, given.as_bytes()), shown);
+        }
+        let long = location(&endpoint, format!("/{}", "x".repeat(9_000)).as_bytes());
+        assert_eq!(long.chars().count(), MAX_LOCATION + 1);
+        let here: Url = "http://127.0.0.1:8080/in".parse().unwrap();
+        assert_eq!(location(&here, b"/in/"), "http://127.0.0.1:8080/in/");
     }
 
     #[test]

@@ -121,7 +121,11 @@ async fn every_kind_of_status_is_its_outcome_on_one_connection() {
         matches!(busy, Answer::Retry { after: Some(after), .. } if after == Duration::from_secs(7))
     );
     let moved = with("302", "location: http://127.0.0.1:1/\r\n", "");
-    assert!(matches!(ask(&http, &moved).await, Answer::Unavailable(_)));
+    let Answer::Unavailable(reason) = ask(&http, &moved).await else {
+        panic!("a redirect means a wrong endpoint")
+    };
+    let said = format!("{url} answered 302 Found, a redirect to http://127.0.0.1:1/;");
+    assert!(reason.contains(&said), "{reason}");
     assert!(matches!(
         ask(&http, &with("404", "", "")).await,
         Answer::Unavailable(_)

@@ -73,15 +73,16 @@ async fn answered(case: &Value) -> Result<(), String> {
         }
     }
     let response = builder.body(text(case, "body").to_owned()).unwrap();
-    let (means, delay) = match response::answer(response.into(), "http://x/").await {
-        Answer::Done => ("done", None),
-        Answer::Skip => ("skip", None),
-        Answer::Retry { after, .. } => ("retry", after),
-        Answer::Busy(_) => ("retry", None),
-        Answer::Reject(_) => ("reject", None),
-        Answer::Abort(_) => ("abort", None),
-        Answer::Unavailable(_) => ("pause", None),
-    };
+    let (means, delay) =
+        match response::answer(response.into(), &"http://x/".parse().unwrap(), "http://x/").await {
+            Answer::Done => ("done", None),
+            Answer::Skip => ("skip", None),
+            Answer::Retry { after, .. } => ("retry", after),
+            Answer::Busy(_) => ("retry", None),
+            Answer::Reject(_) => ("reject", None),
+            Answer::Abort(_) => ("abort", None),
+            Answer::Unavailable(_) => ("pause", None),
+        };
     same(means, text(case, "means"))?;
     same(delay, case["delay"].as_u64().map(Duration::from_millis))
 }
