@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::{SocketAddr, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,6 +29,8 @@ use crate::{ClientError, Settings};
 const REPEAT: Duration = Duration::from_secs(30);
 /// At most this many different lines are remembered for that.
 const REMEMBERED: usize = 64;
+/// How long a broker that refused a connection may take to accept another one.
+const PROBE: Duration = Duration::from_millis(500);
 
 /// What the clients of one connection share.
 #[derive(Debug, Default)]
@@ -61,6 +64,19 @@ impl Shared {
     /// The last reason that librdkafka gave for a failing connection.
     pub(super) fn reason(&self) -> Option<String> {
         self.reason.lock().clone()
+    }
+
+    /// As [`Self::reason`], checked before it is given to a person: a broker that refused connections and then accepts them
+    /// in silence has no new reason for ten seconds, and librdkafka repeats an equal reason every 30 s only, so its age
+    /// says nothing. Blocks for [`PROBE`] at most.
+    pub(super) fn current_reason(&self) -> Option<String> {
+        let reason = self.reason()?;
+        match refused_address(&reason) {
+            Some(address) if TcpStream::connect_timeout(&address, PROBE).is_ok() => Some(format!(
+                "{address} refused connections at first and accepts them now, but does not answer as a broker yet"
+            )),
+            _ => Some(reason),
+        }
     }
 
     /// Why the brokers refused our credentials, if they did.
@@ -238,6 +254,14 @@ macro_rules! delegate_client_context {
 }
 pub(super) use delegate_client_context;
 
+/// The address of `Connect to ipv4#127.0.0.1:9092 failed: Connection refused`.
+fn refused_address(reason: &str) -> Option<SocketAddr> {
+    let (_, rest) = reason.split_once("Connect to ipv")?;
+    let (address, why) = rest.split_once(" failed: ")?;
+    let address = address.split_once('#')?.1.parse().ok()?;
+    why.starts_with("Connection refused").then_some(address)
+}
+
 /// What lines have in common that differ in numbers alone: durations, counters, offsets. Each run of digits is a `#`, and
 /// how long a connection took to fail is left out, with the count of such failures.
 fn kind(line: &str) -> String {
@@ -272,6 +296,33 @@ mod tests {
         assert!(shared.is_warning(RDKafkaLogLevel::Error, "ANY", "unknown"));
         assert!(!shared.is_warning(RDKafkaLogLevel::Notice, "ANY", "unknown"));
         assert!(!shared.is_warning(RDKafkaLogLevel::Warning, "COMMITFAIL", "Offset commit (x)"));
+    }
+
+    #[test]
+    fn a_refusal_is_the_reason_only_as_long_as_connections_are_refused() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let refused = format!(
+            "localhost:{}/bootstrap: Connect to ipv4#{address} failed: Connection refused (after 0ms in state CONNECT)",
+            address.port()
+        );
+        let shared = Shared::default();
+        shared.note(Some(RDKafkaErrorCode::BrokerTransportFailure), &refused);
+        let now = shared.current_reason().unwrap();
+        assert!(
+            now.starts_with(&address.to_string()) && now.contains("does not answer"),
+            "{now}"
+        );
+        drop(listener);
+        assert_eq!(shared.current_reason(), Some(refused));
+        let ipv6 = "x: Connect to ipv6#[::1]:9092 failed: Connection refused (after 1ms)";
+        assert_eq!(refused_address(ipv6), "[::1]:9092".parse().ok());
+        for other in [
+            "x: Connect to ipv4#127.0.0.1:1 failed: No route to host",
+            "x: Failed to resolve 'x:9092'",
+        ] {
+            assert_eq!(refused_address(other), None);
+        }
     }
 
     #[test]

@@ -264,7 +264,7 @@ impl LogReading<'_> {
                     "{records} record(s) came, then none; {}",
                     self.clients
                         .shared
-                        .reason()
+                        .current_reason()
                         .unwrap_or_else(|| "no error was reported".into())
                 ),
             },

@@ -270,7 +270,7 @@ impl Lookup {
                 waited: self.timeout,
                 reason: self
                     .shared
-                    .reason()
+                    .current_reason()
                     .unwrap_or_else(|| "no answer at all".to_owned()),
             };
         }
