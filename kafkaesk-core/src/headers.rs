@@ -22,8 +22,8 @@ pub struct ReservedHeader {
     pub name: String,
 }
 
-/// Checks a header name that a user gives. Any name is allowed that does not begin with [`RESERVED_PREFIX`], whatever
-/// the case of its letters: HTTP, where record headers also go, does not tell `Kafkaesk-Id` from `kafkaesk-id`.
+/// Checks a header name that a user gives. Any name is allowed, the empty one as well (`contract/vectors/headers.json`),
+/// that does not begin with [`RESERVED_PREFIX`], whatever the case of its letters: HTTP, where record headers also go, does not tell `Kafkaesk-Id` from `kafkaesk-id`.
 ///
 /// # Errors
 /// [`ReservedHeader`].
