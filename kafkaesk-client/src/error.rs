@@ -111,8 +111,8 @@ pub enum ClientError {
         /// Every broken rule.
         violations: Vec<Violation>,
     },
-    /// The data is no JSON that the contract takes; nothing was sent.
-    #[error("the event for {stream} is malformed; nothing was published: {message}")]
+    /// The data is not JSON that the contract takes; nothing was sent.
+    #[error("nothing was published to {stream}: {message}")]
     Malformed {
         /// The stream it was for.
         stream: StreamId,

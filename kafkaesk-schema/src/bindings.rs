@@ -113,7 +113,7 @@ fn stream_of(key: Option<&[u8]>) -> Result<StreamId, String> {
 /// The schema, none where the record unbinds, and the epoch.
 fn binding_of(value: &[u8]) -> Result<(Option<SchemaName>, u64), String> {
     let node = parse(value, MAX_DOCUMENT_LEVELS)
-        .map_err(|malformed| format!("{} at byte {}", malformed.message, malformed.at))?;
+        .map_err(|malformed| format!("byte {}: {}", malformed.at, malformed.message))?;
     let Node::Object(object) = &node else {
         return Err("the value is not a JSON object".to_owned());
     };

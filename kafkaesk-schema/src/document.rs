@@ -29,7 +29,7 @@ pub enum DocumentError {
     Malformed(String),
     /// No UTF-8, no JSON, a duplicate key, a number that no double holds, or nested deeper than
     /// [`MAX_DOCUMENT_LEVELS`].
-    #[error("the schema document is no JSON that the contract takes: {message} at byte {at}")]
+    #[error("the schema document is malformed at byte {at}: {message}")]
     Json {
         /// What is wrong.
         message: String,

@@ -39,7 +39,7 @@ impl std::fmt::Display for Violation {
 #[non_exhaustive]
 pub enum InvalidData {
     /// Not JSON, a duplicate key, or nested too deeply.
-    #[error("the data is no JSON that the contract takes: {message} at byte {at}")]
+    #[error("the data is malformed at byte {at}: {message}")]
     Malformed {
         /// What is wrong.
         message: String,

@@ -241,6 +241,12 @@ fn documents_and_data_are_validated_without_kafka() {
                 "error: the data does not fit Order.1.json\n  /id: \"x\" is not of type \"integer\"   (rule /properties/id/type)",
             ],
         );
+    project
+        .run(&["schema", "validate", "Order.1.json", "--data", "{'id':1}"])
+        .fails(
+            1,
+            &["the data is malformed at byte 1: '\\'' where a member name in quotes was expected"],
+        );
     project.file("Bad.1.json", "{\"type\":\"strin\"}");
     project
         .run(&["schema", "validate", "Bad.1.json"])

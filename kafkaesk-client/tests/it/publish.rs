@@ -124,6 +124,11 @@ async fn raw_json_is_published_by_schema_id_and_registers_nothing() {
         .await
         .unwrap_err();
     assert!(matches!(broken, ClientError::Malformed { .. }), "{broken}");
+    let text = broken.to_string();
+    assert!(
+        text.ends_with("malformed at byte 12: text after the end of the JSON value"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
