@@ -6,7 +6,10 @@ use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::{Connection, settings::nearest};
 use kafkaesk_worker::{App, AppError, Delivery, Handle, HandlerCall};
-use tokio::time::Instant;
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, sleep_until},
+};
 use tracing::info;
 
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
     signals,
 };
 
-/// What child processes get to end by themselves, at least.
+/// The shortest time for a whole shutdown, as the worker's own.
 const LEAST: Duration = Duration::from_secs(1);
 
 /// Arguments of `worker`.
@@ -142,25 +145,44 @@ async fn run_declared(
     run_app(app, connection, handlers).await
 }
 
-/// Runs an application until a signal, then ends its handlers' child processes.
+/// Runs an application until a signal, then ends its handlers' child processes, all within `shutdown-timeout`.
 pub(crate) async fn run_app(
     app: App,
     connection: Connection,
     handlers: Vec<Configured>,
 ) -> anyhow::Result<Exit> {
     let mut shutdown = signals::shutdown().context("listening to signals")?;
-    let timeout = connection.settings().shutdown_timeout;
-    let (stopping, stopped) = tokio::sync::watch::channel(None);
-    let ran = app
-        .run_on(connection, async move {
-            shutdown.asked().await;
-            stopping.send_replace(Some(Instant::now()));
-        })
-        .await;
-    let begun = stopped.borrow().unwrap_or_else(Instant::now);
-    // The drain may have used it all: a child gets at least a second to end by itself.
-    let deadline = (begun + timeout).max(Instant::now() + LEAST);
-    futures_util::future::join_all(handlers.iter().map(|handler| handler.shutdown(deadline))).await;
+    let timeout = connection.settings().shutdown_timeout.max(LEAST);
+    let (stopping, mut stopped) = watch::channel(None);
+    let (running, ended) = oneshot::channel::<()>();
+    let run = async {
+        let ran = app
+            .run_on(connection, async {
+                shutdown.asked().await;
+                handlers.iter().for_each(stop_restarts);
+                stopping.send_replace(Some(Instant::now()));
+            })
+            .await;
+        drop(running);
+        ran
+    };
+    let end_children = async {
+        let handlers_are_cut_off = async {
+            match stopped.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(begun)) => sleep_until(*begun + timeout - reserve(timeout)).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = ended => {}
+            () = handlers_are_cut_off => {}
+        }
+        let begun = stopped.borrow().unwrap_or_else(Instant::now);
+        let deadline = begun + timeout;
+        futures_util::future::join_all(handlers.iter().map(|handler| handler.shutdown(deadline)))
+            .await;
+    };
+    let (ran, ()) = tokio::join!(run, end_children);
     // `worker | head` ends as quietly as any other command; what was not printed is not committed.
     if ran.is_err() && handlers.iter().any(Configured::is_output_closed) {
         return Ok(Exit::Done);
@@ -179,4 +201,16 @@ pub(crate) async fn run_app(
         "ended; what was cut off or held, and the handled messages that follow it, are delivered again at the next start"
     );
     Ok(Exit::Done)
+}
+
+/// The last part of a shutdown's time, in which the worker's handlers are cut off (`kafkaesk-worker/src/shutdown.rs`):
+/// children end in it while the worker commits.
+fn reserve(timeout: Duration) -> Duration {
+    (timeout / 5).min(Duration::from_secs(4))
+}
+
+fn stop_restarts(handler: &Configured) {
+    if let Configured::Exec(exec) = handler {
+        exec.stop_restarts();
+    }
 }

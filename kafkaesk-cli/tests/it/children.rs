@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    dev::free,
+    dev::{free, printed},
     support::{ORDER, Project, Running, ending_signals, until},
 };
 
@@ -184,4 +184,32 @@ fn a_child_that_floods_its_standard_error_is_thinned_and_the_log_counts_what_it_
         file.exists() && logged(&said) + left_out(&said) == lines
     });
     assert!(left_out(&dev.stderr()) > lines / 2);
+}
+
+#[test]
+fn a_shutdown_keeps_within_its_timeout_whether_or_not_a_stubborn_child_has_a_message() {
+    for has_message in [false, true] {
+        let project = Project::new()
+            .variable("KAFKAESK_SHUTDOWN_TIMEOUT", "4s")
+            .variable("KAFKA_PW", "unused");
+        let script = "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen('ready', 'w').close()\nsys.stdin.readline()\nopen('taken', 'w').close()\nwhile True: time.sleep(1)\n";
+        let mut dev = dev(&project, script, "");
+        let file = |name| project.path().join(name);
+        until("the child", || file("ready").exists());
+        if has_message {
+            dev.until("the hint", |dev| {
+                dev.stdout().iter().any(|line| line.contains(" publish "))
+            });
+            project.shell(&printed(&dev)).succeeds();
+            until("the message in the child", || file("taken").exists());
+        }
+        dev.signal("TERM");
+        let asked = Instant::now();
+        assert_eq!(dev.end().status, 0);
+        let took = asked.elapsed();
+        assert!(
+            took < Duration::from_millis(5_500),
+            "{has_message}: {took:?}"
+        );
+    }
 }

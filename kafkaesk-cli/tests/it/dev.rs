@@ -26,7 +26,7 @@ fn project(handler: &str) -> Project {
 }
 
 /// The command that `dev` prints for the second terminal.
-fn printed(dev: &Running) -> String {
+pub(crate) fn printed(dev: &Running) -> String {
     let stdout = dev.stdout();
     let at = stdout
         .iter()

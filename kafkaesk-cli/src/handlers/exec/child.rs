@@ -25,7 +25,7 @@ use tracing::{info, warn};
 
 use super::{
     super::answer,
-    Answer, ExecSettings, Job,
+    Answer, ExecSettings, Job, Stage,
     group::{Group, Signal},
     log_rate::{self, LogRate},
     pending::{AnswerMatch, Pending},
@@ -34,8 +34,6 @@ use crate::lines::{Lines, TooLong};
 
 /// How long a child may be silent with messages in flight before a warning.
 const SILENCE: Duration = Duration::from_secs(10);
-/// Between SIGTERM and SIGKILL.
-const TERM_TO_KILL: Duration = Duration::from_secs(2);
 /// The longest line of a child's standard error that is logged, in bytes.
 pub(super) const MAX_LOG_LINE: usize = 256 * 1024;
 /// How much the log shows of a line that is not an answer, in characters.
@@ -89,8 +87,6 @@ pub(super) struct Ended {
     pub(super) how: String,
     /// Whether it ever answered: then the next one may start without delay.
     pub(super) worked: bool,
-    /// Whether it ended because the worker stops.
-    pub(super) stopped: bool,
 }
 
 /// One running child.
@@ -127,7 +123,7 @@ pub(super) async fn run(
     number: usize,
     mut child: Child,
     queue: &Queue,
-    mut stopping: watch::Receiver<Option<Instant>>,
+    stage: &watch::Receiver<Stage>,
 ) -> Ended {
     let pid = child.id().unwrap_or_default();
     let running = Running {
@@ -147,7 +143,6 @@ pub(super) async fn run(
         return Ended {
             how: "it has no pipes".into(),
             worked: false,
-            stopped: false,
         };
     };
     info!(
@@ -161,7 +156,7 @@ pub(super) async fn run(
         let errors = running.log_errors(stderr);
         let work = async {
             tokio::select! {
-                how = running.feed(stdin, queue, stopping.clone()) => how,
+                how = running.feed(stdin, queue, stage.clone()) => how,
                 how = running.read_answers(stdout) => how,
                 how = running.watch() => how,
                 how = running.wait(&mut child) => how,
@@ -180,10 +175,14 @@ pub(super) async fn run(
                 () = &mut errors => work.await,
             }
         };
-        both.await
+        tokio::select! {
+            how = both => how,
+            () = time_to_kill(stage.clone()) => {
+                "SIGKILL: it, or a process that it started, still ran when the time of the shutdown was over".into()
+            }
+        }
     };
     running.say_left_out(running.log_rate.lock().end());
-    let stopped = stopping.borrow_and_update().is_some();
     running.group.signal(Signal::Kill);
     let _ = child.wait().await;
     let reason = format!("`{}` (pid {pid}) ended: {how}", settings.shown);
@@ -204,11 +203,7 @@ pub(super) async fn run(
             "messages in flight are retried: {retried}"
         );
     }
-    Ended {
-        how,
-        worked,
-        stopped,
-    }
+    Ended { how, worked }
 }
 
 impl Running<'_> {
@@ -217,19 +212,19 @@ impl Running<'_> {
         &self,
         mut stdin: ChildStdin,
         queue: &Queue,
-        mut stopping: watch::Receiver<Option<Instant>>,
+        mut stage: watch::Receiver<Stage>,
     ) -> String {
         loop {
             let next = tokio::select! {
                 biased;
-                stop = stop_deadline(&mut stopping) => Err(stop),
+                terminate = end_of_input(&mut stage) => Err(terminate),
                 job = self.next_job(queue) => Ok(job),
             };
             let (job, place) = match next {
                 Ok(Some(job)) => job,
-                Err(Some(deadline)) => {
+                Err(Some(terminate)) => {
                     drop(stdin);
-                    return self.see_out(deadline).await;
+                    return self.terminate_at(terminate).await;
                 }
                 Ok(None) | Err(None) => return "the worker is gone".into(),
             };
@@ -244,9 +239,9 @@ impl Running<'_> {
             let wait = self.settings.timeout * 2;
             let written = tokio::select! {
                 written = stdin.write_all(&line) => written,
-                deadline = stop_until(&mut stopping) => {
-                    return match deadline {
-                        Some(deadline) => self.see_out(deadline).await,
+                terminate = time_to_terminate(&mut stage) => {
+                    return match terminate {
+                        Some(terminate) => self.terminate_at(terminate).await,
                         None => "the worker is gone".into(),
                     };
                 }
@@ -277,9 +272,10 @@ impl Running<'_> {
         }
     }
 
-    /// End of input was given: SIGTERM at the deadline, SIGKILL after it. The child's own end ends this first.
-    async fn see_out(&self, deadline: Instant) -> String {
-        tokio::time::sleep_until(deadline).await;
+    /// Sends SIGTERM at this time. The child's own end ends this first; what outlives the signal is killed at the end of
+    /// the shutdown's time.
+    async fn terminate_at(&self, terminate: Instant) -> String {
+        tokio::time::sleep_until(terminate).await;
         warn!(
             group = self.settings.group.as_str(),
             process = self.number,
@@ -288,9 +284,7 @@ impl Running<'_> {
             self.settings.shown
         );
         self.group.signal(Signal::Terminate);
-        tokio::time::sleep(TERM_TO_KILL).await;
-        self.group.signal(Signal::Kill);
-        "SIGKILL: it did not end after SIGTERM".into()
+        std::future::pending().await
     }
 
     async fn read_answers(&self, stdout: ChildStdout) -> String {
@@ -478,14 +472,26 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// Resolves when the worker stops and the time that a child then has is over: until when that was.
-async fn stop_until(stopping: &mut watch::Receiver<Option<Instant>>) -> Option<Instant> {
-    let deadline = stop_deadline(stopping).await?;
-    tokio::time::sleep_until(deadline).await;
-    Some(deadline)
+/// Resolves when a child's input ends: when SIGTERM is due; `None` if the worker is gone without a word.
+async fn end_of_input(stage: &mut watch::Receiver<Stage>) -> Option<Instant> {
+    match *stage.wait_for(Stage::is_ending).await.ok()? {
+        Stage::Ending { terminate, .. } => Some(terminate),
+        Stage::Running | Stage::Stopping => None,
+    }
 }
 
-/// Resolves when the worker stops: until when a child may finish; `None` if the worker is gone without a word.
-async fn stop_deadline(stopping: &mut watch::Receiver<Option<Instant>>) -> Option<Instant> {
-    *stopping.wait_for(Option::is_some).await.ok()?
+/// Resolves when SIGTERM is due: when that was.
+async fn time_to_terminate(stage: &mut watch::Receiver<Stage>) -> Option<Instant> {
+    let terminate = end_of_input(stage).await?;
+    tokio::time::sleep_until(terminate).await;
+    Some(terminate)
+}
+
+/// Resolves when SIGKILL is due.
+async fn time_to_kill(mut stage: watch::Receiver<Stage>) {
+    let kill = match stage.wait_for(Stage::is_ending).await.as_deref() {
+        Ok(Stage::Ending { kill, .. }) => Some(*kill),
+        _ => None,
+    };
+    at(kill).await;
 }

@@ -4,7 +4,8 @@
 //! handle → queue → one of `processes` children → pending → answer
 //!          bounded  at most `in-flight` each      by delivery id
 //! ```
-//! A child that dies is started again with backoff; what it had in flight is retried by the worker.
+//! A child that dies is started again with backoff; what it had in flight is retried by the worker. Once the worker
+//! stops, no child is started again.
 
 mod child;
 mod group;
@@ -63,6 +64,31 @@ pub(crate) struct ExecSettings {
     pub(crate) group: String,
 }
 
+/// The longest time from SIGTERM to SIGKILL.
+const TERM_TO_KILL: Duration = Duration::from_secs(2);
+
+/// How far the worker's shutdown is, as its children see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// There is none.
+    Running,
+    /// What is in flight is finished; no child is started again.
+    Stopping,
+    /// The children's input ends.
+    Ending {
+        /// SIGTERM for a child that still runs.
+        terminate: Instant,
+        /// SIGKILL.
+        kill: Instant,
+    },
+}
+
+impl Stage {
+    fn is_ending(&self) -> bool {
+        matches!(self, Self::Ending { .. })
+    }
+}
+
 /// One message on its way into a child.
 #[derive(Debug)]
 struct Job {
@@ -78,7 +104,7 @@ struct Job {
 pub(crate) struct Exec {
     settings: Arc<ExecSettings>,
     jobs: mpsc::Sender<Job>,
-    stop: watch::Sender<Option<Instant>>,
+    stage: watch::Sender<Stage>,
     children: Mutex<Vec<JoinHandle<()>>>,
     next: AtomicU64,
     run: u64,
@@ -94,7 +120,7 @@ impl Exec {
         // One waits for a child to have room; every other waits in its caller.
         let (jobs, queue) = mpsc::channel(1);
         let queue = Arc::new(tokio::sync::Mutex::new(queue));
-        let (stop, stopping) = watch::channel(None);
+        let (stage, stages) = watch::channel(Stage::Running);
         let mut children = Vec::new();
         for number in 1..=settings.processes {
             let first = child::spawn(&settings)?;
@@ -103,13 +129,13 @@ impl Exec {
                 number,
                 first,
                 queue.clone(),
-                stopping.clone(),
+                stages.clone(),
             )));
         }
         Ok(Self {
             settings,
             jobs,
-            stop,
+            stage,
             children: Mutex::new(children),
             next: AtomicU64::new(1),
             run: std::time::SystemTime::UNIX_EPOCH
@@ -155,9 +181,26 @@ impl Exec {
         }
     }
 
-    /// Ends the children: end of input now, SIGTERM at the deadline, SIGKILL two seconds later.
+    /// The shutdown begins: a child that ends from now on is not started again. Once all have ended, messages are
+    /// retried at once.
+    pub(crate) fn stop_restarts(&self) {
+        self.stage.send_if_modified(|stage| {
+            let begins = *stage == Stage::Running;
+            if begins {
+                *stage = Stage::Stopping;
+            }
+            begins
+        });
+    }
+
+    /// Ends the children: end of input now, SIGKILL at the deadline, SIGTERM two seconds before it, or after half of the
+    /// time if that is shorter.
     pub(crate) async fn shutdown(&self, deadline: Instant) {
-        self.stop.send_replace(Some(deadline));
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.stage.send_replace(Stage::Ending {
+            terminate: deadline - TERM_TO_KILL.min(left / 2),
+            kill: deadline,
+        });
         let children = std::mem::take(&mut *self.children.lock());
         for child in children {
             let _ = child.await;

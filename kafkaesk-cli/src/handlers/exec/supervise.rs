@@ -1,5 +1,6 @@
 //! Keeps one child running: a dead one is started again, with a backoff that is capped and forgotten once a child
-//! has answered. Never gives up: the messages wait in the worker, uncommitted.
+//! has answered. Never gives up while the worker runs: the messages wait in the worker, uncommitted. Once it stops, no
+//! child is started again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +8,7 @@ use kafkaesk_core::Occurrences;
 use tokio::{process::Child, sync::watch, time::Instant};
 use tracing::{error, info};
 
-use super::{ExecSettings, child};
+use super::{ExecSettings, Stage, child};
 
 /// The first wait before a restart.
 const FIRST: Duration = Duration::from_millis(100);
@@ -23,7 +24,7 @@ pub(super) async fn supervise(
     number: usize,
     first: Child,
     queue: child::Queue,
-    mut stopping: watch::Receiver<Option<Instant>>,
+    mut stage: watch::Receiver<Stage>,
 ) {
     let mut next = Some(first);
     let mut backoff = FIRST;
@@ -36,8 +37,8 @@ pub(super) async fn supervise(
         };
         let how = match started {
             Ok(process) => {
-                let ended = child::run(&settings, number, process, &queue, stopping.clone()).await;
-                if ended.stopped {
+                let ended = child::run(&settings, number, process, &queue, &stage).await;
+                if *stage.borrow() != Stage::Running {
                     info!(
                         group = settings.group.as_str(),
                         process = number,
@@ -67,7 +68,7 @@ pub(super) async fn supervise(
             );
         }
         tokio::select! {
-            _ = stopping.wait_for(Option::is_some) => return,
+            _ = stage.wait_for(|stage| *stage != Stage::Running) => return,
             () = tokio::time::sleep(backoff) => {}
         }
         backoff = (backoff * 2).min(LONGEST);

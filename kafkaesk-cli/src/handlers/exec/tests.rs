@@ -136,23 +136,62 @@ for line in sys.stdin:
     exec.shutdown(soon()).await;
 }
 
-#[tokio::test]
-async fn a_child_that_ignores_the_end_of_its_input_is_ended_at_the_deadline() {
-    let script = r#"
-import signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+/// Notes each start and each SIGTERM in `events`, answers `done`, and does neither end nor answer from `hang` on.
+const STUBBORN: &str = r#"
+import json, os, signal, sys, time
+def note(what):
+    with open("events", "a") as events:
+        events.write(what + "\n")
+signal.signal(signal.SIGTERM, lambda *_: note("SIGTERM"))
+note("start")
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("die"):
+        sys.exit(3)
+    if message.get("hang"):
+        break
+    print(json.dumps({"delivery": message["delivery"], "outcome": "done"}))
 while True: time.sleep(1)
 "#;
-    let exec = Exec::start(settings(script)).unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+
+#[tokio::test]
+async fn a_child_that_ignores_the_end_of_its_input_gets_sigterm_and_is_gone_at_the_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(STUBBORN);
+    settings.directory = folder.path().into();
+    let exec = Exec::start(settings).unwrap();
+    assert_eq!(ask(&exec, "").await, Answer::Done);
     let begun = Instant::now();
-    exec.shutdown(Instant::now() + Duration::from_secs(1)).await;
+    let within = Duration::from_secs(4);
+    exec.shutdown(begun + within).await;
     let took = begun.elapsed();
-    assert!(
-        took >= Duration::from_secs(3),
-        "SIGKILL came after {took:?}"
-    );
-    assert!(took < Duration::from_secs(8), "{took:?}");
+    assert!(took >= within, "SIGKILL came after {took:?}");
+    assert!(took < within + TERM_TO_KILL, "{took:?}");
+    let events = std::fs::read_to_string(folder.path().join("events")).unwrap();
+    assert_eq!(events, "start\nSIGTERM\n");
+}
+
+#[tokio::test]
+async fn once_a_shutdown_begins_no_child_is_started_again_and_messages_do_not_wait_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(STUBBORN);
+    settings.directory = folder.path().into();
+    settings.timeout = Duration::from_secs(600);
+    let exec = Exec::start(settings).unwrap();
+    assert_eq!(ask(&exec, "").await, Answer::Done);
+    exec.stop_restarts();
+    assert_eq!(ask(&exec, "").await, Answer::Done);
+    let Answer::Retry { reason, .. } = ask(&exec, r#","die":1"#).await else {
+        panic!("a message that a working child died with is retried")
+    };
+    assert!(reason.contains("exit status: 3"), "{reason}");
+    let Answer::Retry { reason, .. } = ask(&exec, "").await else {
+        panic!("a child was started during the shutdown")
+    };
+    assert!(reason.contains("is gone"), "{reason}");
+    exec.shutdown(soon()).await;
+    let events = std::fs::read_to_string(folder.path().join("events")).unwrap();
+    assert_eq!(events, "start\n");
 }
 
 #[tokio::test]
