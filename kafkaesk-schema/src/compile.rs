@@ -19,8 +19,8 @@ use crate::{
 pub(crate) struct Compiled {
     pub(crate) validator: jsonschema::Validator<Borrowed>,
     pub(crate) in_place: InPlaceCost,
-    /// How many looks each byte of a member's name takes, beside the usual ones.
-    pub(crate) looks_of_names: u64,
+    /// How many steps each byte of a member's name takes, beside the usual ones.
+    pub(crate) steps_per_name_byte: u64,
 }
 
 pub(crate) fn compile(document: &Document) -> Result<Compiled, DocumentError> {
@@ -77,7 +77,7 @@ fn compile_value(mut value: Value) -> Result<Compiled, DocumentError> {
     } = schemas.check(&value, draft)?;
     let value = rewritten.unwrap_or(value);
     let registry = Schemas::of(&value, draft)?.registry(&value, draft)?;
-    let looks_of_names = expressions.looks_of_names;
+    let steps_per_name_byte = expressions.steps_per_name_byte;
     let mut options = jsonschema::options_for::<Borrowed>()
         .with_draft(draft)
         .with_registry(&registry)
@@ -96,7 +96,7 @@ fn compile_value(mut value: Value) -> Result<Compiled, DocumentError> {
     Ok(Compiled {
         validator,
         in_place,
-        looks_of_names,
+        steps_per_name_byte,
     })
 }
 

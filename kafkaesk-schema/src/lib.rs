@@ -6,13 +6,13 @@
 extern crate self as kafkaesk_schema;
 
 pub mod bindings;
+mod budget;
 pub mod bundle;
 mod canonical;
 mod compare;
 mod compile;
 pub mod document;
 mod draft;
-mod effort;
 pub mod event;
 mod expression;
 mod file_name;

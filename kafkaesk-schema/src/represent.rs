@@ -11,7 +11,7 @@ use jsonschema::{
 use serde_json::Value;
 
 use crate::{
-    effort,
+    budget,
     json::{Member, Node, Number, Object},
 };
 
@@ -47,14 +47,14 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
 
     fn as_object(&self) -> Option<&'a Object<'a>> {
         match *self {
-            Node::Object(object) => effort::look(object.members().len()).then_some(object),
+            Node::Object(object) => budget::enter(object.members().len()).then_some(object),
             _ => None,
         }
     }
 
     fn as_array(&self) -> Option<&'a [Node<'a>]> {
         match *self {
-            Node::Array(items) => effort::look(items.len()).then_some(items),
+            Node::Array(items) => budget::enter(items.len()).then_some(items),
             _ => None,
         }
     }
@@ -62,7 +62,7 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
     fn as_string(&self) -> Option<Cow<'a, str>> {
         match *self {
             Node::String(text) => {
-                effort::read(text.len());
+                budget::read(text.len());
                 Some(Cow::Borrowed(text))
             }
             _ => None,
@@ -113,7 +113,7 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
     /// An excerpt, made for each error: jsonschema reports it and decides nothing by it (equality and
     /// uniqueness are decided above and below), and a thousand violations must not copy a large event each.
     fn to_value(&self) -> Cow<'a, Value> {
-        if !effort::error() {
+        if !budget::error() {
             return Cow::Owned(uncertain());
         }
         Cow::Owned(match *self {
@@ -137,7 +137,7 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
     fn container_identity(&self) -> Option<NodeIdentity> {
         match *self {
             Node::Array(_) | Node::Object(_) => {
-                effort::remember();
+                budget::remember();
                 self.identity()
             }
             _ => None,
@@ -145,12 +145,13 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
     }
 }
 
-/// What an error reports that was made when the looks were spent: no excerpt is an array with something in it.
+/// Placeholder for an error that was made after the budget was used up; recognizable, since no real excerpt is an array
+/// that holds a value.
 fn uncertain() -> Value {
     Value::Array(vec![Value::Null])
 }
 
-/// Whether an error was made while looks still told the truth.
+/// Whether an error was made before the budget was used up.
 pub(crate) fn is_certain(error: &ValidationError<'_>) -> bool {
     **error.instance() != uncertain()
 }
@@ -207,14 +208,14 @@ impl<'a> JsonObject<'a, Borrowed> for &'a Object<'a> {
     }
 }
 
-/// A member's name, which counts each time that a rule reads it: each of many `patternProperties` reads each name. With the
-/// looks spent there is nothing to read.
+/// A member's name, which counts each time that a rule reads it: each of many `patternProperties` reads each name. Once
+/// the budget is used up, it is empty.
 #[derive(Debug)]
 pub(crate) struct Name<'a>(&'a str);
 
 impl AsRef<str> for Name<'_> {
     fn as_ref(&self) -> &str {
-        if effort::name(self.0.len()) {
+        if budget::name(self.0.len()) {
             self.0
         } else {
             ""
@@ -235,7 +236,7 @@ impl<'a> Iterator for Members<'a> {
     type Item = (Name<'a>, &'a Node<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let member = self.0.next().filter(|_| effort::is_left())?;
+        let member = self.0.next().filter(|_| budget::is_left())?;
         Some((Name(&member.key), &member.value))
     }
 }
@@ -253,7 +254,7 @@ impl<'a> Array<'a, Borrowed> for &'a [Node<'a>] {
     }
 
     fn is_unique(&self) -> bool {
-        if !effort::look(self.iter().map(Node::values).sum()) {
+        if !budget::enter(self.iter().map(Node::values).sum()) {
             return true;
         }
         let values: Vec<Value> = self.iter().map(value_of).collect();
@@ -268,7 +269,7 @@ impl<'a> Iterator for Elements<'a> {
     type Item = &'a Node<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().filter(|_| effort::is_left())
+        self.0.next().filter(|_| budget::is_left())
     }
 }
 

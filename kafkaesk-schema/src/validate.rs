@@ -2,8 +2,8 @@
 
 use crate::{
     Document, DocumentError, InvalidData, Violation,
+    budget::{self, Budget},
     compile::{Compiled, compile},
-    effort::{self, Allowance},
     json::{Node, parse_measured},
     represent::is_certain,
     stack,
@@ -18,10 +18,10 @@ pub const MAX_DATA_LEVELS: usize = 126;
 const MAX_ERRORS: usize = 10_000;
 /// The most bytes of pointers in these errors.
 const MAX_PATHS: usize = 64 << 20;
-/// So many schemas may apply to a value that is looked at; where it may be more, there are as many times fewer looks.
-const WORK_OF_A_LOOK: u64 = 1_000;
-/// What a step adds to the path of an error, in bytes: `/properties/name/$ref`, with some to spare.
-const PATH_OF_STEP: usize = 32;
+/// How many schemas may apply to a value within one step; where it may be more, the budget has as many times fewer steps.
+const WORK_PER_STEP: u64 = 1_000;
+/// What one schema adds to the path of an error, in bytes: `/properties/name/$ref`, with some to spare.
+const PATH_OF_SCHEMA: usize = 32;
 
 /// A compiled schema. Cheap to share (`Arc` it), safe to use from many threads.
 pub struct Validator {
@@ -47,7 +47,7 @@ impl Validator {
     }
 
     /// Checks the bytes of one JSON value: UTF-8, no duplicate keys, at most [`MAX_DATA_LEVELS`]
-    /// deep, no number beyond a double, and every rule of the schema, within [`looks`].
+    /// deep, no number beyond a double, and every rule of the schema, within [`budget`].
     ///
     /// # Errors
     /// [`InvalidData`] lists the violations, at most [`MAX_VIOLATIONS`]; or says that the schema has
@@ -55,35 +55,35 @@ impl Validator {
     pub fn validate(&self, data: &[u8]) -> Result<(), InvalidData> {
         let (node, levels) = parse_measured(data, MAX_DATA_LEVELS)?;
         let in_place = self.compiled.in_place;
-        let steps = (levels + 1) * (in_place.steps + 1);
-        let looks = looks(data.len()) / (1 + in_place.work / WORK_OF_A_LOOK);
-        stack::run(steps, || self.check(&node, looks, steps))
+        let depth = (levels + 1) * (in_place.steps + 1);
+        let steps = budget(data.len()) / (1 + in_place.work / WORK_PER_STEP);
+        stack::run(depth, || self.check(&node, steps, depth))
     }
 
-    fn check(&self, node: &Node<'_>, looks: u64, steps: usize) -> Result<(), InvalidData> {
+    fn check(&self, node: &Node<'_>, steps: u64, depth: usize) -> Result<(), InvalidData> {
         let validator = &self.compiled.validator;
-        match effort::within(self.allowance(looks, 0), || validator.is_valid(node)) {
+        match budget::within(self.budget(steps, 0), || validator.is_valid(node)) {
             (true, true) => Ok(()),
-            (false, true) => Err(InvalidData::Violations(self.list(node, looks, steps))),
-            (_, false) => Err(InvalidData::TooManyWays { looks }),
+            (false, true) => Err(InvalidData::Violations(self.list(node, steps, depth))),
+            (_, false) => Err(InvalidData::TooManyWays { steps }),
         }
     }
 
-    fn allowance(&self, looks: u64, per_error: u64) -> Allowance {
-        Allowance {
-            looks,
+    fn budget(&self, steps: u64, per_error: u64) -> Budget {
+        Budget {
+            steps,
             per_error,
-            per_name_byte: self.compiled.looks_of_names,
+            per_name_byte: self.compiled.steps_per_name_byte,
         }
     }
 
     /// The violations of data that is not valid. Making all errors may take far more than the verdict took: then those
     /// that were found by then, and a note.
-    fn list(&self, node: &Node<'_>, looks: u64, steps: usize) -> Vec<Violation> {
-        let paths = node.longest_pointer() + steps * PATH_OF_STEP;
+    fn list(&self, node: &Node<'_>, steps: u64, depth: usize) -> Vec<Violation> {
+        let paths = node.longest_pointer() + depth * PATH_OF_SCHEMA;
         let errors = MAX_ERRORS.min(MAX_PATHS / (paths + 1)).max(1);
         let validator = &self.compiled.validator;
-        let (errors, all) = effort::within(self.allowance(looks, looks / errors as u64), || {
+        let (errors, all) = budget::within(self.budget(steps, steps / errors as u64), || {
             validator.iter_errors(node)
         });
         let mut violations: Vec<Violation> = errors
@@ -98,14 +98,14 @@ impl Validator {
     }
 }
 
-/// How many looks at values the verdict on data of so many bytes may take: 1,000,000, and 50 for each byte; listing the
-/// violations as many again. Where more than 1,000 schemas may apply to one value, there are as many times fewer.
+/// How many steps the verdict on data of this many bytes may take: 1,000,000, and 50 for each byte; listing the violations
+/// as many again. Where more than 1,000 schemas may apply to one value, there are as many times fewer.
 ///
-/// A rule that looks at an object or an array takes as many looks as that holds values, and one, of 5 to 10 ns each; a
-/// scalar takes the time of the schemas that apply to it; a member's name takes four looks for each rule that reads it, and a
-/// regular expression that counts far one for each of its steps that is taken. A verdict that may be remembered takes 16
-/// looks, and some 50 bytes. The parsed data itself takes at most some 100 bytes for each of its own.
-pub fn looks(bytes: usize) -> u64 {
+/// A rule that reads an object or an array takes a step for it and for each value in it, of 5 to 10 ns each; a scalar takes
+/// the time of the schemas that apply to it; a member's name takes four steps for each rule that reads it, and a regular
+/// expression that counts far one for each of its own steps. A verdict that may be remembered takes 16 steps, and some
+/// 50 bytes. The parsed data itself takes at most some 100 bytes for each of its own.
+pub fn budget(bytes: usize) -> u64 {
     1_000_000 + 50 * bytes as u64
 }
 

@@ -50,15 +50,15 @@ pub enum InvalidData {
     /// many ways to break it, the last one is a note that says so.
     #[error("the data breaks {} rule(s) of its schema", .0.len())]
     Violations(Vec<Violation>),
-    /// Neither valid nor invalid: the verdict takes more looks at values than it may
-    /// ([`looks`](crate::validate::looks)). Two ways to judge each value inside a value double the
+    /// Neither valid nor invalid: the verdict takes more steps than it may
+    /// ([`budget`](crate::validate::budget)). Two ways to judge each value inside a value double the
     /// work with each level.
     #[error(
-        "the schema has too many ways to judge this data: more than {looks} looks at its values; let it lead to each value inside a value once, or nest the data less"
+        "the schema has too many ways to judge this data: it takes more than {steps} steps; let it lead to each value inside a value once, or nest the data less"
     )]
     TooManyWays {
-        /// How many looks were allowed.
-        looks: u64,
+        /// How many steps were allowed.
+        steps: u64,
     },
 }
 

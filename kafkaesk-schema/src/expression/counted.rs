@@ -2,7 +2,7 @@
 //!
 //! Automata write a counted repetition out, once for each time, in bytes of UTF-8: a mebibyte for a hundred letters. Here
 //! a step takes a whole character, and a repetition of one set of characters is one step that keeps count. Time is steps
-//! by characters at most, each taken from the looks that a validation has.
+//! by characters at most, each taken from the validation's budget.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,7 +11,7 @@ use regex_syntax::{
     is_word_character,
 };
 
-use crate::effort;
+use crate::budget;
 
 /// The most steps of an expression when its groups' repetitions are written out.
 pub(super) const MAX_STEPS: usize = 50_000;
@@ -250,7 +250,7 @@ impl Counted {
         Ok(())
     }
 
-    /// Whether the text, or a part of it, matches. Says nothing once the looks are spent.
+    /// Whether the text, or a part of it, matches. The result means nothing once the budget is used up.
     pub(crate) fn is_match(&self, text: &str) -> bool {
         let mut run = Run {
             counted: self,
@@ -355,7 +355,7 @@ impl Run<'_> {
             if self.step(c, number, rest.clone().next()) {
                 return true;
             }
-            if !effort::is_left() || self.here.order.is_empty() && self.counted.at_start {
+            if !budget::is_left() || self.here.order.is_empty() && self.counted.at_start {
                 return false;
             }
         }
@@ -364,7 +364,7 @@ impl Run<'_> {
     /// Takes the character that makes `number`; whether the expression has matched then.
     fn step(&mut self, c: char, number: u32, after: Option<char>) -> bool {
         std::mem::swap(&mut self.here, &mut self.past);
-        effort::steps(self.past.order.len());
+        budget::steps(self.past.order.len());
         for at in 0..self.past.order.len() {
             let step = self.past.order[at];
             let goes_on = match &self.counted.steps[step] {
@@ -413,7 +413,7 @@ impl Run<'_> {
                 let counts = &mut self.counts[count];
                 if counts.back() != Some(&number) {
                     counts.push_back(number);
-                    effort::steps(1);
+                    budget::steps(1);
                 }
                 self.here.insert(step);
                 continue;
@@ -508,17 +508,17 @@ mod tests {
         }
     }
 
-    fn within<T>(looks: u64, work: impl FnOnce() -> T) -> (T, bool) {
-        let allowance = effort::Allowance {
-            looks,
+    fn within<T>(steps: u64, work: impl FnOnce() -> T) -> (T, bool) {
+        let budget = budget::Budget {
+            steps,
             per_error: 0,
             per_name_byte: 0,
         };
-        effort::within(allowance, work)
+        budget::within(budget, work)
     }
 
     #[test]
-    fn the_work_of_one_match_ends_with_its_looks() {
+    fn the_work_of_one_match_ends_with_its_budget() {
         let expression = counted("(?:ab?){1,2000}c");
         let text = "a".repeat(1 << 20);
         let start = std::time::Instant::now();

@@ -18,7 +18,7 @@ use regex_syntax::{
 use serde_json::Value;
 
 use crate::{
-    effort,
+    budget,
     json::{Node, brief},
     represent::Borrowed,
     violation::VALUE_LIMIT,
@@ -33,8 +33,8 @@ const STATES_SIZE: usize = 1 << 20;
 const LIBRARY_STEPS: u64 = 1024;
 /// The most steps that repetition may add to an expression that a library matches.
 const REPEATED_STEPS: u64 = 256;
-/// So many steps of a library, where it matches more all the same, are one look.
-const STEPS_OF_A_LOOK: u64 = 4;
+/// How many steps of a library's expression, where it is large all the same, count as one step of the budget.
+const LIBRARY_STEPS_PER_STEP: u64 = 4;
 /// An expression with more class escapes (`\d`, `\s`, …) is matched by an engine of ours: jsonschema translates them one by
 /// one, each time from the start.
 const CLASS_ESCAPES: u64 = 32;
@@ -69,8 +69,8 @@ pub(crate) struct Expressions {
     counted: HashMap<String, Counted>,
     /// What they take together, in bytes.
     size: u64,
-    /// How many looks a byte of a member's name takes, beside those of names that are matched by small expressions.
-    pub(crate) looks_of_names: u64,
+    /// How many steps a byte of a member's name takes, beside those of names that are matched by small expressions.
+    pub(crate) steps_per_name_byte: u64,
 }
 
 impl Expressions {
@@ -91,8 +91,8 @@ impl Expressions {
                     "as a name in patternProperties it takes more than {COMPILED_SIZE} bytes when it is compiled; count less far, or bound the names by propertyNames with maxLength"
                 ));
             }
-            let looks = size.steps / STEPS_OF_A_LOOK;
-            self.looks_of_names = self.looks_of_names.max(looks);
+            let steps = size.steps / LIBRARY_STEPS_PER_STEP;
+            self.steps_per_name_byte = self.steps_per_name_byte.max(steps);
         }
         Ok(())
     }
@@ -201,7 +201,7 @@ impl<'i> Keyword<'i, Borrowed> for Pattern {
     fn is_valid(&self, instance: &'i Node<'i>) -> bool {
         match instance {
             Node::String(text) => {
-                effort::read(text.len());
+                budget::read(text.len());
                 self.0.is_match(text)
             }
             _ => true,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Schemas whose keywords deny, count, choose, or look twice, with data that breaks them.
+/// Schemas whose keywords deny, count, choose, or apply twice, with data that breaks them.
 const CASES: [(&str, &str); 9] = [
     (
         r##"{"anyOf": [{"type": "number"}, {"properties": {"a": {"$ref": "#"}}, "required": ["a", "b", "c"], "type": "object"}]}"##,
@@ -43,12 +43,13 @@ const CASES: [(&str, &str); 9] = [
 ];
 
 #[test]
-fn however_few_the_looks_no_verdict_is_wrong_and_no_violation_untrue() {
+fn however_small_the_budget_no_verdict_is_wrong_and_no_violation_untrue() {
     for (schema, data) in CASES {
         let document = Document::parse(schema).unwrap();
         let validator = Validator::new(&document).unwrap();
         let (node, _) = parse_measured(data.as_bytes(), MAX_DATA_LEVELS).unwrap();
-        let Err(InvalidData::Violations(all)) = validator.check(&node, looks(data.len()), 1) else {
+        let Err(InvalidData::Violations(all)) = validator.check(&node, budget(data.len()), 1)
+        else {
             panic!("{data} fits {schema}");
         };
         assert!(all.iter().all(|violation| !violation.rule.is_empty()));
@@ -57,12 +58,12 @@ fn however_few_the_looks_no_verdict_is_wrong_and_no_violation_untrue() {
             match validator.check(&node, few, 1) {
                 Err(InvalidData::TooManyWays { .. }) => refused += 1,
                 Err(InvalidData::Violations(_)) => {}
-                other => panic!("{few} looks at {data}: {other:?}"),
+                other => panic!("{few} steps for {data}: {other:?}"),
             }
             for found in validator.list(&node, few, 1) {
                 assert!(
                     found.rule.is_empty() || all.contains(&found),
-                    "{few} looks at {data}: {found}"
+                    "{few} steps for {data}: {found}"
                 );
             }
         }

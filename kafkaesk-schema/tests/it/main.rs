@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod budget;
 mod bundle;
 mod compile_fail;
 mod derive;
-mod effort;
 mod expressions;
 mod github;
 mod log;

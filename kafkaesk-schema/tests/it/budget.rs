@@ -61,7 +61,7 @@ fn data_at_any_depth_is_judged_and_its_violations_listed_soon() {
 }
 
 #[test]
-fn what_is_not_listed_is_told_and_what_is_listed_is_true() {
+fn what_is_not_listed_is_said_and_what_is_listed_is_true() {
     let found = |levels: usize| {
         let data = chain(levels, "1");
         let Err(InvalidData::Violations(found)) = compiled(TWICE).validate(data.as_bytes()) else {
@@ -91,7 +91,7 @@ fn what_is_not_listed_is_told_and_what_is_listed_is_true() {
 }
 
 #[test]
-fn a_verdict_that_takes_too_many_looks_is_refused_soon() {
+fn a_verdict_that_takes_too_many_steps_is_refused_soon() {
     // Without recursion nothing is remembered: each level goes to the next one twice.
     let mut definitions = serde_json::Map::new();
     definitions.insert("d60".into(), json!({"type": "object"}));
@@ -108,7 +108,7 @@ fn a_verdict_that_takes_too_many_looks_is_refused_soon() {
 }
 
 #[test]
-fn the_more_schemas_apply_to_one_value_the_fewer_looks_there_are() {
+fn the_more_schemas_apply_to_one_value_the_fewer_steps_there_are() {
     // 2^14 ways to the type of a value that an anyOf leads to twice with each level.
     let mut definitions = serde_json::Map::new();
     definitions.insert("d14".into(), json!({"type": ["string", "null"]}));
@@ -124,10 +124,10 @@ fn the_more_schemas_apply_to_one_value_the_fewer_looks_there_are() {
     let document = json!({"$ref": "#/$defs/s0", "$defs": definitions}).to_string();
     let validator = Validator::new(&Document::parse(document).unwrap()).unwrap();
     let error = soon(|| validator.validate(chain(40, "null").as_bytes())).unwrap_err();
-    let InvalidData::TooManyWays { looks } = error else {
+    let InvalidData::TooManyWays { steps } = error else {
         panic!("{error}");
     };
-    assert!(looks < 50_000, "{looks}");
+    assert!(steps < 50_000, "{steps}");
 }
 
 #[test]
