@@ -261,7 +261,7 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<Vec<String>, ClientError>>;
 
     /// Whether absent topics could be created so: an error for each that could not. Creates nothing. Nobody can say where
-    /// Create is denied; that is no error.
+    /// Create is denied; that is not an error.
     fn check_topics<'a>(
         &'a self,
         specs: &'a [TopicSpec],

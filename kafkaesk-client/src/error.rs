@@ -78,7 +78,7 @@ pub enum ClientError {
         /// `-` what the log holds, `+` what was pushed.
         diff: String,
     },
-    /// A document is no schema.
+    /// A document is not a schema.
     #[error("schema {id}: {source}")]
     Document {
         /// The version.

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// Why a text is not a span of time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "{0:?} is no span of time; write seconds as a number, or a whole number with `ms`, `s`, `m`, `h`, `d` or `w`, as in \"24h\""
+    "{0:?} is not a span of time; write seconds as a number, or a whole number with `ms`, `s`, `m`, `h`, `d` or `w`, as in \"24h\""
 )]
 pub struct SpanError(pub String);
 

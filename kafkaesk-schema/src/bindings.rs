@@ -106,7 +106,7 @@ impl Bindings {
 
 fn stream_of(key: Option<&[u8]>) -> Result<StreamId, String> {
     let key = key.ok_or("no key; it should be the stream id")?;
-    let key = std::str::from_utf8(key).map_err(|_| "the key is no UTF-8")?;
+    let key = std::str::from_utf8(key).map_err(|_| "the key is not UTF-8")?;
     StreamId::new(key).map_err(|error| error.to_string())
 }
 
@@ -130,7 +130,7 @@ fn binding_of(value: &[u8]) -> Result<(Option<SchemaName>, u64), String> {
         Some(_) => 0,
     };
     if epoch == 0 {
-        return Err("\"epoch\" is no positive whole number".to_owned());
+        return Err("\"epoch\" is not a positive whole number".to_owned());
     }
     Ok((schema, epoch))
 }

@@ -71,7 +71,7 @@ pub enum DocumentError {
         uri: &'static str,
     },
     /// The document breaks its dialect's meta-schema.
-    #[error("{}: the document is no valid schema: {message}", at_pointer(.pointer))]
+    #[error("{}: the document is not a valid schema: {message}", at_pointer(.pointer))]
     Invalid {
         /// JSON pointer into the document.
         pointer: String,

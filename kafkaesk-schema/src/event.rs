@@ -31,7 +31,7 @@ use crate::{Document, DocumentError, private};
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no event",
+    message = "`{Self}` is not an event",
     note = "derive it: `#[derive(Event, Serialize, Deserialize, JsonSchema)] #[event(name = \"…\", version = 1)]`, or implement `Event` by hand"
 )]
 pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {

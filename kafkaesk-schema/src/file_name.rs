@@ -46,7 +46,7 @@ pub fn schema_id_of_file(path: &Path) -> Result<SchemaId, FileNameError> {
         .ok_or_else(|| refused("the name has no version".to_owned()))?;
     let version = parse_version(version).ok_or_else(|| {
         refused(format!(
-            "{version:?} is no version from 1 to 2147483647 without leading zeros"
+            "{version:?} is not a version from 1 to 2147483647 without leading zeros"
         ))
     })?;
     let name = SchemaName::new(name).map_err(|error| refused(error.to_string()))?;
@@ -72,8 +72,8 @@ mod tests {
     fn other_names_are_refused_with_the_form_that_is_wanted() {
         for (file, reason) in [
             ("Order.json", "has no version"),
-            ("Order.01.json", "\"01\" is no version"),
-            ("Order.0.json", "\"0\" is no version"),
+            ("Order.01.json", "\"01\" is not a version"),
+            ("Order.0.json", "\"0\" is not a version"),
             ("Order.1.yaml", "does not end in `.json`"),
             (".1.json", "empty"),
             ("Or der.1.json", "' '"),

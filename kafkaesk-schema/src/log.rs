@@ -131,6 +131,6 @@ fn version_of(key: Option<&[u8]>) -> Result<u32, String> {
         .and_then(parse_version)
         .ok_or_else(|| {
             let shown = String::from_utf8_lossy(&key[..key.len().min(40)]);
-            format!("the key {shown:?} is no version from 1 to 2147483647 without leading zeros")
+            format!("the key {shown:?} is not a version from 1 to 2147483647 without leading zeros")
         })
 }

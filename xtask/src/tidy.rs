@@ -1,5 +1,6 @@
 //! Tidy: the house rules that no other tool checks. First lines, file lengths, who names rdkafka, where `unsafe` stands,
-//! which features serde_json gets, whether the map in ARCHITECTURE.md is true. Reads files; changes none.
+//! which features serde_json gets, whether the map in ARCHITECTURE.md is true, which phrases are not written. Reads files;
+//! changes none.
 
 use std::{fs, path::Path, process::Command};
 
@@ -24,6 +25,7 @@ const SHIPPED: [&str; 7] = [
 ];
 
 mod map;
+mod words;
 
 struct Source {
     path: String,
@@ -42,6 +44,7 @@ pub(crate) fn run() -> Result<()> {
     features(&mut faults)?;
     map::check(&root, &mut faults)?;
     map::cited(&root, &sources, &mut faults);
+    words::check(&sources, &mut faults);
     if faults.is_empty() {
         return Ok(());
     }

@@ -19,7 +19,7 @@ pub fn cases(file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut vectors: Value = serde_json::from_str(&text).expect(file);
     let Value::Array(cases) = vectors["cases"].take() else {
-        panic!("{file}: `cases` is no array")
+        panic!("{file}: `cases` is not an array")
     };
     assert!(!cases.is_empty(), "{file} has no cases");
     cases

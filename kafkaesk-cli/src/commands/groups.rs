@@ -65,7 +65,7 @@ pub(crate) async fn run(context: &Context, arguments: &GroupsArguments) -> anyho
     let place: RecordPlace = moving.record.parse().map_err(Usage::of)?;
     if !moving.dry_run && !moving.yes && !std::io::stdin().is_terminal() {
         return Err(Usage(
-            "standard input is no terminal, so nobody can be asked: add --yes to move the group, or --dry-run to see what \
+            "standard input is not a terminal, so nobody can be asked: add --yes to move the group, or --dry-run to see what \
              would be done"
                 .into(),
         )

@@ -27,7 +27,7 @@ fn dev(project: &Project, script: &str, handler: &str) -> Running {
 }
 
 fn is_there(pid: &str) -> bool {
-    // A process that ended and that nobody has asked for is no process any more.
+    // A process that ended and that nobody has waited for is not a process any more.
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         !stat
             .rsplit(')')

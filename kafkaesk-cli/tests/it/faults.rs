@@ -206,7 +206,9 @@ async fn a_wrong_endpoint_spends_no_message_and_a_rejection_says_why() {
             });
         last && worker.stderr().contains("unknown customer")
     });
-    worker.until("the endpoint mended", |_| asked.load(Ordering::SeqCst) >= 5);
+    worker.until("the endpoint repaired", |_| {
+        asked.load(Ordering::SeqCst) >= 5
+    });
     worker.signal("TERM");
     worker.end().fails(
         0,

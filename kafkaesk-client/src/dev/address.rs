@@ -23,7 +23,7 @@ pub(super) fn loopback(address: &str) -> Result<Vec<SocketAddr>, ClientError> {
         return refuse("it has no port");
     };
     let Ok(port) = port.parse::<u16>() else {
-        return refuse("its port is no number from 0 to 65535");
+        return refuse("its port is not a number from 0 to 65535");
     };
     if !host.eq_ignore_ascii_case("localhost") {
         return refuse("only `127.0.0.1`, `[::1]` and `localhost` are loopback hosts");

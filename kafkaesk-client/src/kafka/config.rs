@@ -32,7 +32,7 @@ impl Role {
 /// What every client has.
 const COMMON: &[(&str, &str)] = &[
     ("client.id", "kafkaesk"),
-    // A quiet connection that the broker closes is no event.
+    // A quiet connection that the broker closes is not an event.
     ("log.connection.close", "false"),
     ("socket.nagle.disable", "true"),
     // The first reconnects decide how long a start takes.

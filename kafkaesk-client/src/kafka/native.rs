@@ -337,7 +337,7 @@ impl<'a> Message<'a> {
     }
 
     /// The headers, copied; the error where there are headers that librdkafka cannot read (it reads 100,000 at most).
-    /// A name that is no UTF-8 keeps its readable part.
+    /// A name that is not UTF-8 keeps its readable part.
     pub(super) fn headers(self) -> Result<Headers, RDKafkaErrorCode> {
         let mut headers = Headers::new();
         let mut native = std::ptr::null_mut();

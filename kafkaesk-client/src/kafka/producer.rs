@@ -254,7 +254,7 @@ impl Producer {
 }
 
 impl Drop for Producer {
-    /// Waits for what was queued, five seconds at most, and blocks this thread: lost would be worse. Whoever cannot wait
+    /// Waits for what was queued, five seconds at most, and blocks this thread: lost would be worse. A caller that cannot wait
     /// here calls `flush` before: what that could not flush is not waited for again.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);

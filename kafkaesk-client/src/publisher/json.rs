@@ -9,7 +9,7 @@ pub trait IntoJson {
     /// Appends the JSON text of the data.
     ///
     /// # Errors
-    /// What serde says of a value that is no JSON (a map with keys that are no strings).
+    /// What serde says of a value that is not JSON (a map with keys that are not strings).
     fn write_json(&self, buffer: &mut Vec<u8>) -> Result<(), serde_json::Error>;
 }
 

@@ -200,7 +200,7 @@ async fn a_waiting_group_sees_the_first_event_of_a_new_stream_soon() {
         .await
         .unwrap();
 
-    // Schema, binding, topic and record, all by a process that comes anew.
+    // Schema, binding, topic and record, all by a process that starts later.
     for stream in ["content.a", "content.b"] {
         let started = Instant::now();
         let publisher = open(&settings).await.publisher();

@@ -51,7 +51,7 @@ impl TopicPrefix {
     /// The topic that carries a stream.
     ///
     /// # Errors
-    /// [`NameError`] when prefix and id together are no name that Kafka takes, or a reserved one.
+    /// [`NameError`] when prefix and id together are not a name that Kafka takes, or are a reserved one.
     pub fn topic(&self, stream: &StreamId) -> Result<TopicName, NameError> {
         let topic = TopicName::new(format!("{self}{stream}"))?;
         if is_reserved_topic(topic.as_str()) {

@@ -12,7 +12,7 @@ fn every_answer_is_read_or_refused_at_its_place() {
         let read = match case["delivery"].as_bool() {
             Some(true) => Answer::read_line(answer).map(|(delivery, a)| (Some(delivery), a)),
             Some(false) => Answer::read(answer).map(|a| (None, a)),
-            None => return Err("`delivery` is no boolean".into()),
+            None => return Err("`delivery` is not a boolean".into()),
         };
         let read = read.as_ref().map_err(|e| (e.class(), e.at()));
         match outcome(case, read)? {

@@ -14,7 +14,7 @@ fn every_key_lands_where_other_clients_put_it() {
             return Err("no counts".into());
         }
         for (count, partition) in partitions {
-            let count = count.parse().map_err(|_| "a count is no number")?;
+            let count = count.parse().map_err(|_| "a count is not a number")?;
             let found = i64::from(partition_for_key(&key, count));
             same(Some(found), partition.as_i64())?;
         }

@@ -203,7 +203,10 @@ fn what_is_no_local_file_is_refused_with_its_place() {
         ("../x.json", "leads out of the folder"),
         ("a/../../x.json", "leads out of the folder"),
         ("none.json", "refers to none.json: there is no such file"),
-        ("broken.json", "broken.json: the schema document is no JSON"),
+        (
+            "broken.json",
+            "broken.json: the schema document is malformed",
+        ),
     ] {
         let text = serde_json::json!({"properties": {"a/b": {"$ref": reference}}}).to_string();
         let error = try_bundle(&[("a.json", &text), ("broken.json", "{")]).unwrap_err();

@@ -26,7 +26,7 @@ async fn a_null_of_pydantic_one_breaks_the_schema_that_pydantic_one_exported() {
     let error = publisher
         .publish_json("content.edited", "Content:1", null)
         .await
-        .expect_err("null is no string");
+        .expect_err("null is not a string");
     assert!(
         matches!(&error, ClientError::Invalid { violations, .. } if violations[0].pointer == "/note")
     );

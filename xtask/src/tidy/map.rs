@@ -42,7 +42,7 @@ pub(super) fn check(root: &Path, faults: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// The paths from the root that a piece of code in the map names; none if it is no path.
+/// The paths from the root that a piece of code in the map names; none if it is not a path.
 fn paths(code: &str) -> Vec<String> {
     let Some((short, home)) = HOMES.iter().find(|(short, _)| code.starts_with(short)) else {
         return Vec::new();

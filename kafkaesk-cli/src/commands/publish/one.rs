@@ -85,7 +85,7 @@ async fn data(arguments: &PublishArguments) -> anyhow::Result<Vec<u8>> {
     Ok(match (&arguments.data, &arguments.file, &arguments.stdin) {
         (Some(elsewhere), ..) if elsewhere == "-" || elsewhere.starts_with('@') => {
             return Err(Usage(format!(
-                "--data {elsewhere:?} is no JSON; a file is --file FILE, standard input is `-` as an argument of its own"
+                "--data {elsewhere:?} is not JSON; a file is --file FILE, standard input is `-` as an argument of its own"
             ))
             .into());
         }

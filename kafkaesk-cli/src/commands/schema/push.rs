@@ -69,7 +69,7 @@ fn id(arguments: &PushArguments) -> anyhow::Result<Option<SchemaId>> {
     };
     let number = parse_version(version).ok_or_else(|| {
         Usage(format!(
-            "--version {version:?} is no whole number from 1 to 2147483647 without leading zeros"
+            "--version {version:?} is not a whole number from 1 to 2147483647 without leading zeros"
         ))
     })?;
     Ok(Some(SchemaId::new(

@@ -37,7 +37,7 @@ impl Group {
         }
     }
 
-    /// Signals every process of the group; one that ended already is no error.
+    /// Signals every process of the group; one that ended already is not an error.
     pub(super) fn signal(&self, signal: Signal) {
         send(self.pid, signal);
     }
