@@ -216,6 +216,15 @@ def dead_letters(case):
         same(found, [tuple(h) for h in case["gives"]] if listed else case["gives"])
 
 
+def completions(case):
+    if "unfinished" in case:
+        written = rules.write_completions(case["topic-id"], case["committed"], set(case["unfinished"]), case["end"])
+        same(written, case["metadata"])
+        return
+    found = rules.read_completions(case["metadata"], case["topic-id"], case["committed"], case["log-end"])
+    same(found, case["reads"])
+
+
 CHECKS = {
     "names.json": names,
     "patterns.json": patterns,
@@ -233,6 +242,7 @@ CHECKS = {
     "consuming.json": consuming,
     "http.json": http,
     "dead-letters.json": dead_letters,
+    "completions.json": completions,
 }
 
 

@@ -974,3 +974,74 @@ def redriven(headers):
 def without_dead(headers):
     """A redriven record's headers, when it is given up again."""
     return [tuple(h) for h in headers if not h[0].startswith(DEAD)]
+
+
+# ---------------------------------------------------------------- completions
+
+def varint(number):
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def take_varints(data):
+    """The numbers, or None for bytes that are not varints in their shortest form below 2^63."""
+    numbers, number, shift = [], 0, 0
+    for byte in data:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            if (byte == 0 and shift > 7) or number >= 2**63:
+                return None
+            numbers.append(number)
+            number, shift = 0, 0
+    return None if shift else numbers
+
+
+def write_completions(topic_id, committed, unfinished, end):
+    """The metadata of a commit: `unfinished` are offsets in order, below `end` all others are finished."""
+    lengths, at = [], committed
+    while True:
+        run = at
+        while run in unfinished:
+            run += 1
+        stop = min((offset for offset in unfinished if offset > run), default=end)
+        if run >= end:
+            break
+        lengths.append((run - at, stop - run))
+        at = stop
+    head = f"kafkaesk:1:{topic_id}:{committed}:"
+    text = data = b""
+    for unfinished_run, finished_run in lengths:
+        data += varint(unfinished_run) + varint(finished_run)
+        encoded = base64.urlsafe_b64encode(data).rstrip(b"=")
+        if len(head) + len(encoded) > 4096:
+            break
+        text = encoded
+    # Nothing beyond the committed offset is unfinished: a later offset would have been committed.
+    return head + text.decode("ascii") if text and unfinished else ""
+
+
+def read_completions(text, topic_id, committed, log_end):
+    """Runs of offsets beyond the commit that are not finished, and where what is known ends; None where nothing is known."""
+    head = f"kafkaesk:1:{topic_id}:{committed}:"
+    if not text.startswith(head) or len(text.encode("utf-8")) > 4096:
+        return None
+    runs = text[len(head) :]
+    try:
+        data = base64.b64decode(runs.replace("-", "+").replace("_", "/") + "=" * (-len(runs) % 4), validate=True)
+    except ValueError:
+        return None
+    canonical_form = base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
+    numbers = take_varints(data)
+    if canonical_form != runs or not numbers or len(numbers) % 2 or 0 in numbers[1:] or sum(numbers) + committed >= 2**63:
+        return None
+    found, at = [], committed
+    for index, length in enumerate(numbers):
+        if index % 2 == 0 and length:
+            found.append([at, length])
+        at += length
+    return {"unfinished": found, "end": at} if found and at <= log_end else None

@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use kafkaesk_core::{
-    NextOffset, Offset, Pattern, Record, RecordPlace, Source, TopicName, TopicPrefix,
+    Completions, NextOffset, Offset, Pattern, Record, RecordPlace, Source, TopicName, TopicPrefix,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -76,8 +76,27 @@ impl ConsumerSpec {
     }
 }
 
-/// Offsets to commit.
-pub type Commits = Vec<(Arc<Source>, NextOffset)>;
+/// What a group has finished of a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The offset to commit: all before it is finished.
+    pub next: NextOffset,
+    /// What is finished beyond it. It travels in the commit's metadata, so that the next member need not repeat it.
+    pub finished: Completions,
+}
+
+impl From<NextOffset> for Position {
+    /// Nothing is finished beyond this offset.
+    fn from(next: NextOffset) -> Self {
+        Self {
+            next,
+            finished: Completions::default(),
+        }
+    }
+}
+
+/// What to commit of each partition.
+pub type Commits = Vec<(Arc<Source>, Position)>;
 
 /// One entry of the stream.
 #[derive(Debug)]
@@ -85,6 +104,9 @@ pub type Commits = Vec<(Arc<Source>, NextOffset)>;
 pub enum ConsumerEvent {
     /// These partitions are ours from here on. Their `Arc<Source>` is the one that their records carry.
     Assigned(Vec<Arc<Source>>),
+    /// Of a partition that was just assigned: these records beyond its committed offset are finished already. They are read
+    /// all the same; whoever takes them passes them over.
+    Finished(Arc<Source>, Completions),
     /// Records of one partition, in offset order. Never of a partition that was revoked before.
     Records(Batch),
     /// These partitions go: stop, drain, acknowledge.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+pub mod completions;
 pub mod dead_letter;
 pub mod envelope;
 pub mod headers;
@@ -21,6 +22,7 @@ pub mod span;
 pub mod timestamp;
 
 pub use answer::{Answer, AnswerError};
+pub use completions::Completions;
 pub use dead_letter::{DeadLetter, DeadLetterError, Reason, Settlement};
 pub use envelope::{Envelope, EnvelopeError, EnvelopePrefix};
 pub use headers::Headers;

@@ -5,7 +5,8 @@
 //! would not shrink them. From [`PACKED`] records on, backoffs included, every partition with more than its share is
 //! paused; what is still on its way is bounded by the event stream. A partition with less than its share goes on: the
 //! backlog of records that keep failing may never shrink. One partition alone is paused when one of its lanes is deep, or
-//! when one unfinished record holds up [`MAX_SPAN`] later ones.
+//! when one unfinished record holds up [`MAX_SPAN`] later ones, or when what is finished out of order no longer fits into
+//! a commit.
 
 use std::{sync::Arc, time::Duration};
 
@@ -69,7 +70,9 @@ impl Backpressure {
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
         for (generation, partition) in partitions.iter_mut() {
             let span = partition.tracker.uncommitted_span();
-            let held = span >= MAX_SPAN || (partition.paused && span > MAX_SPAN / 2);
+            let held = span >= MAX_SPAN
+                || (partition.paused && span > MAX_SPAN / 2)
+                || partition.tracker.is_full();
             let backlog = schedule.backlog(generation);
             // Half a share brings a paused one back, so that it does not pause and resume with each record.
             let part = if partition.paused {

@@ -1,12 +1,11 @@
 //! Commits: decides what is committed and when. Every [`INTERVAL`] what is new, and everything when partitions are
-//! given up or the instance ends. Sends nothing itself.
+//! given up or the instance ends: how far each is finished, and what is finished beyond. Sends nothing itself.
 //!
 //! Next: `client/kafka/consume/member.rs`, which sends commits and repeats those that are refused.
 
 use std::{collections::HashMap, time::Duration};
 
-use kafkaesk_client::consumer::Commits;
-use kafkaesk_core::NextOffset;
+use kafkaesk_client::consumer::{Commits, Position};
 use tokio::time::Instant;
 
 use crate::partitions::{Generation, Partitions};
@@ -18,8 +17,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Committer {
     due: Instant,
-    /// The offset that was committed last, by assignment.
-    committed: HashMap<Generation, NextOffset>,
+    /// What was committed last, by assignment.
+    committed: HashMap<Generation, Position>,
 }
 
 impl Committer {
@@ -50,10 +49,11 @@ impl Committer {
             .retain(|generation, _| partitions.get(*generation).is_some());
         let mut commits = Commits::new();
         for (generation, partition) in partitions.iter() {
-            if let Some(next) = partition.tracker.watermark()
-                && self.committed.insert(generation, next) != Some(next)
+            if let Some(position) = partition.tracker.position()
+                && self.committed.get(&generation) != Some(&position)
             {
-                commits.push((partition.source.clone(), next));
+                self.committed.insert(generation, position.clone());
+                commits.push((partition.source.clone(), position));
             }
         }
         commits
@@ -76,7 +76,7 @@ fn finished(partitions: &Partitions, wanted: impl Fn(Generation) -> bool) -> Com
         .iter()
         .filter(|(generation, _)| wanted(*generation))
         .filter_map(|(_, partition)| {
-            Some((partition.source.clone(), partition.tracker.watermark()?))
+            Some((partition.source.clone(), partition.tracker.position()?))
         })
         .collect()
 }
@@ -100,7 +100,7 @@ mod tests {
     fn offsets(commits: Commits) -> Vec<(i32, i64)> {
         let mut offsets: Vec<_> = commits
             .into_iter()
-            .map(|(source, next)| (source.partition, next.0))
+            .map(|(source, position)| (source.partition, position.next.0))
             .collect();
         offsets.sort_unstable();
         offsets

@@ -9,7 +9,8 @@
 
 use std::collections::VecDeque;
 
-use kafkaesk_core::{NextOffset, Offset};
+use kafkaesk_client::consumer::Position;
+use kafkaesk_core::{Completions, NextOffset, Offset, completions::MAX_BYTES};
 
 /// A record's place in its tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(crate) struct Ticket {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
+    offset: Offset,
     /// What may be committed once this record and all before it are finished.
     next: NextOffset,
     done: bool,
@@ -33,8 +35,23 @@ pub(crate) struct Tracker {
     first: u64,
     /// From the first unfinished record on.
     entries: VecDeque<Entry>,
+    /// How many of them are done.
+    done: usize,
     watermark: Option<NextOffset>,
+    /// What was finished beyond the committed offset when the partition was assigned.
+    before: Completions,
+    /// What may be finished beyond the watermark before it is looked at whether that fits into a commit.
+    looked_at: usize,
+    /// It does not.
+    full: bool,
 }
+
+/// As long as the ids of Kafka's topics.
+const TOPIC_ID: &str = "0123456789012345678901";
+/// While fewer runs than this can be finished beyond the watermark, they fit into a commit.
+const RUNS: usize = 300;
+/// Whether more fit is looked at again when so many have come.
+const STEP: usize = 16;
 
 impl Tracker {
     pub(crate) fn new(generation: u64) -> Self {
@@ -42,7 +59,11 @@ impl Tracker {
             generation,
             first: 0,
             entries: VecDeque::new(),
+            done: 0,
             watermark: None,
+            before: Completions::default(),
+            looked_at: 0,
+            full: false,
         }
     }
 
@@ -50,6 +71,7 @@ impl Tracker {
     pub(crate) fn push(&mut self, offset: Offset) -> Ticket {
         let sequence = self.first + self.entries.len() as u64;
         self.entries.push_back(Entry {
+            offset,
             next: offset.next(),
             done: false,
         });
@@ -65,7 +87,9 @@ impl Tracker {
             self.first += 1;
             self.watermark = Some(offset.next());
         } else {
+            self.done += 1;
             self.entries.push_back(Entry {
+                offset,
                 next: offset.next(),
                 done: true,
             });
@@ -88,24 +112,105 @@ impl Tracker {
         let Some(index) = ticket.sequence.checked_sub(self.first) else {
             return;
         };
-        if let Some(entry) = self.entries.get_mut(index as usize) {
+        if let Some(entry) = self.entries.get_mut(index as usize)
+            && !entry.done
+        {
             entry.done = true;
+            self.done += 1;
         }
         while let Some(entry) = self.entries.front().copied().filter(|entry| entry.done) {
             self.entries.pop_front();
             self.first += 1;
+            self.done -= 1;
             self.watermark = Some(entry.next);
         }
     }
 
     /// What may be committed; `None` while nothing is.
+    #[cfg(test)]
     pub(crate) fn watermark(&self) -> Option<NextOffset> {
         self.watermark
     }
 
-    /// How many finished records follow the first unfinished one: a restart delivers them again.
+    /// What was finished beyond the committed offset before this assignment.
+    pub(crate) fn finished_before(&mut self, completions: Completions) {
+        self.before = completions;
+    }
+
+    /// Whether records beyond the committed offset were finished before this assignment.
+    pub(crate) fn has_finished_before(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// Whether a record was finished before this assignment, so that it must not be handled again.
+    pub(crate) fn is_finished(&self, offset: Offset) -> bool {
+        self.before.is_finished(offset)
+    }
+
+    /// What a commit says: the offset before which everything is finished, and what is finished beyond it. `None` while
+    /// there is nothing new to say.
+    pub(crate) fn position(&self) -> Option<Position> {
+        let Some(last) = self.entries.back() else {
+            let watermark = self.watermark?;
+            // What was finished before and is not read yet is finished still.
+            let next = match self.before.end() > watermark {
+                true => self
+                    .before
+                    .unfinished_from(watermark)
+                    .next()
+                    .map_or(self.before.end(), |offset| NextOffset(offset.0)),
+                false => watermark,
+            };
+            let unread = self.before.unfinished_from(next);
+            return Some(Position {
+                next,
+                finished: Completions::new(unread, self.before.end().max(next)),
+            });
+        };
+        let unfinished = self.entries.iter().filter(|entry| !entry.done);
+        let unread = self.before.unfinished_from(last.next);
+        let finished = Completions::new(
+            unfinished.map(|entry| entry.offset).chain(unread),
+            last.next.max(self.before.end()),
+        );
+        // What stands between the watermark and the first unfinished record has no record, or was finished before.
+        let first = self.entries.front().map(|entry| NextOffset(entry.offset.0));
+        let next = match (finished.is_empty(), self.before.is_empty()) {
+            // While nothing is finished, there is nothing to say.
+            (true, true) => self.watermark?,
+            (false, true) => self.watermark.or(first)?,
+            (_, false) => first?,
+        };
+        Some(Position { next, finished })
+    }
+
+    /// Whether what is finished beyond the watermark no longer fits into a commit: nothing more may be read. Cheap while
+    /// little is finished out of order.
+    pub(crate) fn is_full(&mut self) -> bool {
+        let runs = self.done.min(self.entries.len() - self.done);
+        if runs < RUNS {
+            self.looked_at = 0;
+            self.full = false;
+        } else if self.looked_at.abs_diff(runs) >= STEP || self.looked_at == 0 {
+            self.looked_at = runs;
+            // Room for what finishes until it is looked at again, and for the topic's id.
+            let padding = "x".repeat(TOPIC_ID.len() + 200);
+            self.full = self.position().is_some_and(|Position { next, finished }| {
+                finished.fitting(&padding, next) != finished
+            });
+        }
+        self.full
+    }
+
+    /// How many finished records a commit has no room for: the next member handles them again.
     pub(crate) fn redelivered(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.done).count()
+        let Some(Position { next, finished }) = self.position().filter(|_| self.done > 0) else {
+            return 0;
+        };
+        let written = finished.fitting(TOPIC_ID, next);
+        let is_left_out =
+            |entry: &&Entry| entry.done && NextOffset(entry.offset.0) >= written.end();
+        self.entries.iter().filter(is_left_out).count()
     }
 
     /// How many records stand at or after the first unfinished one: what a stuck record holds up.

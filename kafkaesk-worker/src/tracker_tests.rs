@@ -100,6 +100,39 @@ fn what_is_committed_is_what_the_contract_says() {
     }
 }
 
+#[test]
+fn a_partition_is_full_before_a_commit_has_no_room_for_what_is_finished() {
+    for step in [2, 3, 500, 100_000] {
+        let mut tracker = Tracker::new(1);
+        let mut offset = 0;
+        while !tracker.is_full() {
+            for _ in 0..10 {
+                tracker.push(Offset(offset));
+                tracker.pass(Offset(offset + step - 1));
+                offset += step;
+            }
+            assert_eq!(tracker.redelivered(), 0, "{step}: {offset}");
+            assert!(offset < 1_000_000_000, "{step}: never full");
+        }
+        assert!(offset / step > 300, "{step}: full at {offset}");
+    }
+}
+
+#[test]
+fn what_is_finished_in_order_never_fills_a_commit() {
+    let mut tracker = Tracker::new(1);
+    let held = tracker.push(Offset(0));
+    for offset in 1..100_000 {
+        tracker.pass(Offset(offset));
+    }
+    assert!(!tracker.is_full());
+    let position = tracker.position().unwrap();
+    assert_eq!(position.next, NextOffset(0));
+    assert!(position.finished.is_finished(Offset(99_999)));
+    tracker.done(held);
+    assert_eq!(tracker.position(), Some(NextOffset(100_000).into()));
+}
+
 /// Finishes in any order, some at once; a model keeps every record and looks at all of them.
 #[derive(Clone, Debug)]
 enum Step {
@@ -120,6 +153,81 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
+    #[test]
+    fn a_commit_says_of_each_record_whether_it_is_finished_also_after_restarts(
+        steps in steps(),
+        restarts in proptest::collection::vec(0..30_usize, 0..4),
+    ) {
+        let mut tracker = Tracker::new(3);
+        let mut model: Vec<(i64, bool)> = Vec::new();
+        let mut open: Vec<(Ticket, usize)> = Vec::new();
+        let mut offset = 0;
+        for step in steps {
+            match step {
+                Step::Push { gap } => {
+                    offset += 1 + gap;
+                    open.push((tracker.push(Offset(offset)), model.len()));
+                    model.push((offset, false));
+                }
+                Step::Pass { gap } => {
+                    offset += 1 + gap;
+                    tracker.pass(Offset(offset));
+                    model.push((offset, true));
+                }
+                Step::Done { which } if !open.is_empty() => {
+                    let (ticket, index) = open.remove(which % open.len());
+                    tracker.done(ticket);
+                    model[index].1 = true;
+                }
+                Step::Done { .. } => {}
+                Step::Reach { gap } => {
+                    offset += gap;
+                    tracker.reached(NextOffset(offset + 1));
+                }
+            }
+        }
+        let Some(mut committed) = tracker.position() else {
+            prop_assert!(model.iter().all(|(_, done)| !done));
+            return Ok(());
+        };
+        let is_finished = |position: &Position, offset: i64| {
+            offset < position.next.0 || position.finished.is_finished(Offset(offset))
+        };
+        for (offset, done) in &model {
+            prop_assert_eq!(is_finished(&committed, *offset), *done, "{}", offset);
+        }
+        // Each restart reads some of the rest and finishes every second of that.
+        for (number, count) in restarts.into_iter().enumerate() {
+            let mut tracker = Tracker::new(number as u64);
+            tracker.finished_before(committed.finished.clone());
+            let next = committed.next.0;
+            let (mut read, mut reached) = (0, next);
+            for (offset, done) in model.iter_mut().filter(|(offset, _)| *offset >= next) {
+                if read == count {
+                    break;
+                }
+                reached = *offset + 1;
+                prop_assert_eq!(tracker.is_finished(Offset(*offset)), *done);
+                if *done {
+                    continue;
+                }
+                let ticket = tracker.push(Offset(*offset));
+                if read % 2 == 0 {
+                    tracker.done(ticket);
+                    *done = true;
+                }
+                read += 1;
+            }
+            if reached > next {
+                tracker.reached(NextOffset(reached));
+            }
+            committed = tracker.position().unwrap_or(committed);
+            for (offset, done) in &model {
+                prop_assert_eq!(is_finished(&committed, *offset), *done, "{}", offset);
+            }
+        }
+    }
+
     #[test]
     fn the_tracker_agrees_with_a_naive_model(steps in steps()) {
         let mut tracker = Tracker::new(3);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kafkaesk_core::TopicPrefix;
+use kafkaesk_core::{Completions, NextOffset, TopicPrefix};
 
 use super::{
     assign::{MemberId, assign},
@@ -46,6 +46,8 @@ impl Wanted {
 pub(super) struct Group {
     /// The next offset of each partition, as committed.
     pub(super) committed: BTreeMap<TopicPartition, i64>,
+    /// The text beside each committed offset.
+    metadata: BTreeMap<TopicPartition, String>,
     /// Who reads a partition now; released before somebody else may.
     pub(super) owners: BTreeMap<TopicPartition, MemberId>,
     /// Counts the rebalances.
@@ -156,13 +158,32 @@ impl Group {
     }
 
     /// Commits what the member owns; an offset of another's partition changes nothing.
-    pub(super) fn commit(&mut self, member: MemberId, commits: &Commits) {
-        for (source, next) in commits {
+    pub(super) fn commit(&mut self, member: MemberId, commits: &Commits, store: &Store) {
+        for (source, position) in commits {
             let partition = (source.topic.as_str().to_owned(), source.partition);
             if self.owners.get(&partition) == Some(&member) {
-                self.committed.insert(partition, next.0);
+                let id = store
+                    .topics
+                    .get(&partition.0)
+                    .map(|topic| topic.id.to_string());
+                let text = id.map(|id| position.finished.write(&id, position.next));
+                self.metadata
+                    .insert(partition.clone(), text.unwrap_or_default());
+                self.committed.insert(partition, position.next.0);
             }
         }
+    }
+
+    /// What is finished beyond the committed offset of a partition, as far as its commit says.
+    pub(super) fn finished(
+        &self,
+        partition: &TopicPartition,
+        store: &Store,
+    ) -> Option<Completions> {
+        let id = store.topics.get(&partition.0)?.id.to_string();
+        let next = NextOffset(*self.committed.get(partition)?);
+        let finished = Completions::read(self.metadata.get(partition)?, &id, next)?;
+        (store.end(&partition.0, partition.1) >= finished.end().0).then_some(finished)
     }
 
     /// Stops or resumes reading of what the member owns; another's partition is ignored.

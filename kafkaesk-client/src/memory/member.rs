@@ -47,7 +47,7 @@ impl Membership {
     fn leave(&self, commits: &Commits) {
         self.shared.change(|state| {
             if let Some(group) = state.groups.get_mut(&self.group) {
-                group.commit(self.member, commits);
+                group.commit(self.member, commits, &state.store);
                 group.leave(self.member, &state.store);
             }
         });
@@ -74,7 +74,7 @@ impl ConsumerControl for MemberControl {
     fn commit(&self, commits: Commits) {
         self.0.shared.change(|state| {
             if let Some(group) = state.groups.get_mut(&self.0.group) {
-                group.commit(self.0.member, &commits);
+                group.commit(self.0.member, &commits, &state.store);
             }
         });
     }
@@ -202,7 +202,7 @@ impl Member {
         }
         self.membership.shared.change(|state| {
             if let Some(group) = state.groups.get_mut(&self.membership.group) {
-                group.commit(self.membership.member, &commits);
+                group.commit(self.membership.member, &commits, &state.store);
                 group.release(self.membership.member, &partitions);
             }
         });
@@ -231,6 +231,10 @@ impl Member {
                 continue;
             };
             assigned.push(source.clone());
+            if let Some(finished) = group.finished(&partition, &state.store) {
+                self.first
+                    .push_back(ConsumerEvent::Finished(source.clone(), finished));
+            }
             let mut reading = Reading {
                 source,
                 position: group.position(&partition),

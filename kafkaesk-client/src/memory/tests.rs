@@ -189,9 +189,11 @@ async fn a_lost_partition_takes_no_commit_and_comes_back_from_the_last_one() {
     let source = batch.records[0].source.clone();
     consumer
         .control()
-        .commit(vec![(source.clone(), NextOffset(1))]);
+        .commit(vec![(source.clone(), NextOffset(1).into())]);
     broker.lose("g");
-    consumer.control().commit(vec![(source, NextOffset(3))]);
+    consumer
+        .control()
+        .commit(vec![(source, NextOffset(3).into())]);
     assert_eq!(broker.committed("g", "t", 0), Some(NextOffset(1)));
     assert_eq!(broker.lag("g"), 2);
     let Some(ConsumerEvent::Lost(_)) = consumer.next().await else {

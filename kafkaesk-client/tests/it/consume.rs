@@ -224,7 +224,7 @@ async fn handle_until(
                     stale += usize::from(!ours.contains(&key));
                     handled.push(foo_of(&record));
                     all.lock().unwrap().insert(foo_of(&record));
-                    done.insert(key, (record.source.clone(), record.offset.next()));
+                    done.insert(key, (record.source.clone(), record.offset.next().into()));
                 }
             }
             Some(ConsumerEvent::Revoked(sources, ack)) => {

@@ -79,7 +79,7 @@ async fn join(
                     let partition = batch.source.partition;
                     state.next.lock().unwrap().insert(partition, batch.next.0);
                     seen.retain(|(source, _)| !Arc::ptr_eq(source, &batch.source));
-                    seen.push((batch.source, batch.next));
+                    seen.push((batch.source, batch.next.into()));
                 }
                 _ => {}
             }

@@ -149,7 +149,7 @@ pub(crate) fn foo_of(record: &Record) -> String {
 pub(crate) fn commits(records: &[(Record, String)]) -> Commits {
     records
         .iter()
-        .map(|(record, _)| (record.source.clone(), record.offset.next()))
+        .map(|(record, _)| (record.source.clone(), record.offset.next().into()))
         .collect()
 }
 

@@ -43,6 +43,16 @@ impl Instance {
                     }
                 }
             }
+            ConsumerEvent::Finished(source, completions) => {
+                debug!(group = self.context.group, %source, "what was finished before is passed over");
+                if let Some(partition) = self
+                    .partitions
+                    .generation(&source)
+                    .and_then(|generation| self.partitions.get_mut(generation))
+                {
+                    partition.tracker.finished_before(completions);
+                }
+            }
             ConsumerEvent::Revoked(sources, ack) => {
                 info!(group = self.context.group, partitions = %names(&sources), "revoked");
                 self.drains
@@ -87,7 +97,7 @@ impl Instance {
         });
     }
 
-    fn records(&mut self, batch: Batch) {
+    fn records(&mut self, mut batch: Batch) {
         let Some(generation) = self.partitions.generation(&batch.source) else {
             debug!(
                 group = self.context.group,
@@ -105,6 +115,12 @@ impl Instance {
             partition.stalled = None;
         }
         let is_retry = partition.is_retry;
+        let tracker = &partition.tracker;
+        if tracker.has_finished_before() {
+            batch
+                .records
+                .retain(|record| !tracker.is_finished(record.offset));
+        }
         self.dispatch.begin();
         for record in batch.records {
             if self.stop.is_some() {

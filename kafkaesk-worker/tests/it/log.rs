@@ -195,5 +195,6 @@ async fn partitions_that_are_given_up_say_what_the_next_member_gets_again() {
     let held: usize = said.iter().map(|line| figure(line, "held=")).sum();
     let redelivered: usize = said.iter().map(|line| figure(line, "redelivered=")).sum();
     assert!(held >= 3, "{said:#?}");
-    assert_eq!(redelivered, 9 * held, "{said:#?}");
+    // What is finished behind them travels in the commit.
+    assert_eq!(redelivered, 0, "{said:#?}");
 }

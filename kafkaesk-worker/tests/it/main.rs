@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::too_many_arguments)]
 
 mod compile_fail;
+mod completions;
 mod control;
 mod dead_letters;
 mod delivery;

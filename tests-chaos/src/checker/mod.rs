@@ -22,7 +22,7 @@ use history::History;
 const LISTED: usize = 5;
 /// Whether a clean end or rebalance may repeat what finished behind an unfinished message of its partition. Set to false
 /// once completions travel in the commits' metadata.
-const BEHIND_UNFINISHED_IS_ALLOWED: bool = true;
+const BEHIND_UNFINISHED_IS_ALLOWED: bool = false;
 
 /// A broken law.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -83,6 +83,7 @@ impl Committing {
         let ours = |source: &Arc<Source>| state.places.holds(source);
         let commits: Commits = words.into_values().filter(|(it, _)| ours(it)).collect();
         self.latest.retain(|_, (source, _)| ours(source));
+        let list = list(&commits, &state.ids);
         drop(state);
         if commits.is_empty() {
             return;
@@ -92,7 +93,7 @@ impl Committing {
             let latest = (source.clone(), self.number);
             self.latest.insert(identity(source), latest);
         }
-        let sent = native::commit(consumer, &list(&commits), &self.answers, self.number);
+        let sent = native::commit(consumer, &list, &self.answers, self.number);
         match sent {
             Ok(()) => drop(self.unanswered.insert(self.number, commits)),
             Err(error) => self.refused(consumer, self.number, commits, error),

@@ -8,14 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, Source};
+use kafkaesk_core::Source;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::{
     ClientError,
     broker::BoxFuture,
-    consumer::{Commits, ConsumerControl},
+    consumer::{Commits, ConsumerControl, Position},
 };
 
 /// One word for each source, by the identity of its `Arc`, which is that of its assignment.
@@ -24,7 +24,7 @@ type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
 /// Between a consumer's user and its thread.
 #[derive(Debug, Default)]
 pub(super) struct ControlRequests {
-    commits: Mutex<BySource<NextOffset>>,
+    commits: Mutex<BySource<Position>>,
     pauses: Mutex<BySource<bool>>,
     close_state: Mutex<CloseState>,
 }
@@ -68,6 +68,15 @@ pub(super) fn identity(source: &Arc<Source>) -> usize {
 impl ControlRequests {
     pub(super) fn take_commits(&self) -> Commits {
         mem::take(&mut *self.commits.lock()).into_values().collect()
+    }
+
+    /// Those of these partitions; the others wait on.
+    pub(super) fn take_commits_of(&self, sources: &[Arc<Source>]) -> Commits {
+        let mut commits = self.commits.lock();
+        let wanted = sources.iter().map(identity);
+        wanted
+            .filter_map(|source| commits.remove(&source))
+            .collect()
     }
 
     /// Sources and whether they shall be paused.

@@ -64,8 +64,11 @@ impl Member {
             }
         }
         // A partition that the user had paused belongs to the former assignment.
-        let first: Commits = again.into_iter().map(|s| (s, NextOffset(0))).collect();
-        if let Err(error) = self.consumer.resume(&list(&first)) {
+        let first: Commits = again
+            .into_iter()
+            .map(|source| (source, NextOffset(0).into()))
+            .collect();
+        if let Err(error) = self.consumer.resume(&list(&first, &HashMap::new())) {
             tracing::warn!(topic, %error, "resuming failed");
         }
         self.committing.send(&self.consumer, first);

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, Source};
+use kafkaesk_core::Source;
 use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::RDKafkaErrorCode,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     ClientError,
-    consumer::{Commits, ConsumerEvent},
+    consumer::{Commits, ConsumerEvent, Position},
     kafka::{
         errors::{Operation, code_error, other},
         native::{self, Queue},
@@ -48,7 +48,7 @@ const LEAVE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Leaving {
     /// By the identity of the source. What is left at the end was not committed.
-    commits: HashMap<usize, (Arc<Source>, NextOffset)>,
+    commits: HashMap<usize, (Arc<Source>, Position)>,
     /// Where the coordinator answers. `None` for a member that commits nothing.
     answers: Option<Queue>,
     begun: Instant,
@@ -269,7 +269,8 @@ pub(super) fn commit_now(
     if commits.is_empty() {
         return Ok(());
     }
-    native::commit(consumer, &list(commits), answers, 0)?;
+    let list = list(commits, &consumer.context().state.lock().ids);
+    native::commit(consumer, &list, answers, 0)?;
     let left = deadline.saturating_duration_since(Instant::now());
     let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
     let answer =

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{NextOffset, RecordPlace, Source, TopicName, TopicPrefix};
+use kafkaesk_core::{Completions, NextOffset, RecordPlace, Source, TopicName, TopicPrefix};
 use parking_lot::Mutex;
 use rdkafka::{
     Offset, TopicPartitionList,
@@ -120,20 +120,70 @@ impl Membership {
                 partition,
             });
             state.places.insert(source.clone());
+            assigned.push(source);
+        }
+        if assigned.is_empty() || state.leaving.is_some() {
+            return;
+        }
+        let finished = self.look_up(consumer, &mut state, &assigned);
+        state.outbox.push(ConsumerEvent::Assigned(assigned));
+        for (source, finished) in finished {
+            state.outbox.push(ConsumerEvent::Finished(source, finished));
+        }
+        state.outbox.flush();
+    }
+
+    /// Asks what the group committed for these partitions: which records beyond it are finished, and where records are to be
+    /// passed over, which one comes next. Without an answer, records may come again.
+    fn look_up(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        state: &mut State,
+        assigned: &[Arc<Source>],
+    ) -> Vec<(Arc<Source>, Completions)> {
+        let mut asked = TopicPartitionList::with_capacity(assigned.len());
+        for source in assigned {
+            asked.add_partition(source.topic.as_str(), source.partition);
+        }
+        let committed = match consumer.committed_offsets(asked, ASK) {
+            Ok(committed) => committed,
+            Err(error) => {
+                tracing::warn!(
+                    group = self.group,
+                    %error,
+                    "what the group finished beyond its commits is unknown; some of it may be delivered again"
+                );
+                return Vec::new();
+            }
+        };
+        let mut all = Vec::new();
+        for source in assigned {
+            let (topic, partition) = (source.topic.as_str(), source.partition);
+            let Some(element) = committed.find_partition(topic, partition) else {
+                continue;
+            };
+            let Some(next) = element.offset().to_raw().filter(|next| *next >= 0) else {
+                continue;
+            };
             let is_skipped =
                 |place: &RecordPlace| place.stream == source.stream && place.partition == partition;
             if state.skip.iter().any(is_skipped)
-                && let Some(place) = state.places.of(&source)
+                && let Some(place) = state.places.of(source)
             {
                 // Only the next record of the group may be passed over, so its offset must be known.
-                place.next = committed(consumer, topic, partition);
+                place.next = Some(next);
             }
-            assigned.push(source);
+            let finished = state
+                .ids
+                .get(topic)
+                .and_then(|id| Completions::read(element.metadata(), id, NextOffset(next)));
+            if let Some(finished) = finished
+                && is_in_log(consumer, source, &finished)
+            {
+                all.push((source.clone(), finished));
+            }
         }
-        if !assigned.is_empty() && state.leaving.is_none() {
-            state.outbox.push(ConsumerEvent::Assigned(assigned));
-            state.outbox.flush();
-        }
+        all
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
@@ -172,13 +222,7 @@ impl Membership {
         }
         drop(state);
         // What was asked for before belongs to it; the acknowledgement is the later word.
-        let asked = self.requests.take_commits();
-        let (mut last, others): (Commits, Commits) = asked
-            .into_iter()
-            .partition(|(source, _)| gone.iter().any(|g| Arc::ptr_eq(g, source)));
-        if !others.is_empty() {
-            crate::consumer::ConsumerControl::commit(&*self.requests, others);
-        }
+        let mut last = self.requests.take_commits_of(&gone);
         last.extend(
             commits
                 .into_iter()
@@ -237,13 +281,13 @@ impl Membership {
             }
         };
         let mut created_again = BTreeSet::new();
-        commits.retain_mut(|(source, next)| {
+        commits.retain_mut(|(source, position)| {
             let topic = source.topic.as_str();
             match (state.ids.get(topic), now.get(topic)) {
                 (Some(_), None) => false,
                 (Some(known), Some(id)) if known != id => {
                     created_again.insert(topic.to_owned());
-                    *next = NextOffset(0);
+                    *position = NextOffset(0).into();
                     true
                 }
                 _ => true,
@@ -259,34 +303,38 @@ impl Membership {
     }
 }
 
-/// What the group committed for a partition.
-fn committed(consumer: &BaseConsumer<Membership>, topic: &str, partition: i32) -> Option<i64> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, partition);
-    match consumer.committed_offsets(list, ASK) {
-        Ok(answer) => answer
-            .elements()
-            .first()?
-            .offset()
-            .to_raw()
-            .filter(|o| *o >= 0),
+/// Whether the log reaches as far as what is said to be finished: it does not where it was truncated.
+fn is_in_log(consumer: &BaseConsumer<Membership>, source: &Source, finished: &Completions) -> bool {
+    match consumer.fetch_watermarks(source.topic.as_str(), source.partition, ASK) {
+        Ok((_, end)) => end >= finished.end().0,
         Err(error) => {
-            tracing::warn!(topic, partition, %error, "what the group committed is unknown");
-            None
+            tracing::warn!(
+                partition = %source,
+                %error,
+                "the end of the log is unknown; what was finished beyond the commit is delivered again"
+            );
+            false
         }
     }
 }
 
-/// As librdkafka takes it; the later word about a partition wins.
-pub(super) fn list(commits: &Commits) -> TopicPartitionList {
+/// As librdkafka takes it; the later word about a partition wins. What is finished beyond an offset is written for topics whose
+/// id is known: without one a topic that is created again could not be told from the former.
+pub(super) fn list(commits: &Commits, ids: &HashMap<String, String>) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(commits.len());
-    for (source, next) in commits {
-        let offset = Offset::Offset(next.0);
-        let topic = source.topic.as_str();
-        match list.find_partition(topic, source.partition) {
-            Some(mut element) => drop(element.set_offset(offset)),
-            None => drop(list.add_partition_offset(topic, source.partition, offset)),
+    for (source, position) in commits {
+        let (topic, partition) = (source.topic.as_str(), source.partition);
+        if list.find_partition(topic, partition).is_none() {
+            list.add_partition(topic, partition);
         }
+        let Some(mut element) = list.find_partition(topic, partition) else {
+            continue;
+        };
+        drop(element.set_offset(Offset::Offset(position.next.0)));
+        let metadata = ids
+            .get(topic)
+            .map(|id| position.finished.write(id, position.next));
+        element.set_metadata(metadata.unwrap_or_default());
     }
     list
 }

@@ -385,7 +385,11 @@ impl Tap {
 
     /// Commits all that was read, and stays.
     pub(super) fn commit_read(&self) {
-        let commits = self.read.iter().map(|(s, n)| (s.clone(), *n)).collect();
+        let commits = self
+            .read
+            .iter()
+            .map(|(s, n)| (s.clone(), (*n).into()))
+            .collect();
         self.consumer.control().commit(commits);
     }
 
@@ -442,7 +446,7 @@ impl Tap {
 
     /// Leaves, committing all that was read.
     pub(super) async fn close(mut self) {
-        let commits = self.read.drain().collect();
+        let commits = self.read.drain().map(|(s, n)| (s, n.into())).collect();
         self.consumer.control().close(commits).await.unwrap();
         while let Some(event) = self.consumer.next().await {
             drop(event);
@@ -457,7 +461,8 @@ impl Tap {
 
     fn taken(&mut self, sources: &[Arc<Source>]) -> Commits {
         let take = |source| self.read.remove_entry(source);
-        sources.iter().filter_map(take).collect()
+        let taken = sources.iter().filter_map(take);
+        taken.map(|(s, n)| (s, n.into())).collect()
     }
 }
 

@@ -15,9 +15,9 @@ pub(super) async fn a_group_goes_on_behind_its_commit(law: Fixture) {
     let read = tap.records(6).await;
     // The second commit is a step back: an offset is what was said last.
     let control = tap.consumer.control();
-    control.commit(vec![(read[5].source.clone(), read[5].offset.next())]);
+    control.commit(vec![(read[5].source.clone(), read[5].offset.next().into())]);
     control
-        .close(vec![(read[1].source.clone(), read[1].offset.next())])
+        .close(vec![(read[1].source.clone(), read[1].offset.next().into())])
         .await
         .unwrap();
     tap.abandon().await;

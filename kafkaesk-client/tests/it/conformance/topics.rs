@@ -88,7 +88,7 @@ pub(super) async fn a_committed_offset_that_was_deleted_is_said_with_what_was_lo
     let read = tap.records(20).await;
     let control = tap.consumer.control();
     control
-        .close(vec![(read[0].source.clone(), NextOffset(3))])
+        .close(vec![(read[0].source.clone(), NextOffset(3).into())])
         .await
         .unwrap();
     law.delete_records(&topic, 0, Offset(10)).await;
@@ -111,7 +111,7 @@ pub(super) async fn a_committed_offset_beyond_the_end_is_said_with_what_is_read_
     let read = tap.records(5).await;
     let control = tap.consumer.control();
     control
-        .close(vec![(read[0].source.clone(), NextOffset(100))])
+        .close(vec![(read[0].source.clone(), NextOffset(100).into())])
         .await
         .unwrap();
     let mut tap = law.consume(Some(&group), "a", Start::Earliest).await;
