@@ -105,7 +105,7 @@ pub enum ConsumerEvent {
     /// These partitions are ours from here on. Their `Arc<Source>` is the one that their records carry.
     Assigned(Vec<Arc<Source>>),
     /// Of a partition that was just assigned: these records beyond its committed offset are finished already. They are read
-    /// all the same; whoever takes them passes them over.
+    /// all the same; the reader of this stream passes them over.
     Finished(Arc<Source>, Completions),
     /// Records of one partition, in offset order. Never of a partition that was revoked before.
     Records(Batch),

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use kafkaesk_client::consumer::Position;
-use kafkaesk_core::{Completions, NextOffset, Offset, completions::MAX_BYTES};
+use kafkaesk_core::{Completions, NextOffset, Offset};
 
 /// A record's place in its tracker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
