@@ -12,6 +12,7 @@ use crate::{
     ClientError,
     consumer::{Consumer, ConsumerSpec},
     delivery::Delivery,
+    transaction::Transaction,
 };
 
 /// A boxed future: none of the broker's calls that return one is on the hot path.
@@ -359,6 +360,14 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
 
     /// Resolves when the queue is empty, so when everything queued before the call is answered, or fails after `timeout`.
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>>;
+
+    /// Takes a transactional id over: whoever had it before writes nothing under it any more, and what that one left open
+    /// is decided. Takes 25 s at most, or `connect-timeout` where that is longer. Dropped before its end, it may have taken
+    /// the id over all the same.
+    ///
+    /// # Errors
+    /// [`ClientError::Unauthorized`] without Write on the transactional id, and others of [`ClientError`].
+    fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>>;
 
     /// Starts a consumer: with a group, or without one (reads every partition, commits nothing, leaves nothing behind).
     fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>>;

@@ -49,7 +49,8 @@ pub struct ConsumerSpec {
     /// Which streams.
     pub pattern: Pattern,
     /// One more topic, by its whole name, that no pattern matches: the group's retry topic. It is read from its earliest
-    /// record as soon as it exists, and may stay absent.
+    /// record as soon as it exists, and may stay absent. Without a group it is the only topic that is read (see
+    /// [`Self::of_topic`]).
     pub retry_topic: Option<TopicName>,
     /// Where a group without offsets starts.
     pub start: Start,
@@ -63,8 +64,39 @@ pub struct ConsumerSpec {
 }
 
 impl ConsumerSpec {
+    /// Reads one of a group's own topics from its beginning, without a group, and committed records only, whatever the
+    /// settings say.
+    pub(crate) fn of_topic(topic: TopicName) -> Result<Self, ClientError> {
+        let committed = ("isolation.level".to_owned(), "read_committed".to_owned());
+        Ok(Self {
+            group: None,
+            pattern: Pattern::new("*").map_err(|error| ClientError::Setting(error.to_string()))?,
+            retry_topic: Some(topic),
+            start: Start::Earliest,
+            drain: Duration::ZERO,
+            kafka_settings: BTreeMap::from([committed]),
+            skip: Vec::new(),
+        })
+    }
+
+    /// The only topic that it reads, where it reads no pattern.
+    pub(crate) fn only(&self) -> Option<&TopicName> {
+        self.retry_topic.as_ref().filter(|_| self.group.is_none())
+    }
+
+    /// What it reads, in words.
+    pub(crate) fn wanted(&self) -> &str {
+        match self.only() {
+            Some(topic) => topic.as_str(),
+            None => self.pattern.as_str(),
+        }
+    }
+
     /// Whether it reads this topic.
     pub(crate) fn takes(&self, prefix: &TopicPrefix, topic: &str) -> bool {
+        if let Some(only) = self.only() {
+            return only.as_str() == topic;
+        }
         self.is_retry_topic(topic) || self.pattern.matches_topic(prefix, topic)
     }
 

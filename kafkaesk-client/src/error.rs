@@ -301,6 +301,36 @@ pub enum ClientError {
         /// Who they are.
         members: String,
     },
+    /// Somebody began with the same transactional id later.
+    #[error(
+        "another redrive or purge of this group took over (transactional id {id}), so this one stopped: what it had committed by then stays, and what it had not is not written; let the other one end, then run this again for what is left"
+    )]
+    TransactionFenced {
+        /// The id.
+        id: String,
+    },
+    /// The brokers did not say how a transaction ended.
+    #[error(
+        "nobody knows whether the last transaction of {id} was committed: {reason}; run this again, it finds that out first and repeats nothing that was"
+    )]
+    TransactionUnknown {
+        /// The id.
+        id: String,
+        /// librdkafka's word.
+        reason: String,
+    },
+    /// No member of a group would read what is redriven to it.
+    #[error(
+        "no member of group {group} reads {topic} (waited {waited:?}), so redriven messages would reach nobody; nothing was redriven. Start a worker with this group, for example `kafkaesk-cli worker`, let it run, and try again (without Describe on the group its members are not seen)"
+    )]
+    NoRetryReader {
+        /// The group.
+        group: String,
+        /// Its retry topic.
+        topic: TopicName,
+        /// How long was waited.
+        waited: Duration,
+    },
     /// A flush took longer than it was given.
     #[error(
         "the producer's queue did not empty within {waited:?}: {outstanding} record(s) are unanswered; each one's own delivery still resolves"

@@ -25,6 +25,7 @@ mod property_table;
 pub mod publisher;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transaction;
 
 pub use connection::Connection;
 pub use dead_letters::DeadLetters;
@@ -35,3 +36,4 @@ pub use kafkaesk_schema as schema;
 pub use kafkaesk_settings as settings;
 pub use kafkaesk_settings::Settings;
 pub use publisher::{Publish, Publisher};
+pub use transaction::Transaction;

@@ -84,6 +84,12 @@ mod tests {
         assert_eq!(shop.stream_of(retry.as_str()), None);
         assert!(shop.consumed_stream("shop.__dead__billing").is_some());
         assert_eq!(shop.consumed_stream("shop.__schema__Order"), None);
+        for topic in ["__dead__billing", "shop.__schema__Order", "shop.orders"] {
+            assert_eq!(shop.dead_group(topic), None);
+        }
+        assert_eq!(shop.dead_group("shop.__dead__billing"), Some("billing"));
+        assert_eq!(shop.dead_group("shop.__dead__"), None);
+        assert_eq!(shop.dead_group("shop.__retry__billing"), None);
         assert_eq!(shop.consumed_stream("other.__retry__billing"), None);
         for refused in ["", "a b", "a:b", &"g".repeat(240)] {
             assert!(shop.dead_topic(refused).is_err(), "{refused}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
+use super::transaction::{BATCH_BYTES as BATCH_BYTES_IN_TRANSACTIONS, OPEN, STEP};
 use crate::{ClientError, Settings, broker::LOG_RECORD_BYTES, settings::Role as PropertyRole};
 
 /// What a librdkafka client is for.
@@ -13,6 +14,8 @@ pub(super) enum Role {
     Producer,
     /// Appends to `__schema__…` and `__streams__`: acks=all whatever the settings say.
     LogWriter,
+    /// Writes in transactions: acks=all and idempotent whatever the settings say.
+    Transactional,
     /// Creates topics and reads their settings.
     Admin,
     /// Asks for metadata; has no group.
@@ -25,7 +28,10 @@ pub(super) enum Role {
 
 impl Role {
     fn produces(self) -> bool {
-        matches!(self, Self::Producer | Self::LogWriter | Self::Admin)
+        matches!(
+            self,
+            Self::Producer | Self::LogWriter | Self::Transactional | Self::Admin
+        )
     }
 }
 
@@ -97,6 +103,9 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             // The same record twice says what it says once, and a fresh idempotent client waits 500 ms for its id.
             forced.push(("enable.idempotence", "false"));
         }
+        if role == Role::Transactional {
+            forced.extend([("enable.idempotence", "true"), ("acks", "all")]);
+        }
         settings
             .kafka_settings
             .for_producer(&[COMMON, PRODUCER].concat(), &forced)
@@ -118,6 +127,13 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             );
             // What the topic takes is the bound: see the catalog.
             set("message.max.bytes", LOG_RECORD_BYTES.to_string());
+        }
+        Role::Transactional => {
+            set("transaction.timeout.ms", millis(OPEN).to_string());
+            set("message.timeout.ms", millis(STEP).to_string());
+            set("batch.size", BATCH_BYTES_IN_TRANSACTIONS.to_string());
+            // What is copied was taken by a topic already: the brokers decide.
+            set("message.max.bytes", "1000000000".into());
         }
         Role::Reader => {
             consumer_looks(settings, &mut set);
@@ -157,6 +173,13 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
     for (name, value) in properties {
         config.set(name, value);
     }
+    config
+}
+
+/// The configuration of a client that writes under a transactional id.
+pub(super) fn transactional_config(settings: &Settings, id: &str) -> ClientConfig {
+    let mut config = client_config(settings, Role::Transactional);
+    config.set("transactional.id", id);
     config
 }
 

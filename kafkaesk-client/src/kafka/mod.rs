@@ -18,6 +18,7 @@ mod native;
 mod oauth;
 mod producer;
 mod producers;
+mod transaction;
 
 #[cfg(feature = "dev-broker")]
 pub(crate) use native::set_mock_rebalance_delay;
@@ -39,6 +40,7 @@ use crate::{
         SendError, TopicInfo, TopicListener, TopicSpec, sealed,
     },
     consumer::{Consumer, ConsumerSpec},
+    transaction::Transaction,
 };
 
 /// Connects; returns after a broker answered.
@@ -330,6 +332,16 @@ impl Broker for KafkaBroker {
         Box::pin(async move {
             let flush = self.producers.flusher();
             blocking("flushing", move || flush(timeout)).await
+        })
+    }
+
+    fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>> {
+        let (clients, lookup, id) = (self.clients.clone(), self.lookup.clone(), id.to_owned());
+        Box::pin(async move {
+            blocking("beginning with a transactional id", move || {
+                transaction::begin(&clients, &lookup, &id)
+            })
+            .await
         })
     }
 

@@ -275,7 +275,7 @@ impl std::fmt::Debug for Producer {
     }
 }
 
-fn native_headers(record: &Outgoing) -> OwnedHeaders {
+pub(super) fn native_headers(record: &Outgoing) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
     for (key, value) in record.headers.iter() {
         headers = headers.insert(Header {

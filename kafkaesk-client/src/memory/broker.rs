@@ -18,6 +18,7 @@ use super::{
     member::{Member, MemberControl, Membership},
     reader::{Asked, Reader, ReaderControl},
     store::{Stored, Topic},
+    transaction,
 };
 use crate::{
     ClientError, Delivery, Receipt,
@@ -26,6 +27,7 @@ use crate::{
         TopicInfo, TopicSpec, Upcoming, sealed,
     },
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
+    transaction::Transaction,
 };
 
 /// What Apache Kafka answers for a topic that sets nothing itself.
@@ -292,6 +294,10 @@ impl Broker for MemoryBroker {
 
     fn flush(&self, _timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
         ready(Ok(()))
+    }
+
+    fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>> {
+        ready(Ok(transaction::begin(&self.shared, id)))
     }
 
     fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>> {

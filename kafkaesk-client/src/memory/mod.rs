@@ -15,6 +15,7 @@ mod reader;
 mod store;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
@@ -90,6 +91,8 @@ struct State {
     groups: BTreeMap<String, Group>,
     /// The next member's number.
     next_member: MemberId,
+    /// How often somebody began with each transactional id.
+    transactional: BTreeMap<String, u64>,
 }
 
 impl Shared {
@@ -123,7 +126,7 @@ fn unix_millis() -> i64 {
 fn nothing_matches(wanted: &Wanted) -> ConsumerEvent {
     ConsumerEvent::Warning(format!(
         "no stream matches {:?} yet (topic prefix {:?}); waiting for one",
-        wanted.spec.pattern.as_str(),
+        wanted.spec.wanted(),
         wanted.prefix.as_str()
     ))
 }

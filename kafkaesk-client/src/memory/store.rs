@@ -153,13 +153,36 @@ impl Store {
         }
     }
 
-    /// Appends, choosing the partition by key where none is fixed.
-    pub(super) fn append(
+    /// Whether these records can all be appended, one after the other.
+    fn admit(&self, records: &[(TopicName, Option<i32>, Stored)]) -> Result<(), ClientError> {
+        let mut total = self.bytes;
+        for (topic, partition, record) in records {
+            self.admit_one(topic, *partition, record, total)?;
+            total += record.bytes();
+        }
+        Ok(())
+    }
+
+    /// Appends all of these, or none.
+    pub(super) fn append_all(
         &mut self,
+        records: Vec<(TopicName, Option<i32>, Stored)>,
+    ) -> Result<(), ClientError> {
+        self.admit(&records)?;
+        for (topic, partition, record) in records {
+            self.append(&topic, partition, record)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a record can be appended where all records together have `total` bytes.
+    fn admit_one(
+        &self,
         topic: &TopicName,
         partition: Option<i32>,
-        mut record: Stored,
-    ) -> Result<(i32, Offset), ClientError> {
+        record: &Stored,
+        total: usize,
+    ) -> Result<(), ClientError> {
         let size = record.bytes();
         let limit = self.limit(topic);
         if size > limit {
@@ -169,12 +192,33 @@ impl Store {
                 reason: format!("a record may have {limit} bytes"),
             });
         }
-        if self.bytes + size > MAX_TOTAL_BYTES {
+        if total + size > MAX_TOTAL_BYTES {
             return Err(not_delivered(
                 topic,
                 format!("the broker in memory holds {MAX_TOTAL_BYTES} bytes at most and is full"),
             ));
         }
+        let Some(found) = self.topics.get(topic.as_str()) else {
+            return Err(not_delivered(topic, "unknown topic or partition".into()));
+        };
+        match partition {
+            Some(fixed) if usize::try_from(fixed).is_ok_and(|p| p < found.partitions.len()) => {
+                Ok(())
+            }
+            Some(fixed) => Err(not_delivered(topic, format!("unknown partition {fixed}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Appends, choosing the partition by key where none is fixed.
+    pub(super) fn append(
+        &mut self,
+        topic: &TopicName,
+        partition: Option<i32>,
+        mut record: Stored,
+    ) -> Result<(i32, Offset), ClientError> {
+        self.admit_one(topic, partition, &record, self.bytes)?;
+        let size = record.bytes();
         let Some(target) = self.topics.get_mut(topic.as_str()) else {
             return Err(not_delivered(topic, "unknown topic or partition".into()));
         };

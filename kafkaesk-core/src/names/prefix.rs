@@ -122,6 +122,13 @@ impl TopicPrefix {
         }
     }
 
+    /// The group whose dead letters a topic keeps, as sent to Kafka; `None` for every other topic.
+    pub fn dead_group<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let rest = topic.strip_prefix(self.as_str())?;
+        let group = rest.strip_prefix(DEAD_TOPIC_MARK)?;
+        (!group.is_empty()).then_some(group)
+    }
+
     /// The stream that a topic carries; `None` for a topic of another prefix and for reserved topics.
     pub fn stream_of(&self, topic: &str) -> Option<StreamId> {
         if is_reserved_topic(topic) {

@@ -236,7 +236,7 @@ impl Reader {
                 let action = format!("reading {}", failure.topic);
                 let doing = Operation::topic(&action, "Read", &failure.topic);
                 let error = code_error(failure.code, doing);
-                if !self.setup.spec.pattern.as_str().contains(['*', '?', '[']) {
+                if !self.setup.spec.wanted().contains(['*', '?', '[']) {
                     return Err(error);
                 }
                 if self.reported.insert(failure.topic.clone()) {
@@ -312,7 +312,7 @@ impl Reader {
             self.reported_waiting = true;
             self.outbox.push(ConsumerEvent::Warning(format!(
                 "no stream matches {:?} yet (topic prefix {:?}); waiting for one",
-                self.setup.spec.pattern.as_str(),
+                self.setup.spec.wanted(),
                 self.setup.settings.topic_prefix.as_str(),
             )));
         }
@@ -322,10 +322,10 @@ impl Reader {
                 if self.places.get(topic, partition).is_some() {
                     continue;
                 }
-                let (Ok(name), Some(stream)) = (
-                    TopicName::new(topic),
-                    self.setup.settings.topic_prefix.stream_of(topic),
-                ) else {
+                let prefix = &self.setup.settings.topic_prefix;
+                let (Ok(name), Some(stream)) =
+                    (TopicName::new(topic), prefix.consumed_stream(topic))
+                else {
                     continue;
                 };
                 let offset = match starts.get(&(topic.clone(), partition)) {

@@ -6,6 +6,7 @@ mod publishing;
 mod readers;
 mod records;
 mod topics;
+mod transactions;
 
 /// Each law becomes two tests, one for each broker.
 macro_rules! laws {
@@ -60,4 +61,7 @@ laws! {
     topics::a_topic_created_again_is_read_from_its_first_record,
     topics::a_record_is_passed_over_only_where_it_is_the_next_one,
     topics::a_group_is_moved_while_it_has_no_members_and_not_else,
+    transactions::a_transaction_writes_to_several_topics_what_it_was_given,
+    transactions::a_transaction_that_fails_writes_nothing_and_the_next_one_does,
+    transactions::who_begins_later_takes_the_id_from_who_began_before,
 }

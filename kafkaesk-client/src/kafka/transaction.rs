@@ -1,0 +1,276 @@
+//! A transactional id: takes it over from whoever had it, and writes records under it, all or none. Each step has a bound. All
+//! of it blocks: never on tokio.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use rdkafka::{
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{
+    clients::Clients,
+    config::transactional_config,
+    context::Context,
+    delivery::{Deliveries, News, Pending},
+    errors::{Operation, client_error, code_of},
+    metadata::Lookup,
+    producer::native_headers,
+};
+use crate::{
+    ClientError,
+    broker::Outgoing,
+    transaction::{Commit, Transaction},
+};
+
+/// How long the brokers let a transaction stay open, if its program goes away in the middle: the readers of its topics
+/// wait behind it, unless somebody takes the id over before.
+pub(super) const OPEN: Duration = Duration::from_secs(60);
+/// How long writing a transaction's records may take, and then deciding it: both together fit into [`OPEN`].
+pub(super) const STEP: Duration = Duration::from_secs(25);
+/// How large a batch may get. A larger record goes alone, so that a topic with a small `max.message.bytes` refuses no
+/// record that it would take.
+pub(super) const BATCH_BYTES: usize = 64 * 1024;
+/// Between two tries of a step that may be tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One id, begun.
+struct Transactional {
+    /// `None` only while it is dropped.
+    begun: Option<Arc<Mutex<Begun>>>,
+}
+
+struct Begun {
+    id: String,
+    producer: BaseProducer<Deliveries>,
+    /// How long an abort may take.
+    patience: Duration,
+}
+
+/// Takes the id over. What its former owner left open is aborted or committed by then.
+pub(super) fn begin(
+    clients: &Clients,
+    lookup: &Lookup,
+    id: &str,
+) -> Result<Transaction, ClientError> {
+    let producer: BaseProducer<Deliveries> = transactional_config(&clients.settings, id)
+        .create_with_context(Deliveries::new(
+            Context(clients.shared.clone()),
+            Arc::new(Semaphore::new(0)),
+            BATCH_BYTES,
+            News::default(),
+        ))
+        .map_err(|error| ClientError::Setting(format!("kafka-settings: {error}")))?;
+    clients
+        .shared
+        .log_in(producer.client(), &clients.settings)?;
+    let patience = clients.settings.connect_timeout;
+    let begun = Begun {
+        id: id.to_owned(),
+        producer,
+        patience,
+    };
+    // A former owner's transaction that is being decided is waited for.
+    let deadline = Instant::now() + patience.max(STEP);
+    begun
+        .retried(deadline, |left| begun.producer.init_transactions(left))
+        .map_err(|error| match code_of(&error) {
+            Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed) => begun.denied(),
+            _ => {
+                let action = format!("beginning with transactional id {id}");
+                lookup.explain(error, Operation::cluster(&action))
+            }
+        })?;
+    Ok(Transaction::new(Transactional {
+        begun: Some(Arc::new(Mutex::new(begun))),
+    }))
+}
+
+impl Commit for Transactional {
+    fn commit(&mut self, records: Vec<Outgoing>) -> BoxFuture<'_, Result<(), ClientError>> {
+        let begun = self.begun.clone();
+        Box::pin(async move {
+            let begun = begun.ok_or(ClientError::Closed)?;
+            super::blocking("writing in a transaction", move || {
+                begun.lock().commit(&records)
+            })
+            .await
+        })
+    }
+}
+
+impl Begun {
+    fn commit(&self, records: &[Outgoing]) -> Result<(), ClientError> {
+        self.producer
+            .begin_transaction()
+            .map_err(|error| self.failed("beginning a transaction", error))?;
+        if let Err(error) = self.write(records) {
+            return Err(self.abort(error));
+        }
+        let deadline = Instant::now() + STEP;
+        match self.retried(deadline, |left| self.producer.commit_transaction(left)) {
+            Ok(()) => Ok(()),
+            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                let error = KafkaError::Transaction(error);
+                Err(self.abort(self.failed("committing a transaction", error)))
+            }
+            Err(error) if self.is_fenced() => Err(self.failed("committing a transaction", error)),
+            Err(error) => Err(ClientError::TransactionUnknown {
+                id: self.id.clone(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// Hands all records over and waits for their delivery reports.
+    fn write(&self, records: &[Outgoing]) -> Result<(), ClientError> {
+        let mut answers = Vec::with_capacity(records.len());
+        for record in records {
+            let (answer, answered) = oneshot::channel();
+            answers.push(answered);
+            let mut base = BaseRecord::with_opaque_to(
+                record.topic.as_str(),
+                Box::new(Pending {
+                    topic: record.topic.clone(),
+                    bytes: record.value_len(),
+                    units: 0,
+                    batch: record.batch,
+                    answer,
+                }),
+            );
+            base.payload = record.value.as_deref();
+            base.key = record.key.as_deref();
+            base.partition = record.partition;
+            base.timestamp = record.timestamp;
+            if !record.headers.is_empty() {
+                base.headers = Some(native_headers(record));
+            }
+            if let Err((error, pending)) = self.producer.send(base) {
+                drop(pending);
+                let topic = &record.topic;
+                let action = format!("writing to {topic} in a transaction");
+                return Err(match code_of(&error) {
+                    Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopic) => {
+                        ClientError::NotDelivered {
+                            topic: topic.clone(),
+                            reason: error.to_string(),
+                        }
+                    }
+                    _ => client_error(error, Operation::topic(&action, "Write", topic.as_str())),
+                });
+            }
+        }
+        // librdkafka answers every record within STEP.
+        let flushed = self.producer.flush(STEP + self.patience);
+        for mut answered in answers {
+            match answered.try_recv() {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(error),
+                Err(_) => break,
+            }
+        }
+        flushed.map_err(|error| self.failed("writing in a transaction", error))
+    }
+
+    /// Takes back what was written; says why it was.
+    fn abort(&self, error: ClientError) -> ClientError {
+        let deadline = Instant::now() + self.patience;
+        let aborted = self.retried(deadline, |left| {
+            // Its records that are still queued are dropped, and their reports taken.
+            self.producer.poll(Duration::ZERO);
+            self.producer.abort_transaction(left)
+        });
+        if self.is_fenced() {
+            return self.fenced();
+        }
+        if let Err(aborting) = aborted {
+            // The brokers abort it themselves, or whoever begins with the id next has it aborted.
+            tracing::debug!(id = self.id, error = %aborting, "aborting a transaction failed");
+        }
+        error
+    }
+
+    /// Repeats a step while librdkafka says that it may be repeated, until the deadline.
+    fn retried(
+        &self,
+        deadline: Instant,
+        mut step: impl FnMut(Duration) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match step(left.max(PAUSE)) {
+                Err(KafkaError::Transaction(error))
+                    if error.is_retriable() && Instant::now() < deadline =>
+                {
+                    thread::sleep(PAUSE);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn failed(&self, action: &str, error: KafkaError) -> ClientError {
+        let denied = code_of(&error) == Some(RDKafkaErrorCode::TransactionalIdAuthorizationFailed);
+        if denied {
+            self.denied()
+        } else if self.is_fenced() || is_fence(code_of(&error)) {
+            self.fenced()
+        } else {
+            client_error(error, Operation::cluster(action))
+        }
+    }
+
+    fn denied(&self) -> ClientError {
+        ClientError::Unauthorized {
+            operation: "Write",
+            resource: format!("transactional id {}", self.id),
+        }
+    }
+
+    fn is_fenced(&self) -> bool {
+        let fatal = self.producer.client().fatal_error();
+        is_fence(fatal.map(|(code, _)| code))
+    }
+
+    fn fenced(&self) -> ClientError {
+        ClientError::TransactionFenced {
+            id: self.id.clone(),
+        }
+    }
+}
+
+/// Whether somebody else has the id now.
+fn is_fence(code: Option<RDKafkaErrorCode>) -> bool {
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::Fenced
+                | RDKafkaErrorCode::ProducerFenced
+                | RDKafkaErrorCode::InvalidProducerEpoch
+        )
+    )
+}
+
+impl Drop for Transactional {
+    /// Closing a client takes a while, and this may be a tokio worker.
+    fn drop(&mut self) {
+        let begun = self.begun.take();
+        let closing = thread::Builder::new().name("kafkaesk-closing".into());
+        if let Err(error) = closing.spawn(move || drop(begun)) {
+            tracing::debug!(%error, "closing a transactional producer on this thread");
+        }
+    }
+}
+
+impl std::fmt::Debug for Transactional {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transactional").finish_non_exhaustive()
+    }
+}
