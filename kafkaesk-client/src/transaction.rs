@@ -12,7 +12,7 @@ use crate::{ClientError, broker::Outgoing};
 pub struct Transaction(Box<dyn Commit>);
 
 /// What a broker does with one transactional id.
-pub(crate) trait Commit: fmt::Debug + Send {
+pub(crate) trait Commit: fmt::Debug + Send + Sync {
     fn commit(&mut self, records: Vec<Outgoing>) -> BoxFuture<'_, Result<(), ClientError>>;
 }
 

@@ -23,7 +23,7 @@ pub mod timestamp;
 
 pub use answer::{Answer, AnswerError};
 pub use completions::Completions;
-pub use dead_letter::{DeadLetter, DeadLetterError, Reason, Settlement};
+pub use dead_letter::{DeadLetter, DeadLetterError, Reason, SettledBy, Settlement};
 pub use envelope::{Envelope, EnvelopeError, EnvelopePrefix};
 pub use headers::Headers;
 pub use json::JsonError;

@@ -1,9 +1,19 @@
 //! Dead letters of one consumer group: what it gave up, kept in a topic of its own (contract/README.md, "Dead letters").
 //!
-//! `topics` creates the topics. [`DeadLetters::write`] is what a worker does with a message that it gives up.
+//! `topics` creates the topics. [`DeadLetters::write`] is what a worker does with a message that it gives up. `read` reads
+//! them again, `redrive` settles some; `letter` says what a record is, `filter` which are meant, `settlements` which are settled.
 
+mod filter;
+mod letter;
+mod read;
+mod redrive;
+mod settlements;
 mod topics;
 
+pub use filter::Filter;
+pub use letter::{Letter, NotADeadLetter};
+pub use read::{Letters, Snapshot};
+pub use redrive::{Order, READER_WAIT, TRANSACTION_BYTES, TRANSACTION_LETTERS, Tally};
 pub use topics::TopicState;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use std::{
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
-    error::{KafkaResult, RDKafkaErrorCode},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
 use super::Setup;
@@ -99,6 +99,37 @@ pub(in super::super) fn while_coordinator_moves<T>(
     }
 }
 
+/// Asks for offsets by time, again while a partition's leader is not settled, as in the first moments of a topic.
+fn by_time<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    wanted: &TopicPartitionList,
+    timeout: Duration,
+) -> KafkaResult<TopicPartitionList> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let answer = consumer.offsets_for_times(wanted.clone(), timeout);
+        let moves = match &answer {
+            Ok(found) => found.elements().iter().any(|element| {
+                element
+                    .error()
+                    .is_err_and(|error| is_of_a_moving_leader(&error))
+            }),
+            Err(error) => is_of_a_moving_leader(error),
+        };
+        if !moves || Instant::now() + ASK_AGAIN >= deadline {
+            return answer;
+        }
+        std::thread::sleep(ASK_AGAIN);
+    }
+}
+
+fn is_of_a_moving_leader(error: &KafkaError) -> bool {
+    matches!(
+        code_of(error),
+        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
+}
+
 /// Each partition's offset at that start. One that is empty starts at its end.
 pub(super) fn offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
@@ -109,7 +140,7 @@ pub(super) fn offsets<C: ConsumerContext>(
     if found.is_empty() {
         return Ok(TopicPartitionList::new());
     }
-    let ends = consumer.offsets_for_times(fill(found, Offset::End)?, timeout)?;
+    let ends = by_time(consumer, &fill(found, Offset::End)?, timeout)?;
     let Start::Back(back) = start else {
         return Ok(ends);
     };
@@ -117,7 +148,7 @@ pub(super) fn offsets<C: ConsumerContext>(
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let since = i64::try_from(now.saturating_sub(back).as_millis()).unwrap_or(0);
-    let mut found = consumer.offsets_for_times(fill(found, Offset::Offset(since))?, timeout)?;
+    let mut found = by_time(consumer, &fill(found, Offset::Offset(since))?, timeout)?;
     let end_of: HashMap<(String, i32), Offset> = ends.to_topic_map();
     let mut starts = TopicPartitionList::with_capacity(found.count());
     for element in found.elements() {
@@ -157,8 +188,6 @@ fn fill(found: &HashMap<String, u32>, offset: Offset) -> KafkaResult<TopicPartit
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-
-    use rdkafka::error::KafkaError;
 
     use super::*;
 

@@ -281,7 +281,7 @@ impl Fixture {
         self.tap(spec).await
     }
 
-    async fn tap(&self, spec: ConsumerSpec) -> Tap {
+    pub(super) async fn tap(&self, spec: ConsumerSpec) -> Tap {
         Tap {
             consumer: self.connection.broker().consume(spec).await.unwrap(),
             read: HashMap::new(),
@@ -290,7 +290,7 @@ impl Fixture {
     }
 }
 
-fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
+pub(super) fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
     ConsumerSpec {
         group: group.map(str::to_owned),
         pattern: Pattern::new(pattern).unwrap(),

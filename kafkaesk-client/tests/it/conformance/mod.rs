@@ -1,5 +1,6 @@
 //! One set of laws for every broker behind the seam: in memory (on a paused clock) and on a real Apache Kafka.
 
+mod dead_letters;
 mod fixture;
 mod groups;
 mod publishing;
@@ -61,6 +62,12 @@ laws! {
     topics::a_topic_created_again_is_read_from_its_first_record,
     topics::a_record_is_passed_over_only_where_it_is_the_next_one,
     topics::a_group_is_moved_while_it_has_no_members_and_not_else,
+    dead_letters::what_is_settled_is_known_and_what_is_no_letter_is_shown,
+    dead_letters::a_redrive_hands_each_letter_back_once_and_unchanged,
+    dead_letters::a_redrive_that_was_ended_goes_on_where_it_ended,
+    dead_letters::a_redrive_that_is_cut_off_anywhere_repeats_and_loses_nothing,
+    dead_letters::a_second_redrive_takes_over_from_the_first,
+    dead_letters::nothing_is_redriven_to_a_group_that_does_not_read_it,
     transactions::a_transaction_writes_to_several_topics_what_it_was_given,
     transactions::a_transaction_that_fails_writes_nothing_and_the_next_one_does,
     transactions::who_begins_later_takes_the_id_from_who_began_before,
