@@ -8,9 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     commands::{
         complete::CompleteArguments, completions::CompletionsArguments, config::ConfigArguments,
-        dev::DevArguments, groups::GroupsArguments, publish::PublishArguments,
-        schema::SchemaArguments, streams::StreamsArguments, tail::TailArguments,
-        worker::WorkerArguments,
+        dead_letters::DeadLettersArguments, dev::DevArguments, groups::GroupsArguments,
+        publish::PublishArguments, schema::SchemaArguments, streams::StreamsArguments,
+        tail::TailArguments, worker::WorkerArguments,
     },
     exit::EXIT_HELP,
     format::{LogFormat, OutputFormat},
@@ -236,6 +236,8 @@ pub enum Command {
     Streams(StreamsArguments),
     /// Move a consumer group that has no members
     Groups(GroupsArguments),
+    /// Look at what a consumer group gave up, hand it back, or give it up for good
+    DeadLetters(DeadLettersArguments),
     /// Look at the configuration
     Config(ConfigArguments),
     /// A broker and a worker in one process: no Kafka, no Docker

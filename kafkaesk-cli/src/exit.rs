@@ -6,9 +6,10 @@ use std::process::ExitCode;
 pub(crate) const EXIT_HELP: &str = "\
 Exit statuses:
   0    done, or nothing to do; standard output closed by its reader
-  1    failed, or stopped before its end (publish --ndjson); standard error says why
-  2    done in part (publish --skip-invalid left lines out), or changes are pending
-       (schema push --dry-run)
+  1    failed, stopped before its end (publish --ndjson, dead-letters redrive), or a filter of
+       dead-letters matches nothing; standard error says why
+  2    done in part (publish --skip-invalid left lines out, dead-letters redrive left records
+       that are no dead letters), or changes are pending (--dry-run)
   64   usage: the arguments make no sense
   130  ended at once by a second Ctrl-C
   143  ended at once by a second SIGTERM

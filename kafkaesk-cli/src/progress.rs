@@ -23,6 +23,23 @@ impl Progress {
         Self(Some(counts))
     }
 
+    /// Starts one that counts dead letters.
+    pub(crate) fn letters(total: u64) -> Self {
+        if !terminal::stderr_is_terminal() {
+            return Self(None);
+        }
+        let counts = Arc::new(Counts::default());
+        stderr::show(Some(Bar::letters(total, counts.clone())));
+        Self(Some(counts))
+    }
+
+    /// So many dead letters are settled.
+    pub(crate) fn reached(&self, letters: u64) {
+        if let Some(counts) = &self.0 {
+            counts.letters.store(letters, Ordering::Relaxed);
+        }
+    }
+
     /// One more line of this many bytes.
     pub(crate) fn advance(&self, bytes: u64, published: u64, refused: u64) {
         if let Some(counts) = &self.0 {

@@ -13,12 +13,15 @@ pub(crate) struct Counts {
     pub(crate) bytes: AtomicU64,
     pub(crate) published: AtomicU64,
     pub(crate) refused: AtomicU64,
+    pub(crate) letters: AtomicU64,
 }
 
 /// The bar as the thread of standard error has it.
 pub(crate) struct Bar {
     bar: ProgressBar,
     counts: Arc<Counts>,
+    /// It counts letters, not bytes.
+    of_letters: bool,
 }
 
 impl Bar {
@@ -27,21 +30,39 @@ impl Bar {
             Some(total) => ProgressBar::new(total),
             None => ProgressBar::new_spinner(),
         };
-        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let template = if total.is_some() {
             "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {msg}"
         } else {
             "{spinner} {bytes} {bytes_per_sec} {msg}"
         };
+        Self::styled(bar, template, counts, false)
+    }
+
+    /// A bar of dead letters.
+    pub(crate) fn letters(total: u64, counts: Arc<Counts>) -> Self {
+        let template = "{bar:30} {pos}/{len} letters {per_sec}";
+        Self::styled(ProgressBar::new(total), template, counts, true)
+    }
+
+    fn styled(bar: ProgressBar, template: &str, counts: Arc<Counts>, of_letters: bool) -> Self {
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Self { bar, counts }
+        Self {
+            bar,
+            counts,
+            of_letters,
+        }
     }
 
     /// Draws it with the present counts.
     pub(crate) fn draw(&self) {
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        if self.of_letters {
+            self.bar.set_position(count(&self.counts.letters));
+            return self.bar.tick();
+        }
         self.bar.set_message(format!(
             "{} published, {} refused",
             count(&self.counts.published),

@@ -10,7 +10,8 @@ use crate::{
     Command, Options,
     arguments::Line,
     commands::{
-        complete, completions, config, dev, groups, publish, schema, streams, tail, worker,
+        complete, completions, config, dead_letters, dev, groups, publish, schema, streams, tail,
+        worker,
     },
     context::Context,
     errors,
@@ -18,8 +19,8 @@ use crate::{
     logging, output, signals, stderr, terminal,
 };
 
-/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `groups`, `config`, `dev`,
-/// `completions`. Reads the process's arguments.
+/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `groups`,
+/// `dead-letters`, `config`, `dev`, `completions`. Reads the process's arguments.
 ///
 /// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to
 /// standard error. A second Ctrl-C, SIGTERM or SIGHUP during `worker`, `dev`, `tail` or
@@ -137,6 +138,7 @@ fn start_listening(command: &Command) -> anyhow::Result<()> {
     let listens = match command {
         Command::Worker(_) | Command::Dev(_) | Command::Tail(_) => true,
         Command::Publish(arguments) => arguments.ndjson.is_some(),
+        Command::DeadLetters(arguments) => arguments.listens(),
         _ => false,
     };
     if listens {
@@ -153,6 +155,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
         Command::Tail(arguments) => tail::run(&context, &arguments).await,
         Command::Streams(arguments) => streams::run(&context, &arguments).await,
         Command::Groups(arguments) => groups::run(&context, &arguments).await,
+        Command::DeadLetters(arguments) => dead_letters::run(&context, &arguments).await,
         Command::Config(arguments) => config::run(&context, &arguments),
         Command::Dev(arguments) => dev::run(context, &arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, own_command()),

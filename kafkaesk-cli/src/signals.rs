@@ -20,6 +20,11 @@ impl Shutdown {
         }
     }
 
+    /// Whether the first signal came.
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Runs a future to its end, unless a signal comes before that: then `None`, and the future is dropped.
     pub(crate) async fn unless<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         tokio::select! {

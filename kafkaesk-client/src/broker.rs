@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, NextOffset, Offset, Pattern, TopicName, TopicPrefix};
+use kafkaesk_core::{Headers, NextOffset, Offset, Pattern, Record, TopicName, TopicPrefix};
 use kafkaesk_schema::LogRecord;
 
 use crate::{
@@ -329,6 +329,18 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
         topic: &'a TopicName,
         partition: i32,
     ) -> BoxFuture<'a, Result<GroupPosition, ClientError>>;
+
+    /// The first record of a partition at this offset or after it, as a consumer gets it; `None` if there is none. Takes
+    /// `connect-timeout` at most.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreadable`] where it cannot be read, and others of [`ClientError`].
+    fn record<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        partition: i32,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<Option<Record>, ClientError>>;
 
     /// Commits an offset for a group that has no members.
     ///

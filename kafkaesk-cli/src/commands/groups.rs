@@ -1,6 +1,8 @@
 //! `groups reset | skip GROUP STREAM[PARTITION]@OFFSET`: moves a group that has no members to a position, or over exactly
 //! one record. Shows what it will do, asks, and logs the record that it passed over.
 
+mod dead_letter;
+
 use std::io::{BufRead as _, IsTerminal as _};
 
 use anyhow::Context as _;
@@ -36,7 +38,19 @@ pub enum GroupsCommand {
     /// For a record that cannot be read, or that a handler holds. The group must have no members; for a running group,
     /// start a worker with `--skip`. A record that cannot be read may stand in a batch with others: each takes a skip of
     /// its own, or a reset to the first offset after the batch.
-    Skip(MoveArguments),
+    Skip(SkipArguments),
+}
+
+/// Which record a group passes over, and where it goes.
+#[derive(Args, Clone, Debug)]
+#[non_exhaustive]
+pub struct SkipArguments {
+    /// Which group and record
+    #[command(flatten)]
+    pub moving: MoveArguments,
+    /// Write the record to the group's dead letters first; the group moves only once it is there
+    #[arg(long)]
+    pub dead_letter: bool,
 }
 
 /// Which group moves where.
@@ -58,9 +72,9 @@ pub struct MoveArguments {
 
 /// Moves a group.
 pub(crate) async fn run(context: &Context, arguments: &GroupsArguments) -> anyhow::Result<Exit> {
-    let (moving, is_skip) = match &arguments.command {
-        GroupsCommand::Reset(moving) => (moving, false),
-        GroupsCommand::Skip(moving) => (moving, true),
+    let (moving, is_skip, to_dead_letters) = match &arguments.command {
+        GroupsCommand::Reset(moving) => (moving, false, false),
+        GroupsCommand::Skip(skip) => (&skip.moving, true, skip.dead_letter),
     };
     let place: RecordPlace = moving.record.parse().map_err(Usage::of)?;
     if !moving.dry_run && !moving.yes && !std::io::stdin().is_terminal() {
@@ -101,6 +115,10 @@ pub(crate) async fn run(context: &Context, arguments: &GroupsArguments) -> anyho
         output::note("nothing to do: the group stands there already");
         return Ok(Exit::Done);
     }
+    if to_dead_letters {
+        dead_letter::check(&connection, &moving.group, &position)?;
+        output::note("the record is written to the dead letters of the group first");
+    }
     if moving.dry_run {
         return Ok(Exit::Partial);
     }
@@ -108,9 +126,17 @@ pub(crate) async fn run(context: &Context, arguments: &GroupsArguments) -> anyho
         output::note("nothing was changed");
         return Ok(Exit::Failed);
     }
-    broker
-        .move_group(&moving.group, &topic, place.partition, next)
-        .await?;
+    if to_dead_letters {
+        dead_letter::write(&connection, &moving.group, &place, &topic).await?;
+    }
+    let moved = broker.move_group(&moving.group, &topic, place.partition, next);
+    moved.await.with_context(|| match to_dead_letters {
+        true => format!(
+            "the dead letter of {place} is written, but group {} was not moved over the record; `groups skip` without --dead-letter does that",
+            moving.group
+        ),
+        false => format!("moving group {}", moving.group),
+    })?;
     if is_skip {
         warn!(
             group = moving.group,
@@ -118,7 +144,8 @@ pub(crate) async fn run(context: &Context, arguments: &GroupsArguments) -> anyho
             partition = place.partition,
             offset = place.offset.0,
             record = described(&position.upcoming),
-            "passed over by `groups skip`; the group never handles this record"
+            dead_letter = to_dead_letters,
+            "passed over by `groups skip`; the group never handles this record, unless it is redriven from the dead letters"
         );
     } else {
         warn!(

@@ -3,6 +3,7 @@
 pub mod complete;
 pub mod completions;
 pub mod config;
+pub mod dead_letters;
 pub mod dev;
 pub mod groups;
 pub mod publish;

@@ -14,7 +14,7 @@ pub use filter::Filter;
 pub use letter::{Letter, NotADeadLetter};
 pub use read::{Letters, Snapshot};
 pub use redrive::{Order, READER_WAIT, TRANSACTION_BYTES, TRANSACTION_LETTERS, Tally};
-pub use topics::TopicState;
+pub use topics::{PlannedTopic, TopicState};
 
 use std::sync::Arc;
 

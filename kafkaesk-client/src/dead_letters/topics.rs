@@ -24,6 +24,16 @@ pub enum TopicState {
     There,
 }
 
+/// What is planned for a group's topic of dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PlannedTopic {
+    /// Whether it is there, or is to be created.
+    pub state: TopicState,
+    /// How many partitions it has or gets.
+    pub partitions: u32,
+}
+
 impl DeadLetters {
     /// Creates the topic of dead letters if it is absent: `dead-letter-partitions`, `dead-letter-retention`, and room for
     /// the largest record of the topics that it is for, with its headers. Topics that it may not see settings of count as
@@ -33,6 +43,29 @@ impl DeadLetters {
     /// [`ClientError::Unauthorized`] where it is absent and may not be created, and others of [`ClientError`].
     pub async fn create(&self, sources: &[TopicName]) -> Result<TopicState, ClientError> {
         self.create_topic(&self.topic, sources).await
+    }
+
+    /// What [`Self::create`] would do; creates nothing, needs no right to create.
+    ///
+    /// # Errors
+    /// As [`Self::create`], as far as that can be known before.
+    pub async fn plan(&self, sources: &[TopicName]) -> Result<PlannedTopic, ClientError> {
+        let broker = self.connection.broker();
+        let cluster = broker.cluster().await?;
+        let there = cluster.topics.get(self.topic.as_str());
+        if let Some(there) = there {
+            return Ok(PlannedTopic {
+                state: TopicState::There,
+                partitions: there.partitions,
+            });
+        }
+        let spec = self.spec(&self.topic, sources, &cluster).await?;
+        let checked = broker.check_topics(std::slice::from_ref(&spec)).await;
+        checked.into_iter().collect::<Result<(), _>>()?;
+        Ok(PlannedTopic {
+            state: TopicState::Created,
+            partitions: spec.partitions,
+        })
     }
 
     /// The same for the topic of redriven messages.

@@ -1,10 +1,13 @@
 //! A group's place in a partition: asked for, and moved while the group has no members. Joins no group. All of it blocks:
 //! never on tokio.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use kafkaesk_core::{NextOffset, Offset, TopicName};
+use kafkaesk_core::{NextOffset, Offset, Record, Source, TopicName};
 use rdkafka::{
     Offset as KafkaOffset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -14,12 +17,12 @@ use rdkafka::{
 use super::{
     clients::Clients,
     config::{Role, client_config},
-    consume::while_coordinator_moves,
+    consume::{one, while_coordinator_moves},
     context::Context,
     errors::{Operation, client_error, code_error, code_of, other},
     librdkafka_log::{Meaning, meaning},
     metadata::Lookup,
-    native::{Batch, Queue, Reading},
+    native::{Batch, Message, Queue, Reading},
 };
 use crate::{
     ClientError,
@@ -57,7 +60,7 @@ pub(super) fn position(
     let members = members(&asking, group, timeout, doing)?;
     let from = committed.map_or(low, |next| next.0).max(low);
     let upcoming = match from < high {
-        true => peek(clients, topic, partition, from, doing)?,
+        true => upcoming(peek(clients, topic, partition, from, doing, described)?),
         false => Upcoming::Nothing,
     };
     Ok(GroupPosition {
@@ -67,6 +70,23 @@ pub(super) fn position(
         end: NextOffset(high),
         upcoming,
     })
+}
+
+fn described(message: Message<'_>) -> Upcoming {
+    Upcoming::Record {
+        offset: Offset(message.offset()),
+        key: message.key().map(Bytes::copy_from_slice),
+        bytes: message.payload().map_or(0, <[u8]>::len),
+        timestamp: message.timestamp(),
+    }
+}
+
+fn upcoming(first: First<Upcoming>) -> Upcoming {
+    match first {
+        First::Record(record) => record,
+        First::Nothing => Upcoming::Nothing,
+        First::Unreadable { offset, reason, .. } => Upcoming::Unreadable { offset, reason },
+    }
 }
 
 /// Commits for a group without members.
@@ -147,38 +167,90 @@ fn members(
         .collect())
 }
 
+/// The first record of a partition from an offset on, whole.
+pub(super) fn record(
+    clients: &Clients,
+    topic: &TopicName,
+    partition: i32,
+    from: Offset,
+) -> Result<Option<Record>, ClientError> {
+    let action = format!("reading {topic}[{partition}]@{from}");
+    let doing = Operation::topic(&action, "Read", topic.as_str());
+    let settings = &clients.settings;
+    let Some(stream) = settings.topic_prefix.consumed_stream(topic.as_str()) else {
+        return Ok(None);
+    };
+    let source = Arc::new(Source {
+        topic: topic.clone(),
+        stream,
+        partition,
+    });
+    let limit = settings.max_message_bytes;
+    let found = peek(clients, topic, partition, from.0, doing, |message| {
+        one(message, limit, source.clone())
+    })?;
+    match found {
+        First::Record(record) => Ok(record),
+        First::Nothing => Ok(None),
+        First::Unreadable {
+            offset,
+            reason,
+            help,
+        } => Err(ClientError::Unreadable {
+            topic: topic.clone(),
+            partition,
+            offset,
+            reason,
+            help: help.to_owned(),
+        }),
+    }
+}
+
+/// What stands first from an offset on.
+enum First<T> {
+    Record(T),
+    Unreadable {
+        offset: Offset,
+        reason: String,
+        help: &'static str,
+    },
+    Nothing,
+}
+
 /// The first record from an offset on.
-fn peek(
+fn peek<T>(
     clients: &Clients,
     topic: &TopicName,
     partition: i32,
     from: i64,
     doing: Operation<'_>,
-) -> Result<Upcoming, ClientError> {
+    take: impl Fn(Message<'_>) -> T,
+) -> Result<First<T>, ClientError> {
     let reader = clients.reader()?;
     let queue = Queue::new(&reader).ok_or_else(|| other(doing.action, "no queue".into()))?;
     let reading = Reading::start(&reader, &queue, topic.as_str(), partition, from)
         .map_err(|code| code_error(code, doing))?;
     let mut batch = Batch::new(1);
-    let upcoming = first(clients, &reader, &queue, &mut batch, from, doing);
+    let found = first(clients, &reader, &queue, &mut batch, from, doing, take);
     // All of these before the client.
     drop(batch);
     drop(reading);
     drop(queue);
-    if upcoming.is_ok() {
+    if found.is_ok() {
         clients.keep_reader(reader);
     }
-    upcoming
+    found
 }
 
-fn first(
+fn first<T>(
     clients: &Clients,
     reader: &BaseConsumer<Context>,
     queue: &Queue,
     batch: &mut Batch,
     from: i64,
     doing: Operation<'_>,
-) -> Result<Upcoming, ClientError> {
+    take: impl Fn(Message<'_>) -> T,
+) -> Result<First<T>, ClientError> {
     let started = Instant::now();
     while started.elapsed() < clients.settings.connect_timeout {
         // Events only: the records go into the queue.
@@ -188,23 +260,19 @@ fn first(
             continue;
         };
         let Some(code) = message.error() else {
-            return Ok(Upcoming::Record {
-                offset: Offset(message.offset()),
-                key: message.key().map(Bytes::copy_from_slice),
-                bytes: message.payload().map_or(0, <[u8]>::len),
-                timestamp: message.timestamp(),
-            });
+            return Ok(First::Record(take(message)));
         };
         match meaning(code) {
-            Meaning::End => return Ok(Upcoming::Nothing),
+            Meaning::End => return Ok(First::Nothing),
             Meaning::Passing => {}
             Meaning::Denied => return Err(code_error(code, doing)),
-            Meaning::Unreadable(_) => {
-                return Ok(Upcoming::Unreadable {
+            Meaning::Unreadable(help) => {
+                return Ok(First::Unreadable {
                     // A batch may begin before the record that is wanted.
                     offset: Offset(message.offset().max(from)),
                     reason: String::from_utf8_lossy(message.payload().unwrap_or_default())
                         .into_owned(),
+                    help,
                 });
             }
         }

@@ -26,7 +26,7 @@ pub(crate) use native::set_mock_rebalance_delay;
 use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{NextOffset, Offset, TopicName};
+use kafkaesk_core::{NextOffset, Offset, Record, TopicName};
 use tokio::sync::oneshot;
 
 use self::{
@@ -272,6 +272,21 @@ impl Broker for KafkaBroker {
         Box::pin(async move {
             blocking("looking at a group", move || {
                 groups::position(&clients, &lookup, &group, &topic, partition)
+            })
+            .await
+        })
+    }
+
+    fn record<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        partition: i32,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<Option<Record>, ClientError>> {
+        let (clients, topic) = (self.clients.clone(), topic.clone());
+        Box::pin(async move {
+            blocking("reading a record", move || {
+                groups::record(&clients, &topic, partition, from)
             })
             .await
         })

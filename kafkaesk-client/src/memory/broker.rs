@@ -7,13 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, NextOffset, Offset, TopicName};
+use kafkaesk_core::{Headers, NextOffset, Offset, Record, TopicName};
 use kafkaesk_schema::LogRecord;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     MemoryBroker,
-    fetch::Fetch,
+    fetch::{self, Fetch},
     group::Wanted,
     member::{Member, MemberControl, Membership},
     reader::{Asked, Reader, ReaderControl},
@@ -239,6 +239,22 @@ impl Broker for MemoryBroker {
                 timestamp: Some(stored.timestamp),
             }),
         }))
+    }
+
+    fn record<'a>(
+        &'a self,
+        topic: &'a TopicName,
+        partition: i32,
+        from: Offset,
+    ) -> BoxFuture<'a, Result<Option<Record>, ClientError>> {
+        let place = (topic.as_str().to_owned(), partition);
+        let state = self.shared.state();
+        let found = fetch::source(&self.prefix, &place).and_then(|source| {
+            let mut records = state.store.tail(topic.as_str(), partition, from.0);
+            let (offset, stored) = records.next()?;
+            Some(fetch::record(&Arc::new(source), offset, stored))
+        });
+        ready(Ok(found))
     }
 
     fn move_group<'a>(

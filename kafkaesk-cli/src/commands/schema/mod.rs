@@ -2,6 +2,7 @@
 
 mod bundle;
 mod check;
+mod dead_topics;
 mod list;
 mod push;
 mod show;
@@ -29,6 +30,9 @@ pub struct SchemaArguments {
 #[non_exhaustive]
 pub enum SchemaCommand {
     /// Store schemas in Kafka, and create and bind the streams declared with them
+    ///
+    /// Without paths, the topics of dead letters of the groups under [[subscriptions]] are created as well, unless
+    /// `dead-letters = false`.
     ///
     /// Everything is planned before anything is written: a conflict shows the difference, and nothing is written.
     Push(PushArguments),

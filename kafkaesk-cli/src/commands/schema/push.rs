@@ -13,7 +13,7 @@ use kafkaesk_core::{
 use serde_json::json;
 use tracing::warn;
 
-use super::PushArguments;
+use super::{PushArguments, dead_topics::Groups};
 use crate::{
     configuration::{Configuration, SchemaSource, schemas},
     context::Context,
@@ -28,10 +28,14 @@ const CHUNK: usize = 50;
 
 /// Plans, then writes unless it is a dry run.
 pub(crate) async fn run(context: &Context, arguments: &PushArguments) -> anyhow::Result<Exit> {
+    let groups = match arguments.paths.is_empty() {
+        true => Some(Groups::of(context)?).filter(|groups| !groups.is_empty()),
+        false => None,
+    };
     let (mut sources, streams) = if arguments.paths.is_empty() {
         let own = context.app.schemas()?;
         let (sources, streams) = sources(context.configuration()?, own)?;
-        if sources.is_empty() && streams.is_empty() {
+        if sources.is_empty() && streams.is_empty() && groups.is_none() {
             return Err(Usage(
                 "there is nothing to push: give files or folders, or declare `schemas` or [[streams]] in kafkaesk.toml"
                     .into(),
@@ -50,16 +54,28 @@ pub(crate) async fn run(context: &Context, arguments: &PushArguments) -> anyhow:
         schemas::make_portable(&mut sources)?;
     }
     let connection = context.connect().await?;
+    let format = context.options.format();
     let plan = Plan::make(&connection, sources, streams).await?;
+    let topics = match groups {
+        Some(groups) => Some(groups.plan(&connection).await?),
+        None => None,
+    };
     if arguments.dry_run {
-        plan.print(context.options.format(), Tense::Would)?;
-        return Ok(if plan.has_changes() {
+        plan.print(format, Tense::Would)?;
+        if let Some(topics) = &topics {
+            topics.print(format)?;
+        }
+        let changes = topics.is_some_and(|topics| topics.has_changes());
+        return Ok(if plan.has_changes() || changes {
             Exit::Partial
         } else {
             Exit::Done
         });
     }
-    plan.write(&connection, context.options.format()).await?;
+    plan.write(&connection, format).await?;
+    if let Some(topics) = topics {
+        topics.write(&connection, format).await?;
+    }
     Ok(Exit::Done)
 }
 
@@ -106,7 +122,7 @@ pub(crate) fn sources(
 
 /// Whether the plan's lines say what was done or what would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tense {
+pub(super) enum Tense {
     Would,
     Did,
 }

@@ -32,7 +32,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use self::control_requests::{ControlRequests, Ended};
-pub(super) use self::{discovery::Discovery, start::while_coordinator_moves};
+pub(super) use self::{discovery::Discovery, records::one, start::while_coordinator_moves};
 use super::{blocking, context::Shared, metadata::Lookup};
 use crate::{
     ClientError, Settings,

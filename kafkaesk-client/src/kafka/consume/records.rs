@@ -170,6 +170,20 @@ impl<'a> Run<'a> {
     }
 }
 
+/// A record alone; `limit` is what it may have in bytes.
+pub(in super::super) fn one(
+    message: Message<'_>,
+    limit: usize,
+    source: Arc<Source>,
+) -> Option<Record> {
+    let mut run = Run::new(source, 1);
+    run.push(Entry::of(message, limit));
+    match run.into_piece() {
+        Piece::Records(_, mut records) => records.pop(),
+        Piece::Failure(_) => None,
+    }
+}
+
 /// Cuts a batch. `found` says whose a partition is (`None`: no longer ours, dropped); `limit` is what one record may
 /// have in bytes.
 pub(super) fn cut<'a>(

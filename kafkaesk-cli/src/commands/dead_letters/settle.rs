@@ -1,0 +1,259 @@
+//! `dead-letters redrive` and `purge`: counts what is meant, asks before a purge, and settles it. A signal ends it between
+//! two transactions.
+
+use std::{
+    io::{BufRead as _, IsTerminal as _},
+    ops::ControlFlow,
+    time::Instant,
+};
+
+use anyhow::Context as _;
+use kafkaesk_client::{
+    DeadLetters,
+    dead_letters::{Filter, Order, Tally},
+};
+use kafkaesk_core::SettledBy;
+use serde_json::json;
+
+use super::{
+    SettleArguments, group,
+    list::{Found, no_topic, nothing},
+};
+use crate::{
+    context::Context,
+    errors::Usage,
+    exit::Exit,
+    format::OutputFormat,
+    output,
+    progress::Progress,
+    signals::{self, Shutdown},
+};
+
+/// Settles. `yes`: nobody is asked.
+pub(super) async fn run(
+    context: &Context,
+    arguments: &SettleArguments,
+    by: SettledBy,
+    yes: bool,
+) -> anyhow::Result<Exit> {
+    let filter = arguments.which.filter()?;
+    if !yes && !arguments.dry_run && !std::io::stdin().is_terminal() {
+        return Err(Usage(
+            "standard input is no terminal, so nobody can be asked: add --yes to purge, or --dry-run to see how many it would be"
+                .into(),
+        )
+        .into());
+    }
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
+    let begun = async {
+        let connection = context.connect().await?;
+        let letters = group::find(context, &connection, arguments.which.group.as_deref()).await?;
+        let found = count(&letters, &filter, by).await?;
+        anyhow::Ok((letters, found))
+    };
+    let Some(begun) = shutdown.unless(begun).await else {
+        return Ok(stopped(Tally::default()));
+    };
+    let (letters, counted) = begun?;
+    let Some((found, left)) = counted else {
+        return no_topic(letters.group(), letters.topic().as_str());
+    };
+    let all = found.open.min(arguments.limit.unwrap_or(u64::MAX));
+    if all == 0 && left == 0 {
+        return nothing(letters.group(), &arguments.which, found);
+    }
+    if all == 0 {
+        left_note(left);
+        return Ok(Exit::Partial);
+    }
+    if arguments.dry_run {
+        return dry_run(context, &letters, by, all, left).await;
+    }
+    if !yes && !confirmed(&letters, all)? {
+        output::note("nothing was changed");
+        return Ok(Exit::Failed);
+    }
+    if by == SettledBy::Redrive {
+        if !letters.has_reader().await? {
+            output::note(format!(
+                "waiting for a member of group {} that reads {}",
+                letters.group(),
+                letters.retry_topic()
+            ));
+        }
+        let Some(ready) = shutdown.unless(letters.wait_for_reader()).await else {
+            return Ok(stopped(Tally::default()));
+        };
+        ready?;
+    }
+    let order = Order {
+        filter,
+        limit: arguments.limit,
+        rate: arguments.rate,
+    };
+    settle(context, &letters, by, &order, all, shutdown).await
+}
+
+/// How many letters match, and how many of them a redrive leaves; `None` without a topic.
+async fn count(
+    letters: &DeadLetters,
+    filter: &Filter,
+    by: SettledBy,
+) -> anyhow::Result<Option<(Found, u64)>> {
+    let Some(snapshot) = letters.snapshot().await? else {
+        return Ok(None);
+    };
+    let (mut found, mut left) = (Found::default(), 0);
+    let mut reading = letters.letters(&snapshot).await?;
+    while let Some(letter) = reading.next().await? {
+        if !letters.takes(filter, &letter) {
+            continue;
+        }
+        if letter.settled.is_some() {
+            found.settled += 1;
+        } else if letter.origin.is_err() && by == SettledBy::Redrive {
+            left += 1;
+        } else {
+            found.open += 1;
+        }
+    }
+    Ok(Some((found, left)))
+}
+
+async fn settle(
+    context: &Context,
+    letters: &DeadLetters,
+    by: SettledBy,
+    order: &Order,
+    all: u64,
+    shutdown: Shutdown,
+) -> anyhow::Result<Exit> {
+    let progress = Progress::letters(all);
+    let begun = Instant::now();
+    let mut last = Tally::default();
+    let mut ended = false;
+    let each = |tally: &Tally| {
+        last = *tally;
+        progress.reached(tally.settled);
+        ended = shutdown.is_asked() && tally.settled < all;
+        match ended {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let done = match by {
+        SettledBy::Purge => letters.purge(order, each).await,
+        _ => letters.redrive(order, each).await,
+    };
+    drop(progress);
+    let tally = match done {
+        Ok(tally) => tally,
+        Err(error) => {
+            output::note(format!(
+                "{} of {all} letter(s) were {} before it failed",
+                last.settled,
+                past(by)
+            ));
+            return Err(error.into());
+        }
+    };
+    match context.options.format() {
+        OutputFormat::Json => output::json(&json!({
+            "action": by.as_str(), "group": letters.group(), "settled": tally.settled, "left": tally.left,
+        }))?,
+        OutputFormat::Text => output::line(format!(
+            "{}  {} letter(s) of group {}{} in {:.1} s",
+            past(by),
+            tally.settled,
+            letters.group(),
+            target(letters, by),
+            begun.elapsed().as_secs_f64()
+        ))?,
+    }
+    if ended {
+        return Ok(stopped(tally));
+    }
+    Ok(match tally.left {
+        0 => Exit::Done,
+        left => {
+            left_note(left);
+            Exit::Partial
+        }
+    })
+}
+
+async fn dry_run(
+    context: &Context,
+    letters: &DeadLetters,
+    by: SettledBy,
+    all: u64,
+    left: u64,
+) -> anyhow::Result<Exit> {
+    match context.options.format() {
+        OutputFormat::Json => output::json(&json!({
+            "action": by.as_str(), "group": letters.group(), "would-settle": all, "left": left,
+        }))?,
+        OutputFormat::Text => output::line(format!(
+            "would {}  {all} letter(s) of group {}{}",
+            by.as_str(),
+            letters.group(),
+            target(letters, by)
+        ))?,
+    }
+    if left > 0 {
+        left_note(left);
+    }
+    if by == SettledBy::Redrive && !letters.has_reader().await? {
+        output::note(format!(
+            "no member of group {} reads {} now: start a worker of the group before the redrive",
+            letters.group(),
+            letters.retry_topic()
+        ));
+    }
+    Ok(Exit::Partial)
+}
+
+fn left_note(left: u64) {
+    output::note(format!(
+        "{left} record(s) stay where they are, since they are no dead letters or cannot be read; `dead-letters list` says why, and `dead-letters purge` settles them"
+    ));
+}
+
+fn stopped(tally: Tally) -> Exit {
+    output::note(format!(
+        "stopped by a signal after {} letter(s); run it again for the rest",
+        tally.settled
+    ));
+    Exit::Failed
+}
+
+fn past(by: SettledBy) -> &'static str {
+    match by {
+        SettledBy::Purge => "purged",
+        _ => "redriven",
+    }
+}
+
+fn target(letters: &DeadLetters, by: SettledBy) -> String {
+    match by {
+        SettledBy::Purge => String::new(),
+        _ => format!(" to {}", letters.retry_topic()),
+    }
+}
+
+/// Asks on the terminal.
+fn confirmed(letters: &DeadLetters, all: u64) -> anyhow::Result<bool> {
+    output::note(format!(
+        "give up {all} dead letter(s) of group {} for good? [y/N]",
+        letters.group()
+    ));
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .context("reading the answer")?;
+    Ok(matches!(
+        answer.trim().to_ascii_lowercase().as_str(),
+        "y" | "yes"
+    ))
+}
