@@ -8,7 +8,7 @@ Exit statuses:
   0    done, or nothing to do; standard output closed by its reader
   1    failed, stopped before its end (publish --ndjson, dead-letters redrive), or a filter of
        dead-letters matches nothing; standard error says why
-  2    done in part (publish --skip-invalid left lines out, dead-letters redrive left records
+  2    done in part (publish --skip-invalid left lines out, dead-letters left records
        that are no dead letters), or changes are pending (--dry-run)
   64   usage: the arguments make no sense
   130  ended at once by a second Ctrl-C

@@ -374,8 +374,8 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>>;
 
     /// Takes a transactional id over: whoever had it before writes nothing under it any more, and what that one left open
-    /// is decided. Takes 25 s at most, or `connect-timeout` where that is longer. Dropped before its end, it may have taken
-    /// the id over all the same.
+    /// is decided. Takes 25 s at most, or `connect-timeout` where that is longer, after those of this connection that are
+    /// under way. Dropped before its end, it may have taken the id over all the same, but not from a later one.
     ///
     /// # Errors
     /// [`ClientError::Unauthorized`] without Write on the transactional id, and others of [`ClientError`].

@@ -6,6 +6,7 @@ mod bad_input;
 mod bad_kafka;
 mod children;
 mod completion;
+mod dead_letters;
 mod dev;
 mod ends;
 mod faults;

@@ -40,7 +40,7 @@ pub struct Order {
 pub struct Tally {
     /// Letters that are settled now.
     pub settled: u64,
-    /// Records that a redrive left where they are, since they name no origin or cannot be read.
+    /// Records that were left as they are, since they are no dead letters or cannot be read.
     pub left: u64,
 }
 
@@ -219,15 +219,13 @@ impl<E: FnMut(&Tally) -> ControlFlow<()>> Settling<'_, E> {
         if letter.settled.is_some() || !self.letters.takes(&self.order.filter, letter) {
             return Ok(ControlFlow::Continue(()));
         }
-        let origin = match (&letter.origin, self.by) {
-            (Ok(origin), SettledBy::Redrive) => Some(origin),
-            (Err(_), SettledBy::Redrive) => {
-                self.tally.left += 1;
-                return Ok(ControlFlow::Continue(()));
-            }
-            _ => None,
+        let Ok(origin) = &letter.origin else {
+            // What is no dead letter is left (contract/README.md, "Dead letters").
+            self.tally.left += 1;
+            return Ok(ControlFlow::Continue(()));
         };
-        let records = self.letters.settling(self.by, letter, origin);
+        let copied = (self.by == SettledBy::Redrive).then_some(origin);
+        let records = self.letters.settling(self.by, letter, copied);
         let bytes: usize = records.iter().map(size_of).sum();
         if self.waiting > 0
             && self.bytes + bytes > TRANSACTION_BYTES

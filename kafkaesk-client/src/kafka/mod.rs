@@ -27,6 +27,7 @@ use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
 
 use bytes::Bytes;
 use kafkaesk_core::{NextOffset, Offset, Record, TopicName};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::{
@@ -60,6 +61,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, Clie
         clients,
         lookup,
         consumers: Consumers::default(),
+        beginning: Arc::default(),
     }))
 }
 
@@ -73,6 +75,8 @@ struct KafkaBroker {
     /// Made by the first publish: a program that only reads has none.
     producers: Producers,
     consumers: Consumers,
+    /// Held while a transactional id is taken over.
+    beginning: Arc<Mutex<()>>,
 }
 
 impl KafkaBroker {
@@ -352,11 +356,21 @@ impl Broker for KafkaBroker {
 
     fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>> {
         let (clients, lookup, id) = (self.clients.clone(), self.lookup.clone(), id.to_owned());
+        let turn = self.beginning.clone();
         Box::pin(async move {
-            blocking("beginning with a transactional id", move || {
-                transaction::begin(&clients, &lookup, &id)
+            let wanted = Arc::new(());
+            let still = Arc::downgrade(&wanted);
+            let begun = blocking("beginning with a transactional id", move || {
+                // One that was dropped under way ends first: late, it would take the id from this one.
+                let _turn = turn.lock();
+                match still.strong_count() {
+                    0 => Err(ClientError::Closed),
+                    _ => transaction::begin(&clients, &lookup, &id),
+                }
             })
-            .await
+            .await;
+            drop(wanted);
+            begun
         })
     }
 

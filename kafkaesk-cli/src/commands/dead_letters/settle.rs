@@ -48,7 +48,7 @@ pub(super) async fn run(
     let begun = async {
         let connection = context.connect().await?;
         let letters = group::find(context, &connection, arguments.which.group.as_deref()).await?;
-        let found = count(&letters, &filter, by).await?;
+        let found = count(&letters, &filter).await?;
         anyhow::Ok((letters, found))
     };
     let Some(begun) = shutdown.unless(begun).await else {
@@ -94,12 +94,8 @@ pub(super) async fn run(
     settle(context, &letters, by, &order, all, shutdown).await
 }
 
-/// How many letters match, and how many of them a redrive leaves; `None` without a topic.
-async fn count(
-    letters: &DeadLetters,
-    filter: &Filter,
-    by: SettledBy,
-) -> anyhow::Result<Option<(Found, u64)>> {
+/// How many letters match, and how many records that match are none and stay; `None` without a topic.
+async fn count(letters: &DeadLetters, filter: &Filter) -> anyhow::Result<Option<(Found, u64)>> {
     let Some(snapshot) = letters.snapshot().await? else {
         return Ok(None);
     };
@@ -111,7 +107,7 @@ async fn count(
         }
         if letter.settled.is_some() {
             found.settled += 1;
-        } else if letter.origin.is_err() && by == SettledBy::Redrive {
+        } else if letter.origin.is_err() {
             left += 1;
         } else {
             found.open += 1;
@@ -215,7 +211,7 @@ async fn dry_run(
 
 fn left_note(left: u64) {
     output::note(format!(
-        "{left} record(s) stay where they are, since they are no dead letters or cannot be read; `dead-letters list` says why, and `dead-letters purge` settles them"
+        "{left} record(s) stay where they are, since they are no dead letters or cannot be read; `dead-letters list` says why"
     ));
 }
 
