@@ -49,8 +49,8 @@ pub struct ConsumerSpec {
     /// Which streams.
     pub pattern: Pattern,
     /// One more topic, by its whole name, that no pattern matches: the group's retry topic. It is read from its earliest
-    /// record as soon as it exists, and may stay absent. Without a group it is the only topic that is read (see
-    /// [`Self::of_topic`]).
+    /// record as soon as it exists, and may stay absent. Without a group it is the only topic that is read,
+    /// whatever the pattern.
     pub retry_topic: Option<TopicName>,
     /// Where a group without offsets starts.
     pub start: Start,

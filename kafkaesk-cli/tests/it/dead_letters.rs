@@ -410,7 +410,7 @@ async fn a_push_creates_the_topics_of_dead_letters_of_declared_groups() {
         )
     };
     let topic = format!("{}__dead__push.billing", kafka.prefix());
-    let above = "group-prefix = \"push.\"\ndead-letter-partitions = 3";
+    let above = "group-prefix = \"push.\"\ndead-letter-retention = \"3d\"";
     project
         .file("schemas/Order.1.json", ORDER)
         .toml(&declared(above, "billing"));
@@ -418,11 +418,11 @@ async fn a_push_creates_the_topics_of_dead_letters_of_declared_groups() {
     let dry = push(&["--dry-run"]);
     dry.fails(2, &[]);
     let line =
-        format!("create  {topic}  3 partitions, retention 14d, dead letters of group push.billing");
+        format!("create  {topic}  1 partitions, retention 3d, dead letters of group push.billing");
     assert!(dry.stdout.contains(&line), "{}", dry.stdout);
     let pushed = push(&[]).succeeds();
     assert!(
-        pushed.contains(&format!("created {topic}  3 partitions")),
+        pushed.contains(&format!("created {topic}  1 partitions")),
         "{pushed}"
     );
     let again = json(&push(&["--dry-run", "--output", "json"]).succeeds());
