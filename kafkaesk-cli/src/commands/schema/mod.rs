@@ -31,7 +31,7 @@ pub struct SchemaArguments {
 pub enum SchemaCommand {
     /// Store schemas in Kafka, and create and bind the streams declared with them
     ///
-    /// Without paths, the topics of dead letters of the groups under [[subscriptions]] are created as well, unless
+    /// Without paths, the topics of dead letters of the declared groups are created as well, unless
     /// `dead-letters = false`.
     ///
     /// Everything is planned before anything is written: a conflict shows the difference, and nothing is written.
