@@ -373,7 +373,7 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     /// Resolves when the queue is empty, so when everything queued before the call is answered, or fails after `timeout`.
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>>;
 
-    /// Takes a transactional id over: whoever had it before writes nothing under it any more, and what that one left open
+    /// Takes a transactional id over: its former owner writes nothing under it any more, and what that one left open
     /// is decided. Takes 25 s at most, or `connect-timeout` where that is longer, after those of this connection that are
     /// under way. Dropped before its end, it may have taken the id over all the same, but not from a later one.
     ///

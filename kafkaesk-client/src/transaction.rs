@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{ClientError, broker::Outgoing};
 
-/// A transactional id in this program's hands, from [`Broker::transaction`](crate::broker::Broker::transaction). Whoever
+/// A transactional id in this program's hands, from [`Broker::transaction`](crate::broker::Broker::transaction). Anyone who
 /// begins with the same id later takes it over.
 #[derive(Debug)]
 pub struct Transaction(Box<dyn Commit>);
@@ -27,7 +27,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`ClientError::TransactionFenced`] where somebody took the id over: nothing of this call is written, and no later
-    /// call succeeds. [`ClientError::TransactionUnknown`] where the brokers did not say how it ended: whoever begins with
+    /// call succeeds. [`ClientError::TransactionUnknown`] where the brokers did not say how it ended: the one who begins with
     /// the id next settles that before it goes on, and reads the result. Every other error: nothing is written.
     pub async fn commit(&mut self, records: Vec<Outgoing>) -> Result<(), ClientError> {
         if records.is_empty() {

@@ -1,4 +1,4 @@
-//! `dead-letters`: what a group gave up is seen, handed back to that group alone, or given up, each once, whoever is killed.
+//! `dead-letters`: what a group gave up is seen, handed back to that group alone, or given up, each once, also when a process is killed.
 
 use std::{
     collections::BTreeMap,

@@ -40,7 +40,7 @@ pub struct Order {
 pub struct Tally {
     /// Letters that are settled now.
     pub settled: u64,
-    /// Records that were left as they are, since they are no dead letters or cannot be read.
+    /// Records that were left as they are, since they are not dead letters or cannot be read.
     pub left: u64,
 }
 
@@ -220,7 +220,7 @@ impl<E: FnMut(&Tally) -> ControlFlow<()>> Settling<'_, E> {
             return Ok(ControlFlow::Continue(()));
         }
         let Ok(origin) = &letter.origin else {
-            // What is no dead letter is left (contract/README.md, "Dead letters").
+            // What is not a dead letter is left (contract/README.md, "Dead letters").
             self.tally.left += 1;
             return Ok(ControlFlow::Continue(()));
         };

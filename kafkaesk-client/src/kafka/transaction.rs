@@ -1,4 +1,4 @@
-//! A transactional id: takes it over from whoever had it, and writes records under it, all or none. Each step has a bound. All
+//! A transactional id: takes it over from its former owner, and writes records under it, all or none. Each step has a bound. All
 //! of it blocks: never on tokio.
 
 use std::{
@@ -191,7 +191,7 @@ impl Begun {
             return self.fenced();
         }
         if let Err(aborting) = aborted {
-            // The brokers abort it themselves, or whoever begins with the id next has it aborted.
+            // The brokers abort it themselves, or the next owner of the id has it aborted.
             tracing::debug!(id = self.id, error = %aborting, "aborting a transaction failed");
         }
         error

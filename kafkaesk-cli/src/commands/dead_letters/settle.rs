@@ -39,7 +39,7 @@ pub(super) async fn run(
     let filter = arguments.which.filter()?;
     if !yes && !arguments.dry_run && !std::io::stdin().is_terminal() {
         return Err(Usage(
-            "standard input is no terminal, so nobody can be asked: add --yes to purge, or --dry-run to see how many it would be"
+            "standard input is not a terminal, so nobody can be asked: add --yes to purge, or --dry-run to see how many it would be"
                 .into(),
         )
         .into());
@@ -211,7 +211,7 @@ async fn dry_run(
 
 fn left_note(left: u64) {
     output::note(format!(
-        "{left} record(s) stay where they are, since they are no dead letters or cannot be read; `dead-letters list` says why"
+        "{left} record(s) stay where they are, since they are not dead letters or cannot be read; `dead-letters list` says why"
     ));
 }
 

@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-/// At most this many bytes of a value that is no text are shown.
+/// At most this many bytes of a value that is not text are shown.
 const SHOWN: usize = 4096;
 
 /// The lines of a value.

@@ -196,7 +196,7 @@ pub(super) async fn what_is_settled_is_known_and_what_is_no_letter_is_shown(law:
     let (found, without) = all(&letters).await;
     assert_eq!((unsettled(&found), without), (vec![1, 3], 1));
     assert_eq!(found[&0].settled, Some(SettledBy::Purge));
-    // A purge needs no member and makes no retry topic, and leaves what is no letter.
+    // A purge needs no member and makes no retry topic, and leaves what is not a letter.
     let broker = law.connection.broker();
     let retry = broker.topic(letters.retry_topic(), "Read").await.unwrap();
     assert!(retry.is_none());
