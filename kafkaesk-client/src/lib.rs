@@ -20,6 +20,8 @@ mod kafka;
 mod librdkafka_sources;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[doc(hidden)]
+pub mod mutation;
 #[cfg(test)]
 mod property_table;
 pub mod publisher;

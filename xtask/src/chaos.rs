@@ -11,7 +11,7 @@ use crate::cargo::cargo;
 #[derive(Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct ChaosArgs {
-    /// Passed on to the suite: --seed, --seeds, --messages, --scenario, --list, --short, --help
+    /// Passed on to the suite: --seed, --seeds, --messages, --scenario, --list, --short, --mutations, --keep, --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -21,14 +21,18 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     suite(&args.rest)
 }
 
+/// The part that every run of the tests has: seven scenarios, a seed each.
+pub(crate) fn briefly() -> Result<()> {
+    suite(&["--short".to_owned()])
+}
+
 fn suite(args: &[String]) -> Result<()> {
     // As the tests are built, so that their C code serves.
-    command::run(&mut cargo(&[
-        "build",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-    ]))?;
+    let mut build = cargo(&["build", "--workspace", "--all-targets", "--quiet"]);
+    if args.iter().any(|arg| arg == "--mutations") {
+        build.args(["--features", "kafkaesk-chaos/_mutations"]);
+    }
+    command::run(&mut build)?;
     command::run(
         Command::new(paths::target().join("debug/kafkaesk-chaos"))
             .current_dir(paths::root())

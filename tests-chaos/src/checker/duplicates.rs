@@ -7,7 +7,7 @@ use super::{
     history::{Log, Message},
 };
 use crate::{
-    ledger::{Bounds, FaultKind},
+    ledger::{Attempt, Bounds, FaultKind},
     line::{Change, Ended, Micros},
 };
 
@@ -33,6 +33,9 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
                 if index == first || (again.start < done && !finished_twice) {
                     continue;
                 }
+                if of_a_repeat(history, message, done, index) {
+                    continue;
+                }
                 if after_hard_fault(history, bounds, log, message, index) {
                     found.repeated += 1;
                     continue;
@@ -42,14 +45,14 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
                     other != index
                         && history.outlasts(bounds, other)
                         && history.ledger.attempts[other].start <= again.start
-                        && again.start < history.over(other)
+                        && !history.counts(bounds, log, other, again.start)
                 }) || (again.start < done && history.outlasts(bounds, index));
                 if outlasting {
                     found.allowed += 1;
                     found.repeated += 1;
                     continue;
                 }
-                let behind = behind_unfinished(history, log, message, index);
+                let behind = behind_unfinished(history, bounds, log, message, index);
                 if behind {
                     found.behind_unfinished += 1;
                 }
@@ -77,32 +80,51 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
 
 /// How often this message may be repeated: once for each hard fault that meets it in flight, or finished and uncommitted.
 fn allowed(history: &History<'_>, log: &Log<'_>, message: &Message) -> usize {
-    let mut times = 0;
-    for &index in &message.attempts {
-        let attempt = &history.ledger.attempts[index];
-        times += history
-            .ledger
-            .faults
+    let attempts = || {
+        message
+            .attempts
             .iter()
-            .filter(|fault| match fault.what {
-                FaultKind::Killed(worker) | FaultKind::Stopped(worker) => {
-                    worker == attempt.worker
-                        && attempt.start <= history.knows_of(fault)
-                        && log.committed(fault.at) <= message.place.offset
-                }
+            .map(|&index| &history.ledger.attempts[index])
+    };
+    let had = |worker, until| attempts().any(|it| it.worker == worker && it.start <= until);
+    let faults = history.ledger.faults.iter().filter(|fault| {
+        let until = history.knows_of(fault);
+        log.committed(fault.at) <= message.place.offset
+            && match fault.what {
+                FaultKind::Killed(worker) | FaultKind::Stopped(worker) => had(worker, until),
                 FaultKind::Asked(worker) => {
-                    worker == attempt.worker
-                        && history.ended_in_outage(worker).is_some()
-                        && log.committed(fault.at) <= message.place.offset
+                    had(worker, until) && history.ended_in_outage(worker).is_some()
                 }
-                FaultKind::Outage => {
-                    attempt.start <= fault.until && log.committed(fault.at) <= message.place.offset
-                }
+                FaultKind::Outage => attempts().any(|it| it.start <= until),
                 _ => false,
-            })
-            .count();
-    }
-    times
+            }
+    });
+    faults.count()
+}
+
+/// Whether an attempt is a further one of a delivery that began after the message was done: judged with its first one.
+fn of_a_repeat(history: &History<'_>, message: &Message, done: Micros, index: usize) -> bool {
+    let again = &history.ledger.attempts[index];
+    message.attempts.iter().any(|&other| {
+        let other = &history.ledger.attempts[other];
+        other.worker == again.worker
+            && other.attempt + 1 == again.attempt
+            && other.start > done
+            && other.start < again.start
+    })
+}
+
+/// The last delivery of a message before this one.
+fn before<'a>(history: &History<'a>, message: &Message, index: usize) -> Option<&'a Attempt> {
+    let again = &history.ledger.attempts[index];
+    message
+        .attempts
+        .iter()
+        .filter(|&&other| other != index)
+        .map(|&other| &history.ledger.attempts[other])
+        // Not what was tried before in the same delivery.
+        .filter(|other| other.worker != again.worker || other.attempt >= again.attempt)
+        .rfind(|other| other.start <= again.start)
 }
 
 /// Whether this run of a message follows from a hard fault of the worker that had it before.
@@ -114,12 +136,7 @@ fn after_hard_fault(
     index: usize,
 ) -> bool {
     let again = &history.ledger.attempts[index];
-    let before = message
-        .attempts
-        .iter()
-        .filter(|&&other| other != index)
-        .map(|&other| &history.ledger.attempts[other])
-        .rfind(|other| other.start <= again.start);
+    let before = before(history, message, index);
     history.ledger.faults.iter().any(|fault| {
         if log.committed(fault.at) > message.place.offset {
             return false;
@@ -157,15 +174,20 @@ fn moved(log: &Log<'_>, worker: usize, from: Micros, to: Micros) -> bool {
     })
 }
 
-/// Whether a message before this one, which the last commit does not cover, was unfinished when the partition changed
-/// hands.
+/// Whether this message, or one before it that the last commit does not cover, was unfinished for the worker that had the
+/// partition, when it changed hands. What another worker did before does not count for it.
 fn behind_unfinished(
     history: &History<'_>,
+    bounds: &Bounds,
     log: &Log<'_>,
     message: &Message,
     index: usize,
 ) -> bool {
     let again = &history.ledger.attempts[index];
+    let Some(before) = before(history, message, index) else {
+        return false;
+    };
+    let since = log.assigned(before.worker, before.start).unwrap_or(0);
     let assigned = log
         .assigned(again.worker, again.start)
         .unwrap_or(again.start);
@@ -175,6 +197,13 @@ fn behind_unfinished(
         .partition_point(|other| other.place.offset < committed);
     log.messages[from..]
         .iter()
-        .take_while(|other| other.place.offset < message.place.offset)
-        .any(|other| other.done.is_none_or(|(at, _)| at > assigned))
+        .take_while(|other| other.place.offset <= message.place.offset)
+        .any(|other| {
+            !other.attempts.iter().any(|&index| {
+                let attempt = &history.ledger.attempts[index];
+                attempt.worker == before.worker
+                    && attempt.start >= since
+                    && history.counts(bounds, log, index, assigned)
+            })
+        })
 }

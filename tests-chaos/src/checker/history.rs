@@ -132,6 +132,29 @@ impl<'a> History<'a> {
         }
     }
 
+    /// Whether an attempt finished its message until then, for its worker as well: before its partition was given up. A
+    /// revoke waits for nine tenths of `shutdown-timeout`.
+    pub(super) fn counts(
+        &self,
+        bounds: &Bounds,
+        log: &Log<'_>,
+        index: usize,
+        until: Micros,
+    ) -> bool {
+        let attempt = &self.ledger.attempts[index];
+        let Some((end, Ended::Done)) = attempt.end else {
+            return false;
+        };
+        let given_up = log.moves.iter().find(|it| {
+            it.worker == attempt.worker && it.change != Change::Assigned && it.at >= attempt.start
+        });
+        let limit = given_up.map_or(until, |it| match it.change {
+            Change::Revoked => it.at + bounds.drain / 10 * 9,
+            _ => it.at,
+        });
+        end <= limit.min(until)
+    }
+
     /// Whether an attempt takes longer than a revoke waits for it: nine tenths of `shutdown-timeout`.
     pub(super) fn outlasts(&self, bounds: &Bounds, index: usize) -> bool {
         self.over(index) - self.ledger.attempts[index].start >= bounds.drain / 10 * 9

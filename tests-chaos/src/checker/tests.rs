@@ -254,6 +254,28 @@ fn a_killed_worker_may_repeat_what_it_had_not_committed() {
 }
 
 #[test]
+fn a_repeat_that_fails_first_is_one_repeat() {
+    let retried = |fault| {
+        let mut story = Story::new()
+            .published(0, "a", 10)
+            .handled(0, 0, "a", 20, 30)
+            .fault(fault, 50, 51)
+            .ended(1, 0, "a", 7000, Some((7010, Ended::Failed)))
+            .ended(1, 0, "a", 7100, Some((7110, Ended::Panicked)))
+            .handled(1, 0, "a", 7300, 7310)
+            .committed(1, 8000);
+        for (attempt, number) in story.0.attempts.iter_mut().skip(1).zip(1..) {
+            attempt.attempt = number;
+        }
+        story
+    };
+    let verdict = retried(FaultKind::Killed(0)).breaks(&[]);
+    assert_eq!((verdict.allowed, verdict.repeated), (1, 1));
+    let verdict = retried(FaultKind::Other).breaks(&["duplicates"]);
+    assert_eq!(verdict.violations_total, 1);
+}
+
+#[test]
 fn a_stopped_worker_may_repeat_what_others_did_meanwhile() {
     let stopped = |from| {
         Story::new()
@@ -304,6 +326,50 @@ fn a_clean_end_may_repeat_what_finished_behind_an_unfinished_message() {
         .committed(2, 8000);
     let verdict = story.breaks(&[]);
     assert_eq!((verdict.repeated, verdict.behind_unfinished), (0, 1));
+}
+
+#[test]
+fn a_message_whose_handler_ended_after_the_revoke_gave_up_is_unfinished() {
+    let handler = |to| {
+        Story::new()
+            .published(0, "a", 10)
+            .published(1, "b", 10)
+            .moved(0, Change::Assigned, 5)
+            .handled(0, 0, "a", 20, to)
+            .handled(0, 1, "b", 20, 40)
+            .moved(0, Change::Revoked, 50)
+            .moved(1, Change::Assigned, 9000)
+            .handled(1, 0, "a", 9010, 9020)
+            .handled(1, 1, "b", 9010, 9020)
+            .committed(2, 9500)
+    };
+    let verdict = handler(5451).breaks(&[]);
+    assert_eq!((verdict.repeated, verdict.behind_unfinished), (1, 1));
+    // In time, so that a commit should have saved both.
+    assert_eq!(handler(5400).breaks(&["duplicates"]).violations_total, 2);
+}
+
+#[test]
+fn what_another_worker_finished_is_unfinished_for_the_next_one() {
+    // w0 finishes 1 behind 0; w1 finishes 2 behind 1, which it does not finish.
+    let story = Story::new()
+        .published(0, "a", 10)
+        .published(1, "b", 10)
+        .published(2, "c", 10)
+        .moved(0, Change::Assigned, 5)
+        .handled(0, 1, "b", 20, 40)
+        .moved(0, Change::Revoked, 50)
+        .moved(1, Change::Assigned, 60)
+        .handled(1, 0, "a", 70, 80)
+        .ended(1, 1, "b", 70, Some((85, Ended::CutOff)))
+        .handled(1, 2, "c", 70, 80)
+        .committed(1, 90)
+        .moved(1, Change::Revoked, 85)
+        .moved(0, Change::Assigned, 100)
+        .handled(0, 1, "b", 110, 120)
+        .handled(0, 2, "c", 110, 120)
+        .committed(3, 8000);
+    assert_eq!(story.breaks(&[]).behind_unfinished, 3);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use kafkaesk_client::mutation::{Mutation, VARIABLE};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
@@ -40,6 +41,8 @@ impl Running {
 pub(super) struct Fleet {
     program: PathBuf,
     arguments: Vec<String>,
+    /// The fault that the workers have in their code.
+    mutation: Option<Mutation>,
     /// Where their logs go.
     pub(super) folder: PathBuf,
     drain: Duration,
@@ -81,6 +84,7 @@ impl Fleet {
         Ok(Self {
             program,
             arguments,
+            mutation: plan.mutation,
             folder,
             drain: plan.shutdown_timeout,
             book,
@@ -107,6 +111,9 @@ impl Fleet {
             .kill_on_drop(true)
             // Ctrl-C is for the suite, which then kills what it started.
             .process_group(0);
+        if let Some(mutation) = self.mutation {
+            command.env(VARIABLE, format!("{mutation:?}"));
+        }
         let mut book = self.book.lock();
         let id = book.worker(name);
         let mut child = command

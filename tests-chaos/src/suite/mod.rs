@@ -5,13 +5,19 @@ mod book;
 mod cluster;
 mod commits;
 mod fleet;
+mod mutations;
 mod plan;
 mod proxy;
 mod report;
 mod run;
 mod scenarios;
 
-use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -56,6 +62,10 @@ struct Args {
     /// The scenarios that every run of the tests has, each with another seed
     #[arg(long)]
     short: bool,
+    /// Put faults into the workers' code, one at a time, and fail if the checker misses one; `--scenario` names those
+    /// that show in it
+    #[arg(long)]
+    mutations: bool,
     /// Keep ledgers and logs of runs that pass, too
     #[arg(long)]
     keep: bool,
@@ -94,6 +104,9 @@ pub fn main() -> ExitCode {
 }
 
 async fn all(args: &Args) -> Result<()> {
+    if args.mutations {
+        return mutations::all(args.seed, &args.scenario).await;
+    }
     let plans = plans(args)?;
     let mut clusters = Clusters::default();
     let mut rows = Vec::new();
@@ -192,14 +205,8 @@ async fn one(plan: &Plan, clusters: &mut Clusters, keep_all: bool) -> Result<(St
     for step in &plan.steps {
         println!("  {step}");
     }
-    let folder = xtask::paths::target()
-        .join("chaos")
-        .join(format!("{}-{}", plan.scenario, plan.seed));
-    // What a former run left.
-    let _ = fs::remove_dir_all(&folder);
-    let cluster = clusters.get(plan.brokers).await?;
-    let ledger = run::run(plan, cluster, folder.clone()).await?;
-    let verdict = checker::check(&ledger, &bounds(plan)?);
+    let folder = folder(plan);
+    let (ledger, verdict) = judge(plan, clusters, &bounds(plan)?).await?;
     let row = report::row(plan, &verdict);
     println!("{row}");
     let passed = verdict.violations_total == 0;
@@ -212,6 +219,23 @@ async fn one(plan: &Plan, clusters: &mut Clusters, keep_all: bool) -> Result<(St
         println!("{}", report::broken(plan, &verdict, &folder));
     }
     Ok((row, passed))
+}
+
+/// Where a run's logs go.
+fn folder(plan: &Plan) -> PathBuf {
+    let name = format!("{}-{}", plan.scenario, plan.seed);
+    xtask::paths::target().join("chaos").join(name)
+}
+
+/// Carries a plan out.
+async fn judge(plan: &Plan, clusters: &mut Clusters, bounds: &Bounds) -> Result<(Ledger, Verdict)> {
+    let folder = folder(plan);
+    // What a former run left.
+    let _ = fs::remove_dir_all(&folder);
+    let cluster = clusters.get(plan.brokers).await?;
+    let ledger = run::run(plan, cluster, folder).await?;
+    let verdict = checker::check(&ledger, bounds);
+    Ok((ledger, verdict))
 }
 
 fn bounds(plan: &Plan) -> Result<Bounds> {

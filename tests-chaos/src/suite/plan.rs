@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use fastrand::Rng;
+use kafkaesk_client::mutation::Mutation;
 
 use crate::work::Work;
 
@@ -117,6 +118,8 @@ pub(super) struct Plan {
     pub(super) session: Duration,
     pub(super) mix: Mix,
     pub(super) steps: Vec<Step>,
+    /// A fault in the workers' code, which the checker must notice.
+    pub(super) mutation: Option<Mutation>,
 }
 
 impl Plan {
@@ -129,7 +132,12 @@ impl Plan {
 
     /// A session that is shorter than Kafka's own.
     pub(super) fn short_session(&mut self) {
-        self.session = Duration::from_secs(6);
+        self.session_of(Duration::from_secs(6));
+    }
+
+    /// A session of this length.
+    pub(super) fn session_of(&mut self, session: Duration) {
+        self.session = session;
         let millis = self.session.as_millis().to_string();
         self.properties.push(("session.timeout.ms", millis));
     }

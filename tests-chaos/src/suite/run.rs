@@ -28,8 +28,8 @@ use crate::{
     work::Work,
 };
 
-/// How long a run waits while no worker says anything, beside the session.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a run waits while no worker says anything, beside the session: longer than the law of progress allows.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the first message may take.
 const START: Duration = Duration::from_secs(60);
 

@@ -74,6 +74,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fill: sigstop,
     },
     Scenario {
+        name: "stopped-alone",
+        does: "the only worker is stopped for longer than its session; its handlers outlast the loss of its partitions",
+        short: false,
+        least: 24.0,
+        fill: stopped_alone,
+    },
+    Scenario {
+        name: "hot-key",
+        does: "one key gets more messages than its lane holds, so that its partition is paused and resumed",
+        short: false,
+        least: 8.0,
+        fill: hot_key,
+    },
+    Scenario {
         name: "slow",
         does: "one handler in 200 takes 2.8 s while workers end and start again",
         short: false,
@@ -191,6 +205,7 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
             panics_one_in: 0,
         },
         steps: Vec::new(),
+        mutation: None,
     };
     (scenario.fill)(&mut plan, &mut rng, length);
     plan.steps.sort_by_key(|step| step.after);
@@ -301,6 +316,36 @@ fn sigstop(plan: &mut Plan, rng: &mut Rng, length: f64) {
         plan.step(back, Action::Continue(worker));
         at = back + between(rng, 3.0, 8.0);
     }
+}
+
+fn stopped_alone(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    // Its handlers take 2 s on average.
+    plan.messages = plan.messages.min(400);
+    plan.workers = 1;
+    plan.partitions = 1;
+    plan.concurrency = 30;
+    plan.session_of(Duration::from_secs(1));
+    plan.mix.quick = Duration::from_secs(1);
+    plan.mix.slow_one_in = 2;
+    plan.mix.slow = Duration::from_secs(4);
+    // After a first commit, so that the place of a record in its assignment is another one than before.
+    let mut at = between(rng, 6.0, 7.0);
+    while at < length - 3.0 {
+        plan.step(at, Action::Stop(0));
+        plan.step(at + 1.8, Action::Continue(0));
+        at += between(rng, 6.0, 7.5);
+    }
+}
+
+fn hot_key(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    plan.workers = 2;
+    plan.partitions = 2;
+    plan.keys = 1;
+    plan.session_of(Duration::from_secs(6));
+    // Slower than messages come, faster than a run should last.
+    plan.mix.quick = Duration::from_micros(rng.u64(100..300));
+    // Somebody else has the other partition: nothing changes for the hot one.
+    plan.step(length / 2.0, Action::Terminate(1));
 }
 
 fn slow(plan: &mut Plan, rng: &mut Rng, length: f64) {

@@ -1,0 +1,59 @@
+//! Mutations: runs the shortest scenario that shows a fault in the worker's code, for each fault, and fails where the
+//! checker notices nothing. The workers must be built with the feature `_mutations`.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use kafkaesk_client::mutation::Mutation;
+
+use super::{
+    Clusters, bounds, judge,
+    scenarios::{SCENARIOS, plan},
+};
+
+/// A fault, where it shows, with how many messages, and the law that it breaks.
+const MUTATIONS: [(Mutation, &str, u64, &str); 6] = [
+    (Mutation::CommitBeforeFinish, "slow", 1500, "commits"),
+    (Mutation::WatermarkOffByOne, "sigterm", 1500, "commits"),
+    (Mutation::DropOnRevoke, "slow", 1500, "duplicates"),
+    (Mutation::LaneReleasedTooEarly, "slow", 1500, "overlap"),
+    (Mutation::IgnoreGeneration, "stopped-alone", 400, "commits"),
+    (Mutation::PauseNeverResumed, "hot-key", 12_000, "progress"),
+];
+
+/// All of them, or those that show in one of these scenarios.
+pub(super) async fn all(seed: u64, only: &[String]) -> Result<()> {
+    let mut clusters = Clusters::default();
+    let mut survivors = Vec::new();
+    println!("| fault | scenario | seed | broken laws | verdict |\n|---|---|---|---|---|");
+    for (mutation, name, messages, law) in MUTATIONS {
+        if !only.is_empty() && !only.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        let scenario = SCENARIOS
+            .iter()
+            .find(|scenario| scenario.name == name)
+            .with_context(|| format!("no scenario {name}"))?;
+        let mut plan = plan(scenario, seed, messages);
+        plan.mutation = Some(mutation);
+        let (_, verdict) = judge(&plan, &mut clusters, &bounds(&plan)?).await?;
+        let laws: BTreeSet<&str> = verdict.violations.iter().map(|it| it.law).collect();
+        let noticed = laws.contains(law);
+        println!(
+            "| {mutation:?} | {name} | {seed} | {} ({} violations) | {} |",
+            laws.into_iter().collect::<Vec<_>>().join(", "),
+            verdict.violations_total,
+            if noticed { "noticed" } else { "**survived**" }
+        );
+        if !noticed {
+            survivors.push(format!("{mutation:?}"));
+        }
+    }
+    if survivors.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the checker does not notice: {}; are the workers built with the feature `_mutations`?",
+        survivors.join(", ")
+    )
+}
