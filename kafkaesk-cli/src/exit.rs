@@ -9,7 +9,8 @@ Exit statuses:
   1    failed, stopped before its end (publish --ndjson, dead-letters redrive), or a filter of
        dead-letters matches nothing; standard error says why
   2    done in part (publish --skip-invalid left lines out, dead-letters left records
-       that are not dead letters), or changes are pending (--dry-run)
+       that are not dead letters, worker cut handlers off at shutdown-timeout), or changes
+       are pending (--dry-run)
   64   usage: the arguments make no sense
   130  ended at once by a second Ctrl-C
   143  ended at once by a second SIGTERM

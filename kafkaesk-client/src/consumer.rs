@@ -218,18 +218,27 @@ impl fmt::Display for Stalled {
 
 /// The answer that a revoke waits for. Dropping it commits nothing.
 #[derive(Debug)]
-pub struct RevokeAck(pub(crate) oneshot::Sender<Commits>);
+pub struct RevokeAck {
+    answer: oneshot::Sender<Commits>,
+    deadline: Instant,
+}
 
 impl RevokeAck {
-    /// An acknowledgement, and the receiver that waits for it.
-    pub(crate) fn new() -> (Self, oneshot::Receiver<Commits>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self(sender), receiver)
+    /// An acknowledgement, and the receiver that waits for it until the deadline.
+    pub(crate) fn new(deadline: Instant) -> (Self, oneshot::Receiver<Commits>) {
+        let (answer, receiver) = oneshot::channel();
+        (Self { answer, deadline }, receiver)
+    }
+
+    /// Until when it is waited for; what is released later is not committed. It may be sooner than
+    /// [`ConsumerSpec::drain`] says: a group waits for a third of `max.poll.interval.ms` at most.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
     }
 
     /// Lets the partitions go after committing these.
     pub fn release(self, commits: Commits) {
-        let _ = self.0.send(commits);
+        let _ = self.answer.send(commits);
     }
 }
 

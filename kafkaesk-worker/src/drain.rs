@@ -1,7 +1,10 @@
 //! Draining: gives partitions up. Acknowledges a revoke with the last commits, once no handler runs there any more or the
 //! deadline has come.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant as StdInstant},
+};
 
 use kafkaesk_client::consumer::RevokeAck;
 use kafkaesk_core::Source;
@@ -58,10 +61,12 @@ impl Drains {
         ack: RevokeAck,
     ) {
         let now = Instant::now();
+        // The consumer may wait for less: what is finished by its deadline is still committed.
+        let left = ack.deadline().saturating_duration_since(StdInstant::now());
         self.open.push(Draining {
             given_up: give_up(partitions, schedule, sources),
+            deadline: now + self.timeout.min(left.mul_f64(0.9)),
             ack,
-            deadline: now + self.timeout,
         });
         self.release_drained(partitions, now);
     }

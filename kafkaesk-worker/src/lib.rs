@@ -17,6 +17,7 @@ mod drain;
 mod error;
 pub mod extract;
 mod failures;
+mod fence;
 mod handler;
 mod instance;
 mod judge;

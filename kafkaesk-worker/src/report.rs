@@ -21,6 +21,8 @@ pub struct RunReport {
     pub unfinished: Vec<Unfinished>,
     /// How many there are in all.
     pub unfinished_total: u64,
+    /// Of these, messages whose handler was cut off at the deadline.
+    pub interrupted: u64,
     /// Messages that were read and not begun, since others of their key (or partition), a pause or the bound on running
     /// handlers came first. The next start delivers them for the first time, as far as this run goes.
     pub waiting: u64,
@@ -65,6 +67,7 @@ impl RunReport {
         self.failed_attempts += other.failed_attempts;
         self.pauses += other.pauses;
         self.unfinished_total += other.unfinished_total;
+        self.interrupted += other.interrupted;
         self.waiting += other.waiting;
         self.redelivered += other.redelivered;
         self.stalled += other.stalled;

@@ -195,12 +195,17 @@ pub(crate) async fn run_app(
         failed_attempts = report.failed_attempts,
         pauses = report.pauses,
         cut_off = report.unfinished_total,
+        interrupted = report.interrupted,
         waiting = report.waiting,
         redelivered = report.redelivered,
         stalled_partitions = report.stalled,
         "ended; what was cut off or held, and the handled messages that follow it, are delivered again at the next start"
     );
-    Ok(Exit::Done)
+    // What is held comes again as ever; a handler that was interrupted may have done half of its work.
+    Ok(match report.interrupted {
+        0 => Exit::Done,
+        _ => Exit::Partial,
+    })
 }
 
 /// The last part of a shutdown's time, in which the worker's handlers are cut off (`kafkaesk-worker/src/shutdown.rs`):

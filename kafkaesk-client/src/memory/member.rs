@@ -180,7 +180,7 @@ impl Member {
     /// Asks the reader to let go, at most for `drain`, commits its answer and releases.
     async fn revoke(&mut self, partitions: Vec<TopicPartition>) {
         let sources = self.fetch.remove(&partitions);
-        let (ack, answer) = RevokeAck::new();
+        let (ack, answer) = RevokeAck::new(std::time::Instant::now() + self.drain);
         let mut sent = false;
         let asked = async {
             let Ok(permit) = self.events.reserve().await else {

@@ -34,6 +34,8 @@ const TURN: usize = 512;
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) source: Arc<Source>,
+    /// The partition that it was read from, as it was assigned.
+    assigned: Arc<Source>,
     pub(super) offset: i64,
     pub(super) key: Option<Bytes>,
     pub(super) attempt: u32,
@@ -168,6 +170,7 @@ impl Instance {
         let began = Instant::now();
         let running = Running {
             source: record.source.clone(),
+            assigned: partition.source.clone(),
             offset: record.offset.0,
             key: record.key.clone(),
             attempt: delivery.attempt(),
@@ -202,6 +205,17 @@ impl Instance {
         });
     }
 
+    /// A partition is assigned that handlers of a former assignment still work on: what shares a lane with one of these
+    /// waits for it.
+    pub(super) fn fence(&mut self, source: &Source, generation: Generation) {
+        let former = self.running.iter().filter(|(lane, running)| {
+            lane.generation != generation && *running.assigned == *source
+        });
+        for (lane, _) in former {
+            self.fence.raise(*lane, generation, &mut self.schedule);
+        }
+    }
+
     pub(super) fn finished(&mut self, finished: Result<Finished, JoinError>) {
         let finished = match finished {
             Ok(finished) => finished,
@@ -215,6 +229,7 @@ impl Instance {
             }
         };
         self.running.remove(&finished.lane);
+        self.fence.ended(finished.lane, &mut self.schedule);
         if let Some(held) = finished.held {
             self.dispatch.polled(held);
         }

@@ -37,7 +37,12 @@ impl Instance {
                 info!(group = self.context.group, partitions = %names(&sources), "assigned");
                 for source in sources {
                     let is_retry = self.routes.is_retry(&source);
-                    let generation = self.partitions.assign(source);
+                    // One that was not given up before: nothing of it may stay.
+                    if let Some(former) = self.partitions.generation(&source) {
+                        self.schedule.forget(former);
+                    }
+                    let generation = self.partitions.assign(source.clone());
+                    self.fence(&source, generation);
                     if let Some(partition) = self.partitions.get_mut(generation) {
                         partition.is_retry = is_retry;
                     }

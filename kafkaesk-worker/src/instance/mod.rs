@@ -28,6 +28,7 @@ use crate::{
     dispatch::Dispatch,
     drain::Drains,
     failures::Failures,
+    fence::Fence,
     notices::Notices,
     partitions::Partitions,
     pause::Pause,
@@ -68,6 +69,8 @@ pub(crate) struct Instance {
     tasks: JoinSet<Finished>,
     /// What runs as a task, for the bound, and to name it if it does not finish.
     running: FxHashMap<LaneId, Running>,
+    /// Lanes that wait for a handler of a former assignment.
+    fence: Fence,
     /// Partitions that are being given up.
     drains: Drains,
     committer: Committer,
@@ -116,6 +119,7 @@ impl Instance {
             hasher: RandomState::new(),
             tasks: JoinSet::new(),
             running: FxHashMap::default(),
+            fence: Fence::default(),
             report: RunReport::default(),
             ending: false,
             hint_at: None,

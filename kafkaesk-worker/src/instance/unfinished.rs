@@ -130,6 +130,7 @@ impl Instance {
             );
         }
         self.report.unfinished_total = open.len() as u64;
+        self.report.interrupted = (open.len() - held) as u64;
         self.report.waiting = waiting as u64;
         self.report.redelivered = redelivered as u64;
     }

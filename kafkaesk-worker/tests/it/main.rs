@@ -9,6 +9,7 @@ mod dead_letters;
 mod delivery;
 mod ends;
 mod events;
+mod fence;
 mod log;
 mod pressure;
 mod registration;

@@ -207,7 +207,7 @@ impl Membership {
             state.outbox.flush();
             return;
         }
-        let (ack, acknowledged) = RevokeAck::new();
+        let (ack, acknowledged) = RevokeAck::new(deadline);
         state.outbox.push(ConsumerEvent::Revoked(gone.clone(), ack));
         let mut commits = Commits::new();
         if state.outbox.flush_until(deadline) {
