@@ -10,7 +10,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kafkaesk_client::consumer::ConsumerControl;
+use kafkaesk_client::{
+    consumer::ConsumerControl,
+    mutation::{self, Mutation},
+};
 use kafkaesk_core::Source;
 
 use crate::{partitions::Partitions, schedule::Schedule};
@@ -93,7 +96,7 @@ impl Backpressure {
         if !pause.is_empty() {
             control.pause(&pause);
         }
-        if !resume.is_empty() {
+        if !resume.is_empty() && !mutation::is(Mutation::PauseNeverResumed) {
             control.resume(&resume);
         }
     }

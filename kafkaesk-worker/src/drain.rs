@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use kafkaesk_client::consumer::RevokeAck;
+use kafkaesk_client::{
+    consumer::RevokeAck,
+    mutation::{self, Mutation},
+};
 use kafkaesk_core::Source;
 use tokio::time::Instant;
 use tracing::warn;
@@ -87,7 +90,8 @@ impl Drains {
     pub(crate) fn release_drained(&mut self, partitions: &mut Partitions, now: Instant) {
         let mut at = 0;
         while let Some(draining) = self.open.get(at) {
-            let running = partitions.any_running(&draining.given_up.generations);
+            let running = partitions.any_running(&draining.given_up.generations)
+                && !mutation::is(Mutation::DropOnRevoke);
             if running && now < draining.deadline {
                 at += 1;
                 continue;

@@ -9,7 +9,10 @@
 
 use std::collections::VecDeque;
 
-use kafkaesk_client::consumer::Position;
+use kafkaesk_client::{
+    consumer::Position,
+    mutation::{self, Mutation},
+};
 use kafkaesk_core::{Completions, NextOffset, Offset};
 
 /// A record's place in its tracker.
@@ -106,7 +109,7 @@ impl Tracker {
 
     /// A record is finished. A second time, or with another generation's ticket, nothing happens.
     pub(crate) fn done(&mut self, ticket: Ticket) {
-        if ticket.generation != self.generation {
+        if ticket.generation != self.generation && !mutation::is(Mutation::IgnoreGeneration) {
             return;
         }
         let Some(index) = ticket.sequence.checked_sub(self.first) else {
@@ -150,6 +153,14 @@ impl Tracker {
     /// What a commit says: the offset before which everything is finished, and what is finished beyond it. `None` while
     /// there is nothing new to say.
     pub(crate) fn position(&self) -> Option<Position> {
+        if mutation::is(Mutation::CommitBeforeFinish)
+            && let Some(last) = self.entries.back()
+        {
+            return Some(last.next.into());
+        }
+        if mutation::is(Mutation::WatermarkOffByOne) {
+            return Some(NextOffset(self.watermark?.0 + 1).into());
+        }
         let Some(last) = self.entries.back() else {
             let watermark = self.watermark?;
             // What was finished before and is not read yet is finished still.

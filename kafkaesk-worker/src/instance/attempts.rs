@@ -6,7 +6,11 @@
 use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_client::{ClientError, broker::BoxFuture};
+use kafkaesk_client::{
+    ClientError,
+    broker::BoxFuture,
+    mutation::{self, Mutation},
+};
 use kafkaesk_core::{DeadLetter, Reason, Record, Source};
 use tokio::{task::JoinError, time::Instant};
 use tracing::{info, warn};
@@ -166,7 +170,9 @@ impl Instance {
         };
         let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.place()));
         partition.running += 1;
-        self.schedule.occupy(lane);
+        if !mutation::is(Mutation::LaneReleasedTooEarly) {
+            self.schedule.occupy(lane);
+        }
         let began = Instant::now();
         let running = Running {
             source: record.source.clone(),
@@ -247,6 +253,13 @@ impl Instance {
                 }
             }
             None => {
+                let record = finished.delivery.record();
+                if mutation::is(Mutation::IgnoreGeneration)
+                    && let Some(present) = self.partitions.generation(&record.source)
+                {
+                    self.partitions
+                        .finish(present, Some(finished.ticket), record.offset);
+                }
                 // Somebody else has the partition by now, and will handle the message again.
                 self.schedule.release(finished.lane);
                 warn!(
