@@ -121,7 +121,9 @@ impl Handle for Configured {
                 HandlerCall::run(async move {
                     let id = exec.delivery();
                     let line = write_line(&delivery, Some(Some(&id)));
-                    ending(exec.handle(id, line).await)
+                    let record = delivery.record();
+                    let message = format!("{}@{}", record.source, record.offset);
+                    ending(exec.handle(id, &message, line).await)
                 })
             }
             Self::Stdout { stdout, group } => {

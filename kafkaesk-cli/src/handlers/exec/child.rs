@@ -117,12 +117,13 @@ struct Ignored {
     unknown: Occurrences,
 }
 
-/// Runs a child until it ends or the worker stops.
+/// Runs a child until it ends or the worker stops. `answered`: whether a child of this handler ever answered.
 pub(super) async fn run(
     settings: &ExecSettings,
     number: usize,
     mut child: Child,
     queue: &Queue,
+    answered: &AtomicBool,
     stage: &watch::Receiver<Stage>,
 ) -> Ended {
     let pid = child.id().unwrap_or_default();
@@ -187,14 +188,20 @@ pub(super) async fn run(
     let _ = child.wait().await;
     let reason = format!("`{}` (pid {pid}) ended: {how}", settings.shown);
     let worked = running.worked.load(Ordering::Relaxed);
-    let retried = running.pending.lock().end(&match worked {
-        true => Answer::Retry {
-            after: None,
-            reason,
-        },
-        // It never answered anything, so it may not run at all: no message is to blame.
-        false => Answer::Unavailable(reason),
-    });
+    if worked {
+        answered.store(true, Ordering::Relaxed);
+    }
+    let retried = running
+        .pending
+        .lock()
+        .end(&match answered.load(Ordering::Relaxed) {
+            true => Answer::Retry {
+                after: None,
+                reason,
+            },
+            // No child of this handler ever answered, so it may not run at all: no message is to blame.
+            false => Answer::Unavailable(reason),
+        });
     if retried > 0 {
         warn!(
             group = settings.group.as_str(),

@@ -4,14 +4,16 @@
 //! handle → queue → one of `processes` children → pending → answer
 //!          bounded  at most `in-flight` each      by delivery id
 //! ```
-//! A child that dies is started again with backoff; what it had in flight is retried by the worker. Once the worker
-//! stops, no child is started again.
+//! A child that dies is started again with backoff; what it had in flight is retried by the worker. If that was more than
+//! one message, nobody knows which of them it died of: `suspects` has each of them tried alone, and only a message that
+//! was alone uses an attempt. Once the worker stops, no child is started again.
 
 mod child;
 mod group;
 mod log_rate;
 mod pending;
 mod supervise;
+mod suspects;
 mod watchdog;
 
 use std::{
@@ -19,7 +21,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -33,6 +35,7 @@ use tokio::{
 
 use super::Answer;
 pub(crate) use group::kill_all;
+use suspects::Suspects;
 
 /// How long one message may take when the configuration says nothing.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -108,6 +111,7 @@ pub(crate) struct Exec {
     children: Mutex<Vec<JoinHandle<()>>>,
     next: AtomicU64,
     run: u64,
+    suspects: Suspects,
 }
 
 impl Exec {
@@ -120,6 +124,7 @@ impl Exec {
         // One waits for a child to have room; every other waits in its caller.
         let (jobs, queue) = mpsc::channel(1);
         let queue = Arc::new(tokio::sync::Mutex::new(queue));
+        let answered = Arc::new(AtomicBool::new(false));
         let (stage, stages) = watch::channel(Stage::Running);
         let mut children = Vec::new();
         for number in 1..=settings.processes {
@@ -129,6 +134,7 @@ impl Exec {
                 number,
                 first,
                 queue.clone(),
+                answered.clone(),
                 stages.clone(),
             )));
         }
@@ -138,6 +144,7 @@ impl Exec {
             stage,
             children: Mutex::new(children),
             next: AtomicU64::new(1),
+            suspects: Suspects::default(),
             run: std::time::SystemTime::UNIX_EPOCH
                 .elapsed()
                 .map(|d| d.as_micros() as u64)
@@ -151,8 +158,16 @@ impl Exec {
         format!("{:x}-{next}", self.run)
     }
 
-    /// Hands over one line and waits for its answer. Dropping it gives up the answer: a late one is reported.
-    pub(crate) async fn handle(&self, delivery: String, line: Vec<u8>) -> Answer {
+    /// Hands over one line of a message and waits for its answer. Dropping it gives up the answer: a late one is reported.
+    pub(crate) async fn handle(&self, delivery: String, message: &str, line: Vec<u8>) -> Answer {
+        let turn = self.suspects.turn(message).await;
+        let answer = self.ask(delivery, line).await;
+        drop(turn);
+        self.suspects.learn(message, &answer);
+        answer
+    }
+
+    async fn ask(&self, delivery: String, line: Vec<u8>) -> Answer {
         let (reply, answer) = oneshot::channel();
         let (started, has_started) = oneshot::channel();
         let job = Job {

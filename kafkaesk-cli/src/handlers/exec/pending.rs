@@ -98,9 +98,18 @@ impl Pending {
                 .all(|entry| now.duration_since(entry.written) >= age)
     }
 
-    /// The child is gone: everything in flight is answered with this.
+    /// The child is gone: everything in flight is answered with this. Of several messages that wait, nobody knows which it
+    /// died of, so none uses an attempt; how many.
     pub(super) fn end(&mut self, answer: &Answer) -> usize {
-        let entries = std::mem::take(&mut self.entries);
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.retain(|_, entry| !entry.reply.is_closed());
+        let answer = match (entries.len(), answer) {
+            (2.., Answer::Retry { reason, .. }) => Answer::Busy(format!(
+                "{reason}; {} messages were in flight, and each is tried alone now",
+                entries.len()
+            )),
+            _ => answer.clone(),
+        };
         entries
             .into_values()
             .map(|entry| entry.reply.send(answer.clone()))

@@ -2,7 +2,10 @@
 //! has answered. Never gives up while the worker runs: the messages wait in the worker, uncommitted. Once it stops, no
 //! child is started again.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use kafkaesk_core::Occurrences;
 use tokio::{process::Child, sync::watch, time::Instant};
@@ -24,6 +27,7 @@ pub(super) async fn supervise(
     number: usize,
     first: Child,
     queue: child::Queue,
+    answered: Arc<AtomicBool>,
     mut stage: watch::Receiver<Stage>,
 ) {
     let mut next = Some(first);
@@ -37,7 +41,7 @@ pub(super) async fn supervise(
         };
         let how = match started {
             Ok(process) => {
-                let ended = child::run(&settings, number, process, &queue, &stage).await;
+                let ended = child::run(&settings, number, process, &queue, &answered, &stage).await;
                 if *stage.borrow() != Stage::Running {
                     info!(
                         group = settings.group.as_str(),

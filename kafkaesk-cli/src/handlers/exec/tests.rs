@@ -19,7 +19,7 @@ fn settings(script: &str) -> ExecSettings {
 async fn ask(exec: &Exec, extra: &str) -> Answer {
     let delivery = exec.delivery();
     let line = format!(r#"{{"delivery":"{delivery}"{extra}}}"#);
-    exec.handle(delivery, line.into_bytes()).await
+    exec.handle(delivery, extra, line.into_bytes()).await
 }
 
 fn soon() -> Instant {
@@ -110,6 +110,36 @@ for line in sys.stdin:
     };
     assert!(reason.contains("exit status: 3"), "{reason}");
     assert_eq!(ask(&exec, "").await, Answer::Done);
+    exec.shutdown(soon()).await;
+}
+
+#[tokio::test]
+async fn a_message_that_kills_its_child_costs_the_others_no_attempt() {
+    let script = r#"
+import json, sys, time
+for line in sys.stdin:
+    message = json.loads(line)
+    if message.get("die"):
+        time.sleep(0.5)
+        sys.exit(3)
+    print(json.dumps({"delivery": message["delivery"], "outcome": "done"}))
+"#;
+    let exec = Exec::start(ExecSettings {
+        in_flight: 4,
+        ..settings(script)
+    })
+    .unwrap();
+    assert_eq!(ask(&exec, "").await, Answer::Done);
+    let messages = [r#","die":1"#, r#","n":1"#, r#","n":2"#, r#","n":3"#];
+    let all = || futures_util::future::join_all(messages.map(|message| ask(&exec, message)));
+    for answer in all().await {
+        assert!(matches!(answer, Answer::Busy(_)), "{answer:?}");
+    }
+    for _ in 0..2 {
+        let answers = all().await;
+        assert!(matches!(answers[0], Answer::Retry { .. }), "{answers:?}");
+        assert_eq!(answers[1..], [Answer::Done, Answer::Done, Answer::Done]);
+    }
     exec.shutdown(soon()).await;
 }
 
