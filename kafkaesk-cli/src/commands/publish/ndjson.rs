@@ -317,7 +317,10 @@ impl Run<'_> {
                         skippable: refusal.is_the_lines_fault(),
                     });
                 }
-                self.tally.refused(number);
+                match refusal.is_unknown() {
+                    true => self.tally.unknown(number),
+                    false => self.tally.refused(number),
+                }
                 refusal.json(number)
             }
         }

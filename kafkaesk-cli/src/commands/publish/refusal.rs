@@ -40,6 +40,11 @@ impl Refusal {
         }
     }
 
+    /// Whether the brokers may have the event all the same: their answer did not come.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Client(error) if matches!(**error, ClientError::DeliveryUnknown { .. }))
+    }
+
     /// In words.
     pub(super) fn text(&self) -> String {
         match self {
@@ -55,6 +60,9 @@ impl Refusal {
             Self::Client(error) => violations::error(error),
         };
         value["line"] = line.into();
+        if self.is_unknown() {
+            value["unknown"] = true.into();
+        }
         value
     }
 }

@@ -34,6 +34,9 @@ pub(super) struct Tally {
     /// Lines that were not published since the run stopped, the one that stopped it included. As many as can be in
     /// flight, at most.
     left: Vec<u64>,
+    /// Lines that may have been published or not: the brokers' answer did not come. The first of them stops the run, so
+    /// these are bounded as well.
+    unknown: Vec<u64>,
 }
 
 impl Tally {
@@ -47,6 +50,7 @@ impl Tally {
             stop: None,
             whole: false,
             left: Vec::new(),
+            unknown: Vec::new(),
         }
     }
 
@@ -62,6 +66,13 @@ impl Tally {
         if self.stop.is_some() {
             self.left.push(line);
         }
+    }
+
+    /// Nobody knows whether this line was published.
+    pub(super) fn unknown(&mut self, line: u64) {
+        self.last = line;
+        self.left.push(line);
+        self.unknown.push(line);
     }
 
     /// The first reason counts.
@@ -116,6 +127,9 @@ impl Tally {
         if self.refused > 0 {
             text.push_str(&format!(", {} refused", self.refused));
         }
+        if !self.unknown.is_empty() {
+            text.push_str(&format!(", {} unknown", self.unknown.len()));
+        }
         text.push_str(&format!(" in {seconds:.1} s"));
         let Some(why) = self.stopped() else {
             return text;
@@ -137,6 +151,12 @@ impl Tally {
             text.push_str(&format!(
                 ", except {}: correct and publish them alone",
                 ranges(&alone)
+            ));
+        }
+        if !self.unknown.is_empty() {
+            text.push_str(&format!(
+                ". Of line {} nobody knows whether it was published, since the brokers' answer did not come: to publish it again may write it twice, and to leave it out may lose it. Look for it with `kafkaesk-cli tail` first",
+                ranges(&self.unknown)
             ));
         }
         if self.whole && resume > self.last {
@@ -256,6 +276,33 @@ mod tests {
             tally.summary(0.1),
             "0 published in 0.1 s; stopped by a signal; resume with --from-line 7"
         );
+    }
+
+    #[test]
+    fn a_line_of_unknown_fate_is_neither_lost_nor_doubled_without_a_word() {
+        let mut tally = Tally::from_line(1);
+        tally.published(1);
+        tally.stop(Stop::Refused {
+            line: 2,
+            skippable: false,
+        });
+        tally.unknown(2);
+        tally.unknown(3);
+        tally.published(4);
+        tally.unknown(5);
+        let text = tally.summary(0.1);
+        assert!(
+            text.starts_with("2 published, 3 unknown in 0.1 s"),
+            "{text}"
+        );
+        // Publishing alone or resuming covers each, and the text says that each may come twice.
+        assert!(
+            text.contains("except 2-3: correct and publish them alone"),
+            "{text}"
+        );
+        assert!(text.contains("Of line 2-3, 5 nobody knows"), "{text}");
+        assert!(text.ends_with("resume with --from-line 5"), "{text}");
+        assert_eq!(tally.exit(), Exit::Failed);
     }
 
     #[test]
