@@ -44,6 +44,7 @@ pub(crate) fn run() -> Result<()> {
     features(&mut faults)?;
     map::check(&root, &mut faults)?;
     map::cited(&root, &sources, &mut faults);
+    map::laws(&root, &sources, &mut faults)?;
     words::check(&sources, &mut faults);
     if faults.is_empty() {
         return Ok(());

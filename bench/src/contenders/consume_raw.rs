@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long the whole run may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 pub(super) fn run(job: &Job) -> Result<()> {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -31,8 +31,8 @@ pub(super) fn run(job: &Job) -> Result<()> {
         // Also `None` after a rebalance was served.
         let Some(message) = consumer.poll(Duration::from_millis(100)) else {
             ensure!(
-                started.elapsed() < PATIENCE,
-                "only {messages} messages within {PATIENCE:?}"
+                started.elapsed() < TIMEOUT,
+                "only {messages} messages within {TIMEOUT:?}"
             );
             continue;
         };

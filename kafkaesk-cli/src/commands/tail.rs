@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// After so many tries of an unreadable record, `--until-end` no longer waits for the end of its partition.
-const PATIENCE: u32 = 3;
+const TIMEOUT: u32 = 3;
 /// How often a quiet tail looks whether anybody still reads it.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -145,7 +145,7 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
             }
             Some(ConsumerEvent::Stalled(stall)) => {
                 warn!("{stall}");
-                if stall.tries >= PATIENCE {
+                if stall.tries >= TIMEOUT {
                     stalled.insert(key(&stall.source));
                 }
             }

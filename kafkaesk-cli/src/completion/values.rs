@@ -1,5 +1,5 @@
 //! The values that the configuration and the cluster know: streams, schema ids, profiles, groups. Whatever cannot be
-//! asked gives no candidates; nothing is said of it, and nothing waits longer than [`PATIENCE`].
+//! asked gives no candidates; nothing is said of it, and nothing waits longer than [`TIMEOUT`].
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long the cluster may take to answer.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const TIMEOUT: Duration = Duration::from_millis(1500);
 /// How many schemas' logs are read.
 const LOGS: usize = 8;
 /// The most candidates of the cluster; a longer list helps nobody.
@@ -30,7 +30,7 @@ pub(crate) async fn values(app: &App, options: &Options, wanted: &Wanted) -> BTr
             let configuration = Configuration::load(options).ok();
             found.extend(declared_streams(app, configuration.as_ref()));
             if let Some(configuration) = configuration {
-                let asked = tokio::time::timeout(PATIENCE, streams(configuration));
+                let asked = tokio::time::timeout(TIMEOUT, streams(configuration));
                 found.extend(asked.await.ok().flatten().unwrap_or_default());
             }
         }
@@ -38,7 +38,7 @@ pub(crate) async fn values(app: &App, options: &Options, wanted: &Wanted) -> BTr
             let configuration = Configuration::load(options).ok();
             found.extend(declared_schemas(app, configuration.as_ref()));
             if let Some(configuration) = configuration {
-                let asked = tokio::time::timeout(PATIENCE, stored(configuration, &wanted.begun));
+                let asked = tokio::time::timeout(TIMEOUT, stored(configuration, &wanted.begun));
                 found.extend(asked.await.ok().flatten().unwrap_or_default());
             }
         }
@@ -127,6 +127,6 @@ async fn stored(configuration: Configuration, begun: &str) -> Option<Vec<String>
 
 async fn connect(configuration: Configuration) -> Option<Connection> {
     let mut settings = configuration.settings;
-    settings.connect_timeout = PATIENCE;
+    settings.connect_timeout = TIMEOUT;
     Connection::open(&settings).await.ok()
 }

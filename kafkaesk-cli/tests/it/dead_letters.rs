@@ -13,7 +13,7 @@ use kafkaesk_client::{
     testing::{TestKafka, kafka},
 };
 
-use crate::support::{ORDER, PATIENCE, Project, orders, until};
+use crate::support::{ORDER, Project, TIMEOUT, orders, until};
 
 /// Rejects every order until the file `healed` is there, then writes its id to the file `handled`.
 const CHILD: &str = r#"
@@ -346,7 +346,7 @@ async fn a_redrive_that_is_killed_or_ended_repeats_nothing_and_loses_nothing() {
     let (begun, mut quiet) = (Instant::now(), false);
     while !quiet || read.len() < LETTERS as usize {
         assert!(
-            begun.elapsed() < PATIENCE,
+            begun.elapsed() < TIMEOUT,
             "{} letters came back",
             read.len()
         );

@@ -9,7 +9,7 @@ use std::{
 
 use kafkaesk_client::testing::kafka;
 
-use crate::support::{ORDER, PATIENCE, Project, orders};
+use crate::support::{ORDER, Project, TIMEOUT, orders};
 
 const TAIL: [&str; 6] = ["tail", "*", "--until-end", "--output", "json", "--from"];
 
@@ -191,7 +191,7 @@ async fn a_signal_ends_a_tail_whose_reader_stalls() {
             .unwrap();
         assert!(status.success());
         while child.try_wait().unwrap().is_none() {
-            assert!(asked.elapsed() < PATIENCE / 6, "it does not end");
+            assert!(asked.elapsed() < TIMEOUT / 6, "it does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

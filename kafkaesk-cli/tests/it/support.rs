@@ -12,7 +12,7 @@ use kafkaesk_client::testing::TestKafka;
 use tempfile::TempDir;
 
 /// How long anything may take that is expected to happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A project's folder, and the program with its flags.
 pub(crate) struct Project {
@@ -275,7 +275,7 @@ impl Running {
         while !holds(self) {
             let ended = self.child.try_wait().unwrap();
             assert!(
-                begun.elapsed() < PATIENCE && ended.is_none(),
+                begun.elapsed() < TIMEOUT && ended.is_none(),
                 "{what} did not happen ({ended:?}):\n{}\n{}",
                 self.stdout().join("\n"),
                 self.stderr()
@@ -308,7 +308,7 @@ impl Running {
                 };
             }
             assert!(
-                begun.elapsed() < PATIENCE,
+                begun.elapsed() < TIMEOUT,
                 "it does not end:\n{}",
                 self.stderr()
             );
@@ -329,7 +329,7 @@ impl Drop for Running {
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
+        assert!(begun.elapsed() < TIMEOUT, "{what} did not happen");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

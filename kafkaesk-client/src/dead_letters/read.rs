@@ -132,7 +132,7 @@ struct Scan {
     /// The partitions whose end was not reached yet; `None` before they are known.
     waiting: Option<BTreeSet<i32>>,
     /// How long nothing may come.
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Scan {
@@ -142,17 +142,17 @@ impl Scan {
             topic: letters.topic.clone(),
             consumer: letters.connection.broker().consume(spec).await?,
             waiting: None,
-            patience: letters.connection.settings().connect_timeout,
+            timeout: letters.connection.settings().connect_timeout,
         })
     }
 
     /// The next records, or `None` once every partition was read to its end. Cancel safe.
     async fn next(&mut self) -> Result<Option<Batch>, ClientError> {
         while self.waiting.as_ref().is_none_or(|left| !left.is_empty()) {
-            let event = tokio::time::timeout(self.patience, self.consumer.next()).await;
+            let event = tokio::time::timeout(self.timeout, self.consumer.next()).await;
             let event = event.map_err(|_| ClientError::LogTimeout {
                 topic: self.topic.clone(),
-                waited: self.patience,
+                waited: self.timeout,
                 reason: match &self.waiting {
                     Some(left) => format!("nothing more came of partition(s) {left:?}"),
                     None => "nothing came".to_owned(),

@@ -10,7 +10,7 @@ use std::{
 use crate::ClientError;
 
 /// How long a stranger may take to answer as Kafka would.
-const PATIENCE: Duration = Duration::from_millis(500);
+const TIMEOUT: Duration = Duration::from_millis(500);
 /// How many ports above the taken one are tried for an offer.
 const OFFERS: u16 = 20;
 
@@ -34,9 +34,9 @@ pub(super) fn explain(written: &str, address: SocketAddr) -> ClientError {
 fn answers_as_kafka(address: SocketAddr) -> bool {
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0x6b, 0x61, 0x66, 0x6b, 0xff, 0xff];
     let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        stream.set_write_timeout(Some(TIMEOUT))?;
         stream.write_all(&REQUEST)?;
         let mut answer = [0; 8];
         stream.read_exact(&mut answer)?;

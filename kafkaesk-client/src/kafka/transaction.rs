@@ -51,7 +51,7 @@ struct Begun {
     id: String,
     producer: BaseProducer<Deliveries>,
     /// How long an abort may take.
-    patience: Duration,
+    timeout: Duration,
 }
 
 /// Takes the id over. What its former owner left open is aborted or committed by then.
@@ -71,14 +71,14 @@ pub(super) fn begin(
     clients
         .shared
         .log_in(producer.client(), &clients.settings)?;
-    let patience = clients.settings.connect_timeout;
+    let timeout = clients.settings.connect_timeout;
     let begun = Begun {
         id: id.to_owned(),
         producer,
-        patience,
+        timeout,
     };
     // A former owner's transaction that is being decided is waited for.
-    let deadline = Instant::now() + patience.max(STEP);
+    let deadline = Instant::now() + timeout.max(STEP);
     begun
         .retried(deadline, |left| begun.producer.init_transactions(left))
         .map_err(|error| match code_of(&error) {
@@ -168,7 +168,7 @@ impl Begun {
             }
         }
         // librdkafka answers every record within STEP.
-        let flushed = self.producer.flush(STEP + self.patience);
+        let flushed = self.producer.flush(STEP + self.timeout);
         for mut answered in answers {
             match answered.try_recv() {
                 Ok(Ok(_)) => {}
@@ -181,7 +181,7 @@ impl Begun {
 
     /// Takes back what was written; says why it was.
     fn abort(&self, error: ClientError) -> ClientError {
-        let deadline = Instant::now() + self.patience;
+        let deadline = Instant::now() + self.timeout;
         let aborted = self.retried(deadline, |left| {
             // Its records that are still queued are dropped, and their reports taken.
             self.producer.poll(Duration::ZERO);

@@ -39,7 +39,7 @@ impl Membership {
         group.is_some_and(|group| group.is_member(self.member))
     }
 
-    /// Resolves once it is no member any more.
+    /// Resolves once it is not a member any more.
     async fn left(&self, mut changes: watch::Receiver<u64>) {
         while self.is_member() && changes.changed().await.is_ok() {}
     }

@@ -25,7 +25,7 @@ use rdkafka::{
 use crate::support::{Content, connect, document, id, open, stream, topics};
 
 /// How long anything of Kafka may take before its test has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_writers_racing_with_different_documents_end_with_one_winner_and_nine_refusals() {
@@ -270,7 +270,7 @@ async fn a_transaction_that_stays_open_leaves_the_outcome_unknown() {
     let name = SchemaName::new("Held").unwrap();
     let begun = Instant::now();
     while !catalog.log(&name).await.unwrap().versions.contains_key(&1) {
-        assert!(begun.elapsed() < PATIENCE);
+        assert!(begun.elapsed() < TIMEOUT);
     }
     assert_eq!(
         catalog.push(&id("Held:1"), &mine).await.unwrap(),
@@ -538,22 +538,22 @@ impl Transaction {
                 .set("transactional.id", id)
                 .create()
                 .unwrap();
-            producer.init_transactions(PATIENCE).unwrap();
+            producer.init_transactions(TIMEOUT).unwrap();
             producer.begin_transaction().unwrap();
             producer
                 .send(BaseRecord::to(&topic).key(key).payload(value))
                 .unwrap();
-            producer.flush(PATIENCE).unwrap();
+            producer.flush(TIMEOUT).unwrap();
             Self(producer)
         }
     }
 
     fn commit(self) {
-        self.0.commit_transaction(PATIENCE).unwrap();
+        self.0.commit_transaction(TIMEOUT).unwrap();
     }
 
     fn abort(self) {
-        self.0.abort_transaction(PATIENCE).unwrap();
+        self.0.abort_transaction(TIMEOUT).unwrap();
     }
 }
 
@@ -567,8 +567,8 @@ async fn wait_for_records(kafka: &testing::TestKafka, topic: &str, count: i64) {
             .create()
             .unwrap();
         let started = Instant::now();
-        while asking.fetch_watermarks(&topic, 0, PATIENCE).unwrap().1 < count {
-            assert!(started.elapsed() < PATIENCE, "{count} records never came");
+        while asking.fetch_watermarks(&topic, 0, TIMEOUT).unwrap().1 < count {
+            assert!(started.elapsed() < TIMEOUT, "{count} records never came");
         }
     })
     .await

@@ -387,13 +387,13 @@ async fn a_close_takes_no_longer_than_it_is_given_while_the_group_rebalances() {
         panic!("the second member did not join")
     };
     let begun = Instant::now();
-    let patience = Duration::from_secs(1);
+    let timeout = Duration::from_secs(1);
     second
         .control()
-        .close_within(Vec::new(), patience)
+        .close_within(Vec::new(), timeout)
         .await
         .unwrap();
-    assert!(begun.elapsed() < 2 * patience, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 2 * timeout, "{:?}", begun.elapsed());
     ack.release(Vec::new());
     first.control().close(Vec::new()).await.unwrap();
 }

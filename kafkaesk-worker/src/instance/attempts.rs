@@ -131,7 +131,7 @@ impl Instance {
             && self.throttle.as_ref().is_none_or(Throttle::has_room)
     }
 
-    /// Runs what waits in ready lanes, in turns.
+    /// Runs the records of ready lanes, in turns.
     pub(super) fn run_ready(&mut self) {
         self.dispatch.begin();
         for _ in 0..TURN {

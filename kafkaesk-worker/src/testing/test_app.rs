@@ -31,7 +31,7 @@ use super::{
 use crate::{App, AppError, RunReport, subscription};
 
 /// How long the application may take to become quiet.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An application under test: the same publisher, subscriptions, lanes and validation as on Kafka, in memory.
 ///
@@ -206,7 +206,7 @@ impl TestApp {
     /// # Errors
     /// [`TestError`].
     pub async fn try_settle(&self) -> Result<Handled, TestError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let mut next = *self.settled.lock();
         // Every record with every subscription that it is for; all before `open` have ended. Each is looked at once,
         // however often this wakes.
@@ -249,7 +249,7 @@ impl TestApp {
                     topic: record.topic().to_owned(),
                     partition: record.partition(),
                     offset: record.offset.0,
-                    waited: PATIENCE,
+                    waited: TIMEOUT,
                 }),
             }
         }

@@ -16,7 +16,7 @@ use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use crate::events::Content;
 
 /// Nothing here takes longer on a machine that is not broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A key and its event's text.
 type Seen = (Option<String>, String);
@@ -44,7 +44,7 @@ impl Ledger {
 
     /// Waits until `count` different events were seen.
     async fn wait_for(&self, count: usize) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while self.distinct().len() < count {
             assert!(
                 Instant::now() < deadline,
@@ -273,7 +273,7 @@ async fn a_backoff_ends_with_the_worker_and_its_message_comes_again() {
     };
     let app = App::new().subscribe(subscription("content.*", handler).group(group(&kafka)));
     let running = Running::start(&kafka, app).await;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while tried.load(Atomic::SeqCst) == 0 {
         assert!(Instant::now() < deadline, "the event never came");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -64,11 +64,11 @@ async fn a_hook_that_never_ends_is_cut_off_at_the_deadline() {
 
 #[test]
 fn an_end_keeps_its_deadline_when_a_handler_hangs_and_the_brokers_are_gone() {
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
     let mut asked = None;
     process(async {
         let broker = DevBroker::start("127.0.0.1:0").unwrap();
-        let settings = settings(&broker.address().to_string(), PATIENCE);
+        let settings = settings(&broker.address().to_string(), TIMEOUT);
         let (running, gone) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
         let (counted, heard) = (running.clone(), gone.clone());
         let loud = move |event: Content, publisher: Publisher| {
@@ -110,5 +110,5 @@ fn an_end_keeps_its_deadline_when_a_handler_hangs_and_the_brokers_are_gone() {
         drop(task.await.unwrap());
     });
     let took = asked.unwrap().elapsed();
-    assert!(took < PATIENCE + Duration::from_secs(1), "{took:?}");
+    assert!(took < TIMEOUT + Duration::from_secs(1), "{took:?}");
 }

@@ -42,6 +42,30 @@ pub(super) fn check(root: &Path, faults: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// Adds a fault for each test that a document names and no source has: a document that says "this law holds" must not outlive
+/// its test.
+pub(super) fn laws(root: &Path, sources: &[Source], faults: &mut Vec<String>) -> Result<()> {
+    let file = "docs/delivery.md";
+    let text = fs::read_to_string(root.join(file)).context(file)?;
+    for (number, line) in text.lines().enumerate() {
+        for code in line.split('`').skip(1).step_by(2) {
+            let named = code.rsplit("::").next().unwrap_or(code);
+            let is_law = named.matches('_').count() >= 3
+                && named
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            let declared = format!("fn {named}(");
+            if is_law && !sources.iter().any(|source| source.text.contains(&declared)) {
+                faults.push(format!(
+                    "{file}:{}: no source has a test `{named}`",
+                    number + 1
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The paths from the root that a piece of code in the map names; none if it is not a path.
 fn paths(code: &str) -> Vec<String> {
     let Some((short, home)) = HOMES.iter().find(|(short, _)| code.starts_with(short)) else {

@@ -341,7 +341,7 @@ mod tests {
         let mut it = Partition::new();
         let pieces = vec![it.records(5..8), it.records(10..12)];
         let events = it.bring(pieces);
-        assert_eq!(events.len(), 2, "a gap is no step back: {events:?}");
+        assert_eq!(events.len(), 2, "a gap is not a step back: {events:?}");
         let pieces = vec![it.records(6..9)];
         let events = it.bring(pieces);
         let [ConsumerEvent::Warning(text), ConsumerEvent::Records(_)] = &events[..] else {

@@ -27,7 +27,7 @@ use rdkafka::{
 };
 
 /// How long anything may take before its law counts as broken.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One broker, seen through one connection.
 #[derive(Debug)]
@@ -171,16 +171,16 @@ impl Fixture {
         let (mut config, topic) = (self.config(), topic.as_str().to_owned());
         config.set("transactional.id", &topic);
         tokio::task::spawn_blocking(move || {
-            let patience = Duration::from_secs(30);
+            let timeout = Duration::from_secs(30);
             let producer: BaseProducer = config.create().unwrap();
-            producer.init_transactions(patience).unwrap();
+            producer.init_transactions(timeout).unwrap();
             producer.begin_transaction().unwrap();
             let record = BaseRecord::<(), str>::to(&topic)
                 .partition(partition)
                 .payload("aborted");
             producer.send(record).unwrap();
-            producer.flush(patience).unwrap();
-            producer.abort_transaction(patience).unwrap();
+            producer.flush(timeout).unwrap();
+            producer.abort_transaction(timeout).unwrap();
         })
         .await
         .unwrap();
@@ -216,7 +216,7 @@ impl Fixture {
 
     /// Creates a topic that may still be on its way out.
     pub(super) async fn create_again(&self, topic: &TopicName, partitions: u32) {
-        let end = tokio::time::Instant::now() + PATIENCE;
+        let end = tokio::time::Instant::now() + TIMEOUT;
         while !matches!(self.try_create(topic.clone(), partitions).await, Ok(true)) {
             assert!(tokio::time::Instant::now() < end, "{topic} is not created");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -236,7 +236,7 @@ impl Fixture {
                 .partition(partition)
                 .payload(&text);
             producer.send(record).unwrap();
-            producer.flush(PATIENCE).unwrap();
+            producer.flush(TIMEOUT).unwrap();
         })
         .await
         .unwrap();
@@ -260,7 +260,7 @@ impl Fixture {
             let asking: BaseConsumer = config.create().unwrap();
             let mut list = TopicPartitionList::new();
             list.add_partition(&topic, partition);
-            let answer = asking.committed_offsets(list, PATIENCE).unwrap();
+            let answer = asking.committed_offsets(list, TIMEOUT).unwrap();
             answer.elements()[0].offset().to_raw().filter(|o| *o >= 0)
         })
         .await
@@ -335,7 +335,7 @@ impl Tap {
     /// The next event but warnings; revokes are answered with what was read.
     pub(super) async fn next(&mut self) -> Option<Seen> {
         loop {
-            let event = tokio::time::timeout(PATIENCE, self.consumer.next())
+            let event = tokio::time::timeout(TIMEOUT, self.consumer.next())
                 .await
                 .expect("the consumer had nothing to say");
             return Some(match event? {
@@ -431,9 +431,9 @@ impl Tap {
                 .iter()
                 .any(|text| parts.iter().all(|part| text.contains(part)))
         };
-        let end = tokio::time::Instant::now() + PATIENCE;
+        let end = tokio::time::Instant::now() + TIMEOUT;
         while !told(&self.warnings) {
-            // A warning is no event of its own here, so what comes after it may be far away.
+            // A warning is not an event of its own here, so what comes after it may be far away.
             let step = Duration::from_millis(200);
             let _ = tokio::time::timeout(step, self.next()).await;
             assert!(

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kafkaesk_client::consumer::Start;
 use tokio::sync::{Mutex, Notify, oneshot};
 
-use super::fixture::{Fixture, PATIENCE, Seen, Tap, outgoing, value};
+use super::fixture::{Fixture, Seen, TIMEOUT, Tap, outgoing, value};
 
 pub(super) async fn a_group_goes_on_behind_its_commit(law: Fixture) {
     let topic = law.create("a", 1).await;
@@ -117,13 +117,13 @@ pub(super) async fn members_joining_and_leaving_lose_and_repeat_nothing(law: Fix
                 log.1.notified().await;
             }
         };
-        let read = tokio::time::timeout(PATIENCE, all).await;
+        let read = tokio::time::timeout(TIMEOUT, all).await;
         assert!(read.is_ok(), "lost: {:?}", log.0.lock().await);
     };
     let join = async |member| {
         let tap = law.consume(Some(&group), "a", Start::Earliest).await;
         let running = run(member, tap, log.clone());
-        let assigned = tokio::time::timeout(PATIENCE, running.assigned.notified()).await;
+        let assigned = tokio::time::timeout(TIMEOUT, running.assigned.notified()).await;
         assert!(assigned.is_ok(), "member {member} got nothing");
         running
     };
