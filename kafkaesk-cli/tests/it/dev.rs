@@ -91,11 +91,9 @@ fn an_endpoint_that_does_not_listen_is_answered_for() {
             .iter()
             .any(|line| line.contains(r#""data":{"id":1}"#))
     });
-    assert!(
-        dev.stderr().contains("answered 204 for"),
-        "{}",
-        dev.stderr()
-    );
+    dev.until("the answer", |dev| {
+        dev.stderr().contains("answered 204 for")
+    });
     drop(dev);
 
     let server = Server::start(|_| (204, "", ""));

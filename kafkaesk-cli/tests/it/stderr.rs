@@ -264,21 +264,17 @@ fn lines_left_out_are_counted_once_somebody_reads_again() {
     dev.signal("TERM");
     assert_eq!(dev.end().status, 0);
     let said = collected.join().unwrap();
-    assert!(
-        said.contains(" lines of the log were left out here"),
-        "{}",
-        &said[said.len().saturating_sub(2000)..]
-    );
     let kept = said.matches("stderr: xx").count();
     let left_out: usize = said
         .lines()
         .filter_map(|line| {
-            line.split_once(" lines of the log were left out")?
-                .0
-                .rsplit(' ')
-                .next()?
-                .parse::<usize>()
-                .ok()
+            // The child's flood is thinned, and what is too much for the log as well.
+            let (before, _) = line
+                .split_once(" lines of the log were left out")
+                .or_else(|| {
+                    line.split_once(" lines of the child's standard error were left out")
+                })?;
+            before.rsplit(' ').next()?.parse::<usize>().ok()
         })
         .sum();
     assert!(

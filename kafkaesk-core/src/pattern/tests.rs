@@ -166,7 +166,7 @@ proptest! {
 }
 
 #[test]
-fn many_stars_are_compared_within_milliseconds() {
+fn many_stars_are_compared_without_exponential_work() {
     let stars = |end: &str| format!("{}{end}", "a*".repeat(100));
     let underscores = |end: &str| format!("{}{end}", "*__".repeat(60));
     for (one, other, shared) in [
@@ -181,8 +181,8 @@ fn many_stars_are_compared_within_milliseconds() {
         let (one, other) = (Pattern::new(&one).unwrap(), Pattern::new(&other).unwrap());
         let start = std::time::Instant::now();
         assert_eq!(one.overlaps(&other), shared, "{one} {other}");
-        // A debug build on a busy machine; an ordinary one takes milliseconds.
-        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+        // It takes milliseconds; exponential work would take longer than anyone waits, however busy the machine.
+        assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
     }
 }
 
