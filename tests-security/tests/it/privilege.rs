@@ -8,7 +8,7 @@ use kafkaesk_client::{
 use kafkaesk_core::{SchemaName, StreamId};
 use kafkaesk_schema::Document;
 
-use crate::service::{Order, STREAM, consume_until, prepared};
+use crate::service::{Order, STREAM, consume_keeping_dead_letters_until, consume_until, prepared};
 
 async fn publisher(settings: &Settings) -> Publisher {
     Connection::open(settings)
@@ -51,6 +51,23 @@ async fn a_consumer_that_does_not_validate_reads_neither_log() {
     consume_until(broker.user("consumer"), "auditing", 3)
         .await
         .expect("Read on the stream and the group are enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_may_not_create_its_dead_letters_is_told_the_right_and_the_switch() {
+    let broker = prepared().await;
+    let error = consume_keeping_dead_letters_until(broker.user("consumer"), "auditing", 3)
+        .await
+        .expect_err("it has no Create");
+    let text = error.to_string();
+    for part in [
+        "sec.__dead__auditing",
+        "not allowed: Create on ",
+        "`kafkaesk-cli schema push`",
+        "`dead-letters = false`",
+    ] {
+        assert!(text.contains(part), "{part:?}: {text}");
+    }
 }
 
 /// What a user without Write on the stream is told.

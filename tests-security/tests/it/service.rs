@@ -39,7 +39,18 @@ pub(crate) async fn prepared() -> &'static Secured {
 }
 
 /// Consumes [`STREAM`] until one order with this id was handled, or the worker gives up.
+/// As [`consume_keeping_dead_letters_until`], without dead letters: then a consumer needs no right to write.
 pub(crate) async fn consume_until(
+    mut settings: Settings,
+    group: &str,
+    id: u64,
+) -> Result<(), AppError> {
+    settings.dead_letters = false;
+    consume_keeping_dead_letters_until(settings, group, id).await
+}
+
+/// Consumes as this user until the order comes.
+pub(crate) async fn consume_keeping_dead_letters_until(
     settings: Settings,
     group: &str,
     id: u64,
