@@ -284,8 +284,11 @@ fn describe_policy(context: &Context) -> String {
         (Policy::DeadLetter | Policy::Skip, _) => "logged and passed over".to_owned(),
         (Policy::Hold, _) => "held".to_owned(),
     };
-    let about = Duration::from_secs(duration.as_secs());
+    let takes = match duration.as_secs() {
+        0 => "less than a second".to_owned(),
+        seconds => format!("about {:?}", Duration::from_secs(seconds)),
+    };
     format!(
-        "a message that fails is tried {attempts} times, which takes about {about:?}, and then it is {then}"
+        "a message that fails is tried {attempts} times, which takes {takes}, and then it is {then}"
     )
 }

@@ -1,5 +1,7 @@
 //! Every example, run as its reader would run it, against the Kafka of this run. Ends each process that it starts.
 
+mod walk;
+
 use std::{
     io::{BufRead, BufReader, Read},
     path::PathBuf,
@@ -56,6 +58,9 @@ pub(crate) fn run(kafka: &Kafka) -> Result<()> {
     };
     examples.rust()?;
     examples.own_prefix("polyglot").polyglot()?;
+    println!("dead-letters, by its README");
+    walk::walk(&examples.own_prefix("dead"), "dead-letters")?;
+    examples.own_prefix("dead-rust").dead_letters()?;
     examples.dev()
 }
 
@@ -125,6 +130,36 @@ impl Examples {
         worker.end()
     }
 
+    /// Two workers in turn: without the address the order becomes a dead letter, with it a redrive brings it back.
+    fn dead_letters(&self) -> Result<()> {
+        println!("dead_letters");
+        let run = |arguments: &[&str]| {
+            let mut program = self.program("dead_letters");
+            command::output(program.args(arguments))
+        };
+        run(&["schema", "push"])?;
+        let order = r#"{"id":2,"customer":"acme"}"#;
+        let publish = ["publish", "purchases.made", "--schema", "Purchase:1"];
+        run(&[&publish[..], &["--data", order]].concat())?;
+        let mut worker = Running::start(self.program("dead_letters").arg("worker"))?;
+        worker.wait_for("reason=attempts attempts=3")?;
+        worker.end()?;
+        let listed = run(&["dead-letters", "list"])?;
+        if !listed.contains("acme has no address") {
+            bail!("`dead-letters list` does not show the error: {listed}");
+        }
+        let mut fixed = self.program("dead_letters");
+        let fixed = fixed.env("ACME_ADDRESS", "1 Desert Road").arg("worker");
+        let mut worker = Running::start(fixed)?;
+        run(&["dead-letters", "redrive"])?;
+        worker.wait_for("bill 2 acme")?;
+        worker.end()?;
+        match run(&["dead-letters", "list"])?.as_str().trim() {
+            "" => Ok(()),
+            left => bail!("after the redrive `dead-letters list` still shows {left}"),
+        }
+    }
+
     fn dev(&self) -> Result<()> {
         println!("orders, by dev");
         let address = format!("127.0.0.1:{}", free_port()?);
@@ -145,7 +180,11 @@ impl Examples {
     }
 
     fn program(&self, name: &str) -> Command {
-        let mut command = Command::new(binary(name));
+        self.on_this_kafka(Command::new(binary(name)))
+    }
+
+    /// With the settings of this run.
+    fn on_this_kafka(&self, mut command: Command) -> Command {
         command
             .env("KAFKAESK_KAFKA_SERVERS", &self.servers)
             .env("KAFKAESK_TOPIC_PREFIX", &self.prefix)
@@ -213,6 +252,14 @@ impl Running {
             if line.contains(text) {
                 return Ok(());
             }
+        }
+    }
+
+    /// Takes the lines that are there.
+    fn read_on(&mut self) {
+        for line in self.lines.try_iter() {
+            self.seen.push_str(&line);
+            self.seen.push('\n');
         }
     }
 

@@ -59,6 +59,20 @@ impl DeadLetters {
         Ok(readers.contains(&self.group))
     }
 
+    /// Whether the retry topic is absent and the group has members: a redrive creates the topic, and they find it then.
+    ///
+    /// # Errors
+    /// As asking the brokers fails.
+    pub async fn awaits_retry_topic(&self) -> Result<bool, ClientError> {
+        let broker = self.connection.broker();
+        let topics = &broker.cluster().await?.topics;
+        if topics.contains_key(self.retry_topic.as_str()) {
+            return Ok(false);
+        }
+        let position = broker.group_position(&self.group, &self.topic, 0).await?;
+        Ok(!position.members.is_empty())
+    }
+
     /// Creates the retry topic if it is absent, and waits for a member of the group that reads it, [`READER_WAIT`] at most:
     /// workers look for new topics every `discovery-interval`.
     ///

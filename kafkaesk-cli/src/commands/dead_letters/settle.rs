@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use kafkaesk_client::{
     DeadLetters,
-    dead_letters::{Filter, Order, Tally},
+    dead_letters::{Filter, Order, READER_WAIT, Tally},
 };
 use kafkaesk_core::SettledBy;
 use serde_json::json;
@@ -76,7 +76,7 @@ pub(super) async fn run(
     if by == SettledBy::Redrive {
         if !letters.has_reader().await? {
             output::note(format!(
-                "waiting for a member of group {} that reads {}",
+                "waiting until a member of group {} reads {} ({READER_WAIT:?} at most)",
                 letters.group(),
                 letters.retry_topic()
             ));
@@ -200,11 +200,15 @@ async fn dry_run(
         left_note(left);
     }
     if by == SettledBy::Redrive && !letters.has_reader().await? {
-        output::note(format!(
-            "no member of group {} reads {} now: start a worker of the group before the redrive",
-            letters.group(),
-            letters.retry_topic()
-        ));
+        let (group, topic) = (letters.group(), letters.retry_topic());
+        output::note(match letters.awaits_retry_topic().await? {
+            true => format!(
+                "topic {topic} does not exist yet: the redrive creates it, and waits until a member of group {group} reads it"
+            ),
+            false => format!(
+                "no member of group {group} reads {topic} now: start a worker of the group before the redrive"
+            ),
+        });
     }
     Ok(Exit::Partial)
 }

@@ -6,16 +6,18 @@ use serde_json::{Map, Value, json};
 
 use super::value;
 
-/// So many characters of a key or an error stand in a row.
-const CELL: usize = 60;
+/// So many characters of a key stand in a row.
+const KEY: usize = 60;
+/// So many characters of an error do: one of an `http` handler begins with its URL.
+const ERROR: usize = 160;
 
 /// Its row: place, time, reason, schema, key, origin, attempts, error.
 pub(super) fn row(letter: &Letter, prefix: &TopicPrefix) -> Vec<String> {
     let record = &letter.record;
     let start = [place(record), time(record.timestamp)];
-    let key = record
-        .key()
-        .map_or("-".to_owned(), |key| cell(&String::from_utf8_lossy(key)));
+    let key = record.key().map_or("-".to_owned(), |key| {
+        cell(&String::from_utf8_lossy(key), KEY)
+    });
     let settled = letter.settled.map(|by| format!(" ({} already)", done(by)));
     let settled = settled.unwrap_or_default();
     let rest = match &letter.origin {
@@ -25,7 +27,7 @@ pub(super) fn row(letter: &Letter, prefix: &TopicPrefix) -> Vec<String> {
             key,
             from(origin, prefix),
             attempts(origin.attempts),
-            cell(&origin.error),
+            cell(&origin.error, ERROR),
         ],
         Err(problem) => vec![
             format!("not a dead letter{settled}"),
@@ -33,7 +35,7 @@ pub(super) fn row(letter: &Letter, prefix: &TopicPrefix) -> Vec<String> {
             key,
             "-".to_owned(),
             "-".to_owned(),
-            cell(&problem.to_string()),
+            cell(&problem.to_string(), ERROR),
         ],
     };
     start.into_iter().chain(rest).collect()
@@ -192,10 +194,10 @@ fn time(millis: Option<i64>) -> String {
 }
 
 /// The first line of a text, cut.
-fn cell(text: &str) -> String {
+fn cell(text: &str, most: usize) -> String {
     let first = text.lines().next().unwrap_or_default();
-    let escaped: String = first.escape_debug().take(CELL).collect();
-    match escaped.chars().count() == CELL || first.len() < text.len() {
+    let escaped: String = first.escape_debug().take(most).collect();
+    match escaped.chars().count() == most || first.len() < text.len() {
         true => format!("{escaped}…"),
         false => escaped,
     }
