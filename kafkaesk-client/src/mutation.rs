@@ -16,6 +16,8 @@ pub enum Mutation {
     PauseNeverResumed,
     /// A lane's next message starts while one of it runs.
     LaneReleasedTooEarly,
+    /// A message counts as given up although its dead letter is not written.
+    DeadLetterNotConfirmed,
 }
 
 /// The variable that names the fault of this process.

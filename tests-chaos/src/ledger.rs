@@ -35,6 +35,29 @@ pub(crate) struct Published {
     #[serde(serialize_with = "text")]
     pub(crate) key: Arc<str>,
     pub(crate) seq: u64,
+    /// Why it can never be handled, if so.
+    pub(crate) poison: Option<Poison>,
+    pub(crate) at: Micros,
+}
+
+/// Why a message must become a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum Poison {
+    /// Its handler fails each time.
+    Fails,
+    /// Its handler rejects it.
+    Rejects,
+}
+
+/// A dead letter, as it stands in the group's topic of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Letter {
+    /// The record that was given up.
+    pub(crate) origin: Place,
+    /// The contract's word.
+    pub(crate) reason: String,
+    pub(crate) attempts: u32,
+    /// When the broker wrote it: the millisecond's beginning.
     pub(crate) at: Micros,
 }
 
@@ -112,6 +135,8 @@ pub(crate) enum FaultKind {
     Started(WorkerId),
     /// Brokers or the way to them were away.
     Outage,
+    /// The group's topic of dead letters was gone.
+    LettersAway,
     /// The way to the brokers was slow.
     Slow,
     /// Something else, which must disturb nobody.
@@ -127,6 +152,9 @@ pub(crate) struct Ledger {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) moves: Vec<Move>,
     pub(crate) commits: Vec<Commit>,
+    pub(crate) letters: Vec<Letter>,
+    /// Records among the dead letters that are none.
+    pub(crate) strange: Vec<String>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) faults: Vec<Fault>,
     /// When everything was handled, or the suite waited no longer.
@@ -142,6 +170,8 @@ pub(crate) struct Bounds {
     pub(crate) session: Micros,
     /// `shutdown-timeout`.
     pub(crate) drain: Micros,
+    /// `max-attempts`.
+    pub(crate) attempts: u32,
     /// The memory of one worker.
     pub(crate) memory_kib: u64,
 }

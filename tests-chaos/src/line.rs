@@ -74,6 +74,8 @@ pub(crate) enum Ended {
     Done,
     /// It returned an error.
     Failed,
+    /// It rejected the message.
+    Rejected,
     /// It panicked.
     Panicked,
     /// It was dropped before its end.

@@ -35,6 +35,9 @@ struct Args {
     concurrency: u32,
     #[arg(long)]
     shutdown_timeout_ms: u64,
+    /// How many failed attempts a message has; with short waits between them
+    #[arg(long)]
+    attempts: Option<u32>,
     /// A librdkafka property of consumers, `name=value`
     #[arg(long)]
     property: Vec<String>,
@@ -85,11 +88,15 @@ async fn run(args: &Args) -> Report {
         settings.topic_prefix = TopicPrefix::new(&args.prefix)?;
         // Heard before anything is contacted.
         let mut terminate = signal(SignalKind::terminate())?;
-        let app = App::new().subscribe(
-            subscription(&args.pattern, handle)
-                .group(&args.group)
-                .concurrency(args.concurrency),
-        );
+        let mut subscription = subscription(&args.pattern, handle)
+            .group(&args.group)
+            .concurrency(args.concurrency);
+        if let Some(attempts) = args.attempts {
+            subscription = subscription
+                .max_attempts(attempts)
+                .retry_backoff(Duration::from_millis(50), Duration::from_millis(400));
+        }
+        let app = App::new().subscribe(subscription);
         let asked = async move {
             terminate.recv().await;
         };
@@ -123,6 +130,10 @@ async fn handle(work: Work, record: Record, attempt: Attempt) -> Result<(), Hand
     }
     if attempt.0 <= work.panics {
         panic!("as message {} says", work.seq);
+    }
+    if work.rejects {
+        open.end(Ended::Rejected);
+        return Err(HandlerError::reject("as its message says"));
     }
     if attempt.0 <= work.panics.saturating_add(work.fails) {
         open.end(Ended::Failed);

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use kafkaesk_client::ClientError;
+use kafkaesk_client::{
+    ClientError,
+    mutation::{self, Mutation},
+};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -19,6 +22,9 @@ pub(super) async fn write(context: &Context, delivery: &Delivery) -> Result<(), 
     let (Some(dead_letters), Some(letter)) = (&context.dead_letters, delivery.given_up()) else {
         return Err(ClientError::Closed);
     };
+    if mutation::is(Mutation::DeadLetterNotConfirmed) {
+        return Ok(());
+    }
     dead_letters.write(delivery.record(), letter).await
 }
 

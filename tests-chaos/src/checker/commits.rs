@@ -1,10 +1,7 @@
 //! Commits: none passes a message that is not finished, and after a clean end the last one covers everything.
 
-use super::{History, attempt, time};
+use super::{History, attempt, history::GRAIN, time};
 use crate::line::Micros;
-
-/// Brokers stamp a commit with milliseconds.
-const GRAIN: Micros = 1000;
 
 pub(super) fn check(history: &History<'_>) -> Vec<String> {
     let mut broken = Vec::new();

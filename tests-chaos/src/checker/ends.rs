@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::History;
+use super::{History, history::GRAIN};
 use crate::{
     ledger::{Bounds, Ledger, Place, Worker, WorkerId},
     line::{Ended, Micros},
@@ -67,7 +67,8 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Ends {
     ends
 }
 
-/// Whether a worker began a message and did not finish it: it was cut off, or failed and was not tried again.
+/// Whether a worker began a message and did not finish it: it was cut off, or failed and was neither tried again nor
+/// written as a dead letter.
 fn left_unfinished(ledger: &Ledger, worker: WorkerId) -> bool {
     let mut last: BTreeMap<&Place, (Micros, bool)> = BTreeMap::new();
     for attempt in ledger.attempts.iter().filter(|a| a.worker == worker) {
@@ -77,7 +78,12 @@ fn left_unfinished(ledger: &Ledger, worker: WorkerId) -> bool {
             *seen = (attempt.start, done);
         }
     }
-    last.values().any(|(_, done)| !done)
+    let dead = |place: &Place, start: Micros| {
+        let mut letters = ledger.letters.iter();
+        letters.any(|letter| letter.origin == *place && letter.at + GRAIN > start)
+    };
+    last.iter()
+        .any(|(place, (start, done))| !done && !dead(place, *start))
 }
 
 fn failed(worker: &Worker, what: &str) -> String {

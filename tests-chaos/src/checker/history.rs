@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
-    ledger::{Bounds, Commit, Fault, FaultKind, Ledger, Move, Partition, Place, WorkerId},
+    ledger::{
+        Bounds, Commit, Fault, FaultKind, Ledger, Letter, Move, Partition, Place, Poison, WorkerId,
+    },
     line::{Change, Ended, Micros},
 };
 
@@ -15,10 +17,43 @@ pub(super) struct Message {
     pub(super) seq: u64,
     /// When its publish was acknowledged.
     pub(super) published: Option<Micros>,
+    pub(super) poison: Option<Poison>,
     /// Indexes of its attempts, by their start.
     pub(super) attempts: Vec<usize>,
-    /// Its first completion: when, and which attempt.
+    /// Its dead letters, by their time.
+    pub(super) letters: Vec<Letter>,
+    /// Its first completion, or its first dead letter: when, and which attempt came before.
     pub(super) done: Option<(Micros, usize)>,
+    /// Whether the dead letter was first.
+    pub(super) dead: bool,
+}
+
+/// Brokers stamp a record with milliseconds.
+pub(super) const GRAIN: Micros = 1000;
+
+impl Message {
+    /// Its first dead letter finishes it, unless a handler did so before. It was not written before the last attempt that
+    /// ended until then, so that one's end is the better time where the broker's is too coarse.
+    fn lay_out(&mut self, ledger: &Ledger) {
+        self.attempts
+            .sort_by_key(|index| ledger.attempts[*index].start);
+        self.letters.sort_by_key(|letter| letter.at);
+        let Some(at) = self.letters.first().map(|letter| letter.at) else {
+            return;
+        };
+        let ends = self.attempts.iter().filter_map(|&index| {
+            let (end, _) = ledger.attempts[index].end?;
+            (end < at + GRAIN).then_some((end, index))
+        });
+        let Some((end, index)) = ends.max() else {
+            return;
+        };
+        let at = at.max(end);
+        if self.done.is_none_or(|(done, _)| at < done) {
+            self.done = Some((at, index));
+            self.dead = true;
+        }
+    }
 }
 
 /// One partition: its messages by offset, its commits and moves by time.
@@ -67,8 +102,11 @@ impl<'a> History<'a> {
                     key: published.key.clone(),
                     seq: published.seq,
                     published: Some(published.at),
+                    poison: published.poison,
                     attempts: Vec::new(),
+                    letters: Vec::new(),
                     done: None,
+                    dead: false,
                 },
             );
         }
@@ -80,8 +118,11 @@ impl<'a> History<'a> {
                     key: attempt.key.clone(),
                     seq: attempt.seq,
                     published: None,
+                    poison: None,
                     attempts: Vec::new(),
+                    letters: Vec::new(),
                     done: None,
+                    dead: false,
                 });
             message.attempts.push(index);
             if let Some((at, Ended::Done)) = attempt.end
@@ -90,11 +131,14 @@ impl<'a> History<'a> {
                 message.done = Some((at, index));
             }
         }
+        for letter in &ledger.letters {
+            if let Some(message) = messages.get_mut(&letter.origin) {
+                message.letters.push(letter.clone());
+            }
+        }
         let mut logs: BTreeMap<Partition, Log<'a>> = BTreeMap::new();
         for mut message in messages.into_values() {
-            message
-                .attempts
-                .sort_by_key(|index| ledger.attempts[*index].start);
+            message.lay_out(ledger);
             let partition = (message.place.topic.clone(), message.place.partition);
             logs.entry(partition).or_default().messages.push(message);
         }

@@ -1,4 +1,4 @@
-//! Lost: every acknowledged publish is handled.
+//! Lost: every acknowledged publish is handled, or is a dead letter.
 
 use super::{History, attempt, time};
 
@@ -10,7 +10,7 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
             Some(last) => format!("its last {}", attempt(history, *last)),
         };
         Some(format!(
-            "{} key {:?} (message {}) was acknowledged {} and never handled: {last}",
+            "{} key {:?} (message {}) was acknowledged {} and neither handled nor written as a dead letter: {last}",
             message.place,
             message.key,
             message.seq,

@@ -1,6 +1,7 @@
 //! Checker: judges a ledger. Pure. Each law is a file; each is shown to fail on a bad ledger (`tests`).
 
 mod commits;
+mod dead_letters;
 mod duplicates;
 mod ends;
 mod history;
@@ -36,8 +37,10 @@ pub(crate) struct Violation {
 pub(crate) struct Verdict {
     /// Acknowledged publishes.
     pub(crate) messages: usize,
-    /// Messages that were handled at least once.
+    /// Messages that were handled at least once, or became a dead letter.
     pub(crate) handled: usize,
+    /// Dead letters.
+    pub(crate) letters: usize,
     /// Messages that hard faults may repeat.
     pub(crate) allowed: usize,
     /// Messages that hard faults did repeat.
@@ -74,6 +77,7 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
     let mut verdict = Verdict {
         messages: ledger.published.len(),
         handled: history.messages().filter(|m| m.done.is_some()).count(),
+        letters: ledger.letters.len(),
         allowed: duplicates.allowed,
         repeated: duplicates.repeated,
         behind_unfinished: duplicates.behind_unfinished,
@@ -84,6 +88,7 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
     };
     verdict.add("published", published::check(&history));
     verdict.add("lost", lost::check(&history));
+    verdict.add("dead letters", dead_letters::check(&history, bounds));
     verdict.add("order", order::check(&history));
     verdict.add("overlap", overlap::check(&history, bounds));
     verdict.add("duplicates", duplicates.violations);
@@ -117,6 +122,7 @@ fn attempt(history: &History<'_>, index: usize) -> String {
             match how {
                 Ended::Done => "done",
                 Ended::Failed => "failed",
+                Ended::Rejected => "rejected",
                 Ended::Panicked => "panicked",
                 Ended::CutOff => "cut off",
             },

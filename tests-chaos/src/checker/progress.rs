@@ -1,4 +1,5 @@
-//! Progress: a partition that has work moves within a bound: a handler begins or ends there. The bound counts from the end
+//! Progress: a partition that has work moves within a bound: a handler begins or ends there, or a dead
+//! letter is written. The bound counts from the end
 //! of a fault; after a killed or stopped worker, from the end of its session.
 
 use std::collections::BTreeSet;
@@ -32,6 +33,11 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Progress {
                 ]
             })
             .flatten()
+            .chain(
+                log.messages
+                    .iter()
+                    .flat_map(|it| it.letters.iter().map(|letter| letter.at)),
+            )
             .collect();
         for (from, to) in busy(history, log) {
             let mut since = from;
@@ -110,7 +116,7 @@ fn excused(history: &History<'_>, bounds: &Bounds, from: Micros, to: Micros) -> 
                 None => continue,
             },
             FaultKind::Started(_) | FaultKind::Other => continue,
-            FaultKind::Outage | FaultKind::Slow => fault.until,
+            FaultKind::Outage | FaultKind::LettersAway | FaultKind::Slow => fault.until,
         };
         if fault.at < to && until > from {
             clock = clock.max(until.min(to));

@@ -13,6 +13,7 @@ fn bounds() -> Bounds {
         progress: 15 * SECOND,
         session: 6 * SECOND,
         drain: 6 * SECOND,
+        attempts: 2,
         memory_kib: 1000,
     }
 }
@@ -52,6 +53,7 @@ impl Story {
             place: place(offset),
             key: key.into(),
             seq: offset as u64,
+            poison: None,
             at: at * 1000,
         });
         self

@@ -7,8 +7,9 @@ use std::{
 
 use kafkaesk_client::Receipt;
 
+use super::letters::Found;
 use crate::{
-    ledger::{Attempt, Fault, FaultKind, Ledger, Move, Place, Published, Worker, WorkerId},
+    ledger::{Attempt, Fault, FaultKind, Ledger, Move, Place, Poison, Published, Worker, WorkerId},
     line::{Ended, Handled, Line, Micros, Said, now},
 };
 
@@ -70,7 +71,13 @@ impl Book {
         self.ledger.faults[index].until = now();
     }
 
-    pub(super) fn published(&mut self, receipt: &Receipt, key: &str, seq: u64) {
+    pub(super) fn published(
+        &mut self,
+        receipt: &Receipt,
+        key: &str,
+        seq: u64,
+        poison: Option<Poison>,
+    ) {
         let place = Place {
             topic: self.string(receipt.topic.as_str()),
             partition: receipt.partition,
@@ -84,8 +91,22 @@ impl Book {
             place,
             key,
             seq,
+            poison,
             at: now(),
         });
+    }
+
+    /// All dead letters that there are by now.
+    pub(super) fn letters(&mut self, found: Found) {
+        if found.letters.len() > self.ledger.letters.len() {
+            self.heard = now();
+        }
+        for letter in &found.letters {
+            self.pending.remove(&letter.origin);
+            self.done.insert(letter.origin.clone());
+        }
+        self.ledger.letters = found.letters;
+        self.ledger.strange = found.strange;
     }
 
     /// What a worker said.

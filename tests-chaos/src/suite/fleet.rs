@@ -77,6 +77,9 @@ impl Fleet {
         .into_iter()
         .flat_map(|(name, value)| [name.to_owned(), value])
         .collect();
+        if let Some(attempts) = plan.attempts {
+            arguments.extend(["--attempts".to_owned(), attempts.to_string()]);
+        }
         for (name, value) in &plan.properties {
             arguments.extend(["--property".to_owned(), format!("{name}={value}")]);
         }

@@ -5,6 +5,7 @@ mod book;
 mod cluster;
 mod commits;
 mod fleet;
+mod letters;
 mod mutations;
 mod plan;
 mod proxy;
@@ -243,6 +244,7 @@ fn bounds(plan: &Plan) -> Result<Bounds> {
         progress: PROGRESS,
         session: i64::try_from(plan.session.as_micros())?,
         drain: i64::try_from(plan.shutdown_timeout.as_micros())?,
+        attempts: plan.attempts.unwrap_or(0),
         memory_kib: MEMORY_KIB,
     })
 }

@@ -39,6 +39,9 @@ pub(super) enum Action {
     Grow(u32),
     /// Transactions write records that are never committed.
     AbortedTransaction,
+    /// The topic of dead letters is deleted.
+    DeleteLetters,
+    CreateLetters,
 }
 
 /// A step, and when after the start of the schedule.
@@ -66,6 +69,10 @@ pub(super) struct Mix {
     pub(super) fails_one_in: u64,
     /// One of so many messages panics once or twice; 0 for none.
     pub(super) panics_one_in: u64,
+    /// One of so many messages is poison, half of them fail and half are rejected; 0 for none.
+    pub(super) poison_one_in: u64,
+    /// No poison comes before this message.
+    pub(super) poison_from: u64,
 }
 
 impl Mix {
@@ -78,6 +85,18 @@ impl Mix {
             true => micros(self.slow),
             false => rng.u64(..=micros(self.quick)),
         };
+        // Drawn only where there is poison: the seeds of other scenarios stay what they were.
+        let poison = one_in(rng, self.poison_one_in) && seq >= self.poison_from;
+        let rejects = poison && rng.bool();
+        if poison {
+            return Work {
+                seq,
+                takes,
+                fails: if rejects { 0 } else { u32::MAX },
+                panics: 0,
+                rejects,
+            };
+        }
         Work {
             seq,
             takes,
@@ -91,6 +110,7 @@ impl Mix {
             } else {
                 0
             },
+            rejects: false,
         }
     }
 }
@@ -113,6 +133,8 @@ pub(super) struct Plan {
     pub(super) keys: u64,
     pub(super) concurrency: u32,
     pub(super) shutdown_timeout: Duration,
+    /// How many failed attempts a message has, with short waits between them; `None` for the product's own.
+    pub(super) attempts: Option<u32>,
     /// librdkafka properties of the workers' consumers.
     pub(super) properties: Vec<(&'static str, String)>,
     pub(super) session: Duration,

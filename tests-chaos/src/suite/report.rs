@@ -15,7 +15,10 @@ pub(super) fn row(plan: &Plan, verdict: &Verdict) -> String {
         plan.scenario,
         plan.seed,
         verdict.messages,
-        verdict.handled,
+        match verdict.letters {
+            0 => verdict.handled.to_string(),
+            letters => format!("{} ({letters} letters)", verdict.handled),
+        },
         verdict.allowed,
         verdict.repeated,
         verdict.behind_unfinished,

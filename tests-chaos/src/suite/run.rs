@@ -18,6 +18,7 @@ use super::{
     cluster::Cluster,
     commits::CommitReader,
     fleet::{Fleet, group},
+    letters::Letters,
     plan::{Action, Plan, Step},
     proxy::Weather,
     scenarios::restore,
@@ -49,6 +50,15 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
     settings.partitions = plan.partitions;
     let publisher = Publisher::connect(&settings).await?;
     let observer = Connection::open(&Settings::new(&cluster.servers)).await?;
+    let letters = match plan.attempts {
+        Some(_) => {
+            let mut settings = Settings::new(&cluster.servers);
+            settings.topic_prefix = TopicPrefix::new(&prefix)?;
+            let connection = Connection::open(&settings).await?;
+            Some(Letters::create(&connection, &group(&prefix)).await?)
+        }
+        None => None,
+    };
     let mut commits = CommitReader::new(observer, &group(&prefix))?;
     // What other runs committed is passed over.
     commits.read().await?;
@@ -59,16 +69,19 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
         book,
         weather: Weather::default(),
         outages: Vec::new(),
+        letters,
+        letters_away: None,
     };
     // The stream is there before anybody looks for it.
     let first = publisher
         .publish(STREAM, &Work::default())
         .key("first")
         .await?;
-    run.book.lock().published(&first, "first", 0);
+    run.book.lock().published(&first, "first", 0, None);
     let ran = run.carry_out(plan, publisher).await;
     run.fleet.end().await;
     ran?;
+    run.read_letters().await?;
     let mut ledger = std::mem::take(&mut run.book.lock().ledger);
     std::fs::write(
         run.fleet.folder.join("brokers.log"),
@@ -87,6 +100,9 @@ struct Run<'a> {
     weather: Weather,
     /// Faults that last until something is mended or started.
     outages: Vec<usize>,
+    letters: Option<Letters>,
+    /// The fault, while their topic is gone.
+    letters_away: Option<usize>,
 }
 
 impl Run<'_> {
@@ -113,25 +129,38 @@ impl Run<'_> {
             self.take(&step).await?;
         }
         publishing.over().await??;
-        self.everything_is_handled(plan).await;
+        self.everything_is_handled(plan).await?;
         self.book.lock().ledger.ended = now();
         Ok(())
     }
 
     /// Waits until every acknowledged message is done, or nobody says anything for too long.
-    async fn everything_is_handled(&self, plan: &Plan) {
+    async fn everything_is_handled(&self, plan: &Plan) -> Result<()> {
         let patience = i64::try_from((plan.session + PATIENCE).as_micros()).unwrap_or(i64::MAX);
         let begun = now();
         loop {
+            self.read_letters().await?;
             {
                 let book = self.book.lock();
                 let quiet = now() - book.heard.max(begun);
                 if book.pending() == 0 || quiet > patience {
-                    return;
+                    return Ok(());
                 }
             }
-            sleep(Duration::from_millis(20)).await;
+            let pause = match self.letters {
+                None => Duration::from_millis(20),
+                Some(_) => Duration::from_millis(500),
+            };
+            sleep(pause).await;
         }
+    }
+
+    async fn read_letters(&self) -> Result<()> {
+        if let Some(letters) = &self.letters {
+            let found = letters.read().await.context("reading the dead letters")?;
+            self.book.lock().letters(found);
+        }
+        Ok(())
     }
 
     async fn take(&mut self, step: &Step) -> Result<()> {
@@ -193,6 +222,19 @@ impl Run<'_> {
             Action::AbortedTransaction => {
                 self.book.lock().fault(FaultKind::Other);
                 self.abort_a_transaction()?;
+            }
+            Action::DeleteLetters => {
+                if let Some(letters) = &mut self.letters {
+                    letters.delete().await?;
+                    let fault = self.book.lock().fault(FaultKind::LettersAway);
+                    self.letters_away = Some(fault);
+                }
+            }
+            Action::CreateLetters => {
+                if let (Some(letters), Some(fault)) = (&self.letters, self.letters_away.take()) {
+                    letters.create_again().await?;
+                    self.book.lock().fault_is_over(fault);
+                }
             }
         }
         Ok(())
@@ -266,7 +308,7 @@ async fn publish(plan: Plan, publisher: Publisher, book: Arc<Mutex<Book>>) -> Re
         let book = book.clone();
         answers.spawn(async move {
             match delivery.await {
-                Ok(receipt) => book.lock().published(&receipt, &key, seq),
+                Ok(receipt) => book.lock().published(&receipt, &key, seq, work.poison()),
                 Err(error) => book.lock().ledger.unacknowledged.push(error.to_string()),
             }
         });

@@ -116,6 +116,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fill: hangs,
     },
     Scenario {
+        name: "poison",
+        does: "one message in 40 always fails or is rejected, while workers end and are killed",
+        short: false,
+        least: 20.0,
+        fill: poison,
+    },
+    Scenario {
+        name: "dead-letters-away",
+        does: "the topic of dead letters is deleted while messages use up their attempts, and created again",
+        short: false,
+        least: 24.0,
+        fill: dead_letters_away,
+    },
+    Scenario {
         name: "broker-restart",
         does: "the only broker is killed or ended, and started again",
         short: false,
@@ -194,6 +208,7 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
         keys: rng.u64(100..300),
         concurrency: rng.u32(8..32),
         shutdown_timeout: Duration::from_secs(6),
+        attempts: None,
         properties: Vec::new(),
         // Kafka's own.
         session: Duration::from_secs(45),
@@ -203,6 +218,8 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
             slow: Duration::ZERO,
             fails_one_in: 0,
             panics_one_in: 0,
+            poison_one_in: 0,
+            poison_from: 0,
         },
         steps: Vec::new(),
         mutation: None,
@@ -372,6 +389,48 @@ fn hangs(plan: &mut Plan, rng: &mut Rng, length: f64) {
     plan.mix.slow_one_in = 300;
     plan.mix.slow = plan.shutdown_timeout + Duration::from_secs(2);
     ends(plan, rng, length, (2.0, 5.0));
+}
+
+fn poison(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    plan.short_session();
+    // More than a good message fails.
+    plan.attempts = Some(5);
+    plan.mix.poison_one_in = 40;
+    plan.mix.fails_one_in = 30;
+    let mut at = between(rng, 1.0, 3.0);
+    while at < length - 3.0 {
+        let worker = rng.usize(..plan.workers);
+        let back = at + between(rng, 0.1, 2.0);
+        plan.step(
+            at,
+            match rng.usize(..3) {
+                0 => Action::Terminate(worker),
+                _ => Action::Kill(worker),
+            },
+        );
+        plan.step(back, Action::Start(worker));
+        at = back + between(rng, 2.0, 6.0);
+    }
+}
+
+fn dead_letters_away(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    plan.attempts = Some(5);
+    plan.mix.poison_one_in = 40;
+    // A letter that was written before would be gone.
+    plan.mix.poison_from = plan.messages / 4;
+    plan.step(2.0, Action::DeleteLetters);
+    // A worker that starts would create it.
+    let worker = rng.usize(..plan.workers);
+    plan.step(
+        between(rng, length * 0.35, length * 0.5),
+        Action::Terminate(worker),
+    );
+    let back = between(rng, length * 0.55, length * 0.65);
+    plan.step(back, Action::CreateLetters);
+    plan.step(back + 0.5, Action::Start(worker));
+    let next = (worker + 1) % plan.workers;
+    plan.step(length * 0.8, Action::Terminate(next));
+    plan.step(length * 0.85, Action::Start(next));
 }
 
 fn broker_restart(plan: &mut Plan, rng: &mut Rng, length: f64) {
