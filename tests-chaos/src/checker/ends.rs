@@ -78,9 +78,11 @@ fn left_unfinished(ledger: &Ledger, worker: WorkerId) -> bool {
             *seen = (attempt.start, done);
         }
     }
+    let exited = ledger.workers[worker].exited.unwrap_or(Micros::MAX);
     let dead = |place: &Place, start: Micros| {
-        let mut letters = ledger.letters.iter();
-        letters.any(|letter| letter.origin == *place && letter.at + GRAIN > start)
+        ledger.letters.iter().any(|letter| {
+            letter.origin == *place && letter.at + GRAIN > start && letter.at <= exited
+        })
     };
     last.iter()
         .any(|(place, (start, done))| !done && !dead(place, *start))

@@ -1,8 +1,10 @@
 //! Each law of the checker passes on a good ledger and fails on a bad one made by hand.
 
+mod dead_letters;
+
 use super::*;
 use crate::{
-    ledger::{Attempt, Commit, Fault, FaultKind, Move, Place, Published, Worker},
+    ledger::{Attempt, Commit, Fault, FaultKind, Letter, Move, Place, Poison, Published, Worker},
     line::Change,
 };
 
@@ -88,6 +90,22 @@ impl Story {
             topic: "t".into(),
             partition: 0,
             next,
+            at: at * 1000,
+        });
+        self
+    }
+
+    /// The last message published can never be handled.
+    fn poison(mut self) -> Self {
+        self.0.published.last_mut().unwrap().poison = Some(Poison::Fails);
+        self
+    }
+
+    fn letter(mut self, offset: i64, at: i64) -> Self {
+        self.0.letters.push(Letter {
+            origin: place(offset),
+            reason: "attempts".into(),
+            attempts: 2,
             at: at * 1000,
         });
         self
