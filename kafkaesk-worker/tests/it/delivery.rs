@@ -189,11 +189,14 @@ async fn workers_that_join_and_leave_under_load_lose_nothing_and_keep_key_order(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_appears_later_is_found_within_five_seconds() {
     let kafka = kafkaesk_client::testing::kafka().await;
+    publish(&kafka, "content.first", 0, 1).await;
     let ledger = Ledger::default();
     let running = Running::start(&kafka, noting(&kafka, &ledger, Duration::ZERO)).await;
-    publish(&kafka, "content.later", 0, 1).await;
-    let published = Instant::now();
+    // The worker runs from here on; its start takes time of its own.
     ledger.wait_for(1).await;
+    publish(&kafka, "content.later", 1, 2).await;
+    let published = Instant::now();
+    ledger.wait_for(2).await;
     assert!(
         published.elapsed() < Duration::from_secs(5),
         "it took {:?}",
