@@ -1,10 +1,15 @@
-//! One whole input: reads a file, a pipe or standard input to its end, bounded.
+//! Input: reads a file, a pipe or standard input to its end, bounded; asks a person at a terminal.
+
+use std::io::BufRead as _;
 
 use anyhow::{Context as _, ensure};
 use kafkaesk_client::settings::read_file;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::lines::{Input, MAX_LINE_BYTES};
+use crate::{
+    lines::{Input, MAX_LINE_BYTES},
+    output,
+};
 
 /// Reads it all. An empty one is an error: somebody's pipe broke, or a file was not written.
 ///
@@ -35,6 +40,29 @@ pub(crate) fn named(input: &Input) -> String {
         Input::Stdin => "standard input".into(),
         Input::File(path) => path.display().to_string(),
     }
+}
+
+/// Puts a question on standard error, and reads the line that is the answer, without the white space around it.
+///
+/// # Errors
+/// As reading standard input fails.
+pub(crate) fn ask(question: impl Into<String>) -> anyhow::Result<String> {
+    output::note(question.into());
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .context("reading the answer")?;
+    Ok(answer.trim().to_owned())
+}
+
+/// As [`ask`], for a question whose answer is yes or no; anything but yes is no.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn confirm(question: &str) -> anyhow::Result<bool> {
+    let answer = ask(format!("{question} [y/N]"))?;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 async fn bounded(reader: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {

@@ -3,7 +3,7 @@
 
 mod dead_letter;
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -14,7 +14,7 @@ use kafkaesk_client::{
 use kafkaesk_core::{NextOffset, RecordPlace, TopicName, timestamp};
 use tracing::warn;
 
-use crate::{context::Context, errors::Usage, exit::Exit, output};
+use crate::{context::Context, errors::Usage, exit::Exit, input, output};
 
 /// Arguments of `groups`.
 #[derive(Args, Clone, Debug)]
@@ -122,7 +122,7 @@ pub(crate) async fn run(context: &Context, arguments: &GroupsArguments) -> anyho
     if moving.dry_run {
         return Ok(Exit::Partial);
     }
-    if !moving.yes && !confirmed()? {
+    if !moving.yes && !input::confirm("move the group?")? {
         output::note("nothing was changed");
         return Ok(Exit::Failed);
     }
@@ -280,20 +280,6 @@ fn described(upcoming: &Upcoming) -> String {
         }
         Upcoming::Nothing => "no record".to_owned(),
     }
-}
-
-/// Asks on the terminal.
-fn confirmed() -> anyhow::Result<bool> {
-    output::note("move the group? [y/N]");
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .context("reading the answer")?;
-    Ok(matches!(
-        answer.trim().to_ascii_lowercase().as_str(),
-        "y" | "yes"
-    ))
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! `dead-letters redrive` and `purge`: counts what is meant, asks before a purge, and settles it. A signal ends it between
 //! two transactions.
 
-use std::{
-    io::{BufRead as _, IsTerminal as _},
-    ops::ControlFlow,
-    time::Instant,
-};
+use std::{io::IsTerminal as _, ops::ControlFlow, time::Instant};
 
 use anyhow::Context as _;
 use kafkaesk_client::{
@@ -24,7 +20,7 @@ use crate::{
     errors::Usage,
     exit::Exit,
     format::OutputFormat,
-    output,
+    input, output,
     progress::Progress,
     signals::{self, Shutdown},
 };
@@ -69,7 +65,13 @@ pub(super) async fn run(
     if arguments.dry_run {
         return dry_run(context, &letters, by, all, left).await;
     }
-    if !yes && !confirmed(&letters, all)? {
+    let question = || {
+        format!(
+            "give up {all} dead letter(s) of group {} for good?",
+            letters.group()
+        )
+    };
+    if !yes && !input::confirm(&question())? {
         output::note("nothing was changed");
         return Ok(Exit::Failed);
     }
@@ -239,21 +241,4 @@ fn target(letters: &DeadLetters, by: SettledBy) -> String {
         SettledBy::Purge => String::new(),
         _ => format!(" to {}", letters.retry_topic()),
     }
-}
-
-/// Asks on the terminal.
-fn confirmed(letters: &DeadLetters, all: u64) -> anyhow::Result<bool> {
-    output::note(format!(
-        "give up {all} dead letter(s) of group {} for good? [y/N]",
-        letters.group()
-    ));
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .context("reading the answer")?;
-    Ok(matches!(
-        answer.trim().to_ascii_lowercase().as_str(),
-        "y" | "yes"
-    ))
 }

@@ -1,13 +1,13 @@
 //! `streams delete STREAM`, `streams unbind STREAM`: looks at what is there, says what will be done, asks, and does it.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use kafkaesk_core::StreamId;
 use serde_json::json;
 
-use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, output};
+use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, input, output};
 
 /// Arguments of `streams delete` and `streams unbind`.
 #[derive(Args, Clone, Debug)]
@@ -133,15 +133,10 @@ fn confirm(stream: &StreamId, steps: &[Step]) -> anyhow::Result<()> {
     for step in steps {
         output::note(text(stream, step));
     }
-    output::note(format!(
+    let answer = input::ask(format!(
         "This cannot be undone. Type the stream's name, {stream}, to do it:"
-    ));
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .context("reading the answer")?;
-    if answer.trim() != stream.as_str() {
+    ))?;
+    if answer != stream.as_str() {
         bail!("nothing was done");
     }
     Ok(())
