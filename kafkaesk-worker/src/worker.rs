@@ -8,7 +8,7 @@ use kafkaesk_client::{
     consumer::{ConsumerSpec, Start},
     dead_letters::TopicState,
 };
-use kafkaesk_core::{Pattern, RecordPlace, TopicName};
+use kafkaesk_core::{Pattern, RecordPlace};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -186,15 +186,10 @@ impl Worker {
                 continue;
             }
             done.push(group);
-            let cluster = self.connection.broker().cluster().await?;
-            let prefix = &self.connection.settings().topic_prefix;
-            let sources: Vec<TopicName> = of_group()
-                .flat_map(|p| cluster.matching(prefix, &p.pattern))
-                .filter_map(|topic| TopicName::new(&topic.name).ok())
-                .collect();
+            let patterns: Vec<Pattern> = of_group().map(|p| p.pattern.clone()).collect();
             let state =
                 dead_letters
-                    .create(&sources)
+                    .create(&patterns)
                     .await
                     .map_err(|source| AppError::DeadLetters {
                         group: group.to_owned(),

@@ -79,8 +79,7 @@ impl DeadLetters {
     /// # Errors
     /// [`ClientError::NoRetryReader`]; [`ClientError::Unauthorized`] where the topic is absent and may not be created.
     pub async fn wait_for_reader(&self) -> Result<(), ClientError> {
-        // It takes every letter: what a letter needs, and the header of the redrive.
-        self.create_retry(std::slice::from_ref(&self.topic)).await?;
+        self.create_retry().await?;
         let deadline = Instant::now() + READER_WAIT;
         while !self.has_reader().await? {
             if Instant::now() >= deadline {

@@ -1,8 +1,8 @@
 //! Creates a group's topics of dead letters and of redriven messages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kafkaesk_core::{TopicName, dead_letter::MAX_BYTES};
+use kafkaesk_core::{Pattern, TopicName, dead_letter::MAX_BYTES};
 
 use super::DeadLetters;
 use crate::{
@@ -36,20 +36,21 @@ pub struct PlannedTopic {
 
 impl DeadLetters {
     /// Creates the topic of dead letters if it is absent: `dead-letter-partitions`, `dead-letter-retention`, and room for
-    /// the largest record of the topics that it is for, with its headers. Topics that it may not see settings of count as
-    /// Kafka's default. On the dev broker, topics create themselves.
+    /// the largest record of the topics that the group's patterns match now, with its headers. Topics that it may not see
+    /// settings of count as Kafka's default. On the dev broker, topics create themselves.
     ///
     /// # Errors
     /// [`ClientError::Unauthorized`] where it is absent and may not be created, and others of [`ClientError`].
-    pub async fn create(&self, sources: &[TopicName]) -> Result<TopicState, ClientError> {
-        self.create_topic(&self.topic, sources).await
+    pub async fn create(&self, patterns: &[Pattern]) -> Result<TopicState, ClientError> {
+        self.create_topic(&self.topic, |cluster| self.sources(patterns, cluster))
+            .await
     }
 
     /// What [`Self::create`] would do; creates nothing, needs no right to create.
     ///
     /// # Errors
     /// As [`Self::create`], as far as that can be known before.
-    pub async fn plan(&self, sources: &[TopicName]) -> Result<PlannedTopic, ClientError> {
+    pub async fn plan(&self, patterns: &[Pattern]) -> Result<PlannedTopic, ClientError> {
         let broker = self.connection.broker();
         let cluster = broker.cluster().await?;
         let there = cluster.topics.get(self.topic.as_str());
@@ -59,7 +60,8 @@ impl DeadLetters {
                 partitions: there.partitions,
             });
         }
-        let spec = self.spec(&self.topic, sources, &cluster).await?;
+        let sources = self.sources(patterns, &cluster);
+        let spec = self.spec(&self.topic, &sources, &cluster).await?;
         let checked = broker.check_topics(std::slice::from_ref(&spec)).await;
         checked.into_iter().collect::<Result<(), _>>()?;
         Ok(PlannedTopic {
@@ -68,12 +70,26 @@ impl DeadLetters {
         })
     }
 
-    /// The same for the topic of redriven messages.
+    /// The same for the topic of redriven messages. It takes every dead letter: what a letter needs, and the header of the
+    /// redrive.
     ///
     /// # Errors
     /// As [`Self::create`].
-    pub async fn create_retry(&self, sources: &[TopicName]) -> Result<TopicState, ClientError> {
-        self.create_topic(&self.retry_topic, sources).await
+    pub async fn create_retry(&self) -> Result<TopicState, ClientError> {
+        self.create_topic(&self.retry_topic, |_| vec![self.topic.clone()])
+            .await
+    }
+
+    /// The topics that the group's records come from.
+    fn sources(&self, patterns: &[Pattern], cluster: &Cluster) -> Vec<TopicName> {
+        let prefix = &self.connection.settings().topic_prefix;
+        let matching = patterns
+            .iter()
+            .flat_map(|pattern| cluster.matching(prefix, pattern));
+        let topics: BTreeSet<TopicName> = matching
+            .filter_map(|topic| TopicName::new(&topic.name).ok())
+            .collect();
+        topics.into_iter().collect()
     }
 
     /// Whether the topic of dead letters is there.
@@ -88,14 +104,14 @@ impl DeadLetters {
     async fn create_topic(
         &self,
         topic: &TopicName,
-        sources: &[TopicName],
+        sources: impl FnOnce(&Cluster) -> Vec<TopicName>,
     ) -> Result<TopicState, ClientError> {
         let broker = self.connection.broker();
         let cluster = broker.cluster().await?;
         if cluster.is_dev || cluster.topics.contains_key(topic.as_str()) {
             return Ok(TopicState::There);
         }
-        let spec = self.spec(topic, sources, &cluster).await?;
+        let spec = self.spec(topic, &sources(&cluster), &cluster).await?;
         Ok(match broker.create_topic(&spec).await? {
             true => TopicState::Created,
             false => TopicState::There,

@@ -389,7 +389,7 @@ async fn a_redriven_message_reaches_its_group_alone_as_the_message_that_it_was()
     .await;
 
     let letters = DeadLetters::of(&connection, "g").unwrap();
-    letters.create_retry(&[]).await.unwrap();
+    letters.create_retry().await.unwrap();
     redrive(&connection, &letters, &broker.records("__dead__g")[0]).await;
     until(&broker, "it is handled", || {
         broker

@@ -5,7 +5,7 @@ use kafkaesk_client::{
     Connection, DeadLetters,
     broker::{GroupPosition, Upcoming},
 };
-use kafkaesk_core::{DeadLetter, Envelope, Reason, RecordPlace, TopicName};
+use kafkaesk_core::{DeadLetter, Envelope, Pattern, Reason, RecordPlace, TopicName};
 
 /// What the letter says in place of an error.
 const ERROR: &str = "skipped by a person";
@@ -65,7 +65,7 @@ pub(super) async fn write(
     };
     let letters = DeadLetters::of(connection, group)?;
     letters
-        .create(std::slice::from_ref(topic))
+        .create(&[Pattern::new(place.stream.as_str())?])
         .await
         .with_context(|| format!("creating {}; nothing was changed", letters.topic()))?;
     letters.write(&record, &letter).await.with_context(|| {

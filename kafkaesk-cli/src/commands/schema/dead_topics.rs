@@ -1,13 +1,13 @@
 //! `schema push`: the topics of dead letters of the groups that the configuration knows. Plans, then creates; alters none.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use kafkaesk_client::{
     ClientError, Connection, DeadLetters,
     dead_letters::{PlannedTopic, TopicState},
 };
-use kafkaesk_core::{Pattern, TopicName, span::format_span};
+use kafkaesk_core::{Pattern, span::format_span};
 use serde_json::json;
 
 use super::push::Tense;
@@ -77,8 +77,7 @@ impl Groups {
                     );
                 }
             };
-            let sources = sources(connection, &group.patterns).await?;
-            let plan = letters.plan(&sources).await;
+            let plan = letters.plan(&group.patterns).await;
             let plan = plan.with_context(|| format!("planning topic {}", letters.topic()))?;
             planned.push((letters, group.patterns, plan));
         }
@@ -106,15 +105,10 @@ impl DeadTopics {
     ///
     /// # Errors
     /// As creating fails; a missing right is named, with the setting that does without.
-    pub(super) async fn write(
-        self,
-        connection: &Connection,
-        format: OutputFormat,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn write(self, format: OutputFormat) -> anyhow::Result<()> {
         for (letters, patterns, mut plan) in self.0 {
             if plan.state == TopicState::Created {
-                let sources = sources(connection, &patterns).await?;
-                plan.state = letters.create(&sources).await.map_err(refused)?;
+                plan.state = letters.create(&patterns).await.map_err(refused)?;
             }
             print(&letters, plan, Tense::Did, format)?;
         }
@@ -129,19 +123,6 @@ fn refused(error: ClientError) -> anyhow::Error {
         ),
         error => error.into(),
     }
-}
-
-/// The topics that a group's records come from.
-async fn sources(connection: &Connection, patterns: &[Pattern]) -> anyhow::Result<Vec<TopicName>> {
-    let prefix = &connection.settings().topic_prefix;
-    let cluster = connection.broker().cluster().await?;
-    let matching = patterns
-        .iter()
-        .flat_map(|pattern| cluster.matching(prefix, pattern));
-    let topics: BTreeSet<TopicName> = matching
-        .filter_map(|topic| TopicName::new(&topic.name).ok())
-        .collect();
-    Ok(topics.into_iter().collect())
 }
 
 fn print(

@@ -74,7 +74,7 @@ pub(crate) async fn run(context: &Context, arguments: &PushArguments) -> anyhow:
     }
     plan.write(&connection, format).await?;
     if let Some(topics) = topics {
-        topics.write(&connection, format).await?;
+        topics.write(format).await?;
     }
     Ok(Exit::Done)
 }
