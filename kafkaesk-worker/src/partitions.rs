@@ -16,8 +16,6 @@ pub(crate) type Generation = u64;
 pub(crate) struct Partition {
     pub(crate) source: Arc<Source>,
     pub(crate) tracker: Tracker,
-    /// It is one of the group's retry topic: its records say in headers where they come from.
-    pub(crate) is_retry: bool,
     /// How many of its handlers run as tasks.
     pub(crate) running: usize,
     /// Fetching is stopped.
@@ -42,7 +40,6 @@ impl Partitions {
         let partition = Partition {
             source: source.clone(),
             tracker: Tracker::new(self.last),
-            is_retry: false,
             running: 0,
             paused: false,
             revoking: false,

@@ -36,16 +36,12 @@ impl Instance {
             ConsumerEvent::Assigned(sources) => {
                 info!(group = self.context.group, partitions = %names(&sources), "assigned");
                 for source in sources {
-                    let is_retry = self.routes.is_retry(&source);
                     // One that was not given up before: nothing of it may stay.
                     if let Some(former) = self.partitions.generation(&source) {
                         self.schedule.forget(former);
                     }
                     let generation = self.partitions.assign(source.clone());
                     self.fence(&source, generation);
-                    if let Some(partition) = self.partitions.get_mut(generation) {
-                        partition.is_retry = is_retry;
-                    }
                 }
             }
             ConsumerEvent::Finished(source, completions) => {
@@ -119,7 +115,7 @@ impl Instance {
         if !batch.records.is_empty() {
             partition.stalled = None;
         }
-        let is_retry = partition.is_retry;
+        let is_retry = self.routes.is_retry(&batch.source);
         let tracker = &partition.tracker;
         if tracker.has_finished_before() {
             batch
