@@ -116,7 +116,6 @@ fn disposition(
     let error = judged.error.as_deref();
     let context = delivery.context();
     let (policy, attempt) = (&context.options.retry, delivery.attempt());
-    let backoff = || policy.wait(attempt, None);
     // An attempt fails by an error, and by leading to the dead letters. A delay that its handler asks for is not a failure,
     // and neither is a record without an event: no outage explains it, and no success need follow it.
     let (succeeded, failed) = match &judged.wish {
@@ -134,7 +133,7 @@ fn disposition(
         if failures.exceeded() {
             let error = error.unwrap_or("the handler asked for another attempt");
             let why = format!("{}; the last error: {error}", failures.describe());
-            return Disposition::Pause(why, backoff());
+            return Disposition::Pause(why, backoff(delivery));
         }
     }
     match &judged.wish {
@@ -147,22 +146,20 @@ fn disposition(
             log::rejected(delivery, reason, error, None);
             Disposition::Finish
         }
-        Wish::Pause => Disposition::Pause(error.unwrap_or_default().to_owned(), backoff()),
+        Wish::Pause => Disposition::Pause(error.unwrap_or_default().to_owned(), backoff(delivery)),
         Wish::Stop => {
             // The caller of `run` gets it as an error.
             log::aborted(delivery);
             Disposition::Stop
         }
-        Wish::Hold { rejected } => {
-            match rejected {
-                Some(reason) => {
-                    if let Some(count) = notices.held.occurred(Instant::now()) {
-                        log::rejected(delivery, reason, error, Some(count));
-                    }
-                }
-                None => log::retried(delivery, backoff(), error, notices),
+        Wish::Hold { rejected: None } => hold(delivery, error, notices),
+        Wish::Hold {
+            rejected: Some(reason),
+        } => {
+            if let Some(count) = notices.held.occurred(Instant::now()) {
+                log::rejected(delivery, reason, error, Some(count));
             }
-            held(delivery, backoff())
+            held(delivery, backoff(delivery))
         }
         Wish::DeadLetter(reason) => dead_letter(*reason, judged, delivery, notices),
         Wish::Again { after, counts } => {
@@ -181,6 +178,19 @@ fn disposition(
             }
         }
     }
+}
+
+/// How long a message waits after this attempt, where its handler asks for nothing.
+fn backoff(delivery: &Delivery) -> Duration {
+    let policy = &delivery.context().options.retry;
+    policy.wait(delivery.attempt(), None)
+}
+
+/// It waits at the head of its lane, which is logged as one more attempt.
+fn hold(delivery: &Delivery, error: Option<&str>, notices: &mut Notices) -> Disposition {
+    let wait = backoff(delivery);
+    log::retried(delivery, wait, error, notices);
+    held(delivery, wait)
 }
 
 /// It is tried again without an end; in tests there is one.
@@ -202,15 +212,7 @@ fn used_up(judged: &Judged, delivery: &Delivery, notices: &mut Notices) -> Dispo
             notices.last += 1;
             dead_letter(Reason::Attempts, judged, delivery, notices)
         }
-        Policy::Hold => {
-            let wait = delivery
-                .context()
-                .options
-                .retry
-                .wait(delivery.attempt(), None);
-            log::retried(delivery, wait, error, notices);
-            held(delivery, wait)
-        }
+        Policy::Hold => hold(delivery, error, notices),
         Policy::Skip => {
             notices.last += 1;
             log::dropped(delivery, error);
@@ -232,16 +234,10 @@ fn dead_letter(
         (None, _) => "the handler asked for another attempt each time".to_owned(),
     };
     if let Some(unreadable) = &delivery.record().unreadable {
-        let wait = delivery
-            .context()
-            .options
-            .retry
-            .wait(delivery.attempt(), None);
         let error = format!(
             "{text}; it cannot be a dead letter, since a part of it is missing here ({unreadable}), so it is held"
         );
-        log::retried(delivery, wait, Some(&error), notices);
-        return held(delivery, wait);
+        return hold(delivery, Some(&error), notices);
     }
     let (now, wall) = (Instant::now(), SystemTime::now());
     let millis = |at: Instant| {
