@@ -152,40 +152,65 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 0..200)
 }
 
+/// A tracker, and beside it a plain list: each record's offset, and whether it is finished.
+struct Played {
+    tracker: Tracker,
+    model: Vec<(i64, bool)>,
+    /// Records that are not finished, by their place in the model.
+    open: Vec<(Ticket, usize)>,
+    /// The last offset that was read.
+    offset: i64,
+}
+
+impl Played {
+    fn new() -> Self {
+        Self {
+            tracker: Tracker::new(3),
+            model: Vec::new(),
+            open: Vec::new(),
+            offset: 0,
+        }
+    }
+
+    /// Takes a step. Offsets that were reached without a record are not in the model.
+    fn play(&mut self, step: &Step) {
+        match step {
+            Step::Push { gap } => {
+                self.offset += 1 + gap;
+                let ticket = self.tracker.push(Offset(self.offset));
+                self.open.push((ticket, self.model.len()));
+                self.model.push((self.offset, false));
+            }
+            Step::Pass { gap } => {
+                self.offset += 1 + gap;
+                self.tracker.pass(Offset(self.offset));
+                self.model.push((self.offset, true));
+            }
+            Step::Done { which } if !self.open.is_empty() => {
+                let (ticket, index) = self.open.remove(which % self.open.len());
+                self.tracker.done(ticket);
+                self.model[index].1 = true;
+            }
+            Step::Done { .. } => {}
+            Step::Reach { gap } => {
+                self.offset += gap;
+                self.tracker.reached(NextOffset(self.offset + 1));
+            }
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn a_commit_says_of_each_record_whether_it_is_finished_also_after_restarts(
         steps in steps(),
         restarts in proptest::collection::vec(0..30_usize, 0..4),
     ) {
-        let mut tracker = Tracker::new(3);
-        let mut model: Vec<(i64, bool)> = Vec::new();
-        let mut open: Vec<(Ticket, usize)> = Vec::new();
-        let mut offset = 0;
+        let mut played = Played::new();
         for step in steps {
-            match step {
-                Step::Push { gap } => {
-                    offset += 1 + gap;
-                    open.push((tracker.push(Offset(offset)), model.len()));
-                    model.push((offset, false));
-                }
-                Step::Pass { gap } => {
-                    offset += 1 + gap;
-                    tracker.pass(Offset(offset));
-                    model.push((offset, true));
-                }
-                Step::Done { which } if !open.is_empty() => {
-                    let (ticket, index) = open.remove(which % open.len());
-                    tracker.done(ticket);
-                    model[index].1 = true;
-                }
-                Step::Done { .. } => {}
-                Step::Reach { gap } => {
-                    offset += gap;
-                    tracker.reached(NextOffset(offset + 1));
-                }
-            }
+            played.play(&step);
         }
+        let Played { tracker, mut model, .. } = played;
         let Some(mut committed) = tracker.position() else {
             prop_assert!(model.iter().all(|(_, done)| !done));
             return Ok(());
@@ -230,38 +255,17 @@ proptest! {
 
     #[test]
     fn the_tracker_agrees_with_a_naive_model(steps in steps()) {
-        let mut tracker = Tracker::new(3);
-        let mut model: Vec<(i64, bool)> = Vec::new();
-        let mut open: Vec<(Ticket, usize)> = Vec::new();
-        let mut offset = 0;
+        let mut played = Played::new();
         for step in steps {
-            match step {
-                Step::Push { gap } => {
-                    offset += 1 + gap;
-                    open.push((tracker.push(Offset(offset)), model.len()));
-                    model.push((offset, false));
-                }
-                Step::Pass { gap } => {
-                    offset += 1 + gap;
-                    tracker.pass(Offset(offset));
-                    model.push((offset, true));
-                }
-                Step::Done { which } if !open.is_empty() => {
-                    let (ticket, index) = open.remove(which % open.len());
-                    tracker.done(ticket);
-                    model[index].1 = true;
-                }
-                Step::Done { .. } => {}
-                // For the model it is a finished record that stands on the last of these offsets.
-                Step::Reach { gap } => {
-                    tracker.reached(NextOffset(offset + 1 + gap));
-                    offset += gap;
-                    match model.last_mut() {
-                        Some((last, _)) => *last = offset,
-                        None => model.push((offset, true)),
-                    }
+            played.play(&step);
+            // What was reached is a finished record that stands on the last of these offsets.
+            if let Step::Reach { .. } = step {
+                match played.model.last_mut() {
+                    Some((last, _)) => *last = played.offset,
+                    None => played.model.push((played.offset, true)),
                 }
             }
+            let Played { tracker, model, .. } = &played;
             let finished = model.iter().take_while(|(_, done)| *done);
             let expected = finished.last().map(|(offset, _)| NextOffset(offset + 1));
             prop_assert_eq!(tracker.watermark(), expected);
