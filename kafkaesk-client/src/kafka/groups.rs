@@ -143,7 +143,8 @@ fn members(
     timeout: Duration,
     doing: Operation<'_>,
 ) -> Result<Vec<String>, ClientError> {
-    let list = match asking.fetch_group_list(Some(group), timeout) {
+    let list = || asking.fetch_group_list(Some(group), timeout);
+    let list = match while_coordinator_moves(timeout, list) {
         Ok(list) => list,
         // A group of the newer protocol is described otherwise; moving it is refused by the broker while it has members.
         Err(error) => match code_of(&error) {

@@ -20,6 +20,7 @@ use rdkafka::{
 use super::{
     clients::Clients,
     config::{Role, client_config},
+    consume::while_coordinator_moves,
     context::{Context, Shared},
     errors::{Operation, client_error, code_error},
     native,
@@ -79,9 +80,8 @@ impl Lookup {
     /// The groups of which a member reads this topic. Blocks for at most `connect_timeout`.
     pub(super) fn readers(&self, topic: &str) -> Result<Vec<String>, ClientError> {
         let action = "asking for the groups that read a topic";
-        let groups = self
-            .consumer
-            .fetch_group_list(None, self.timeout)
+        let list = || self.consumer.fetch_group_list(None, self.timeout);
+        let groups = while_coordinator_moves(self.timeout, list)
             .map_err(|error| client_error(error, Operation::cluster(action)))?;
         let mut readers: Vec<String> = groups
             .groups()
