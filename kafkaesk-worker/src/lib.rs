@@ -55,7 +55,7 @@ pub use kafkaesk_client::{core, schema};
 #[cfg(feature = "macros")]
 pub use kafkaesk_macros::subscribe;
 pub use outcome::{AttemptResult, HandlerCall, IntoAttemptResult, Outcome};
-pub use policy::{FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject};
+pub use policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject};
 pub use report::{RunReport, Unfinished};
 pub use router::Router;
 pub use subscription::{IntoSubscription, Ordering, Subscription, subscription};

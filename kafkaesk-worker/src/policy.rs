@@ -107,21 +107,45 @@ impl FailureLimit {
     }
 
     /// What is wrong with it, if anything.
-    pub(crate) fn problem(&self) -> Option<String> {
+    pub(crate) fn contradiction(&self) -> Option<Contradiction> {
+        let wrong = |problem| Some(Contradiction::new("failure-limit", problem));
         if !(self.share > 0.0 && self.share <= 1.0) {
-            return Some(format!(
-                "failure-limit: share is {}; it must be above 0 and at most 1",
+            return wrong(format!(
+                "share is {}; it must be above 0 and at most 1",
                 self.share
             ));
         }
         for (name, value, most) in [("of", self.of, 10_000), ("streak", self.streak, 1_000_000)] {
             if value == 0 || value > most {
-                return Some(format!(
-                    "failure-limit: {name} is {value}; it must be from 1 to {most}"
-                ));
+                return wrong(format!("{name} is {value}; it must be from 1 to {most}"));
             }
         }
         None
+    }
+}
+
+/// What makes no sense in what a subscription says of messages that are not handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contradiction {
+    /// The setting to correct, by its name in `kafkaesk.toml`.
+    pub setting: &'static str,
+    /// What is wrong with it, and what helps.
+    pub problem: String,
+}
+
+impl Contradiction {
+    pub(crate) fn new(setting: &'static str, problem: impl Into<String>) -> Self {
+        Self {
+            setting,
+            problem: problem.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.setting, self.problem)
     }
 }
 
@@ -156,8 +180,8 @@ impl Policies {
     /// is rejected is logged and passed over, and so is a record that holds no event.
     ///
     /// # Errors
-    /// `dead-letter` is stated where there are no dead letters: which setting says so.
-    pub(crate) fn of(stated: &Stated, dead_letters: bool) -> Result<Self, &'static str> {
+    /// `dead-letter` is stated where there are no dead letters.
+    pub(crate) fn of(stated: &Stated, dead_letters: bool) -> Result<Self, Contradiction> {
         if !dead_letters {
             let asked = [
                 (
@@ -175,7 +199,10 @@ impl Policies {
                 ),
             ];
             if let Some((setting, _)) = asked.into_iter().find(|(_, asked)| *asked) {
-                return Err(setting);
+                return Err(Contradiction::new(
+                    setting,
+                    "there are no dead letters, since the setting `dead-letters` is false; write another policy, or leave out `dead-letters`",
+                ));
             }
         }
         let or = |with, without| if dead_letters { with } else { without };
@@ -253,7 +280,7 @@ mod tests {
                 "on-no-event",
             ),
         ] {
-            assert_eq!(Policies::of(&stated, false).unwrap_err(), setting);
+            assert_eq!(Policies::of(&stated, false).unwrap_err().setting, setting);
             assert!(Policies::of(&stated, true).unwrap().use_dead_letters());
         }
     }
@@ -269,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_limit_outside_its_bounds_is_named() {
-        assert_eq!(FailureLimit::default().problem(), None);
+        assert_eq!(FailureLimit::default().contradiction(), None);
         for wrong in [
             FailureLimit::new(0.0, 100, 20),
             FailureLimit::new(1.1, 100, 20),
@@ -278,7 +305,7 @@ mod tests {
             FailureLimit::new(0.5, 10_001, 20),
             FailureLimit::new(0.5, 100, 0),
         ] {
-            assert!(wrong.problem().is_some(), "{wrong:?}");
+            assert!(wrong.contradiction().is_some(), "{wrong:?}");
         }
     }
 }

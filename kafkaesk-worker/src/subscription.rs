@@ -9,7 +9,10 @@ use serde::Deserialize;
 use crate::{
     AppError,
     handler::{Function, Handle, HandlerFn, Needs, function_name},
-    policy::{FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, STUCK_AFTER, Stated},
+    policy::{
+        Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, Policies,
+        STUCK_AFTER, Stated,
+    },
     retry::{MAX_AFTER, RetryPolicy},
 };
 
@@ -294,20 +297,24 @@ pub(crate) fn check(subscription: &Subscription) -> Result<Pattern, AppError> {
             )));
         }
     }
-    if let Some(problem) = problem(options) {
-        return Err(refused(problem));
+    if let Some(contradiction) = contradiction(options) {
+        return Err(refused(contradiction.to_string()));
     }
     Ok(pattern)
 }
 
 /// What is wrong with attempts, waits and limits.
-fn problem(options: &Options) -> Option<String> {
+fn contradiction(options: &Options) -> Option<Contradiction> {
+    let wrong = |setting, problem| Some(Contradiction::new(setting, problem));
     let RetryPolicy { first, longest, .. } = options.retry;
     let milli = Duration::from_millis(1);
     if first < milli || longest > MAX_AFTER || first > longest {
-        return Some(format!(
-            "retry-backoff is from {first:?} to {longest:?}; it must be from 1ms up to 1h, the first not above the longest"
-        ));
+        return wrong(
+            "retry-backoff",
+            format!(
+                "it is from {first:?} to {longest:?}; it must be from 1ms up to 1h, the first not above the longest"
+            ),
+        );
     }
     if options.retry.attempts.is_none()
         && matches!(
@@ -315,20 +322,25 @@ fn problem(options: &Options) -> Option<String> {
             Some(OnFailure::DeadLetter | OnFailure::Skip)
         )
     {
-        return Some(
-            "max-attempts is 0, so that no message uses up its attempts, but on-failure says what happens then; leave one of them out".to_owned(),
+        return wrong(
+            "on-failure",
+            "with max-attempts = 0 no message uses up its attempts; leave one of them out"
+                .to_owned(),
         );
     }
     if options.timeout.is_some_and(|timeout| timeout < milli) {
-        return Some("timeout is below 1ms; give handlers more time".to_owned());
+        return wrong(
+            "timeout",
+            "it is below 1ms; give handlers more time".to_owned(),
+        );
     }
     if options.stuck_after < Duration::from_millis(100) {
-        return Some(format!(
-            "stuck-after is {:?}; it must be at least 100ms",
-            options.stuck_after
-        ));
+        return wrong(
+            "stuck-after",
+            format!("it is {:?}; it must be at least 100ms", options.stuck_after),
+        );
     }
-    options.failure_limit.as_ref()?.problem()
+    options.failure_limit.as_ref()?.contradiction()
 }
 
 /// A subscription as an application shows it.
@@ -341,6 +353,13 @@ impl Subscription {
     /// The group without `Settings::group_prefix`; `None` only for a closure or handler object that was not given one.
     pub fn group_name(&self) -> Option<&str> {
         self.group.as_deref()
+    }
+
+    /// What makes no sense in what it says of messages that are not handled, where there are dead letters or none. Checked
+    /// when the application starts as well; a program that reads it from a file can name the place.
+    pub fn contradiction(&self, dead_letters: bool) -> Option<Contradiction> {
+        contradiction(&self.options)
+            .or_else(|| Policies::of(&self.options.stated, dead_letters).err())
     }
 
     /// What its handler needs: schemas and states.

@@ -139,11 +139,8 @@ impl Worker {
             pattern: subscription.pattern.clone(),
             message,
         };
-        let policies = Policies::of(&options.stated, settings.dead_letters).map_err(|setting| {
-            refused(format!(
-                "{setting} is \"dead-letter\", but the setting `dead-letters` is false; write another policy, or leave out `dead-letters`"
-            ))
-        })?;
+        let policies = Policies::of(&options.stated, settings.dead_letters)
+            .map_err(|contradiction| refused(contradiction.to_string()))?;
         let dead_letters = settings
             .dead_letters
             .then(|| DeadLetters::of(&self.connection, &group))

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::{Connection, settings::nearest};
-use kafkaesk_worker::{App, AppError, Delivery, Handle, HandlerCall};
+use kafkaesk_worker::{App, AppError};
 use tokio::{
     sync::{oneshot, watch},
     time::{Instant, sleep_until},
@@ -72,12 +72,6 @@ pub(crate) fn check(
     own: App,
     groups: &[String],
 ) -> anyhow::Result<App> {
-    struct Nothing;
-    impl Handle for Nothing {
-        fn handle(&self, _: &Delivery) -> HandlerCall {
-            HandlerCall::run(async {})
-        }
-    }
     let own = if groups.is_empty() {
         own
     } else {
@@ -86,7 +80,7 @@ pub(crate) fn check(
     let declared_at = declared;
     let declared: Vec<_> = declared
         .iter()
-        .map(|settings| settings.subscription(Nothing))
+        .map(SubscriptionSettings::without_handler)
         .collect();
     match own.check_with(&declared) {
         Ok(()) => Ok(own),

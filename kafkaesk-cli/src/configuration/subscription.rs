@@ -9,7 +9,8 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::{Pattern, span::parse_span};
 use kafkaesk_worker::{
-    FailureLimit, Handle, OnFailure, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, retry,
+    Contradiction, Delivery, FailureLimit, Handle, HandlerCall, OnFailure, OnMismatch, OnNoEvent,
+    OnReject, Ordering, Subscription, retry,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -101,8 +102,15 @@ impl SubscriptionSettings {
         }
         let start = options.start.as_deref().map(start).transpose();
         let group = format!("{}{}", settings.group_prefix, options.group);
-        check_delivery(section, &options, settings, &group)?;
-        Ok(Self {
+        if settings.dead_letters
+            && let Err(error) = settings.topic_prefix.dead_topic(&group)
+        {
+            let problem = format!(
+                "the group cannot have a topic of dead letters: {error}; give it another name, or set `dead-letters = false`"
+            );
+            return Err(section.error("group", problem).into());
+        }
+        let read = Self {
             failure_limit: failure_limit(section)?,
             origin: section.origin(),
             start: start.map_err(|problem| section.error("start", problem))?,
@@ -113,7 +121,24 @@ impl SubscriptionSettings {
             pattern: options.pattern.clone(),
             group: options.group.clone(),
             options,
-        })
+        };
+        match read.without_handler().contradiction(settings.dead_letters) {
+            Some(Contradiction {
+                setting, problem, ..
+            }) => Err(section.error(setting, problem).into()),
+            None => Ok(read),
+        }
+    }
+
+    /// The subscription before its handler is started, for checks: it handles nothing.
+    pub(crate) fn without_handler(&self) -> Subscription {
+        struct Nothing;
+        impl Handle for Nothing {
+            fn handle(&self, _: &Delivery) -> HandlerCall {
+                HandlerCall::run(async {})
+            }
+        }
+        self.subscription(Nothing)
     }
 
     /// The subscription, with the handler that was started for it.
@@ -171,73 +196,6 @@ impl SubscriptionSettings {
     }
 }
 
-/// What one value alone cannot show to be wrong.
-fn check_delivery(
-    section: &Section,
-    options: &Options,
-    settings: &Settings,
-    group: &str,
-) -> anyhow::Result<()> {
-    if let Some(backoff) = options.retry_backoff
-        && backoff.first() > backoff.longest()
-    {
-        let problem = format!(
-            "the first wait, {:?}, is longer than the longest, {:?}",
-            backoff.first(),
-            backoff.longest()
-        );
-        return Err(section.error("retry-backoff", problem).into());
-    }
-    let never = options.max_attempts == Some(Whole(0));
-    if never
-        && matches!(
-            options.on_failure,
-            Some(OnFailure::DeadLetter | OnFailure::Skip)
-        )
-    {
-        return Err(section
-            .error(
-                "on-failure",
-                "with max-attempts = 0 no message uses up its attempts; leave one of them out",
-            )
-            .into());
-    }
-    if settings.dead_letters {
-        let fits = settings.topic_prefix.dead_topic(group);
-        fits.map_err(|error| {
-            section.error(
-                "group",
-                format!("the group cannot have a topic of dead letters: {error}; give it another name, or set `dead-letters = false`"),
-            )
-        })?;
-        return Ok(());
-    }
-    let asked = [
-        (
-            "on-failure",
-            options.on_failure == Some(OnFailure::DeadLetter),
-        ),
-        ("on-reject", options.on_reject == Some(OnReject::DeadLetter)),
-        (
-            "on-mismatch",
-            options.on_mismatch == Some(OnMismatch::DeadLetter),
-        ),
-        (
-            "on-no-event",
-            options.on_no_event == Some(OnNoEvent::DeadLetter),
-        ),
-    ];
-    match asked.into_iter().find(|(_, asked)| *asked) {
-        Some((key, _)) => Err(section
-            .error(
-                key,
-                "there are no dead letters, since the setting `dead-letters` is false; write another policy, or leave out `dead-letters`",
-            )
-            .into()),
-        None => Ok(()),
-    }
-}
-
 fn failure_limit(section: &Section) -> anyhow::Result<Option<Option<FailureLimit>>> {
     const KEY: &str = "failure-limit";
     match section.text(KEY) {
@@ -253,10 +211,6 @@ fn failure_limit(section: &Section) -> anyhow::Result<Option<Option<FailureLimit
     let written: Limit = section.table(KEY)?.read()?;
     let mut limit = FailureLimit::default();
     if let Some(share) = written.share {
-        if !(share > 0.0 && share <= 1.0) {
-            let problem = "`share` must be above 0 and at most 1";
-            return Err(section.error(KEY, problem).into());
-        }
         limit.share = share;
     }
     if let Some(Whole(of)) = written.of {
