@@ -25,7 +25,7 @@ use super::{
     errors::{Operation, client_error},
 };
 use crate::{
-    ClientError, Delivery, Settings,
+    ClientError, Delivery, Receipt, Settings,
     broker::{BatchLimit, Outgoing, SendError, size_of},
 };
 
@@ -149,24 +149,8 @@ impl Producer {
         record: Outgoing,
     ) -> Result<Delivery, ClientError> {
         let (answer, answered) = oneshot::channel();
-        let mut base = BaseRecord::with_opaque_to(
-            record.topic.as_str(),
-            Box::new(Pending {
-                topic: record.topic.clone(),
-                bytes: record.value_len(),
-                units: u32::try_from(room.num_permits()).unwrap_or(u32::MAX),
-                batch: record.batch,
-                answer,
-            }),
-        );
-        base.payload = record.value.as_deref();
-        base.key = record.key.as_deref();
-        base.partition = record.partition;
-        base.timestamp = record.timestamp;
-        if !record.headers.is_empty() {
-            base.headers = Some(native_headers(&record));
-        }
-        match self.producer.send(base) {
+        let units = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
+        match self.producer.send(native_record(&record, units, answer)) {
             Ok(()) => {
                 // The delivery report gives it back.
                 room.forget();
@@ -275,7 +259,33 @@ impl std::fmt::Debug for Producer {
     }
 }
 
-pub(super) fn native_headers(record: &Outgoing) -> OwnedHeaders {
+/// A record as librdkafka takes it. `units`: what its delivery report gives back of the queue's room.
+pub(super) fn native_record(
+    record: &Outgoing,
+    units: u32,
+    answer: oneshot::Sender<Result<Receipt, ClientError>>,
+) -> BaseRecord<'_, [u8], [u8], Box<Pending>> {
+    let mut base = BaseRecord::with_opaque_to(
+        record.topic.as_str(),
+        Box::new(Pending {
+            topic: record.topic.clone(),
+            bytes: record.value_len(),
+            units,
+            batch: record.batch,
+            answer,
+        }),
+    );
+    base.payload = record.value.as_deref();
+    base.key = record.key.as_deref();
+    base.partition = record.partition;
+    base.timestamp = record.timestamp;
+    if !record.headers.is_empty() {
+        base.headers = Some(native_headers(record));
+    }
+    base
+}
+
+fn native_headers(record: &Outgoing) -> OwnedHeaders {
     let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
     for (key, value) in record.headers.iter() {
         headers = headers.insert(Header {

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseProducer, BaseRecord, Producer as _},
+    producer::{BaseProducer, Producer as _},
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -19,10 +19,10 @@ use super::{
     clients::Clients,
     config::transactional_config,
     context::Context,
-    delivery::{Deliveries, News, Pending},
+    delivery::{Deliveries, News},
     errors::{Operation, client_error, code_of},
     metadata::Lookup,
-    producer::native_headers,
+    producer::native_record,
 };
 use crate::{
     ClientError,
@@ -135,24 +135,7 @@ impl Begun {
         for record in records {
             let (answer, answered) = oneshot::channel();
             answers.push(answered);
-            let mut base = BaseRecord::with_opaque_to(
-                record.topic.as_str(),
-                Box::new(Pending {
-                    topic: record.topic.clone(),
-                    bytes: record.value_len(),
-                    units: 0,
-                    batch: record.batch,
-                    answer,
-                }),
-            );
-            base.payload = record.value.as_deref();
-            base.key = record.key.as_deref();
-            base.partition = record.partition;
-            base.timestamp = record.timestamp;
-            if !record.headers.is_empty() {
-                base.headers = Some(native_headers(record));
-            }
-            if let Err((error, pending)) = self.producer.send(base) {
+            if let Err((error, pending)) = self.producer.send(native_record(record, 0, answer)) {
                 drop(pending);
                 let topic = &record.topic;
                 let action = format!("writing to {topic} in a transaction");
