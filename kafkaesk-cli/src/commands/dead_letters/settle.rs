@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{
     SettleArguments, group,
     list::{Found, no_topic, nothing},
+    shown,
 };
 use crate::{
     context::Context,
@@ -150,7 +151,7 @@ async fn settle(
             output::note(format!(
                 "{} of {all} letter(s) were {} before it failed",
                 last.settled,
-                past(by)
+                shown::done(by)
             ));
             return Err(error.into());
         }
@@ -161,7 +162,7 @@ async fn settle(
         }))?,
         OutputFormat::Text => output::line(format!(
             "{}  {} letter(s) of group {}{} in {:.1} s",
-            past(by),
+            shown::done(by),
             tally.settled,
             letters.group(),
             target(letters, by),
@@ -227,13 +228,6 @@ fn stopped(tally: Tally) -> Exit {
         tally.settled
     ));
     Exit::Failed
-}
-
-fn past(by: SettledBy) -> &'static str {
-    match by {
-        SettledBy::Purge => "purged",
-        _ => "redriven",
-    }
 }
 
 fn target(letters: &DeadLetters, by: SettledBy) -> String {

@@ -172,7 +172,8 @@ fn from(origin: &kafkaesk_core::DeadLetter, prefix: &TopicPrefix) -> String {
     format!("{name}[{}]@{}", origin.partition, origin.offset)
 }
 
-fn done(by: kafkaesk_core::SettledBy) -> &'static str {
+/// What became of a settled letter, in a word.
+pub(super) fn done(by: kafkaesk_core::SettledBy) -> &'static str {
     match by {
         kafkaesk_core::SettledBy::Redrive => "redriven",
         kafkaesk_core::SettledBy::Purge => "purged",
