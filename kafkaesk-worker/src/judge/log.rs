@@ -38,8 +38,26 @@ pub(super) fn skipped(
     }
 }
 
-/// A message is passed over and kept nowhere: each of them is logged.
+/// A message was rejected. Where it is passed over and kept nowhere, each of them is logged; where it is held, `count` says
+/// how many there were.
 pub(super) fn rejected(delivery: &Delivery, reason: &str, error: Option<&str>, count: Option<u64>) {
+    given_up(delivery, "rejected", Some(reason), None, error, count);
+}
+
+/// A message used up its attempts, and is passed over and kept nowhere: each of them is logged.
+pub(super) fn dropped(delivery: &Delivery, error: Option<&str>) {
+    let what = "not handled: all attempts failed, and it is passed over by on-failure = \"skip\"";
+    given_up(delivery, what, None, Some(delivery.attempt()), error, None);
+}
+
+fn given_up(
+    delivery: &Delivery,
+    what: &str,
+    reason: Option<&str>,
+    attempts: Option<u32>,
+    error: Option<&str>,
+    count: Option<u64>,
+) {
     let record = delivery.record();
     warn!(
         group = delivery.group(),
@@ -49,25 +67,10 @@ pub(super) fn rejected(delivery: &Delivery, reason: &str, error: Option<&str>, c
         key = %Key(record.key.as_deref()),
         schema = delivery.schema().unwrap_or("(no envelope)"),
         reason,
+        attempts,
         error,
         count,
-        "rejected"
-    );
-}
-
-/// As [`rejected`], of a message that used up its attempts.
-pub(super) fn dropped(delivery: &Delivery, error: Option<&str>) {
-    let record = delivery.record();
-    warn!(
-        group = delivery.group(),
-        topic = record.topic(),
-        partition = record.partition(),
-        offset = record.offset.0,
-        key = %Key(record.key.as_deref()),
-        schema = delivery.schema().unwrap_or("(no envelope)"),
-        attempts = delivery.attempt(),
-        error,
-        "not handled: all attempts failed, and it is passed over by on-failure = \"skip\""
+        "{what}"
     );
 }
 
