@@ -15,9 +15,11 @@ use kafkaesk_client::{
     memory::MemoryBroker,
 };
 use kafkaesk_worker::{prelude::*, testing::TestError};
-use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::events::Content;
+use crate::{
+    events::Content,
+    support::{start, start_with},
+};
 
 async fn fails(data: Content) -> Result<(), HandlerError> {
     match data.foo.as_str() {
@@ -146,29 +148,6 @@ async fn a_value_that_is_not_an_event_is_kept_and_a_blank_one_is_passed_over() {
     kept.sort_unstable();
     assert_eq!(kept, [&b"[1]"[..], b"hello", b"\xff"]);
     assert_eq!(app.stop().await.unwrap().without_event, 3);
-}
-
-type Ran = JoinHandle<Result<kafkaesk_worker::RunReport, AppError>>;
-
-/// Runs an application over a broker of its own, with one partition for each topic, with the retries of a worker.
-fn start(app: App) -> (Arc<MemoryBroker>, Connection, oneshot::Sender<()>, Ran) {
-    start_with(app, |_| {})
-}
-
-fn start_with(
-    app: App,
-    change: impl FnOnce(&mut Settings),
-) -> (Arc<MemoryBroker>, Connection, oneshot::Sender<()>, Ran) {
-    let mut settings = Settings::default();
-    settings.partitions = 1;
-    settings.dead_letter_partitions = 1;
-    change(&mut settings);
-    let broker = Arc::new(MemoryBroker::with_prefix(settings.topic_prefix.clone()));
-    let connection = Connection::with_broker(settings, broker.clone());
-    let (stop, stopped) = oneshot::channel();
-    let shutdown = async { drop(stopped.await) };
-    let task = tokio::spawn(app.run_on(connection.clone(), shutdown));
-    (broker, connection, stop, task)
 }
 
 /// Waits until this holds; tokio's paused clock jumps meanwhile.

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use kafkaesk_client::{core::TopicName, memory::MemoryBroker};
+use kafkaesk_client::core::TopicName;
 use kafkaesk_worker::prelude::*;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
-use crate::events::Content;
+use crate::{events::Content, support::start};
 
 /// How many handlers run for each key, and the most that ever did.
 #[derive(Default)]
@@ -42,17 +42,11 @@ async fn slow(data: Content, running: State<Arc<Running>>) {
 #[tokio::test]
 async fn a_key_is_not_handled_twice_at_once_after_its_partition_was_lost_and_came_back() {
     for ordering in [Ordering::Key, Ordering::Partition, Ordering::None] {
-        let mut settings = Settings::default();
-        settings.partitions = 1;
-        let broker = Arc::new(MemoryBroker::with_prefix(settings.topic_prefix.clone()));
-        let connection = Connection::with_broker(settings, broker.clone());
         let running = Arc::new(Running::default());
         let app = App::new()
             .state(running.clone())
             .subscribe(subscription("a", slow).group("g").ordering(ordering));
-        let (stop, stopped) = oneshot::channel::<()>();
-        let shutdown = async { drop(stopped.await) };
-        let task = tokio::spawn(app.run_on(connection.clone(), shutdown));
+        let (broker, connection, stop, task) = start(app);
         let publisher = connection.publisher();
         let publish = publisher.publish("a", &Content::new("x"));
         publish.key("x").await.unwrap();

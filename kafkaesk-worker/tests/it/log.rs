@@ -7,11 +7,10 @@ use std::{
 };
 
 use kafkaesk_client::core::Headers;
-use kafkaesk_client::memory::MemoryBroker;
 use kafkaesk_worker::prelude::*;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 
-use crate::events::Content;
+use crate::{events::Content, support::start};
 
 /// What this thread logs, without times.
 #[derive(Clone, Default)]
@@ -47,20 +46,6 @@ impl Log {
         let lines = log.lines().filter(|line| line.contains(text));
         lines.map(str::to_owned).collect()
     }
-}
-
-type Ran = JoinHandle<Result<kafkaesk_worker::RunReport, AppError>>;
-
-/// Runs an application over a broker of its own, with one partition for each stream.
-fn start(app: App) -> (Arc<MemoryBroker>, Connection, oneshot::Sender<()>, Ran) {
-    let mut settings = Settings::default();
-    settings.partitions = 1;
-    let broker = Arc::new(MemoryBroker::with_prefix(settings.topic_prefix.clone()));
-    let connection = Connection::with_broker(settings, broker.clone());
-    let (stop, stopped) = oneshot::channel();
-    let shutdown = async { drop(stopped.await) };
-    let task = tokio::spawn(app.run_on(connection.clone(), shutdown));
-    (broker, connection, stop, task)
 }
 
 async fn typed(_: Content) {}

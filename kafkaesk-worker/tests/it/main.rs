@@ -14,6 +14,7 @@ mod log;
 mod pressure;
 mod registration;
 mod start;
+mod support;
 mod test_app;
 mod unavailable;
 mod vectors;
