@@ -15,7 +15,7 @@ pub(super) struct Reading {
     pub(super) source: Arc<Source>,
     /// The offset to read next.
     pub(super) position: i64,
-    /// Batches do not cross this offset, so that the end can be told where it is.
+    /// Batches do not cross this offset, so that the end is reported where it is.
     pub(super) stop: Option<i64>,
 }
 

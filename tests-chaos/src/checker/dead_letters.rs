@@ -51,7 +51,7 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
 
 fn problem(message: &Message, letter: &Letter, bounds: &Bounds) -> Option<String> {
     let (poison, reason) = match message.poison {
-        None => return Some("it is no poison".to_owned()),
+        None => return Some("it is not a poison message".to_owned()),
         Some(poison @ Poison::Fails) => (poison, "attempts"),
         Some(poison @ Poison::Rejects) => (poison, "rejected"),
     };

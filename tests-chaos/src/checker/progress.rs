@@ -90,7 +90,7 @@ fn busy(history: &History<'_>, log: &Log<'_>) -> Vec<(Micros, Micros)> {
     merged
 }
 
-/// Whether a handler of a worker that was alive ran all the time: that is no standstill.
+/// Whether a handler of a worker that was alive ran all the time: that is not a standstill.
 fn runs(history: &History<'_>, log: &Log<'_>, from: Micros, to: Micros) -> bool {
     log.messages
         .iter()

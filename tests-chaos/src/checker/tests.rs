@@ -451,7 +451,7 @@ fn a_partition_with_work_that_stands_still_breaks_the_run() {
     let outage = |at| still(at).fault(FaultKind::Outage, 1000, 9000);
     outage(24_000).breaks(&[]);
     outage(24_001).breaks(&["progress"]);
-    // Being asked to end is no excuse at all.
+    // Being asked to end excuses nothing.
     still(16_000)
         .fault(FaultKind::Asked(1), 1000, 1000)
         .breaks(&["progress"]);

@@ -17,7 +17,7 @@ pub(super) struct Cluster {
     down: Vec<bool>,
     /// The broker that was killed as the coordinator.
     coordinator: Option<usize>,
-    /// For whoever is not to be disturbed.
+    /// For a caller that must not be disturbed.
     pub(super) servers: String,
     /// Through the proxy; `servers` where there is none.
     pub(super) proxied: String,

@@ -12,7 +12,7 @@ use crate::ledger::{Letter, Place};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub(super) letters: Vec<Letter>,
-    /// What is no dead letter.
+    /// Records that are not dead letters.
     pub(super) strange: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ impl Letters {
                     at: at * 1000,
                 }),
                 Err(error) => found.strange.push(format!(
-                    "{}@{} is no dead letter: {error}",
+                    "{}@{} is not a dead letter: {error}",
                     record.source, record.offset.0
                 )),
             }

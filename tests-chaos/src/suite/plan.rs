@@ -30,12 +30,12 @@ pub(super) enum Action {
     StartCoordinator,
     /// Connections through the proxy end, and new ones are refused.
     Cut,
-    /// Nothing passes the proxy, and nobody is told.
+    /// Nothing passes the proxy, and neither side gets an error.
     Hole,
     Delay(Duration),
     /// Bytes a second and connection.
     Throttle(u64),
-    Mend,
+    Restore,
     Grow(u32),
     /// Transactions write records that are never committed.
     AbortedTransaction,

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// How long a run waits while no worker says anything, beside the session: longer than the law of progress allows.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the first message may take.
 const START: Duration = Duration::from_secs(60);
 
@@ -98,7 +98,7 @@ struct Run<'a> {
     cluster: &'a mut Cluster,
     book: Arc<Mutex<Book>>,
     weather: Weather,
-    /// Faults that last until something is mended or started.
+    /// Faults that last until something is restored or started.
     outages: Vec<usize>,
     letters: Option<Letters>,
     /// The fault, while their topic is gone.
@@ -136,14 +136,14 @@ impl Run<'_> {
 
     /// Waits until every acknowledged message is done, or nobody says anything for too long.
     async fn everything_is_handled(&self, plan: &Plan) -> Result<()> {
-        let patience = i64::try_from((plan.session + PATIENCE).as_micros()).unwrap_or(i64::MAX);
+        let timeout = i64::try_from((plan.session + TIMEOUT).as_micros()).unwrap_or(i64::MAX);
         let begun = now();
         loop {
             self.read_letters().await?;
             {
                 let book = self.book.lock();
                 let quiet = now() - book.heard.max(begun);
-                if book.pending() == 0 || quiet > patience {
+                if book.pending() == 0 || quiet > timeout {
                     return Ok(());
                 }
             }
@@ -198,7 +198,7 @@ impl Run<'_> {
                 self.change(FaultKind::Slow, |weather| weather.delay = *delay);
             }
             Action::Throttle(rate) => self.change(FaultKind::Slow, |weather| weather.rate = *rate),
-            Action::Mend => {
+            Action::Restore => {
                 if self.weather != Weather::default() {
                     self.weather = Weather::default();
                     self.cluster.weather(self.weather);

@@ -459,7 +459,7 @@ fn cut(plan: &mut Plan, rng: &mut Rng, length: f64) {
         };
         let back = at + between(rng, 0.2, 6.0);
         plan.step(at, action);
-        plan.step(back, Action::Mend);
+        plan.step(back, Action::Restore);
         at = back + between(rng, 2.0, 6.0);
     }
 }
@@ -468,14 +468,14 @@ fn delay(plan: &mut Plan, rng: &mut Rng, length: f64) {
     proxied(plan, rng);
     plan.step(0.5, Action::Delay(Duration::from_millis(rng.u64(50..400))));
     ends(plan, rng, length * 0.8, (3.0, 6.0));
-    plan.step(length * 0.9, Action::Mend);
+    plan.step(length * 0.9, Action::Restore);
 }
 
 fn throttle(plan: &mut Plan, rng: &mut Rng, length: f64) {
     proxied(plan, rng);
     plan.step(0.5, Action::Throttle(rng.u64(60_000..200_000)));
     ends(plan, rng, length * 0.8, (3.0, 6.0));
-    plan.step(length * 0.9, Action::Mend);
+    plan.step(length * 0.9, Action::Restore);
 }
 
 fn partitions_grow(plan: &mut Plan, rng: &mut Rng, length: f64) {
@@ -520,7 +520,7 @@ fn coordinator_moved(plan: &mut Plan, rng: &mut Rng, length: f64) {
 
 /// What brings everything back at a plan's end, whatever its last step was.
 pub(super) fn restore(plan: &Plan) -> Vec<Step> {
-    let mut actions = vec![Action::Mend];
+    let mut actions = vec![Action::Restore];
     actions.extend((0..3).map(Action::StartBroker));
     actions.extend((0..plan.workers).map(Action::Continue));
     actions.extend((0..plan.workers).map(Action::Start));

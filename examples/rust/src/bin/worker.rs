@@ -26,7 +26,7 @@ mod billing {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // What is retried, held or rejected is told through `tracing`: without a subscriber nobody hears it.
+    // What is retried, held or rejected is logged through `tracing`: without a subscriber it is lost.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();

@@ -97,7 +97,7 @@ impl Stage {
 struct Job {
     delivery: String,
     line: Vec<u8>,
-    /// Told when the line is in the child's hands.
+    /// Answered when the line is written to the child.
     started: oneshot::Sender<()>,
     reply: oneshot::Sender<Answer>,
 }
