@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     dev::{free, printed},
-    support::{ORDER, Project, Running, ending_signals, until},
+    support::{ORDER, Project, Running, ending_signals, has_signal, until},
 };
 
 /// A project whose one subscription runs `child.py`, and `dev` with its child started.
@@ -116,8 +116,8 @@ fn a_hangup_ends_nothing_that_was_started_to_survive_it() {
             .status();
         assert!(sent.unwrap().success());
     };
+    assert!(has_signal(child.id(), "SigIgn", "HUP"));
     signal("HUP");
-    std::thread::sleep(Duration::from_millis(500));
     signal("TERM");
     until("its end", || child.try_wait().unwrap().is_some());
     assert!(child.wait().unwrap().success());

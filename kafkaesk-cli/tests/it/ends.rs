@@ -9,7 +9,7 @@ use std::{
 
 use kafkaesk_client::testing::kafka;
 
-use crate::support::{ORDER, Project, TIMEOUT, orders};
+use crate::support::{ORDER, Project, TIMEOUT, orders, until_full};
 
 const TAIL: [&str; 6] = ["tail", "*", "--until-end", "--output", "json", "--from"];
 
@@ -182,8 +182,7 @@ async fn a_signal_ends_a_tail_whose_reader_stalls() {
             .unwrap();
         let mut stdout = child.stdout.take().unwrap();
         stdout.read_exact(&mut [0; 8]).unwrap();
-        // The pipe runs full; nobody reads it any more.
-        std::thread::sleep(Duration::from_secs(2));
+        until_full(child.id(), 1);
         let asked = Instant::now();
         let status = std::process::Command::new("kill")
             .args([format!("-{signal}"), child.id().to_string()])

@@ -11,7 +11,7 @@ use std::{
 
 use kafkaesk_client::testing::{TestKafka, kafka};
 
-use crate::support::{ORDER, Project, ending_signals, orders, until};
+use crate::support::{ORDER, Project, ending_signals, orders, until, until_full};
 
 /// More than any pipe and our queue hold.
 const FLOOD: usize = 8 * 1024 * 1024;
@@ -104,13 +104,12 @@ async fn a_second_signal_ends_at_once_though_nobody_reads_the_log() {
         .succeeds();
     for signal in ending_signals() {
         let (reader, stderr) = unread();
-        let worker = project.start_saying(&["worker"], stderr);
+        let mut worker = project.start_saying(&["worker"], stderr);
         until("the handler", || project.path().join("begun").exists());
         std::fs::remove_file(project.path().join("begun")).unwrap();
-        // Nothing tells from outside that the queue is full; the law holds before that as well.
-        std::thread::sleep(Duration::from_secs(1));
+        until_full(worker.id(), 2);
         worker.signal(signal);
-        std::thread::sleep(Duration::from_millis(200));
+        worker.until_delivered(signal);
         let asked = Instant::now();
         worker.signal(signal);
         let status = worker.end().status;
@@ -342,7 +341,7 @@ fn a_signal_is_heard_before_anything_is_connected() {
         let mut publish = project.start_with(&["publish", "--ndjson", "-"], Stdio::piped());
         // It reads its input before it connects.
         publish.stdin().write_all(b"\n").unwrap();
-        std::thread::sleep(Duration::from_millis(500));
+        publish.until_it_listens_to(signal);
         publish.signal(signal);
         publish.end().fails(1, &["nothing was published"]);
     }

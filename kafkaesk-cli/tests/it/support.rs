@@ -144,7 +144,7 @@ impl Project {
             .unwrap();
         Running {
             stdout: collect(child.stdout.take().unwrap()),
-            stderr: Arc::default(),
+            stderr: Lines::default(),
             child,
         }
     }
@@ -159,7 +159,7 @@ impl Project {
             .spawn()
             .unwrap();
         Running {
-            stdout: Arc::default(),
+            stdout: Lines::default(),
             stderr: collect(child.stderr.take().unwrap()),
             child,
         }
@@ -239,28 +239,44 @@ impl Ran {
 /// A program in the background; killed when dropped.
 pub(crate) struct Running {
     child: Child,
-    stdout: Arc<Mutex<Vec<String>>>,
-    stderr: Arc<Mutex<Vec<String>>>,
+    stdout: Lines,
+    stderr: Lines,
 }
 
-fn collect(pipe: impl std::io::Read + Send + 'static) -> Arc<Mutex<Vec<String>>> {
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let into = lines.clone();
-    std::thread::spawn(move || {
+/// The lines that came from a pipe so far; none where there is no pipe.
+#[derive(Default)]
+struct Lines {
+    so_far: Arc<Mutex<Vec<String>>>,
+    reader: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Lines {
+    fn all_there(&self) -> bool {
+        self.reader.as_ref().is_none_or(|it| it.is_finished())
+    }
+}
+
+fn collect(pipe: impl std::io::Read + Send + 'static) -> Lines {
+    let so_far = Arc::new(Mutex::new(Vec::new()));
+    let into = so_far.clone();
+    let reader = std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             into.lock().unwrap().push(line);
         }
     });
-    lines
+    Lines {
+        so_far,
+        reader: Some(reader),
+    }
 }
 
 impl Running {
     pub(crate) fn stdout(&self) -> Vec<String> {
-        self.stdout.lock().unwrap().clone()
+        self.stdout.so_far.lock().unwrap().clone()
     }
 
     pub(crate) fn stderr(&self) -> String {
-        self.stderr.lock().unwrap().join("\n")
+        self.stderr.so_far.lock().unwrap().join("\n")
     }
 
     /// Its standard input, when that is a pipe.
@@ -284,6 +300,11 @@ impl Running {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal: `TERM`, `KILL`, `INT`.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
@@ -293,14 +314,32 @@ impl Running {
         assert!(status.success());
     }
 
+    /// Waits until a signal that it got ends it no longer by default: its own handler listens.
+    pub(crate) fn until_it_listens_to(&mut self, signal: &str) {
+        let id = self.child.id();
+        self.until("listening to a signal", |_| {
+            has_signal(id, "SigCgt", signal)
+        });
+    }
+
+    /// Waits until the signals that were sent are delivered: two of a kind that wait become one.
+    pub(crate) fn until_delivered(&mut self, signal: &str) {
+        let id = self.child.id();
+        self.until("the delivery of a signal", |_| {
+            !has_signal(id, "ShdPnd", signal)
+        });
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ran {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                // The last lines are on their way to the collectors.
-                std::thread::sleep(Duration::from_millis(200));
+                // Its last lines are still in the pipes, which end with it unless a child of its own outlives it.
+                until("the end of its output", || {
+                    self.stdout.all_there() && self.stderr.all_there()
+                });
                 return Ran {
                     status: status.code().unwrap_or(-1),
                     stdout: self.stdout().join("\n"),
@@ -322,6 +361,34 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether Linux has a signal in a set of a process: pending, ignored or handled (`/proc/PID/status`).
+pub(crate) fn has_signal(process: u32, set: &str, signal: &str) -> bool {
+    let number = match signal {
+        "HUP" => 1,
+        "INT" => 2,
+        "TERM" => 15,
+        other => panic!("a signal without its number here: {other}"),
+    };
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let mask = status
+        .lines()
+        .find_map(|line| line.strip_prefix(set)?.strip_prefix(':'))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (number - 1)) != 0)
+}
+
+/// Waits until the pipe behind a descriptor of a process, which nobody reads, takes nothing more.
+pub(crate) fn until_full(process: u32, descriptor: u8) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    until("a full pipe", || {
+        let path = format!("/proc/{process}/fd/{descriptor}");
+        let pipe = std::fs::File::options().write(true).open(path).unwrap();
+        let mut asked = [PollFd::new(&pipe, PollFlags::OUT)];
+        let at_once = Timespec::default();
+        poll(&mut asked, Some(&at_once)).unwrap() == 0
+    });
 }
 
 /// Waits until this holds.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use kafkaesk_client::{Connection, testing::TestKafka};
+use kafkaesk_client::{Connection, core::TopicName, testing::TestKafka};
 use kafkaesk_worker::{AppError, RunReport, prelude::*, subscription};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
@@ -75,6 +75,25 @@ fn rss() -> usize {
         .parse::<usize>()
         .unwrap()
         / 1024
+}
+
+/// Waits until a group has committed so many messages of a stream of seven partitions that starts at 0.
+async fn until_committed(kafka: &TestKafka, connection: &Connection, stream: &str, count: i64) {
+    let group = format!("{}g", kafka.prefix());
+    let topic = TopicName::new(format!("{}{stream}", kafka.prefix())).unwrap();
+    let begun = Instant::now();
+    loop {
+        let mut sum = 0;
+        for partition in 0..7 {
+            let position = connection.broker().group_position(&group, &topic, partition);
+            sum += position.await.unwrap().committed.map_or(0, |next| next.0);
+        }
+        if sum == count {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{sum} committed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Publishes these to a stream, with their keys, and waits until the brokers have the last.
@@ -218,7 +237,7 @@ async fn a_revoke_during_the_last_drain_neither_prolongs_it_nor_loses_commits() 
     let timeout = Duration::from_secs(10);
     let first = start(&kafka, timeout, app(&kafka, &seen)).await;
     until("70", 20, || seen.lock().unwrap().len() == 70).await;
-    tokio::time::sleep(Duration::from_secs(6)).await; // its periodic commit is over
+    until_committed(&kafka, &connection, "content.a", 70).await;
     for number in 70..140 {
         let event = Content::new(format!("good{number}"));
         drop(
@@ -251,7 +270,9 @@ async fn a_revoke_during_the_last_drain_neither_prolongs_it_nor_loses_commits() 
     .await;
     let asked = Instant::now();
     first.stop.send(()).unwrap();
-    tokio::time::sleep(Duration::from_secs(5)).await; // its handlers have 8 s
+    // The law is about time: a revoke that comes 5 s into the 8 s that handlers have would end after the deadline, if
+    // its own drain counted.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let other = Seen::default();
     let second = start(&kafka, Duration::from_secs(2), app(&kafka, &other)).await;
     let _ = first.task.await.unwrap();
