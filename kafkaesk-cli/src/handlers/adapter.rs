@@ -1,9 +1,9 @@
-//! A configured handler as the worker's [`Handle`]. The one place where an [`Answer`] becomes an outcome.
+//! A configured handler as the worker's [`Handle`]. The one place where a [`Reply`] becomes an outcome.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::line;
+use kafkaesk_core::{answer::Answer, line};
 use kafkaesk_worker::{
     AttemptResult, Classify, Delivery, Handle, HandlerCall, HandlerError, IntoAttemptResult,
     Outcome,
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
-    Answer,
+    Reply,
     exec::Exec,
     http::{Http, nobody_listens},
     stdout::Stdout,
@@ -171,20 +171,29 @@ fn write_line(delivery: &Delivery, on_top: Option<Option<&str>>) -> Vec<u8> {
     line
 }
 
-fn ending(answer: Answer) -> AttemptResult {
+fn ending(reply: Reply) -> AttemptResult {
+    let answer = match reply {
+        Reply::Answered(answer) => answer,
+        Reply::Busy(reason) => return AttemptResult::Failed(HandlerError::busy(reason)),
+        Reply::Unavailable(reason) => {
+            return AttemptResult::Unavailable(HandlerError::msg(reason));
+        }
+    };
     match answer {
         Answer::Done => Outcome::Done.into_attempt_result(),
         Answer::Skip => Outcome::Skip.into_attempt_result(),
-        Answer::Reject(reason) => Outcome::reject(reason).into_attempt_result(),
-        Answer::Abort(reason) => {
+        Answer::Reject { reason } => {
+            Outcome::reject(reason.unwrap_or_default()).into_attempt_result()
+        }
+        Answer::Abort { reason } => {
             if let Some(reason) = reason {
                 warn!("the handler stops the worker: {reason}");
             }
             Outcome::Abort.into_attempt_result()
         }
-        Answer::Retry { after, reason } => AttemptResult::Failed(retry(after, reason)),
-        Answer::Busy(reason) => AttemptResult::Failed(HandlerError::busy(reason)),
-        Answer::Unavailable(reason) => AttemptResult::Unavailable(HandlerError::msg(reason)),
+        Answer::Retry { delay, reason } => {
+            AttemptResult::Failed(retry(delay, reason.unwrap_or_default()))
+        }
     }
 }
 

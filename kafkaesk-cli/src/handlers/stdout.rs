@@ -9,7 +9,9 @@ use std::{
     },
 };
 
-use super::Answer;
+use kafkaesk_core::answer::Answer;
+
+use super::Reply;
 use crate::{output, writer::Writer};
 
 /// Writes lines; all `stdout` handlers of a worker share one.
@@ -42,15 +44,15 @@ impl Stdout {
     }
 
     /// Writes one line; answers when it is written.
-    pub(crate) async fn handle(&self, line: Vec<u8>) -> Answer {
+    pub(crate) async fn handle(&self, line: Vec<u8>) -> Reply {
         match self.writer.write(line).await {
-            Ok(()) => Answer::Done,
+            Ok(()) => Reply::DONE,
             Err(error) if output::is_closed(&error) => {
                 self.closed.store(true, Ordering::Relaxed);
-                Answer::Abort(None)
+                Reply::Answered(Answer::Abort { reason: None })
             }
             // A full disk, say: no message is to blame.
-            Err(error) => Answer::Unavailable(error.to_string()),
+            Err(error) => Reply::Unavailable(error.to_string()),
         }
     }
 }
@@ -69,15 +71,15 @@ mod tests {
         .into_iter();
         let writer = Writer::over(move |_| answers.next().unwrap()).unwrap();
         let stdout = Stdout::over(writer);
-        assert_eq!(stdout.handle(b"1".to_vec()).await, Answer::Done);
+        assert_eq!(stdout.handle(b"1".to_vec()).await, Reply::DONE);
         assert!(matches!(
             stdout.handle(b"2".to_vec()).await,
-            Answer::Abort(_)
+            Reply::Answered(Answer::Abort { .. })
         ));
         assert!(stdout.is_closed());
         assert!(matches!(
             stdout.handle(b"3".to_vec()).await,
-            Answer::Unavailable(_)
+            Reply::Unavailable(_)
         ));
     }
 }

@@ -85,7 +85,9 @@ async fn until_committed(kafka: &TestKafka, connection: &Connection, stream: &st
     loop {
         let mut sum = 0;
         for partition in 0..7 {
-            let position = connection.broker().group_position(&group, &topic, partition);
+            let position = connection
+                .broker()
+                .group_position(&group, &topic, partition);
             sum += position.await.unwrap().committed.map_or(0, |next| next.0);
         }
         if sum == count {

@@ -24,8 +24,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use super::{
-    super::answer,
-    Answer, ExecSettings, Job, Stage,
+    ExecSettings, Job, Reply, Stage,
     group::{Group, Signal},
     log_rate::{self, LogRate},
     pending::{AnswerMatch, Pending},
@@ -195,12 +194,9 @@ pub(super) async fn run(
         .pending
         .lock()
         .end(&match answered.load(Ordering::Relaxed) {
-            true => Answer::Retry {
-                after: None,
-                reason,
-            },
+            true => Reply::retry(None, reason),
             // No child of this handler ever answered, so it may not run at all: no message is to blame.
-            false => Answer::Unavailable(reason),
+            false => Reply::Unavailable(reason),
         });
     if retried > 0 {
         warn!(
@@ -320,7 +316,7 @@ impl Running<'_> {
 
     /// Takes one line of the child; `true` if it was an answer.
     fn take(&self, line: &[u8]) -> bool {
-        let (delivery, answer) = match answer::read_line(line) {
+        let (delivery, answer) = match Reply::read_line(line) {
             Ok(answered) => answered,
             Err(why) => {
                 self.no_answer(&why.to_string(), line);

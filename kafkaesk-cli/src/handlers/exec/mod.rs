@@ -33,7 +33,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::Answer;
+use super::Reply;
 pub(crate) use group::kill_all;
 use suspects::Suspects;
 
@@ -99,7 +99,7 @@ struct Job {
     line: Vec<u8>,
     /// Answered when the line is written to the child.
     started: oneshot::Sender<()>,
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<Reply>,
 }
 
 /// Hands messages to child processes.
@@ -159,7 +159,7 @@ impl Exec {
     }
 
     /// Hands over one line of a message and waits for its answer. Dropping it gives up the answer: a late one is reported.
-    pub(crate) async fn handle(&self, delivery: String, message: &str, line: Vec<u8>) -> Answer {
+    pub(crate) async fn handle(&self, delivery: String, message: &str, line: Vec<u8>) -> Reply {
         let turn = self.suspects.turn(message).await;
         let answer = self.ask(delivery, line).await;
         drop(turn);
@@ -167,7 +167,7 @@ impl Exec {
         answer
     }
 
-    async fn ask(&self, delivery: String, line: Vec<u8>) -> Answer {
+    async fn ask(&self, delivery: String, line: Vec<u8>) -> Reply {
         let (reply, answer) = oneshot::channel();
         let (started, has_started) = oneshot::channel();
         let job = Job {
@@ -176,9 +176,9 @@ impl Exec {
             started,
             reply,
         };
-        let gone = || Answer::Retry {
-            after: None,
-            reason: format!("`{}` is gone; the message is retried", self.settings.shown),
+        let gone = || {
+            let reason = format!("`{}` is gone; the message is retried", self.settings.shown);
+            Reply::retry(None, reason)
         };
         if self.jobs.send(job).await.is_err() || has_started.await.is_err() {
             return gone();
@@ -186,13 +186,13 @@ impl Exec {
         match tokio::time::timeout(self.settings.timeout, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => gone(),
-            Err(_) => Answer::Retry {
-                after: None,
-                reason: format!(
+            Err(_) => Reply::retry(
+                None,
+                format!(
                     "`{}` gave no answer within {:?}",
                     self.settings.shown, self.settings.timeout
                 ),
-            },
+            ),
         }
     }
 

@@ -8,7 +8,9 @@ use tokio::{
     time::Instant,
 };
 
-use super::Answer;
+use kafkaesk_core::answer::Answer;
+
+use super::Reply;
 
 /// Which message an answer belongs to.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ pub(super) enum AnswerMatch {
 
 #[derive(Debug)]
 struct Entry {
-    reply: oneshot::Sender<Answer>,
+    reply: oneshot::Sender<Reply>,
     written: Instant,
     /// One of the child's `in-flight` places; free again with the entry.
     _place: OwnedSemaphorePermit,
@@ -52,7 +54,7 @@ impl Pending {
     pub(super) fn insert(
         &mut self,
         delivery: String,
-        reply: oneshot::Sender<Answer>,
+        reply: oneshot::Sender<Reply>,
         place: OwnedSemaphorePermit,
         now: Instant,
     ) {
@@ -68,7 +70,7 @@ impl Pending {
     }
 
     /// An answer came.
-    pub(super) fn answer(&mut self, delivery: &str, answer: Answer, now: Instant) -> AnswerMatch {
+    pub(super) fn answer(&mut self, delivery: &str, answer: Reply, now: Instant) -> AnswerMatch {
         self.heard = now;
         self.warned = false;
         match self.entries.remove(delivery) {
@@ -100,11 +102,17 @@ impl Pending {
 
     /// The child is gone: everything in flight is answered with this. Of several messages that wait, nobody knows which it
     /// died of, so none uses an attempt; how many.
-    pub(super) fn end(&mut self, answer: &Answer) -> usize {
+    pub(super) fn end(&mut self, answer: &Reply) -> usize {
         let mut entries = std::mem::take(&mut self.entries);
         entries.retain(|_, entry| !entry.reply.is_closed());
         let answer = match (entries.len(), answer) {
-            (2.., Answer::Retry { reason, .. }) => Answer::Busy(format!(
+            (
+                2..,
+                Reply::Answered(Answer::Retry {
+                    reason: Some(reason),
+                    ..
+                }),
+            ) => Reply::Busy(format!(
                 "{reason}; {} messages were in flight, and each is tried alone now",
                 entries.len()
             )),

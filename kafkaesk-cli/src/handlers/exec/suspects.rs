@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::Answer;
+use kafkaesk_core::answer::Answer;
+
+use super::Reply;
 
 /// How many messages are remembered. More can be in flight; those beyond are tried together again.
 const MOST: usize = 4096;
@@ -39,13 +41,13 @@ impl Suspects {
     }
 
     /// What its answer tells of a message.
-    pub(super) fn learn(&self, message: &str, answer: &Answer) {
+    pub(super) fn learn(&self, message: &str, answer: &Reply) {
         let mut messages = self.messages.lock();
         match answer {
             // Its child died with others in flight.
-            Answer::Busy(_) if messages.len() < MOST => drop(messages.insert(message.to_owned())),
+            Reply::Busy(_) if messages.len() < MOST => drop(messages.insert(message.to_owned())),
             // Perhaps its child died with it alone.
-            Answer::Busy(_) | Answer::Retry { .. } | Answer::Unavailable(_) => {}
+            Reply::Busy(_) | Reply::Answered(Answer::Retry { .. }) | Reply::Unavailable(_) => {}
             _ if messages.is_empty() => {}
             _ => drop(messages.remove(message)),
         }
@@ -61,20 +63,17 @@ mod tests {
     #[tokio::test]
     async fn a_suspect_is_alone_until_it_is_answered() {
         let suspects = Suspects::default();
-        suspects.learn("a[0]@1", &Answer::Busy("it died".into()));
+        suspects.learn("a[0]@1", &Reply::Busy("it died".into()));
         let other = suspects.turn("a[0]@2").await;
         assert!(suspects.turn("a[0]@1").now_or_never().is_none());
         drop(other);
         let alone = suspects.turn("a[0]@1").await;
         assert!(suspects.turn("a[0]@2").now_or_never().is_none());
         drop(alone);
-        let retry = Answer::Retry {
-            after: None,
-            reason: "it died".into(),
-        };
+        let retry = Reply::retry(None, "it died".into());
         suspects.learn("a[0]@1", &retry);
         assert!(matches!(suspects.turn("a[0]@1").await, Turn::Alone(_)));
-        suspects.learn("a[0]@1", &Answer::Done);
+        suspects.learn("a[0]@1", &Reply::DONE);
         assert!(matches!(suspects.turn("a[0]@1").await, Turn::Together(_)));
     }
 }

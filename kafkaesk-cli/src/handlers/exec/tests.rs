@@ -1,5 +1,7 @@
 //! The exec handler against real child processes (python3, standard library only). No Kafka.
 
+use kafkaesk_core::answer::Answer;
+
 use super::*;
 
 fn settings(script: &str) -> ExecSettings {
@@ -16,7 +18,7 @@ fn settings(script: &str) -> ExecSettings {
     }
 }
 
-async fn ask(exec: &Exec, extra: &str) -> Answer {
+async fn ask(exec: &Exec, extra: &str) -> Reply {
     let delivery = exec.delivery();
     let line = format!(r#"{{"delivery":"{delivery}"{extra}}}"#);
     exec.handle(delivery, extra, line.into_bytes()).await
@@ -39,10 +41,10 @@ for line in sys.stdin:
 #[tokio::test]
 async fn a_plain_print_is_an_answer() {
     let exec = Exec::start(settings(ECHO)).unwrap();
-    assert_eq!(ask(&exec, "").await, Answer::Done);
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
     assert_eq!(
         ask(&exec, r#","want":"reject""#).await,
-        Answer::Reject("asked".into())
+        Reply::reject("asked".into())
     );
     exec.shutdown(soon()).await;
 }
@@ -54,11 +56,18 @@ async fn a_child_that_reads_nothing_neither_outlives_the_deadline_nor_keeps_its_
     settings.timeout = Duration::from_millis(500);
     let exec = Exec::start(settings).unwrap();
     let long = format!(r#","x":"{}""#, "y".repeat(300_000));
-    assert!(matches!(ask(&exec, &long).await, Answer::Retry { .. }));
+    assert!(matches!(
+        ask(&exec, &long).await,
+        Reply::Answered(Answer::Retry { .. })
+    ));
     // It is replaced, and the next message reaches the next child.
     let begun = Instant::now();
     let again = tokio::time::timeout(Duration::from_secs(10), ask(&exec, &long)).await;
-    let Ok(Answer::Retry { reason, .. }) = again else {
+    let Ok(Reply::Answered(Answer::Retry {
+        reason: Some(reason),
+        ..
+    })) = again
+    else {
         panic!("a message waits for ever behind a child that reads nothing")
     };
     assert!(reason.contains("no answer"), "{reason}");
@@ -84,7 +93,7 @@ for line in sys.stdin:
 "#;
     let exec = Exec::start(settings(script)).unwrap();
     for _ in 0..3 {
-        assert_eq!(ask(&exec, "").await, Answer::Done);
+        assert_eq!(ask(&exec, "").await, Reply::DONE);
     }
     exec.shutdown(soon()).await;
 }
@@ -100,16 +109,20 @@ for line in sys.stdin:
     print(json.dumps({"delivery": message["delivery"], "outcome": "done"}))
 "#;
     let exec = Exec::start(settings(script)).unwrap();
-    let Answer::Unavailable(reason) = ask(&exec, r#","die":1"#).await else {
+    let Reply::Unavailable(reason) = ask(&exec, r#","die":1"#).await else {
         panic!("a child that never answered may not run at all")
     };
     assert!(reason.contains("exit status: 3"), "{reason}");
-    assert_eq!(ask(&exec, "").await, Answer::Done);
-    let Answer::Retry { reason, .. } = ask(&exec, r#","die":1"#).await else {
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
+    let Reply::Answered(Answer::Retry {
+        reason: Some(reason),
+        ..
+    }) = ask(&exec, r#","die":1"#).await
+    else {
         panic!("a message that a working child died with is retried")
     };
     assert!(reason.contains("exit status: 3"), "{reason}");
-    assert_eq!(ask(&exec, "").await, Answer::Done);
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
     exec.shutdown(soon()).await;
 }
 
@@ -129,16 +142,19 @@ for line in sys.stdin:
         ..settings(script)
     })
     .unwrap();
-    assert_eq!(ask(&exec, "").await, Answer::Done);
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
     let messages = [r#","die":1"#, r#","n":1"#, r#","n":2"#, r#","n":3"#];
     let all = || futures_util::future::join_all(messages.map(|message| ask(&exec, message)));
     for answer in all().await {
-        assert!(matches!(answer, Answer::Busy(_)), "{answer:?}");
+        assert!(matches!(answer, Reply::Busy(_)), "{answer:?}");
     }
     for _ in 0..2 {
         let answers = all().await;
-        assert!(matches!(answers[0], Answer::Retry { .. }), "{answers:?}");
-        assert_eq!(answers[1..], [Answer::Done, Answer::Done, Answer::Done]);
+        assert!(
+            matches!(answers[0], Reply::Answered(Answer::Retry { .. })),
+            "{answers:?}"
+        );
+        assert_eq!(answers[1..], [Reply::DONE, Reply::DONE, Reply::DONE]);
     }
     exec.shutdown(soon()).await;
 }
@@ -158,11 +174,15 @@ for line in sys.stdin:
         ..settings(script)
     })
     .unwrap();
-    let Answer::Retry { reason, .. } = ask(&exec, r#","hang":1"#).await else {
+    let Reply::Answered(Answer::Retry {
+        reason: Some(reason),
+        ..
+    }) = ask(&exec, r#","hang":1"#).await
+    else {
         panic!("an overdue message is retried")
     };
     assert!(reason.contains("no answer within 2s"), "{reason}");
-    assert_eq!(ask(&exec, "").await, Answer::Done);
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
     exec.shutdown(soon()).await;
 }
 
@@ -190,7 +210,7 @@ async fn a_child_that_ignores_the_end_of_its_input_gets_sigterm_and_is_gone_at_t
     let mut settings = settings(STUBBORN);
     settings.directory = folder.path().into();
     let exec = Exec::start(settings).unwrap();
-    assert_eq!(ask(&exec, "").await, Answer::Done);
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
     let begun = Instant::now();
     let within = Duration::from_secs(4);
     exec.shutdown(begun + within).await;
@@ -208,14 +228,22 @@ async fn once_a_shutdown_begins_no_child_is_started_again_and_messages_do_not_wa
     settings.directory = folder.path().into();
     settings.timeout = Duration::from_secs(600);
     let exec = Exec::start(settings).unwrap();
-    assert_eq!(ask(&exec, "").await, Answer::Done);
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
     exec.stop_restarts();
-    assert_eq!(ask(&exec, "").await, Answer::Done);
-    let Answer::Retry { reason, .. } = ask(&exec, r#","die":1"#).await else {
+    assert_eq!(ask(&exec, "").await, Reply::DONE);
+    let Reply::Answered(Answer::Retry {
+        reason: Some(reason),
+        ..
+    }) = ask(&exec, r#","die":1"#).await
+    else {
         panic!("a message that a working child died with is retried")
     };
     assert!(reason.contains("exit status: 3"), "{reason}");
-    let Answer::Retry { reason, .. } = ask(&exec, "").await else {
+    let Reply::Answered(Answer::Retry {
+        reason: Some(reason),
+        ..
+    }) = ask(&exec, "").await
+    else {
         panic!("a child was started during the shutdown")
     };
     assert!(reason.contains("is gone"), "{reason}");
@@ -249,7 +277,7 @@ for line in sys.stdin:
     );
     assert_eq!(
         answers,
-        (Answer::Done, Answer::Done, Answer::Done, Answer::Done)
+        (Reply::DONE, Reply::DONE, Reply::DONE, Reply::DONE)
     );
     exec.shutdown(soon()).await;
 }

@@ -19,7 +19,7 @@ pub(crate) use self::{
     dev::{loopback_host, nobody_listens},
     request::own_headers,
 };
-use super::Answer;
+use super::Reply;
 
 /// How much of an answer's body is read, in bytes; the connection of a longer one is closed.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
@@ -103,10 +103,10 @@ impl Http {
         data: Bytes,
         group: &str,
         attempt: u32,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> Result<Reply, reqwest::Error> {
         let headers = match request::headers(record, schema, group, attempt) {
             Ok(headers) => headers,
-            Err(reason) => return Ok(Answer::Reject(reason)),
+            Err(reason) => return Ok(Reply::reject(reason)),
         };
         let response = self
             .client
@@ -119,7 +119,7 @@ impl Http {
     }
 
     /// What a message gets that no answer came back for.
-    pub(crate) fn broken(&self, error: &reqwest::Error) -> Answer {
+    pub(crate) fn broken(&self, error: &reqwest::Error) -> Reply {
         response::broken(error, &self.settings.shown)
     }
 }

@@ -1,14 +1,15 @@
-//! Reads an HTTP answer as an [`Answer`] (docs/decisions.md, http-answers), from its status, `Retry-After` and a bounded body.
+//! Reads an HTTP answer as a [`Reply`] (docs/decisions.md, http-answers), from its status, `Retry-After` and a bounded body.
 
 use std::time::Duration;
 
+use kafkaesk_core::answer::MEDIA_TYPE;
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_TYPE, LOCATION, RETRY_AFTER},
 };
 
 use super::{
-    super::answer::{self, Answer, MEDIA_TYPE, bounded},
+    super::reply::{Reply, bounded},
     MAX_BODY, loopback_host,
 };
 
@@ -16,7 +17,7 @@ use super::{
 const MAX_LOCATION: usize = 200;
 
 /// Reads what decides: the status, and the body where it says more.
-pub(crate) async fn answer(mut response: Response, endpoint: &Url, address: &str) -> Answer {
+pub(crate) async fn answer(mut response: Response, endpoint: &Url, address: &str) -> Reply {
     let status = response.status();
     let retry_after = response
         .headers()
@@ -35,7 +36,7 @@ pub(crate) async fn answer(mut response: Response, endpoint: &Url, address: &str
         .is_some_and(is_ours);
     if status.is_success() && !ours {
         // The status has answered. What else it sends is ignored, so it is not waited for either.
-        return Answer::Done;
+        return Reply::DONE;
     }
     let mut body = Vec::new();
     loop {
@@ -84,20 +85,17 @@ fn location(endpoint: &Url, value: &[u8]) -> String {
 }
 
 /// Nothing, or no whole answer, came back.
-pub(crate) fn broken(error: &reqwest::Error, address: &str) -> Answer {
+pub(crate) fn broken(error: &reqwest::Error, address: &str) -> Reply {
     if error.is_connect() && !error.is_timeout() {
         // Refused, no such host, no trust in its certificate: the message was never sent.
-        return Answer::Unavailable(format!("{address} cannot be reached: {}", root(error)));
+        return Reply::Unavailable(format!("{address} cannot be reached: {}", root(error)));
     }
     let what = if error.is_timeout() {
         "gave no answer in time".to_owned()
     } else {
         format!("broke off: {}", root(error))
     };
-    Answer::Retry {
-        after: None,
-        reason: format!("{address} {what}"),
-    }
+    Reply::retry(None, format!("{address} {what}"))
 }
 
 fn root(error: &reqwest::Error) -> String {
@@ -115,7 +113,7 @@ fn decide(
     body: &[u8],
     location: Option<&str>,
     address: &str,
-) -> Answer {
+) -> Reply {
     let said = || {
         let text = bounded(&String::from_utf8_lossy(body));
         let mut said = format!("{address} answered {status}");
@@ -128,20 +126,17 @@ fn decide(
         said
     };
     match status.as_u16() {
-        200..=299 if ours => match answer::read_body(body) {
+        200..=299 if ours => match Reply::read_body(body) {
             Ok(answer) => answer,
-            Err(why) => Answer::Unavailable(format!(
+            Err(why) => Reply::Unavailable(format!(
                 "{address} answered {status} with {MEDIA_TYPE}, but {why}"
             )),
         },
-        200..=299 => Answer::Done,
-        400 | 410 | 413 | 415 | 422 => Answer::Reject(said()),
-        429 if retry_after.is_none() => Answer::Busy(said()),
-        408 | 409 | 425 | 429 | 500..=599 => Answer::Retry {
-            after: retry_after,
-            reason: said(),
-        },
-        _ => Answer::Unavailable(format!(
+        200..=299 => Reply::DONE,
+        400 | 410 | 413 | 415 | 422 => Reply::reject(said()),
+        429 if retry_after.is_none() => Reply::Busy(said()),
+        408 | 409 | 425 | 429 | 500..=599 => Reply::retry(retry_after, said()),
+        _ => Reply::Unavailable(format!(
             "endpoint wrong: {}; correct `http` of this handler in kafkaesk.toml, or what answers there",
             said()
         )),
@@ -164,9 +159,11 @@ fn retry_after(value: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use kafkaesk_core::answer::Answer;
+
     use super::*;
 
-    fn by(status: u16) -> Answer {
+    fn by(status: u16) -> Reply {
         decide(
             StatusCode::from_u16(status).unwrap(),
             Some(Duration::from_secs(3)),
@@ -180,22 +177,25 @@ mod tests {
     #[test]
     fn the_status_decides() {
         for status in [200, 201, 202, 204, 299] {
-            assert_eq!(by(status), Answer::Done, "{status}");
+            assert_eq!(by(status), Reply::DONE, "{status}");
         }
         for status in [400, 410, 413, 415, 422] {
-            let Answer::Reject(reason) = by(status) else {
+            let Reply::Answered(Answer::Reject {
+                reason: Some(reason),
+            }) = by(status)
+            else {
                 panic!("{status}")
             };
             assert!(reason.ends_with(": because"), "{reason}");
         }
         for status in [408, 409, 425, 429, 500, 502, 503, 504, 599] {
-            let Answer::Retry { after, .. } = by(status) else {
+            let Reply::Answered(Answer::Retry { delay, .. }) = by(status) else {
                 panic!("{status}")
             };
-            assert_eq!(after, Some(Duration::from_secs(3)), "{status}");
+            assert_eq!(delay, Some(Duration::from_secs(3)), "{status}");
         }
         for status in [301, 302, 307, 308, 401, 403, 404, 405, 406, 418, 431, 451] {
-            let Answer::Unavailable(reason) = by(status) else {
+            let Reply::Unavailable(reason) = by(status) else {
                 panic!("{status}")
             };
             assert!(reason.starts_with("endpoint wrong"), "{reason}");
@@ -206,7 +206,7 @@ mod tests {
     fn too_many_requests_without_a_delay_are_busy_so_that_they_use_no_attempt() {
         let status = StatusCode::TOO_MANY_REQUESTS;
         let answer = decide(status, None, false, b"", None, "x");
-        assert!(matches!(answer, Answer::Busy(_)), "{answer:?}");
+        assert!(matches!(answer, Reply::Busy(_)), "{answer:?}");
     }
 
     #[test]
@@ -220,11 +220,11 @@ mod tests {
             None,
             "x",
         );
-        assert_eq!(rejected, Answer::Reject("no".into()));
+        assert_eq!(rejected, Reply::reject("no".into()));
         // A body that nobody can read must not count as handled.
         assert!(matches!(
             decide(ok, None, true, b"?", None, "x"),
-            Answer::Unavailable(_)
+            Reply::Unavailable(_)
         ));
         assert!(is_ours(
             "application/vnd.kafkaesk.answer+json; charset=utf-8"

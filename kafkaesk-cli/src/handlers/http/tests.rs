@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, Offset, Source, StreamId, TopicPrefix};
+use kafkaesk_core::{Headers, Offset, Source, StreamId, TopicPrefix, answer::Answer};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpListener,
@@ -85,7 +85,7 @@ fn handler(url: &str) -> Http {
     .unwrap()
 }
 
-async fn ask(http: &Http, answer: &str) -> Answer {
+async fn ask(http: &Http, answer: &str) -> Reply {
     http.handle(
         &record(),
         "Order:1",
@@ -107,9 +107,12 @@ async fn every_kind_of_status_is_its_outcome_on_one_connection() {
             body.len()
         )
     };
-    assert_eq!(ask(&http, &with("204", "", "")).await, Answer::Done);
-    assert_eq!(ask(&http, &with("200", "", "ignored")).await, Answer::Done);
-    let Answer::Reject(reason) = ask(&http, &with("422", "", "no such customer")).await else {
+    assert_eq!(ask(&http, &with("204", "", "")).await, Reply::DONE);
+    assert_eq!(ask(&http, &with("200", "", "ignored")).await, Reply::DONE);
+    let Reply::Answered(Answer::Reject {
+        reason: Some(reason),
+    }) = ask(&http, &with("422", "", "no such customer")).await
+    else {
         panic!("422 rejects")
     };
     assert_eq!(
@@ -118,25 +121,25 @@ async fn every_kind_of_status_is_its_outcome_on_one_connection() {
     );
     let busy = ask(&http, &with("503", "retry-after: 7\r\n", "busy")).await;
     assert!(
-        matches!(busy, Answer::Retry { after: Some(after), .. } if after == Duration::from_secs(7))
+        matches!(busy, Reply::Answered(Answer::Retry { delay: Some(delay), .. }) if delay == Duration::from_secs(7))
     );
     let moved = with("302", "location: http://127.0.0.1:1/\r\n", "");
-    let Answer::Unavailable(reason) = ask(&http, &moved).await else {
+    let Reply::Unavailable(reason) = ask(&http, &moved).await else {
         panic!("a redirect means a wrong endpoint")
     };
     let said = format!("{url} answered 302 Found, a redirect to http://127.0.0.1:1/;");
     assert!(reason.contains(&said), "{reason}");
     assert!(matches!(
         ask(&http, &with("404", "", "")).await,
-        Answer::Unavailable(_)
+        Reply::Unavailable(_)
     ));
     let ours = "content-type: application/vnd.kafkaesk.answer+json\r\n";
     let skip = with("200", ours, r#"{"outcome":"skip"}"#);
-    assert_eq!(ask(&http, &skip).await, Answer::Skip);
+    assert_eq!(ask(&http, &skip).await, Reply::Answered(Answer::Skip));
     let unreadable = with("200", ours, "not an answer");
     assert!(matches!(
         ask(&http, &unreadable).await,
-        Answer::Unavailable(_)
+        Reply::Unavailable(_)
     ));
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
@@ -146,10 +149,14 @@ async fn no_whole_answer_is_a_retry_that_names_the_endpoint() {
     let (url, _) = echo_server().await;
     let http = handler(&url);
     for (sent, said) in [("hang", "gave no answer in time"), ("cut", "broke off")] {
-        let Answer::Retry { after, reason } = ask(&http, sent).await else {
+        let Reply::Answered(Answer::Retry {
+            delay,
+            reason: Some(reason),
+        }) = ask(&http, sent).await
+        else {
             panic!("{sent} is retried")
         };
-        assert_eq!(after, None);
+        assert_eq!(delay, None);
         assert!(
             reason.starts_with(&url) && reason.contains(said),
             "{reason}"
@@ -173,7 +180,7 @@ async fn an_endpoint_that_cannot_be_reached_blames_no_message() {
             .build()
             .unwrap();
         let answer = ask(&nobody, "x").await;
-        let Answer::Unavailable(reason) = answer else {
+        let Reply::Unavailable(reason) = answer else {
             panic!("{url}: {answer:?}")
         };
         assert!(reason.contains(" cannot be reached: "), "{reason}");
@@ -189,7 +196,10 @@ async fn a_body_without_end_is_read_to_its_bound() {
         "HTTP/1.1 400 X\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let Answer::Reject(reason) = ask(&handler(&url), &answer).await else {
+    let Reply::Answered(Answer::Reject {
+        reason: Some(reason),
+    }) = ask(&handler(&url), &answer).await
+    else {
         panic!("400 rejects")
     };
     assert!(reason.chars().count() < 1200, "{}", reason.len());
@@ -199,11 +209,17 @@ async fn a_body_without_end_is_read_to_its_bound() {
 async fn a_body_that_never_ends_does_not_change_what_its_status_decided() {
     let (url, _) = echo_server().await;
     let answer = "HTTP/1.1 422 X\r\ncontent-length: 100\r\n\r\nno such customer";
-    let Answer::Reject(reason) = ask(&handler(&url), answer).await else {
+    let Reply::Answered(Answer::Reject {
+        reason: Some(reason),
+    }) = ask(&handler(&url), answer).await
+    else {
         panic!("422 rejects")
     };
     assert!(reason.ends_with(": no such customer"), "{reason}");
     let ours = "HTTP/1.1 200 X\r\ncontent-type: application/vnd.kafkaesk.answer+json\r\ncontent-length: 100\r\n\r\n{}";
     let cut = ask(&handler(&url), ours).await;
-    assert!(matches!(cut, Answer::Retry { .. }), "{cut:?}");
+    assert!(
+        matches!(cut, Reply::Answered(Answer::Retry { .. })),
+        "{cut:?}"
+    );
 }

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicName};
+use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicName, answer::Answer};
 use kafkaesk_vectors::{broken, bytes, cases, report, same, text};
 use serde_json::Value;
 
-use super::{super::Answer, request, response};
+use super::{super::Reply, request, response};
 
 #[tokio::test]
 async fn requests_and_answers_are_what_the_contract_says() {
@@ -75,13 +75,13 @@ async fn answered(case: &Value) -> Result<(), String> {
     let response = builder.body(text(case, "body").to_owned()).unwrap();
     let (means, delay) =
         match response::answer(response.into(), &"http://x/".parse().unwrap(), "http://x/").await {
-            Answer::Done => ("done", None),
-            Answer::Skip => ("skip", None),
-            Answer::Retry { after, .. } => ("retry", after),
-            Answer::Busy(_) => ("retry", None),
-            Answer::Reject(_) => ("reject", None),
-            Answer::Abort(_) => ("abort", None),
-            Answer::Unavailable(_) => ("pause", None),
+            Reply::Answered(Answer::Done) => ("done", None),
+            Reply::Answered(Answer::Skip) => ("skip", None),
+            Reply::Answered(Answer::Retry { delay, .. }) => ("retry", delay),
+            Reply::Busy(_) => ("retry", None),
+            Reply::Answered(Answer::Reject { .. }) => ("reject", None),
+            Reply::Answered(Answer::Abort { .. }) => ("abort", None),
+            Reply::Unavailable(_) => ("pause", None),
         };
     same(means, text(case, "means"))?;
     same(delay, case["delay"].as_u64().map(Duration::from_millis))
