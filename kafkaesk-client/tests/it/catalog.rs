@@ -309,14 +309,7 @@ async fn asking_creates_nothing() {
             .is_none()
     );
     // Brokers create one topic after the other: what looking had created would be there before this one.
-    let fence = TopicName::new(format!("{}fence", kafka.prefix())).unwrap();
-    let spec = TopicSpec {
-        topic: fence.clone(),
-        partitions: 1,
-        replication_factor: 1,
-        config: BTreeMap::new(),
-    };
-    connection.broker().create_topic(&spec).await.unwrap();
+    let fence = create_foreign(&kafka, "Fence", 1, ("cleanup.policy", "compact")).await;
     assert_eq!(topics(&kafka), [fence.to_string()]);
 }
 
