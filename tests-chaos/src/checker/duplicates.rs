@@ -1,5 +1,5 @@
 //! Duplicates: what was handled is handled again only after a hard fault, and then only what its worker had in flight or had
-//! finished since the last commit. A clean end or rebalance repeats nothing but, today, what finished behind an unfinished
+//! finished since the last commit, or what a stopped worker and others both did before it heard of its loss. A clean end or rebalance repeats nothing but, today, what finished behind an unfinished
 //! message of its partition.
 
 use super::{
@@ -23,7 +23,9 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
     let mut found = Duplicates::default();
     for log in history.logs.values() {
         for message in &log.messages {
-            found.allowed += allowed(history, log, message);
+            let mut allowed = allowed(history, log, message);
+            let mut repeated = 0;
+            found.allowed += allowed;
             let Some((done, first)) = message.done else {
                 continue;
             };
@@ -37,7 +39,7 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
                     continue;
                 }
                 if after_hard_fault(history, bounds, log, message, index) {
-                    found.repeated += 1;
+                    repeated += 1;
                     continue;
                 }
                 // A revoke waited for it in vain, so its partition's next owner has the message as well.
@@ -49,7 +51,8 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
                 }) || (again.start < done && history.outlasts(bounds, index));
                 if outlasting {
                     found.allowed += 1;
-                    found.repeated += 1;
+                    allowed += 1;
+                    repeated += 1;
                     continue;
                 }
                 let behind = behind_unfinished(history, bounds, log, message, index);
@@ -67,13 +70,14 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
                     ));
                 }
             }
+            found.repeated += repeated;
+            if repeated > allowed {
+                found.violations.push(format!(
+                    "{} key {:?} was repeated {repeated} times; {allowed} hard faults met it in flight or finished since the last commit",
+                    message.place, message.key
+                ));
+            }
         }
-    }
-    if found.repeated > found.allowed {
-        found.violations.push(format!(
-            "hard faults repeated {} messages; {} were in flight or finished since the last commit",
-            found.repeated, found.allowed
-        ));
     }
     found
 }
@@ -88,7 +92,7 @@ fn allowed(history: &History<'_>, log: &Log<'_>, message: &Message) -> usize {
     };
     let had = |worker, until| attempts().any(|it| it.worker == worker && it.start <= until);
     let faults = history.ledger.faults.iter().filter(|fault| {
-        let until = history.knows_of(fault);
+        let until = history.knows_of(log, fault);
         log.committed(fault.at) <= message.place.offset
             && match fault.what {
                 FaultKind::Killed(worker) | FaultKind::Stopped(worker) => had(worker, until),
@@ -141,18 +145,16 @@ fn after_hard_fault(
         if log.committed(fault.at) > message.place.offset {
             return false;
         }
-        let knows = history.knows_of(fault);
+        let knows = history.knows_of(log, fault);
         let had =
             |worker| before.is_some_and(|before| before.worker == worker && before.start <= knows);
         match fault.what {
             FaultKind::Killed(worker) => had(worker),
             FaultKind::Asked(worker) => had(worker) && history.ended_in_outage(worker).is_some(),
-            // Also what the stopped worker itself does while others have its partitions.
             FaultKind::Stopped(worker) => {
-                let itself = again.worker == worker
-                    && again.start <= knows
-                    && history.over(index) >= fault.at;
-                itself || had(worker)
+                let delivered_again = again.worker != worker || again.start > knows;
+                (had(worker) && delivered_again)
+                    || both(history, message, index, worker, (fault.at, knows))
             }
             // Only where the group took the partitions away meanwhile.
             FaultKind::Outage => {
@@ -165,6 +167,26 @@ fn after_hard_fault(
             _ => false,
         }
     })
+}
+
+/// Whether this run of a message is the stopped worker's own, which others did meanwhile as well, or theirs of what the
+/// stopped worker did: from its stop until it heard that the partition is gone.
+fn both(
+    history: &History<'_>,
+    message: &Message,
+    index: usize,
+    stopped: usize,
+    (from, knows): (Micros, Micros),
+) -> bool {
+    let unaware = |index: usize| {
+        let attempt = &history.ledger.attempts[index];
+        attempt.worker == stopped && attempt.start <= knows && history.over(index) >= from
+    };
+    let anothers = |index: usize| {
+        history.ledger.attempts[index].worker != stopped && history.over(index) >= from
+    };
+    let other = |whose: &dyn Fn(usize) -> bool| message.attempts.iter().any(|&it| whose(it));
+    (unaware(index) && other(&anothers)) || (anothers(index) && other(&unaware))
 }
 
 /// Whether a worker gave the partition up in this time.

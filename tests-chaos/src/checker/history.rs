@@ -204,19 +204,25 @@ impl<'a> History<'a> {
         self.over(index) - self.ledger.attempts[index].start >= bounds.drain / 10 * 9
     }
 
-    /// When a worker was stopped, until it knew that it is out of its group, if that touches this time.
-    pub(super) fn stopped(&self, worker: WorkerId, from: Micros, to: Micros) -> bool {
+    /// Whether a worker was stopped in this time, or did not know yet that the partition is gone.
+    pub(super) fn stopped(
+        &self,
+        log: &Log<'_>,
+        worker: WorkerId,
+        from: Micros,
+        to: Micros,
+    ) -> bool {
         self.ledger.faults.iter().any(|fault| {
             fault.what == FaultKind::Stopped(worker)
-                && from <= self.knows(worker, fault.until)
+                && from <= self.knows(log, worker, fault.until)
                 && to >= fault.at
         })
     }
 
-    /// Until when the worker of a fault may still act as if it were in its group.
-    pub(super) fn knows_of(&self, fault: &Fault) -> Micros {
+    /// Until when the worker of a fault may still act as if the partition were its own.
+    pub(super) fn knows_of(&self, log: &Log<'_>, fault: &Fault) -> Micros {
         match fault.what {
-            FaultKind::Stopped(worker) => self.knows(worker, fault.until),
+            FaultKind::Stopped(worker) => self.knows(log, worker, fault.until),
             FaultKind::Asked(worker) => self.ledger.workers[worker].exited.unwrap_or(fault.until),
             _ => fault.until,
         }
@@ -235,16 +241,17 @@ impl<'a> History<'a> {
             .map(|fault| fault.until)
     }
 
-    /// When a worker that went on then heard that its partitions are gone: 10 s later at the latest.
-    pub(super) fn knows(&self, worker: WorkerId, continued: Micros) -> Micros {
+    /// When a worker that went on then heard that the partition is gone: 10 s later at the latest. Where it hears nothing of
+    /// this one, hearing of any is enough.
+    fn knows(&self, log: &Log<'_>, worker: WorkerId, continued: Micros) -> Micros {
         const AT_LATEST: Micros = 10_000_000;
         let latest = continued + AT_LATEST;
-        self.ledger
-            .moves
-            .iter()
-            .filter(|it| it.worker == worker && it.change != Change::Assigned && it.at >= continued)
-            .map(|it| it.at)
-            .min()
-            .map_or(latest, |at| at.min(latest))
+        let gone = |moved: &Move| {
+            let heard = moved.worker == worker && moved.change != Change::Assigned;
+            (heard && (continued..=latest).contains(&moved.at)).then_some(moved.at)
+        };
+        let this = log.moves.iter().filter_map(|moved| gone(moved)).min();
+        this.or_else(|| self.ledger.moves.iter().filter_map(gone).min())
+            .unwrap_or(latest)
     }
 }

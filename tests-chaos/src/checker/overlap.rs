@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{History, attempt};
+use super::{History, attempt, history::Log};
 use crate::ledger::Bounds;
 
 pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
@@ -23,8 +23,8 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
                 let start = history.ledger.attempts[index].start;
                 if let Some(other) = longest
                     && start < history.over(other)
-                    && !excused(history, bounds, index)
-                    && !excused(history, bounds, other)
+                    && !excused(history, bounds, log, index)
+                    && !excused(history, bounds, log, other)
                 {
                     broken.push(format!(
                         "key {:?}: {} and {} ran at once: {}; {}",
@@ -44,8 +44,8 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
     broken
 }
 
-fn excused(history: &History<'_>, bounds: &Bounds, index: usize) -> bool {
+fn excused(history: &History<'_>, bounds: &Bounds, log: &Log<'_>, index: usize) -> bool {
     let attempt = &history.ledger.attempts[index];
-    history.stopped(attempt.worker, attempt.start, history.over(index))
+    history.stopped(log, attempt.worker, attempt.start, history.over(index))
         || history.outlasts(bounds, index)
 }

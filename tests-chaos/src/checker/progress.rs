@@ -99,7 +99,7 @@ fn runs(history: &History<'_>, log: &Log<'_>, from: Micros, to: Micros) -> bool 
             let attempt = &history.ledger.attempts[index];
             attempt.start <= from
                 && attempt.end.is_some_and(|(at, _)| at >= to)
-                && !history.stopped(attempt.worker, from, to)
+                && !history.stopped(log, attempt.worker, from, to)
         })
 }
 

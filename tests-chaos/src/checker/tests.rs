@@ -314,6 +314,61 @@ fn a_stopped_worker_may_repeat_what_others_did_meanwhile() {
 }
 
 #[test]
+fn others_may_repeat_what_a_stopped_worker_did_before_it_heard_of_its_loss() {
+    // w1 began it first and ends it last.
+    let stopped = |from, lost| {
+        Story::new()
+            .published(0, "a", 10)
+            .moved(0, Change::Assigned, 5)
+            .moved(1, Change::Assigned, 7000)
+            .handled(1, 0, "a", 9010, 9090)
+            .handled(0, 0, "a", from, from + 10)
+            .fault(FaultKind::Stopped(0), 15, 9000)
+            .moved(0, Change::Lost, lost)
+            .committed(1, 12_000)
+    };
+    let verdict = stopped(9050, 9060).breaks(&[]);
+    assert_eq!((verdict.allowed, verdict.repeated), (1, 1));
+    stopped(9050, 9040).breaks(&["overlap", "duplicates"]);
+    // Each of the others has it once.
+    let twice = stopped(9050, 9060).handled(1, 0, "a", 20_000, 20_010);
+    twice.breaks(&["duplicates"]);
+}
+
+#[test]
+fn a_stopped_worker_repeats_nothing_that_no_other_member_had() {
+    let alone = |other| {
+        Story::new()
+            .published(0, "a", 10)
+            .handled(0, 0, "a", 9010, 9020)
+            .handled(other, 0, "a", 9050, 9060)
+            .fault(FaultKind::Stopped(0), 15, 9000)
+            .moved(0, Change::Lost, 9100)
+            .committed(1, 12_000)
+    };
+    alone(1).breaks(&[]);
+    alone(0).breaks(&["duplicates"]);
+}
+
+#[test]
+fn a_stopped_worker_hears_of_each_partition_on_its_own() {
+    let heard = |partition| {
+        let mut story = Story::new()
+            .published(0, "a", 10)
+            .handled(1, 0, "a", 7000, 7010)
+            .handled(0, 0, "a", 9070, 9080)
+            .fault(FaultKind::Stopped(0), 15, 9000)
+            .moved(0, Change::Revoked, 9050)
+            .moved(0, Change::Lost, 9100)
+            .committed(1, 12_000);
+        story.0.moves[0].partition = partition;
+        story
+    };
+    heard(1).breaks(&[]);
+    heard(0).breaks(&["duplicates"]);
+}
+
+#[test]
 fn a_clean_end_repeats_nothing() {
     let story = good().moved(1, Change::Assigned, 6000);
     story.breaks(&[]);
