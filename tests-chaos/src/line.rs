@@ -28,6 +28,8 @@ pub(crate) struct Line {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "e", rename_all = "kebab-case")]
 pub(crate) enum Said {
+    /// The worker listens to signals: the first line of each.
+    Listening,
     /// A handler starts.
     Start(Handled),
     /// A handler ended.
@@ -122,6 +124,7 @@ mod tests {
             a: 1,
         };
         for said in [
+            Said::Listening,
             Said::Start(handled.clone()),
             Said::End {
                 handled,

@@ -9,7 +9,10 @@ use std::{
 use clap::Parser;
 use kafkaesk_core::TopicPrefix;
 use kafkaesk_worker::prelude::*;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
 use tracing::{
     Subscriber,
     field::{Field, Visit},
@@ -45,6 +48,8 @@ struct Args {
 
 /// The program.
 pub fn main() -> ExitCode {
+    // Before all else: the suite asks a worker to end from its first line on.
+    let heard = listen();
     let args = Args::parse();
     tracing_subscriber::registry()
         .with(Partitions)
@@ -56,12 +61,8 @@ pub fn main() -> ExitCode {
         )
         .init();
     end_with_the_suite();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    let report = match runtime {
-        Ok(runtime) => runtime.block_on(run(&args)),
+    let report = match heard {
+        Ok((runtime, terminate)) => runtime.block_on(run(&args, terminate)),
         Err(error) => Report {
             error: Some(error.to_string()),
             ..Report::default()
@@ -76,7 +77,21 @@ pub fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-async fn run(args: &Args) -> Report {
+/// Listens to SIGTERM, and says so.
+fn listen() -> std::io::Result<(Runtime, Signal)> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let terminate = {
+        let _entered = runtime.enter();
+        signal(SignalKind::terminate())?
+    };
+    say(Said::Listening);
+    Ok((runtime, terminate))
+}
+
+async fn run(args: &Args, mut terminate: Signal) -> Report {
     let mut settings = Settings::new(&args.servers);
     settings.shutdown_timeout = Duration::from_millis(args.shutdown_timeout_ms);
     for property in &args.property {
@@ -86,8 +101,6 @@ async fn run(args: &Args) -> Report {
     }
     let ran = async {
         settings.topic_prefix = TopicPrefix::new(&args.prefix)?;
-        // Heard before anything is contacted.
-        let mut terminate = signal(SignalKind::terminate())?;
         let mut subscription = subscription(&args.pattern, handle)
             .group(&args.group)
             .concurrency(args.concurrency);

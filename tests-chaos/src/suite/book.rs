@@ -114,6 +114,7 @@ impl Book {
         self.heard = now();
         let at = line.at;
         match line.said {
+            Said::Listening => {}
             Said::Start(handled) => {
                 let place = self.place(&handled);
                 let key = self.string(&handled.k);

@@ -17,7 +17,7 @@ use tokio::{
 use super::{book::Book, plan::Plan};
 use crate::{
     ledger::{FaultKind, WorkerId},
-    line::{Line, now},
+    line::{Line, Said, now},
 };
 
 /// A running process.
@@ -26,14 +26,23 @@ struct Running {
     pid: Pid,
     /// The fault, while it is stopped.
     stopped: Option<usize>,
-    gone: watch::Receiver<bool>,
+    state: watch::Receiver<State>,
+}
+
+/// How far a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Starting,
+    /// It said that it listens to signals.
+    Listening,
+    Gone,
 }
 
 impl Running {
     /// Whether it was gone within this time.
     async fn gone(&mut self, within: Duration) -> bool {
-        let gone = timeout(within, self.gone.wait_for(|gone| *gone)).await;
-        matches!(gone, Ok(Ok(_)))
+        let gone = self.state.wait_for(|state| *state == State::Gone);
+        matches!(timeout(within, gone).await, Ok(Ok(_)))
     }
 }
 
@@ -129,17 +138,17 @@ impl Fleet {
             .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
             .context("a worker without a process id")?;
         let stdin = child.stdin.take();
-        let (gone_sender, gone) = watch::channel(false);
-        let watched = watch_over(child, stdin, id, self.book.clone());
+        let (sender, state) = watch::channel(State::Starting);
+        let book = self.book.clone();
         tokio::spawn(async move {
-            watched.await;
-            gone_sender.send_replace(true);
+            watch_over(child, stdin, id, book, &sender).await;
+            sender.send_replace(State::Gone);
         });
         self.slots[number] = Some(Running {
             id,
             pid,
             stopped: None,
-            gone,
+            state,
         });
         Ok(())
     }
@@ -162,7 +171,8 @@ impl Fleet {
         Ok(())
     }
 
-    /// SIGTERM. Another worker of its number may be started at once.
+    /// SIGTERM, as soon as the worker listens: what the operating system does to a program before is none of the library's
+    /// doing. The ledger counts from then. Another worker of its number may be started at once.
     pub(super) fn terminate(&mut self, number: usize) {
         let Some(running) = self.slots[number].take() else {
             return;
@@ -171,12 +181,18 @@ impl Fleet {
             self.slots[number] = Some(running);
             return;
         }
-        {
-            let mut book = self.book.lock();
-            book.ledger.workers[running.id].asked = Some(now());
-            book.fault(FaultKind::Asked(running.id));
-        }
-        let _ = kill_process(running.pid, Signal::TERM);
+        let (id, pid, book) = (running.id, running.pid, self.book.clone());
+        let mut state = running.state.clone();
+        tokio::spawn(async move {
+            let listens = state.wait_for(|state| *state >= State::Listening).await;
+            if !listens.is_ok_and(|state| *state == State::Listening) {
+                return;
+            }
+            let mut book = book.lock();
+            book.ledger.workers[id].asked = Some(now());
+            book.fault(FaultKind::Asked(id));
+            let _ = kill_process(pid, Signal::TERM);
+        });
         self.ending.push(running);
     }
 
@@ -217,8 +233,10 @@ impl Fleet {
             if !running.gone(self.drain + Duration::from_secs(10)).await {
                 let _ = kill_process(running.pid, Signal::KILL);
                 running.gone(Duration::from_secs(10)).await;
-                // It never ended by itself.
-                self.book.lock().ledger.workers[running.id].exited = None;
+                // It never ended by itself; one that never listened is no better.
+                let worker = &mut self.book.lock().ledger.workers[running.id];
+                worker.exited = None;
+                worker.asked.get_or_insert_with(now);
             }
         }
     }
@@ -235,6 +253,7 @@ async fn watch_over(
     stdin: Option<ChildStdin>,
     id: WorkerId,
     book: Arc<Mutex<Book>>,
+    state: &watch::Sender<State>,
 ) {
     let pid = child.id();
     let reading = async {
@@ -245,6 +264,9 @@ async fn watch_over(
         while let Ok(Some(text)) = lines.next_line().await {
             // The last line of a killed worker may be cut.
             if let Ok(line) = serde_json::from_str::<Line>(&text) {
+                if line.said == Said::Listening {
+                    state.send_replace(State::Listening);
+                }
                 book.lock().take(id, line);
             }
         }
