@@ -21,6 +21,11 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     suite(&args.rest)
 }
 
+/// The part that every run of the tests has: eight scenarios, a seed each.
+pub(crate) fn briefly() -> Result<()> {
+    suite(&["--short".to_owned()])
+}
+
 fn suite(args: &[String]) -> Result<()> {
     // As the tests are built, so that their C code serves.
     let mut build = cargo(&["build", "--workspace", "--all-targets", "--quiet"]);

@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use xtask::{command::run as run_command, kafka::Kafka, machine, paths};
 
-use crate::{cargo::cargo, entry, examples, fuzz, steps::Steps, tidy};
+use crate::{cargo::cargo, chaos, entry, examples, fuzz, steps::Steps, tidy};
 
 /// How many tests of one binary run at once: more would only queue behind one broker on a small machine.
 const TEST_THREADS: &str = "4";
@@ -52,6 +52,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     steps.step("tests", || tests(&kafka));
     steps.step("examples", || examples::run(&kafka));
     steps.step("entry crates", entry::check);
+    steps.step("chaos briefly", chaos::briefly);
     steps.step("fuzz briefly", fuzz::briefly);
     steps.step("bench builds", bench);
     steps.finish()

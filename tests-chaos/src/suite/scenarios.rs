@@ -118,7 +118,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "poison",
         does: "one message in 40 always fails or is rejected, while workers end and are killed",
-        short: false,
+        short: true,
         least: 20.0,
         fill: poison,
     },
