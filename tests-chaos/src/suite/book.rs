@@ -6,6 +6,7 @@ use std::{
 };
 
 use kafkaesk_client::Receipt;
+use parking_lot::Mutex;
 
 use super::letters::Found;
 use crate::{
@@ -167,6 +168,40 @@ impl Book {
             topic: self.string(&handled.t),
             partition: handled.p,
             offset: handled.o,
+        }
+    }
+}
+
+/// The faults of brokers and of the way to them that are not over.
+#[derive(Clone)]
+pub(super) struct Outages {
+    book: Arc<Mutex<Book>>,
+    open: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Outages {
+    pub(super) fn new(book: Arc<Mutex<Book>>) -> Self {
+        Self {
+            book,
+            open: Arc::default(),
+        }
+    }
+
+    /// Brokers or the way to them are away.
+    pub(super) fn begin(&self) {
+        self.begin_as(FaultKind::Outage);
+    }
+
+    pub(super) fn begin_as(&self, what: FaultKind) {
+        let fault = self.book.lock().fault(what);
+        self.open.lock().push(fault);
+    }
+
+    /// All of them are over.
+    pub(super) fn over(&self) {
+        let mut book = self.book.lock();
+        for fault in self.open.lock().drain(..) {
+            book.fault_is_over(fault);
         }
     }
 }

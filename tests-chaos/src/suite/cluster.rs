@@ -1,22 +1,34 @@
 //! Cluster: the Kafka of a run, one broker behind a proxy or three, and what is done to it. Started once for all scenarios
 //! that need it.
 
-use std::{process::Command, thread};
+use std::{
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
+use tokio::task::{JoinHandle, spawn_blocking};
 use xtask::broker::{Broker, BrokerSpec, free_port};
 
 use super::{
+    book::Outages,
     plan::Brokers,
     proxy::{Proxy, Weather},
 };
 
-/// A running Kafka.
+/// A running Kafka. What is done to its brokers is done in turn and beside the schedule: a broker that was killed needs up
+/// to 35 s until it answers again.
 pub(super) struct Cluster {
-    brokers: Vec<Broker>,
-    down: Vec<bool>,
+    nodes: Arc<Vec<Node>>,
+    /// What is being done to the brokers, one after the other.
+    doing: Option<JoinHandle<Result<()>>>,
     /// The broker that was killed as the coordinator.
-    coordinator: Option<usize>,
+    coordinator: Arc<Mutex<Option<usize>>>,
     /// For a caller that must not be disturbed.
     pub(super) servers: String,
     /// Through the proxy; `servers` where there is none.
@@ -59,9 +71,9 @@ impl Cluster {
         let broker = tokio::task::block_in_place(|| Broker::start(&spec))?;
         broker.remove_at_exit()?;
         Ok(Self {
-            brokers: vec![broker],
-            down: vec![false],
-            coordinator: None,
+            nodes: Arc::new(vec![Node::of(broker, plain)]),
+            doing: None,
+            coordinator: Arc::default(),
             servers: format!("127.0.0.1:{plain}"),
             proxied: format!("127.0.0.1:{outer}"),
             proxy: Some(Proxy::start(outer, inner).await?),
@@ -127,64 +139,93 @@ impl Cluster {
             .iter()
             .map(|(plain, _)| format!("127.0.0.1:{plain}"))
             .collect();
+        let nodes = brokers.into_iter().zip(&ports);
         Ok(Self {
-            down: vec![false; brokers.len()],
-            brokers,
-            coordinator: None,
+            nodes: Arc::new(
+                nodes
+                    .map(|(broker, (plain, _))| Node::of(broker, *plain))
+                    .collect(),
+            ),
+            doing: None,
+            coordinator: Arc::default(),
             proxied: servers.join(","),
             servers: servers.join(","),
             proxy: None,
         })
     }
 
-    /// Ends a broker; nothing if it is down already.
-    pub(super) fn halt(&mut self, index: usize, at_once: bool) -> Result<()> {
-        if !self.down[index] {
-            self.down[index] = true;
-            tokio::task::block_in_place(|| self.brokers[index].halt(at_once))?;
-        }
-        Ok(())
+    /// Ends a broker, once what was begun before is over; nothing if it is down already.
+    pub(super) fn halt(&mut self, index: usize, at_once: bool, outages: Outages) {
+        let nodes = self.nodes.clone();
+        self.then(move || nodes[index].halt(at_once, &outages));
     }
 
-    /// Starts a broker that is down.
-    pub(super) fn restart(&mut self, index: usize) -> Result<bool> {
-        let down = self.down.get(index).copied().unwrap_or(false);
-        if down {
-            tokio::task::block_in_place(|| self.brokers[index].restart())?;
-            self.down[index] = false;
-        }
-        Ok(down)
+    /// Starts a broker that is down. Its outage is over when it answers.
+    pub(super) fn restart(&mut self, index: usize, outages: Outages) {
+        let nodes = self.nodes.clone();
+        self.then(move || match nodes.get(index) {
+            Some(node) => node.restart(&outages),
+            None => Ok(()),
+        });
     }
 
     /// Kills the broker that coordinates groups.
-    pub(super) fn kill_coordinator(&mut self) -> Result<()> {
-        let described = self.tool(
-            "org.apache.kafka.tools.TopicCommand",
-            &["--describe", "--topic", "__consumer_offsets"],
-        )?;
-        let leader: usize = described
-            .split("Leader:")
-            .nth(1)
-            .and_then(|rest| rest.split_whitespace().next())
-            .and_then(|id| id.parse().ok())
-            .with_context(|| format!("no leader in: {described}"))?;
-        let index = leader.saturating_sub(1);
-        self.coordinator = Some(index);
-        self.halt(index, true)
+    pub(super) fn kill_coordinator(&mut self, outages: Outages) {
+        let (nodes, coordinator) = (self.nodes.clone(), self.coordinator.clone());
+        self.then(move || {
+            let topic = ["--describe", "--topic", "__consumer_offsets"];
+            let described = tool(&nodes, "org.apache.kafka.tools.TopicCommand", &topic)?;
+            let leader: usize = described
+                .split("Leader:")
+                .nth(1)
+                .and_then(|rest| rest.split_whitespace().next())
+                .and_then(|id| id.parse().ok())
+                .with_context(|| format!("no leader in: {described}"))?;
+            let index = leader.saturating_sub(1);
+            let node = nodes.get(index).context("a leader that is no broker")?;
+            *coordinator.lock() = Some(index);
+            node.halt(true, &outages)
+        });
     }
 
     /// Starts it again.
-    pub(super) fn restart_coordinator(&mut self) -> Result<bool> {
-        match self.coordinator.take() {
-            Some(index) => self.restart(index),
-            None => Ok(false),
+    pub(super) fn restart_coordinator(&mut self, outages: Outages) {
+        let (nodes, coordinator) = (self.nodes.clone(), self.coordinator.clone());
+        self.then(move || match coordinator.lock().take() {
+            Some(index) => nodes[index].restart(&outages),
+            None => Ok(()),
+        });
+    }
+
+    /// Does something to the brokers after what is being done.
+    fn then(&mut self, what: impl FnOnce() -> Result<()> + Send + 'static) {
+        let before = self.doing.take();
+        self.doing = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                before.await??;
+            }
+            spawn_blocking(what).await?
+        }));
+    }
+
+    /// Waits until everything that was begun is done.
+    pub(super) async fn settled(&mut self) -> Result<()> {
+        match self.doing.take() {
+            Some(doing) => doing
+                .await
+                .context("a broker could not be started or ended")?,
+            None => Ok(()),
         }
     }
 
     /// What the brokers logged of topics and groups whose names begin so.
     pub(super) fn logs(&self, prefix: &str) -> String {
         let logs = tokio::task::block_in_place(|| {
-            let logs: Vec<String> = self.brokers.iter().map(Broker::log).collect();
+            let logs: Vec<String> = self
+                .nodes
+                .iter()
+                .map(|node| node.broker.lock().log())
+                .collect();
             logs.join("\n")
         });
         let mut text = String::new();
@@ -203,18 +244,59 @@ impl Cluster {
 
     /// Runs one of Kafka's own tools beside a broker that is up.
     pub(super) fn tool(&self, class: &str, args: &[&str]) -> Result<String> {
-        let mut command = self.tool_command(class, args)?;
-        tokio::task::block_in_place(|| xtask::command::output(&mut command))
+        tokio::task::block_in_place(|| tool(&self.nodes, class, args))
     }
 
     /// The command that does so.
     pub(super) fn tool_command(&self, class: &str, args: &[&str]) -> Result<Command> {
-        let up = self.down.iter().position(|down| !down);
-        let broker = up.context("no broker is up")?;
-        let server = self.servers.split(',').nth(broker).unwrap_or_default();
-        let args = [&["--bootstrap-server", server], args].concat();
-        self.brokers[broker].tool_command(class, &args)
+        tool_command(&self.nodes, class, args)
     }
+}
+
+/// A broker.
+struct Node {
+    broker: Mutex<Broker>,
+    /// For clients.
+    server: String,
+    up: AtomicBool,
+}
+
+impl Node {
+    fn of(broker: Broker, port: u16) -> Self {
+        Self {
+            broker: Mutex::new(broker),
+            server: format!("127.0.0.1:{port}"),
+            up: AtomicBool::new(true),
+        }
+    }
+
+    fn halt(&self, at_once: bool, outages: &Outages) -> Result<()> {
+        if self.up.swap(false, Ordering::SeqCst) {
+            outages.begin();
+            self.broker.lock().halt(at_once)?;
+        }
+        Ok(())
+    }
+
+    fn restart(&self, outages: &Outages) -> Result<()> {
+        if !self.up.load(Ordering::SeqCst) {
+            self.broker.lock().restart()?;
+            self.up.store(true, Ordering::SeqCst);
+            outages.over();
+        }
+        Ok(())
+    }
+}
+
+fn tool(nodes: &[Node], class: &str, args: &[&str]) -> Result<String> {
+    xtask::command::output(&mut tool_command(nodes, class, args)?)
+}
+
+fn tool_command(nodes: &[Node], class: &str, args: &[&str]) -> Result<Command> {
+    let up = nodes.iter().find(|node| node.up.load(Ordering::SeqCst));
+    let node = up.context("no broker is up")?;
+    let args = [&["--bootstrap-server", &node.server], args].concat();
+    node.broker.lock().tool_command(class, &args)
 }
 
 /// What every broker of the suite has.

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     STREAM,
-    book::Book,
+    book::{Book, Outages},
     cluster::Cluster,
     commits::CommitReader,
     fleet::{Fleet, group},
@@ -66,9 +66,9 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
         fleet: Fleet::new(plan, servers, &prefix, folder, book.clone())?,
         topic: format!("{prefix}{STREAM}"),
         cluster,
+        outages: Outages::new(book.clone()),
         book,
         weather: Weather::default(),
-        outages: Vec::new(),
         letters,
         letters_away: None,
     };
@@ -99,7 +99,7 @@ struct Run<'a> {
     book: Arc<Mutex<Book>>,
     weather: Weather,
     /// Faults that last until something is restored or started.
-    outages: Vec<usize>,
+    outages: Outages,
     letters: Option<Letters>,
     /// The fault, while their topic is gone.
     letters_away: Option<usize>,
@@ -128,6 +128,7 @@ impl Run<'_> {
         for step in restore(plan) {
             self.take(&step).await?;
         }
+        self.cluster.settled().await?;
         publishing.over().await??;
         self.everything_is_handled(plan).await?;
         self.book.lock().ledger.ended = now();
@@ -170,28 +171,11 @@ impl Run<'_> {
             Action::Terminate(number) => self.fleet.terminate(*number),
             Action::Stop(number) => self.fleet.stop(*number),
             Action::Continue(number) => self.fleet.go_on(*number),
-            Action::KillBroker(index) => {
-                self.outage(FaultKind::Outage);
-                self.cluster.halt(*index, true)?;
-            }
-            Action::EndBroker(index) => {
-                self.outage(FaultKind::Outage);
-                self.cluster.halt(*index, false)?;
-            }
-            Action::StartBroker(index) => {
-                if self.cluster.restart(*index)? {
-                    self.outages_are_over();
-                }
-            }
-            Action::KillCoordinator => {
-                self.outage(FaultKind::Outage);
-                self.cluster.kill_coordinator()?;
-            }
-            Action::StartCoordinator => {
-                if self.cluster.restart_coordinator()? {
-                    self.outages_are_over();
-                }
-            }
+            Action::KillBroker(index) => self.cluster.halt(*index, true, self.outages.clone()),
+            Action::EndBroker(index) => self.cluster.halt(*index, false, self.outages.clone()),
+            Action::StartBroker(index) => self.cluster.restart(*index, self.outages.clone()),
+            Action::KillCoordinator => self.cluster.kill_coordinator(self.outages.clone()),
+            Action::StartCoordinator => self.cluster.restart_coordinator(self.outages.clone()),
             Action::Cut => self.change(FaultKind::Outage, |weather| weather.cut = true),
             Action::Hole => self.change(FaultKind::Outage, |weather| weather.hole = true),
             Action::Delay(delay) => {
@@ -202,7 +186,7 @@ impl Run<'_> {
                 if self.weather != Weather::default() {
                     self.weather = Weather::default();
                     self.cluster.weather(self.weather);
-                    self.outages_are_over();
+                    self.outages.over();
                 }
             }
             Action::Grow(partitions) => {
@@ -240,20 +224,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn outage(&mut self, what: FaultKind) {
-        let fault = self.book.lock().fault(what);
-        self.outages.push(fault);
-    }
-
-    fn outages_are_over(&mut self) {
-        let mut book = self.book.lock();
-        for fault in self.outages.drain(..) {
-            book.fault_is_over(fault);
-        }
-    }
-
     fn change(&mut self, what: FaultKind, change: impl FnOnce(&mut Weather)) {
-        self.outage(what);
+        self.outages.begin_as(what);
         change(&mut self.weather);
         self.cluster.weather(self.weather);
     }
