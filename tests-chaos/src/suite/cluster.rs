@@ -182,7 +182,7 @@ impl Cluster {
                 .and_then(|id| id.parse().ok())
                 .with_context(|| format!("no leader in: {described}"))?;
             let index = leader.saturating_sub(1);
-            let node = nodes.get(index).context("a leader that is no broker")?;
+            let node = nodes.get(index).context("a leader without a broker")?;
             *coordinator.lock() = Some(index);
             node.halt(true, &outages)
         });

@@ -233,7 +233,7 @@ impl Fleet {
             if !running.gone(self.drain + Duration::from_secs(10)).await {
                 let _ = kill_process(running.pid, Signal::KILL);
                 running.gone(Duration::from_secs(10)).await;
-                // It never ended by itself; one that never listened is no better.
+                // It never ended by itself; nor did one that never listened.
                 let worker = &mut self.book.lock().ledger.workers[running.id];
                 worker.exited = None;
                 worker.asked.get_or_insert_with(now);
