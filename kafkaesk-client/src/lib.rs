@@ -22,6 +22,7 @@ mod librdkafka_sources;
 pub mod memory;
 #[doc(hidden)]
 pub mod mutation;
+mod outgoing;
 #[cfg(test)]
 mod property_table;
 pub mod publisher;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use futures_util::future::BoxFuture;
 
-use crate::{ClientError, broker::Outgoing};
+use crate::{ClientError, outgoing::Outgoing};
 
 /// A transactional id in this program's hands, from [`Broker::transaction`](crate::broker::Broker::transaction). Anyone who
 /// begins with the same id later takes it over.

@@ -7,7 +7,7 @@ use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaIdError};
 use parking_lot::RwLock;
 
 use crate::{
-    handler::Handle, policy::Policies, state::States, subscription::Options, telemetry::Telemetry,
+    handle::Handle, options::Options, policy::Policies, state::States, telemetry::Telemetry,
 };
 
 /// How many schema ids a subscription remembers with their prefix; further ones replace the oldest.

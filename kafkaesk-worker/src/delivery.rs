@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     context::{Context, SeenSchema},
-    extract::Rejection,
+    outcome::Rejection,
     state::States,
 };
 

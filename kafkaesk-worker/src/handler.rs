@@ -2,37 +2,13 @@
 
 use std::{fmt, future::Future, marker::PhantomData};
 
-use kafkaesk_client::schema::{DocumentError, EventSchema};
-
 use crate::{
     delivery::Delivery,
     extract::FromDelivery,
+    handle::Handle,
+    needs::Needs,
     outcome::{AttemptResult, HandlerCall, IntoAttemptResult},
 };
-
-/// Handles deliveries. Object-safe, so that configuration can make handlers (the CLI's `http`, `exec` and `stdout`
-/// do); functions implement it through [`HandlerFn`].
-///
-/// Called on the consumer's own task: return [`HandlerCall::Running`] for everything that waits or computes at length.
-pub trait Handle: Send + Sync + 'static {
-    /// One attempt at one message. The delivery stays with the caller for further attempts; clone it to keep it
-    /// (records share their bytes).
-    fn handle(&self, delivery: &Delivery) -> HandlerCall;
-
-    /// What this handler needs of its application, asked once at start.
-    fn needs(&self, _needs: &mut Needs) {}
-}
-
-/// What handlers need of their application.
-#[derive(Debug, Default)]
-pub struct Needs {
-    /// The schemas that arguments take.
-    pub(crate) schemas: Vec<Result<EventSchema, DocumentError>>,
-    /// `State<T>` arguments: type id and name.
-    pub(crate) states: Vec<(std::any::TypeId, &'static str)>,
-    /// Some argument decodes the data, which proves the envelope on its way.
-    pub(crate) decodes: bool,
-}
 
 /// An async function whose arguments are extractors, up to eight in any order.
 #[diagnostic::on_unimplemented(

@@ -19,32 +19,10 @@ use crate::{
     error::Class,
     failures::Failures,
     notices::Notices,
-    outcome::{AttemptResult, Outcome},
+    outcome::{AttemptResult, Disposition, Outcome},
     policy::Policy,
     telemetry::AttemptEnded,
 };
-
-/// What happens to a message.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Disposition {
-    /// It is over; its offset counts as finished.
-    Finish,
-    /// It is tried again.
-    Retry {
-        /// After this long.
-        wait: Duration,
-        /// Whether the attempt counts against `max-attempts`.
-        counts: bool,
-    },
-    /// It is given up: it is over once it is written as this dead letter.
-    DeadLetter(Box<DeadLetter>),
-    /// In tests: it would be held, and was tried often enough.
-    Exhausted,
-    /// The whole subscription pauses for this reason, and the message is tried again after this long at the soonest.
-    Pause(String, Duration),
-    /// The worker stops, and the message stays uncommitted.
-    Stop,
-}
 
 /// An ending after the policies were applied to it.
 struct Judged {

@@ -18,10 +18,13 @@ mod error;
 pub mod extract;
 mod failures;
 mod fence;
+mod handle;
 mod handler;
 mod instance;
 mod judge;
+mod needs;
 mod notices;
+mod options;
 mod outcome;
 mod partitions;
 mod pause;
@@ -48,17 +51,20 @@ pub use app_error::AppError;
 pub use control::Control;
 pub use delivery::Delivery;
 pub use error::{Classified, Classify, HandlerError};
-pub use extract::{Attempt, FromDelivery, Json, Publisher, Raw, Record, Rejection, Schema, State};
-pub use handler::{Handle, HandlerFn, Needs};
+pub use extract::{Attempt, FromDelivery, Json, Publisher, Raw, Record, Schema, State};
+pub use handle::Handle;
+pub use handler::HandlerFn;
 pub use kafkaesk_client as client;
 pub use kafkaesk_client::{core, schema};
 #[cfg(feature = "macros")]
 pub use kafkaesk_macros::subscribe;
-pub use outcome::{AttemptResult, HandlerCall, IntoAttemptResult, Outcome};
+pub use needs::Needs;
+pub use options::Ordering;
+pub use outcome::{AttemptResult, HandlerCall, IntoAttemptResult, Outcome, Rejection};
 pub use policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject};
 pub use report::{RunReport, Unfinished};
 pub use router::Router;
-pub use subscription::{IntoSubscription, Ordering, Subscription, subscription};
+pub use subscription::{IntoSubscription, Subscription, subscription};
 #[cfg(feature = "memory")]
 pub use testing::TestApp;
 

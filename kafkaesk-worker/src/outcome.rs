@@ -4,7 +4,7 @@
 use std::{future::Future, time::Duration};
 
 use kafkaesk_client::broker::BoxFuture;
-use kafkaesk_core::EnvelopeError;
+use kafkaesk_core::{DeadLetter, EnvelopeError};
 
 use crate::HandlerError;
 
@@ -66,6 +66,50 @@ pub enum AttemptResult {
     /// [`crate::retry::LONGEST`]) until that one ends otherwise. Nothing is passed over, whatever the subscription's
     /// policies say. A handler returns it as [`HandlerError::unavailable`].
     Unavailable(HandlerError),
+}
+
+/// Why an argument could not be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The message does not fit: the subscription's [`crate::OnMismatch`] decides.
+    Mismatch(String),
+    /// The record holds no event at all, and the argument needs one: the subscription's [`crate::OnNoEvent`] decides.
+    NoEvent(EnvelopeError),
+    /// This outcome, whatever the message is.
+    Outcome(Outcome),
+}
+
+impl From<Rejection> for AttemptResult {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Mismatch(message) => AttemptResult::Mismatch(message),
+            Rejection::NoEvent(why) => AttemptResult::NoEvent(why),
+            Rejection::Outcome(outcome) => AttemptResult::Outcome(outcome),
+        }
+    }
+}
+
+/// What happens to a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Disposition {
+    /// It is over; its offset counts as finished.
+    Finish,
+    /// It is tried again.
+    Retry {
+        /// After this long.
+        wait: Duration,
+        /// Whether the attempt counts against `max-attempts`.
+        counts: bool,
+    },
+    /// It is given up: it is over once it is written as this dead letter.
+    DeadLetter(Box<DeadLetter>),
+    /// In tests: it would be held, and was tried often enough.
+    Exhausted,
+    /// The whole subscription pauses for this reason, and the message is tried again after this long at the soonest.
+    Pause(String, Duration),
+    /// The worker stops, and the message stays uncommitted.
+    Stop,
 }
 
 /// What a handler may return: `()`, [`Outcome`], or a `Result` of those with [`HandlerError`].

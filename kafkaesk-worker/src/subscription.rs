@@ -4,71 +4,16 @@ use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc, time::Duration
 
 use kafkaesk_client::consumer::Start;
 use kafkaesk_core::Pattern;
-use serde::Deserialize;
 
 use crate::{
     AppError,
-    handler::{Function, Handle, HandlerFn, Needs, function_name},
-    policy::{
-        Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, Policies,
-        STUCK_AFTER, Stated,
-    },
+    handle::Handle,
+    handler::{Function, HandlerFn, function_name},
+    needs::Needs,
+    options::{Options, Ordering},
+    policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, Policies},
     retry::{MAX_AFTER, RetryPolicy},
 };
-
-/// What keeps its order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Ordering {
-    /// Messages of one key in one partition, one after the other; messages without a key have no order.
-    #[default]
-    Key,
-    /// All messages of one partition, one after the other.
-    Partition,
-    /// Nothing.
-    None,
-}
-
-/// A subscription's options.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    pub(crate) max_partitions: u32,
-    pub(crate) max_concurrency: u32,
-    pub(crate) concurrency: u32,
-    pub(crate) start: Start,
-    pub(crate) validate: bool,
-    pub(crate) ordering: Ordering,
-    /// What is stated of policies.
-    pub(crate) stated: Stated,
-    pub(crate) retry: RetryPolicy,
-    pub(crate) failure_limit: Option<FailureLimit>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) stuck_after: Duration,
-    /// Messages started per second, at most.
-    pub(crate) throttle: Option<NonZeroU32>,
-    pub(crate) kafka_settings: BTreeMap<String, String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            max_partitions: 40,
-            max_concurrency: 3,
-            concurrency: 32,
-            start: Start::Earliest,
-            validate: false,
-            ordering: Ordering::Key,
-            stated: Stated::default(),
-            retry: RetryPolicy::default(),
-            failure_limit: Some(FailureLimit::default()),
-            timeout: None,
-            stuck_after: STUCK_AFTER,
-            throttle: None,
-            kafka_settings: BTreeMap::new(),
-        }
-    }
-}
 
 /// A handler on a pattern of streams, with its options. See [`subscription`].
 #[derive(Clone)]

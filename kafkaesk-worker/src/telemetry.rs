@@ -1,6 +1,9 @@
 //! Telemetry: sees what happens to messages, and can change nothing, since it returns nothing.
 
-use crate::{delivery::Delivery, judge::Disposition, outcome::Outcome};
+use crate::{
+    delivery::Delivery,
+    outcome::{Disposition, Outcome},
+};
 
 /// How an attempt ended, after the subscription's policies.
 #[derive(Debug)]

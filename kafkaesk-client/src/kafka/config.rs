@@ -4,8 +4,16 @@ use std::time::Duration;
 
 use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
-use super::transaction::{BATCH_BYTES as BATCH_BYTES_IN_TRANSACTIONS, OPEN, STEP};
 use crate::{ClientError, Settings, broker::LOG_RECORD_BYTES, settings::Role as PropertyRole};
+
+/// How long the brokers let a transaction stay open, if its program goes away in the middle: the readers of its topics
+/// wait behind it, unless somebody takes the id over before.
+pub(super) const TRANSACTION_OPEN: Duration = Duration::from_secs(60);
+/// How long writing a transaction's records may take, and then deciding it: both together fit into [`TRANSACTION_OPEN`].
+pub(super) const TRANSACTION_STEP: Duration = Duration::from_secs(25);
+/// How large a batch may get. A larger record goes alone, so that a topic with a small `max.message.bytes` refuses no
+/// record that it would take.
+pub(super) const TRANSACTION_BATCH_BYTES: usize = 64 * 1024;
 
 /// What a librdkafka client is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,9 +137,12 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             set("message.max.bytes", LOG_RECORD_BYTES.to_string());
         }
         Role::Transactional => {
-            set("transaction.timeout.ms", millis(OPEN).to_string());
-            set("message.timeout.ms", millis(STEP).to_string());
-            set("batch.size", BATCH_BYTES_IN_TRANSACTIONS.to_string());
+            set(
+                "transaction.timeout.ms",
+                millis(TRANSACTION_OPEN).to_string(),
+            );
+            set("message.timeout.ms", millis(TRANSACTION_STEP).to_string());
+            set("batch.size", TRANSACTION_BATCH_BYTES.to_string());
             // What is copied was taken by a topic already: the brokers decide.
             set("message.max.bytes", "1000000000".into());
         }

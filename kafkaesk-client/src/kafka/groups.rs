@@ -17,8 +17,9 @@ use rdkafka::{
 use super::{
     clients::Clients,
     config::{Role, client_config},
-    consume::{one, while_coordinator_moves},
+    consume::one,
     context::Context,
+    coordinator::while_coordinator_moves,
     errors::{Operation, client_error, code_error, code_of, other},
     librdkafka_log::{Meaning, meaning},
     metadata::Lookup,

@@ -20,8 +20,8 @@ use rdkafka::{
 use super::{
     clients::Clients,
     config::{Role, client_config},
-    consume::while_coordinator_moves,
     context::{Context, Shared},
+    coordinator::while_coordinator_moves,
     errors::{Operation, client_error, code_error},
     native,
 };

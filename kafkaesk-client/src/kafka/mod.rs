@@ -8,6 +8,7 @@ mod clients;
 mod config;
 mod consume;
 mod context;
+mod coordinator;
 mod delivery;
 mod errors;
 mod groups;

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     clients::Clients,
-    config::transactional_config,
+    config::{TRANSACTION_BATCH_BYTES, TRANSACTION_STEP, transactional_config},
     context::Context,
     delivery::{Deliveries, News},
     errors::{Operation, client_error, code_of},
@@ -30,14 +30,6 @@ use crate::{
     transaction::{Commit, Transaction},
 };
 
-/// How long the brokers let a transaction stay open, if its program goes away in the middle: the readers of its topics
-/// wait behind it, unless somebody takes the id over before.
-pub(super) const OPEN: Duration = Duration::from_secs(60);
-/// How long writing a transaction's records may take, and then deciding it: both together fit into [`OPEN`].
-pub(super) const STEP: Duration = Duration::from_secs(25);
-/// How large a batch may get. A larger record goes alone, so that a topic with a small `max.message.bytes` refuses no
-/// record that it would take.
-pub(super) const BATCH_BYTES: usize = 64 * 1024;
 /// Between two tries of a step that may be tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -64,7 +56,7 @@ pub(super) fn begin(
         .create_with_context(Deliveries::new(
             Context(clients.shared.clone()),
             Arc::new(Semaphore::new(0)),
-            BATCH_BYTES,
+            TRANSACTION_BATCH_BYTES,
             News::default(),
         ))
         .map_err(|error| ClientError::Setting(format!("kafka-settings: {error}")))?;
@@ -78,7 +70,7 @@ pub(super) fn begin(
         timeout,
     };
     // A former owner's transaction that is being decided is waited for.
-    let deadline = Instant::now() + timeout.max(STEP);
+    let deadline = Instant::now() + timeout.max(TRANSACTION_STEP);
     begun
         .retried(deadline, |left| begun.producer.init_transactions(left))
         .map_err(|error| match code_of(&error) {
@@ -114,7 +106,7 @@ impl Begun {
         if let Err(error) = self.write(records) {
             return Err(self.abort(error));
         }
-        let deadline = Instant::now() + STEP;
+        let deadline = Instant::now() + TRANSACTION_STEP;
         match self.retried(deadline, |left| self.producer.commit_transaction(left)) {
             Ok(()) => Ok(()),
             Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
@@ -150,8 +142,8 @@ impl Begun {
                 });
             }
         }
-        // librdkafka answers every record within STEP.
-        let flushed = self.producer.flush(STEP + self.timeout);
+        // librdkafka answers every record within TRANSACTION_STEP.
+        let flushed = self.producer.flush(TRANSACTION_STEP + self.timeout);
         for mut answered in answers {
             match answered.try_recv() {
                 Ok(Ok(_)) => {}

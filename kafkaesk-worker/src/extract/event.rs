@@ -3,7 +3,7 @@
 
 use kafkaesk_client::schema::Events;
 
-use crate::{Delivery, FromDelivery, Rejection, handler::Needs};
+use crate::{Delivery, FromDelivery, Rejection, needs::Needs};
 
 impl<T: Events> FromDelivery for T {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {

@@ -17,13 +17,7 @@ pub use record::Record;
 pub use schema::Schema;
 pub use state::State;
 
-use kafkaesk_core::EnvelopeError;
-
-use crate::{
-    delivery::Delivery,
-    handler::Needs,
-    outcome::{AttemptResult, Outcome},
-};
+use crate::{delivery::Delivery, needs::Needs, outcome::Rejection};
 
 /// What a handler's argument is made from. Implemented for every event type and for the types of this module;
 /// implement it for your own.
@@ -63,26 +57,4 @@ pub trait FromDelivery: Sized + Send + 'static {
 
     /// What it needs of the application, asked once at start.
     fn needs(_needs: &mut Needs) {}
-}
-
-/// Why an argument could not be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// The message does not fit: the subscription's [`crate::OnMismatch`] decides.
-    Mismatch(String),
-    /// The record holds no event at all, and the argument needs one: the subscription's [`crate::OnNoEvent`] decides.
-    NoEvent(EnvelopeError),
-    /// This outcome, whatever the message is.
-    Outcome(Outcome),
-}
-
-impl From<Rejection> for AttemptResult {
-    fn from(rejection: Rejection) -> Self {
-        match rejection {
-            Rejection::Mismatch(message) => AttemptResult::Mismatch(message),
-            Rejection::NoEvent(why) => AttemptResult::NoEvent(why),
-            Rejection::Outcome(outcome) => AttemptResult::Outcome(outcome),
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::{any::TypeId, ops::Deref, sync::Arc};
 
-use crate::{Delivery, FromDelivery, Rejection, handler::Needs, outcome::Outcome};
+use crate::{Delivery, FromDelivery, Rejection, needs::Needs, outcome::Outcome};
 
 /// Application state by its type, shared by all handlers. Derefs to it.
 ///

@@ -8,8 +8,7 @@ use tokio::sync::Notify;
 
 use crate::{
     delivery::Delivery,
-    judge::Disposition,
-    outcome::Outcome,
+    outcome::{Disposition, Outcome},
     telemetry::{AttemptEnded, Telemetry},
 };
 

@@ -10,7 +10,7 @@ use kafkaesk_client::{
 use kafkaesk_core::{Pattern, span::format_span};
 use serde_json::json;
 
-use super::push::Tense;
+use super::tense::Tense;
 use crate::{context::Context, format::OutputFormat, output};
 
 /// The groups whose topics are wanted, each with the patterns of its subscriptions.

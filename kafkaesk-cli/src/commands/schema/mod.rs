@@ -6,6 +6,7 @@ mod dead_topics;
 mod list;
 mod push;
 mod show;
+mod tense;
 mod validate;
 
 use std::path::PathBuf;

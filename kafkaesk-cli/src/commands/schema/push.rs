@@ -13,7 +13,7 @@ use kafkaesk_core::{
 use serde_json::json;
 use tracing::warn;
 
-use super::{PushArguments, dead_topics::Groups};
+use super::{PushArguments, dead_topics::Groups, tense::Tense};
 use crate::{
     configuration::{Configuration, SchemaSource, schemas},
     context::Context,
@@ -118,13 +118,6 @@ pub(crate) fn sources(
         }
     }
     Ok((sources, streams))
-}
-
-/// Whether the plan's lines say what was done or what would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tense {
-    Would,
-    Did,
 }
 
 /// What a push does, known before it does any of it.

@@ -14,10 +14,7 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use super::{
-    control_requests::identity,
-    rebalance::{Membership, list},
-};
+use super::{control_requests::identity, last_commits::list, rebalance::Membership};
 use crate::{
     consumer::Commits,
     kafka::native::{self, Queue},

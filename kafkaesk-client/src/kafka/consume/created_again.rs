@@ -5,11 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use kafkaesk_core::{NextOffset, Source};
 use rdkafka::consumer::Consumer;
 
-use super::{
-    member::Member,
-    pauses,
-    rebalance::{State, list},
-};
+use super::{last_commits::list, member::Member, pauses, rebalance::State};
 use crate::{
     broker::Cluster,
     consumer::{Commits, ConsumerEvent, created_again},

@@ -5,34 +5,21 @@
 //! unsubscribes first does leave. And a commit behind a pending JoinGroup is answered after the whole rebalance only, so
 //! nothing is committed here but in the revoke callback, before the partitions go.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use kafkaesk_core::Source;
-use rdkafka::{
-    consumer::{BaseConsumer, Consumer},
-    error::RDKafkaErrorCode,
-};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::{
-    control_requests::{Close, identity},
+    control_requests::Close,
+    last_commits::Leaving,
     member::{FULL, Member},
-    rebalance::{Membership, list},
+    rebalance::Membership,
 };
 use crate::{
     ClientError,
-    consumer::{Commits, ConsumerEvent, Position},
-    kafka::{
-        errors::{Operation, code_error, other},
-        native::{self, Queue},
-    },
+    consumer::ConsumerEvent,
+    kafka::native::{self, Queue},
 };
-
-/// What is kept of a deadline for closing the client, so that a LeaveGroup gets onto the wire even if nobody answers.
-const SPARE: Duration = Duration::from_millis(400);
 
 /// The longest time that a member without partitions waits for a rebalance, before which it cannot leave. Members that
 /// restart together have left by then; a member that died may hold the rebalance up for its whole session.
@@ -43,89 +30,6 @@ const IDENTITY: Duration = Duration::from_secs(1);
 const SAID: Duration = Duration::from_secs(1);
 /// The longest time that a consumer which is dropped or failed takes to leave its group, on its own thread.
 const LEAVE: Duration = Duration::from_secs(1);
-
-/// The last commits of a member that leaves.
-#[derive(Debug)]
-pub(super) struct Leaving {
-    /// By the identity of the source. What is left at the end was not committed.
-    commits: HashMap<usize, (Arc<Source>, Position)>,
-    /// Where the coordinator answers. `None` for a member that commits nothing.
-    answers: Option<Queue>,
-    begun: Instant,
-    /// Until when partitions are committed and the group is left.
-    deadline: Instant,
-    /// Why a commit failed.
-    refused: Option<RDKafkaErrorCode>,
-}
-
-impl Leaving {
-    /// Commits these; of two offsets of one assignment the later one in the list counts.
-    pub(super) fn with(commits: Commits, answers: Option<Queue>, deadline: Instant) -> Self {
-        let begun = Instant::now();
-        let left = deadline.saturating_duration_since(begun);
-        Self {
-            commits: commits
-                .into_iter()
-                .map(|(source, next)| (identity(&source), (source, next)))
-                .collect(),
-            answers,
-            begun,
-            deadline: deadline - SPARE.min(left / 4),
-            refused: None,
-        }
-    }
-
-    /// Leaves without a commit.
-    pub(super) fn silently() -> Self {
-        Self::with(Commits::new(), None, Instant::now())
-    }
-
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    /// What these partitions commit now that they go.
-    pub(super) fn take(&mut self, gone: &[Arc<Source>]) -> Commits {
-        gone.iter()
-            .filter_map(|source| self.commits.remove(&identity(source)))
-            .collect()
-    }
-
-    /// Commits and waits for the answer, until the deadline at the latest.
-    pub(super) fn commit(&mut self, consumer: &BaseConsumer<Membership>, commits: &Commits) {
-        let Some(answers) = &self.answers else {
-            return;
-        };
-        let result = commit_now(consumer, answers, commits, self.deadline);
-        if let Err(code) = result {
-            self.refused.get_or_insert(code);
-        }
-    }
-
-    /// These partitions belong to others already.
-    pub(super) fn lost(&mut self, gone: &[Arc<Source>]) {
-        if !self.take(gone).is_empty() {
-            self.refused.get_or_insert(RDKafkaErrorCode::AssignmentLost);
-        }
-    }
-
-    /// How the last commits ended.
-    pub(super) fn result(&self, group: &str) -> Result<(), ClientError> {
-        let action = format!("the last commit of group {group}");
-        match self.refused {
-            Some(code) => Err(code_error(code, Operation::cluster(&action))),
-            None if self.commits.is_empty() => Ok(()),
-            None => Err(other(
-                &action,
-                format!(
-                    "no answer within {:?}; its records are delivered again",
-                    self.begun.elapsed()
-                )
-                .into(),
-            )),
-        }
-    }
-}
 
 impl Member {
     /// Leaves the group, with the last commits of all partitions, before the deadline.
@@ -257,27 +161,4 @@ fn leave_silently(consumer: &BaseConsumer<Membership>) {
         .lock()
         .leaving
         .get_or_insert_with(Leaving::silently);
-}
-
-/// Commits and blocks for the answer until then.
-pub(super) fn commit_now(
-    consumer: &BaseConsumer<Membership>,
-    answers: &Queue,
-    commits: &Commits,
-    deadline: Instant,
-) -> Result<(), RDKafkaErrorCode> {
-    if commits.is_empty() {
-        return Ok(());
-    }
-    let list = list(commits, &consumer.context().state.lock().ids);
-    native::commit(consumer, &list, answers, 0)?;
-    let left = deadline.saturating_duration_since(Instant::now());
-    let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
-    let answer =
-        native::commit_answer(answers, millis).ok_or(RDKafkaErrorCode::OperationTimedOut)?;
-    answer.result?;
-    answer
-        .refused
-        .first()
-        .map_or(Ok(()), |(_, _, code)| Err(*code))
 }

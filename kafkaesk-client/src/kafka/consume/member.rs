@@ -18,7 +18,6 @@ use rdkafka::{
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    Setup,
     ahead::Ahead,
     commits::Committing,
     handover::{self, Handover},
@@ -28,6 +27,7 @@ use super::{
     rebalance::{Membership, State},
     records::{Failure, Piece, cut},
     resets::Resets,
+    setup::Setup,
     start,
 };
 use crate::{

@@ -11,6 +11,7 @@ mod control_requests;
 mod created_again;
 mod discovery;
 mod handover;
+mod last_commits;
 mod leave;
 mod member;
 mod outbox;
@@ -20,10 +21,11 @@ mod reader;
 mod rebalance;
 mod records;
 mod resets;
+mod setup;
 mod start;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
@@ -31,12 +33,14 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use self::control_requests::{ControlRequests, Ended};
-pub(super) use self::{discovery::Discovery, records::one, start::while_coordinator_moves};
+use self::{
+    control_requests::{ControlRequests, Ended},
+    setup::{Instance, Setup},
+};
+pub(super) use self::{discovery::Discovery, records::one};
 use super::{blocking, context::Shared, metadata::Lookup};
 use crate::{
     ClientError, Settings,
-    broker::Cluster,
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
     settings::{KafkaSettings, Role, group_instance_id},
 };
@@ -55,32 +59,6 @@ pub(super) struct Consumers {
     discovery: Discovery,
     /// The numbers in use behind each `group.instance.id`.
     instances: Arc<Mutex<BTreeMap<String, BTreeSet<usize>>>>,
-}
-
-/// What a consumer's thread needs to know.
-struct Setup {
-    settings: Settings,
-    shared: Arc<Shared>,
-    lookup: Arc<Lookup>,
-    spec: ConsumerSpec,
-    discovery: discovery::TopicWatch,
-    requests: Arc<ControlRequests>,
-    /// Tells the requests when the thread ends.
-    _ended: Ended,
-    /// Given back when the thread ends.
-    _instance: Option<Instance>,
-}
-
-impl Setup {
-    /// The topics that the consumer reads, with their numbers of partitions.
-    fn topics(&self, cluster: &Cluster) -> HashMap<String, u32> {
-        let prefix = &self.settings.topic_prefix;
-        let topics = cluster.topics.values();
-        topics
-            .filter(|topic| self.spec.takes(prefix, &topic.name))
-            .map(|topic| (topic.name.clone(), topic.partitions))
-            .collect()
-    }
 }
 
 impl Consumers {
@@ -160,22 +138,6 @@ fn apply_dev_timeouts(settings: &mut Settings) {
         if settings.kafka_settings.get(Role::Consumer, name).is_none() {
             let consumer = &mut settings.kafka_settings.consumer;
             consumer.insert(name.into(), value.into());
-        }
-    }
-}
-
-/// A number in use; free again when dropped.
-#[derive(Debug)]
-struct Instance {
-    all: Arc<Mutex<BTreeMap<String, BTreeSet<usize>>>>,
-    group: String,
-    number: usize,
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        if let Some(used) = self.all.lock().get_mut(&self.group) {
-            used.remove(&self.number);
         }
     }
 }

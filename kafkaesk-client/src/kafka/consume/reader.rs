@@ -16,7 +16,6 @@ use rdkafka::{
 use tokio::sync::mpsc::Sender;
 
 use super::{
-    Setup,
     ahead::Ahead,
     handover::{self, Handover},
     outbox::Outbox,
@@ -24,6 +23,7 @@ use super::{
     places::Places,
     records::{Failure, Piece, cut},
     resets::Resets,
+    setup::Setup,
     start::offsets,
 };
 use crate::{

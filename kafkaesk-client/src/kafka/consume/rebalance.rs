@@ -12,7 +12,7 @@ use std::{
 use kafkaesk_core::{Completions, NextOffset, RecordPlace, Source, TopicName, TopicPrefix};
 use parking_lot::Mutex;
 use rdkafka::{
-    Offset, TopicPartitionList,
+    TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
 };
@@ -25,7 +25,7 @@ use super::{
         native::Queue,
     },
     control_requests::ControlRequests,
-    leave::{Leaving, commit_now},
+    last_commits::{Leaving, commit_now},
     outbox::Outbox,
     places::Places,
     resets::Resets,
@@ -236,7 +236,8 @@ impl Membership {
             return;
         };
         // The commit's own answer is what counts: a group that went on without us refuses it.
-        if let Err(error) = commit_now(consumer, &answers, &last, Instant::now() + COMMIT) {
+        let ids = self.state.lock().ids.clone();
+        if let Err(error) = commit_now(consumer, &ids, &answers, &last, Instant::now() + COMMIT) {
             tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records are delivered again");
         }
     }
@@ -253,7 +254,8 @@ impl Membership {
             let mut commits = leaving.take(gone);
             let left = leaving.deadline().saturating_duration_since(Instant::now());
             self.correct(&mut commits, ASK.min(left / 2));
-            leaving.commit(consumer, &commits);
+            let ids = self.state.lock().ids.clone();
+            leaving.commit(consumer, &ids, &commits);
         }
         self.state.lock().leaving = Some(leaving);
     }
@@ -316,27 +318,6 @@ fn is_in_log(consumer: &BaseConsumer<Membership>, source: &Source, finished: &Co
             false
         }
     }
-}
-
-/// As librdkafka takes it; the later word about a partition wins. What is finished beyond an offset is written for topics whose
-/// id is known: without one a topic that is created again could not be told from the former.
-pub(super) fn list(commits: &Commits, ids: &HashMap<String, String>) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(commits.len());
-    for (source, position) in commits {
-        let (topic, partition) = (source.topic.as_str(), source.partition);
-        if list.find_partition(topic, partition).is_none() {
-            list.add_partition(topic, partition);
-        }
-        let Some(mut element) = list.find_partition(topic, partition) else {
-            continue;
-        };
-        drop(element.set_offset(Offset::Offset(position.next.0)));
-        let metadata = ids
-            .get(topic)
-            .map(|id| position.finished.write(id, position.next));
-        element.set_metadata(metadata.unwrap_or_default());
-    }
-    list
 }
 
 /// Blocks this thread for an answer until then; `None` without one. Dropped unanswered, it is an empty answer.

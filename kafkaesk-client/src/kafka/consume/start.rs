@@ -13,11 +13,14 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 
-use super::Setup;
+use super::setup::Setup;
 use crate::{
     ClientError,
     consumer::Start,
-    kafka::errors::{Operation, client_error, code_of},
+    kafka::{
+        coordinator::while_coordinator_moves,
+        errors::{Operation, client_error, code_of},
+    },
 };
 
 /// How long a moving coordinator is left alone.
@@ -72,30 +75,6 @@ pub(super) fn settle<C: ConsumerContext>(
             Ok(())
         }
         Err(error) => Err(client_error(error, doing)),
-    }
-}
-
-/// Asks again while the group's coordinator is being chosen or loads its groups, as for the first group of a young
-/// cluster or after a broker went: librdkafka does so for members, not for calls such as these.
-pub(in super::super) fn while_coordinator_moves<T>(
-    timeout: Duration,
-    ask: impl Fn() -> KafkaResult<T>,
-) -> KafkaResult<T> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let answer = ask();
-        let moves = answer.as_ref().err().and_then(code_of).is_some_and(|code| {
-            matches!(
-                code,
-                RDKafkaErrorCode::NotCoordinator
-                    | RDKafkaErrorCode::CoordinatorNotAvailable
-                    | RDKafkaErrorCode::CoordinatorLoadInProgress
-            )
-        });
-        if !moves || Instant::now() + ASK_AGAIN >= deadline {
-            return answer;
-        }
-        std::thread::sleep(ASK_AGAIN);
     }
 }
 

@@ -1,0 +1,160 @@
+//! Last commits: the offsets of partitions that go, committed before they do, with what is finished beyond them.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kafkaesk_core::Source;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, ConsumerContext},
+    error::RDKafkaErrorCode,
+};
+
+use super::control_requests::identity;
+use crate::{
+    ClientError,
+    consumer::{Commits, Position},
+    kafka::{
+        errors::{Operation, code_error, other},
+        native::{self, Queue},
+    },
+};
+
+/// What is kept of a deadline for closing the client, so that a LeaveGroup gets onto the wire even if nobody answers.
+const SPARE: Duration = Duration::from_millis(400);
+
+/// The last commits of a member that leaves.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    /// By the identity of the source. What is left at the end was not committed.
+    commits: HashMap<usize, (Arc<Source>, Position)>,
+    /// Where the coordinator answers. `None` for a member that commits nothing.
+    answers: Option<Queue>,
+    begun: Instant,
+    /// Until when partitions are committed and the group is left.
+    deadline: Instant,
+    /// Why a commit failed.
+    refused: Option<RDKafkaErrorCode>,
+}
+
+impl Leaving {
+    /// Commits these; of two offsets of one assignment the later one in the list counts.
+    pub(super) fn with(commits: Commits, answers: Option<Queue>, deadline: Instant) -> Self {
+        let begun = Instant::now();
+        let left = deadline.saturating_duration_since(begun);
+        Self {
+            commits: commits
+                .into_iter()
+                .map(|(source, next)| (identity(&source), (source, next)))
+                .collect(),
+            answers,
+            begun,
+            deadline: deadline - SPARE.min(left / 4),
+            refused: None,
+        }
+    }
+
+    /// Leaves without a commit.
+    pub(super) fn silently() -> Self {
+        Self::with(Commits::new(), None, Instant::now())
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// What these partitions commit now that they go.
+    pub(super) fn take(&mut self, gone: &[Arc<Source>]) -> Commits {
+        gone.iter()
+            .filter_map(|source| self.commits.remove(&identity(source)))
+            .collect()
+    }
+
+    /// Commits and waits for the answer, until the deadline at the latest.
+    pub(super) fn commit<C: ConsumerContext>(
+        &mut self,
+        consumer: &BaseConsumer<C>,
+        ids: &HashMap<String, String>,
+        commits: &Commits,
+    ) {
+        let Some(answers) = &self.answers else {
+            return;
+        };
+        let result = commit_now(consumer, ids, answers, commits, self.deadline);
+        if let Err(code) = result {
+            self.refused.get_or_insert(code);
+        }
+    }
+
+    /// These partitions belong to others already.
+    pub(super) fn lost(&mut self, gone: &[Arc<Source>]) {
+        if !self.take(gone).is_empty() {
+            self.refused.get_or_insert(RDKafkaErrorCode::AssignmentLost);
+        }
+    }
+
+    /// How the last commits ended.
+    pub(super) fn result(&self, group: &str) -> Result<(), ClientError> {
+        let action = format!("the last commit of group {group}");
+        match self.refused {
+            Some(code) => Err(code_error(code, Operation::cluster(&action))),
+            None if self.commits.is_empty() => Ok(()),
+            None => Err(other(
+                &action,
+                format!(
+                    "no answer within {:?}; its records are delivered again",
+                    self.begun.elapsed()
+                )
+                .into(),
+            )),
+        }
+    }
+}
+
+/// Commits and blocks for the answer until then.
+pub(super) fn commit_now<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    ids: &HashMap<String, String>,
+    answers: &Queue,
+    commits: &Commits,
+    deadline: Instant,
+) -> Result<(), RDKafkaErrorCode> {
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let list = list(commits, ids);
+    native::commit(consumer, &list, answers, 0)?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+    let answer =
+        native::commit_answer(answers, millis).ok_or(RDKafkaErrorCode::OperationTimedOut)?;
+    answer.result?;
+    answer
+        .refused
+        .first()
+        .map_or(Ok(()), |(_, _, code)| Err(*code))
+}
+
+/// As librdkafka takes it; the later word about a partition wins. What is finished beyond an offset is written for topics whose
+/// id is known: without one a topic that is created again could not be told from the former.
+pub(super) fn list(commits: &Commits, ids: &HashMap<String, String>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(commits.len());
+    for (source, position) in commits {
+        let (topic, partition) = (source.topic.as_str(), source.partition);
+        if list.find_partition(topic, partition).is_none() {
+            list.add_partition(topic, partition);
+        }
+        let Some(mut element) = list.find_partition(topic, partition) else {
+            continue;
+        };
+        drop(element.set_offset(Offset::Offset(position.next.0)));
+        let metadata = ids
+            .get(topic)
+            .map(|id| position.finished.write(id, position.next));
+        element.set_metadata(metadata.unwrap_or_default());
+    }
+    list
+}

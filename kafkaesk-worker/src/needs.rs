@@ -1,0 +1,14 @@
+//! Needs: what handlers need of their application, collected once at start.
+
+use kafkaesk_client::schema::{DocumentError, EventSchema};
+
+/// What handlers need of their application.
+#[derive(Debug, Default)]
+pub struct Needs {
+    /// The schemas that arguments take.
+    pub(crate) schemas: Vec<Result<EventSchema, DocumentError>>,
+    /// `State<T>` arguments: type id and name.
+    pub(crate) states: Vec<(std::any::TypeId, &'static str)>,
+    /// Some argument decodes the data, which proves the envelope on its way.
+    pub(crate) decodes: bool,
+}
