@@ -1,6 +1,6 @@
-//! Tidy: the house rules that no other tool checks. First lines, file lengths, who names rdkafka, where `unsafe` stands,
-//! which features serde_json gets, whether the map in ARCHITECTURE.md is true, which phrases are not written. Reads files;
-//! changes none.
+//! Tidy: the house rules that no other tool checks. First lines, where modules stand, file lengths, who names rdkafka,
+//! where `unsafe` stands, which features serde_json gets, whether the map in ARCHITECTURE.md is true, which phrases are
+//! not written. Reads files; changes none.
 
 use std::{fs, path::Path, process::Command};
 
@@ -38,6 +38,7 @@ pub(crate) fn run() -> Result<()> {
     let manifests = sources_of_manifests(&root)?;
     let mut faults = Vec::new();
     first_lines(&sources, &mut faults);
+    modules(&sources, &mut faults);
     lengths(&sources, &mut faults);
     rdkafka(&sources, &manifests, &mut faults);
     unsafe_code(&sources, &mut faults);
@@ -99,6 +100,25 @@ fn first_lines(sources: &[Source], faults: &mut Vec<String>) {
             faults.push(format!(
                 "{}:1: write `Topic: what it does.` or `Input: … Output: …` for \"… in, … out\"",
                 source.path
+            ));
+        }
+    }
+}
+
+/// A module with a folder is the folder's `mod.rs`, and its tests stand inside: one style of module, one of test file.
+fn modules(sources: &[Source], faults: &mut Vec<String>) {
+    for source in sources {
+        let path = &source.path;
+        let folder = format!("{}/", path.trim_end_matches(".rs"));
+        if sources.iter().any(|other| other.path.starts_with(&folder)) {
+            faults.push(format!(
+                "{path}: it has a folder of its own; make it {folder}mod.rs"
+            ));
+        }
+        // Split, or this file would have one.
+        if source.text.contains(concat!("#[", "path =")) {
+            faults.push(format!(
+                "{path}: a module stands where its name says, without a path attribute"
             ));
         }
     }
