@@ -61,6 +61,30 @@ pub(crate) struct Letter {
     pub(crate) at: Micros,
 }
 
+/// A record that left its log: its topic was deleted, its retention is over, or compaction took it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Removed {
+    pub(crate) place: Place,
+    /// From when on.
+    pub(crate) at: Micros,
+}
+
+/// What a worker warned of: records that it could not read any more, or a topic that was created again.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Warning {
+    pub(crate) worker: WorkerId,
+    pub(crate) at: Micros,
+    pub(crate) text: String,
+}
+
+/// A publish that failed, or whose fate is unknown.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Unacknowledged {
+    /// When it began.
+    pub(crate) at: Micros,
+    pub(crate) error: String,
+}
+
 /// A handler's run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Attempt {
@@ -137,6 +161,10 @@ pub(crate) enum FaultKind {
     Outage,
     /// The group's topic of dead letters was gone.
     LettersAway,
+    /// The stream's topic was deleted and not there again.
+    StreamAway,
+    /// Records were deleted by the topic's retention.
+    Retention,
     /// The way to the brokers was slow.
     Slow,
     /// Something else, which must disturb nobody.
@@ -147,8 +175,9 @@ pub(crate) enum FaultKind {
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Ledger {
     pub(crate) published: Vec<Published>,
-    /// Publishes that failed, or whose fate is unknown.
-    pub(crate) unacknowledged: Vec<String>,
+    pub(crate) unacknowledged: Vec<Unacknowledged>,
+    pub(crate) removed: Vec<Removed>,
+    pub(crate) warnings: Vec<Warning>,
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) moves: Vec<Move>,
     pub(crate) commits: Vec<Commit>,

@@ -5,6 +5,7 @@
 mod checker;
 mod ledger;
 mod line;
+mod places;
 mod suite;
 mod work;
 mod worker;

@@ -47,6 +47,11 @@ pub(crate) enum Said {
         /// Their names.
         names: String,
     },
+    /// The worker's log warns of records that it could not read, or of a topic that was created again.
+    Warned {
+        /// The warning.
+        text: String,
+    },
     /// The worker's run is over.
     Report(Report),
 }
@@ -133,6 +138,9 @@ mod tests {
             Said::Partitions {
                 change: Change::Lost,
                 names: "a[0]".into(),
+            },
+            Said::Warned {
+                text: "a[0]".into(),
             },
             Said::Report(Report::default()),
         ] {

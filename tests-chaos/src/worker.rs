@@ -206,6 +206,9 @@ fn end_with_the_suite() {
     });
 }
 
+/// The words of a warning of records that cannot be read any more, and of a topic that was created again.
+const WARNED: [&str; 2] = ["reading goes on at", "was deleted and created again"];
+
 /// Takes what the worker logs of its partitions; there is no other way to hear of them.
 struct Partitions;
 
@@ -220,6 +223,9 @@ impl<S: Subscriber> Layer<S> for Partitions {
             "assigned" => Change::Assigned,
             "revoked" => Change::Revoked,
             message if message.starts_with("lost;") => Change::Lost,
+            message if WARNED.iter().any(|words| message.contains(words)) => {
+                return say(Said::Warned { text: seen.message });
+            }
             _ => return,
         };
         say(Said::Partitions {

@@ -10,7 +10,7 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
         let mut slowest = Vec::with_capacity(log.messages.len());
         let mut last: Option<(Micros, usize)> = None;
         for (index, message) in log.messages.iter().enumerate() {
-            let done = message.done.map_or(Micros::MAX, |(at, _)| at);
+            let done = message.settled().unwrap_or(Micros::MAX);
             if last.is_none_or(|(latest, _)| done > latest) {
                 last = Some((done, index));
             }
@@ -45,9 +45,15 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
             .rev()
             .find(|message| message.done.is_some());
         let committed = log.committed(Micros::MAX);
+        // Of a topic that was deleted nothing needs to be committed.
+        let last = log.messages.last();
         if let Some(end) = end
+            && last.is_some_and(|message| message.removed.is_none())
             && history.ledger.workers.iter().all(|w| w.exited.is_some())
-            && log.messages.iter().all(|message| message.done.is_some())
+            && log
+                .messages
+                .iter()
+                .all(|message| message.settled().is_some())
             && committed <= end.place.offset
         {
             broken.push(format!(

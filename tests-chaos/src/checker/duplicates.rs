@@ -7,7 +7,7 @@ use super::{
     history::{Log, Message},
 };
 use crate::{
-    ledger::{Attempt, Bounds, FaultKind},
+    ledger::{Attempt, Bounds, Fault, FaultKind},
     line::{Change, Ended, Micros},
 };
 
@@ -23,7 +23,7 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
     let mut found = Duplicates::default();
     for log in history.logs.values() {
         for message in &log.messages {
-            let mut allowed = allowed(history, log, message);
+            let mut allowed = allowed(history, bounds, log, message);
             let mut repeated = 0;
             found.allowed += allowed;
             let Some((done, first)) = message.done else {
@@ -83,7 +83,7 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
 }
 
 /// How often this message may be repeated: once for each hard fault that meets it in flight, or finished and uncommitted.
-fn allowed(history: &History<'_>, log: &Log<'_>, message: &Message) -> usize {
+fn allowed(history: &History<'_>, bounds: &Bounds, log: &Log<'_>, message: &Message) -> usize {
     let attempts = || {
         message
             .attempts
@@ -100,6 +100,7 @@ fn allowed(history: &History<'_>, log: &Log<'_>, message: &Message) -> usize {
                     had(worker, until) && history.ended_in_outage(worker).is_some()
                 }
                 FaultKind::Outage => attempts().any(|it| it.start <= until),
+                FaultKind::StreamAway => attempts().any(|it| noticed(log, fault, bounds, it)),
                 _ => false,
             }
     });
@@ -156,6 +157,7 @@ fn after_hard_fault(
                 (had(worker) && delivered_again)
                     || both(history, message, index, worker, (fault.at, knows))
             }
+            FaultKind::StreamAway => before.is_some_and(|it| noticed(log, fault, bounds, it)),
             // Only where the group took the partitions away meanwhile.
             FaultKind::Outage => {
                 let until = fault.until + bounds.session + bounds.progress;
@@ -187,6 +189,12 @@ fn both(
     };
     let other = |whose: &dyn Fn(usize) -> bool| message.attempts.iter().any(|&it| whose(it));
     (unaware(index) && other(&anothers)) || (anothers(index) && other(&unaware))
+}
+
+/// Whether a worker noticed after this attempt that its topic was created again, and read the new one from its beginning.
+fn noticed(log: &Log<'_>, fault: &Fault, bounds: &Bounds, attempt: &Attempt) -> bool {
+    let until = fault.until + bounds.progress;
+    attempt.start >= fault.at && moved(log, attempt.worker, attempt.start, until)
 }
 
 /// Whether a worker gave the partition up in this time.

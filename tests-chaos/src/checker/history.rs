@@ -26,6 +26,8 @@ pub(super) struct Message {
     pub(super) done: Option<(Micros, usize)>,
     /// Whether the dead letter was first.
     pub(super) dead: bool,
+    /// From when on it may be gone from its log.
+    pub(super) removed: Option<Micros>,
 }
 
 /// Brokers stamp a record with milliseconds.
@@ -35,6 +37,12 @@ pub(super) const GRAIN: Micros = 1000;
 const DISPATCHED: Micros = 250_000;
 
 impl Message {
+    /// From when on nobody needs to handle it any more.
+    pub(super) fn settled(&self) -> Option<Micros> {
+        let done = self.done.map(|(at, _)| at);
+        [done, self.removed].into_iter().flatten().min()
+    }
+
     /// Its first dead letter finishes it, unless a handler did so before. It was not written before the last attempt that
     /// ended until then, so that one's end is the better time where the broker's is too coarse.
     fn lay_out(&mut self, ledger: &Ledger) {
@@ -110,6 +118,7 @@ impl<'a> History<'a> {
                     letters: Vec::new(),
                     done: None,
                     dead: false,
+                    removed: None,
                 },
             );
         }
@@ -126,12 +135,18 @@ impl<'a> History<'a> {
                     letters: Vec::new(),
                     done: None,
                     dead: false,
+                    removed: None,
                 });
             message.attempts.push(index);
             if let Some((at, Ended::Done)) = attempt.end
                 && message.done.is_none_or(|(first, _)| at < first)
             {
                 message.done = Some((at, index));
+            }
+        }
+        for removed in &ledger.removed {
+            if let Some(message) = messages.get_mut(&removed.place) {
+                message.removed = Some(removed.at);
             }
         }
         for letter in &ledger.letters {

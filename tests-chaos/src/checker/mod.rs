@@ -10,6 +10,7 @@ mod order;
 mod overlap;
 mod progress;
 mod published;
+mod removed;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,8 @@ pub(crate) struct Verdict {
     pub(crate) handled: usize,
     /// Dead letters.
     pub(crate) letters: usize,
+    /// Messages that left their log before anybody handled them.
+    pub(crate) removed: usize,
     /// Messages that hard faults may repeat.
     pub(crate) allowed: usize,
     /// Messages that hard faults did repeat.
@@ -78,6 +81,10 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
         messages: ledger.published.len(),
         handled: history.messages().filter(|m| m.done.is_some()).count(),
         letters: ledger.letters.len(),
+        removed: history
+            .messages()
+            .filter(|m| m.removed.is_some() && m.done.is_none())
+            .count(),
         allowed: duplicates.allowed,
         repeated: duplicates.repeated,
         behind_unfinished: duplicates.behind_unfinished,
@@ -88,6 +95,7 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
     };
     verdict.add("published", published::check(&history));
     verdict.add("lost", lost::check(&history));
+    verdict.add("removed", removed::check(&history));
     verdict.add("dead letters", dead_letters::check(&history, bounds));
     verdict.add("order", order::check(&history));
     verdict.add("overlap", overlap::check(&history, bounds));

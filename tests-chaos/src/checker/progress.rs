@@ -74,7 +74,7 @@ fn busy(history: &History<'_>, log: &Log<'_>) -> Vec<(Micros, Micros)> {
         .messages
         .iter()
         .filter_map(|message| {
-            let until = message.done.map_or(history.ledger.ended, |(at, _)| at);
+            let until = message.settled().unwrap_or(history.ledger.ended);
             Some((message.published?, until))
         })
         .filter(|(from, until)| from < until)
@@ -115,8 +115,11 @@ fn excused(history: &History<'_>, bounds: &Bounds, from: Micros, to: Micros) -> 
                 Some(over) => over + bounds.session,
                 None => continue,
             },
-            FaultKind::Started(_) | FaultKind::Other => continue,
-            FaultKind::Outage | FaultKind::LettersAway | FaultKind::Slow => fault.until,
+            FaultKind::Started(_) | FaultKind::Other | FaultKind::Retention => continue,
+            FaultKind::Outage
+            | FaultKind::StreamAway
+            | FaultKind::LettersAway
+            | FaultKind::Slow => fault.until,
         };
         if fault.at < to && until > from {
             clock = clock.max(until.min(to));

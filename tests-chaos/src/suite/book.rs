@@ -10,7 +10,10 @@ use parking_lot::Mutex;
 
 use super::letters::Found;
 use crate::{
-    ledger::{Attempt, Fault, FaultKind, Ledger, Move, Place, Poison, Published, Worker, WorkerId},
+    ledger::{
+        Attempt, Fault, FaultKind, Ledger, Move, Place, Poison, Published, Removed, Warning,
+        Worker, WorkerId,
+    },
     line::{Ended, Handled, Line, Micros, Said, now},
 };
 
@@ -19,11 +22,13 @@ use crate::{
 pub(super) struct Book {
     pub(super) ledger: Ledger,
     strings: HashSet<Arc<str>>,
-    /// Attempts that run, by worker, place and number.
-    open: HashMap<(WorkerId, Place, u32), usize>,
-    done: HashSet<Place>,
+    /// Attempts that run, by worker, message and number.
+    open: HashMap<(WorkerId, u64, u32), usize>,
+    /// By their numbers: a topic that is created again has the same places.
+    done: HashSet<u64>,
     /// Acknowledged and not done.
-    pending: HashSet<Place>,
+    pending: HashSet<u64>,
+    numbers: HashMap<Place, u64>,
     /// When a worker last said something.
     pub(super) heard: Micros,
 }
@@ -84,9 +89,10 @@ impl Book {
             partition: receipt.partition,
             offset: receipt.offset.0,
         };
-        if !self.done.contains(&place) {
-            self.pending.insert(place.clone());
+        if !self.done.contains(&seq) {
+            self.pending.insert(seq);
         }
+        self.numbers.insert(place.clone(), seq);
         let key = self.string(key);
         self.ledger.published.push(Published {
             place,
@@ -97,14 +103,35 @@ impl Book {
         });
     }
 
+    /// Nobody waits any more for what was published by now: its topic is gone.
+    pub(super) fn deleted(&mut self) {
+        self.pending.clear();
+    }
+
+    /// What is published in the topic and not in its log any more, from when on. Nobody waits for it.
+    pub(super) fn removed(&mut self, is_gone: impl Fn(&Published) -> Option<Micros>) {
+        self.ledger.removed.clear();
+        for published in &self.ledger.published {
+            if let Some(at) = is_gone(published) {
+                self.pending.remove(&published.seq);
+                self.ledger.removed.push(Removed {
+                    place: published.place.clone(),
+                    at,
+                });
+            }
+        }
+    }
+
     /// All dead letters that there are by now.
     pub(super) fn letters(&mut self, found: Found) {
         if found.letters.len() > self.ledger.letters.len() {
             self.heard = now();
         }
         for letter in &found.letters {
-            self.pending.remove(&letter.origin);
-            self.done.insert(letter.origin.clone());
+            if let Some(seq) = self.numbers.get(&letter.origin) {
+                self.pending.remove(seq);
+                self.done.insert(*seq);
+            }
         }
         self.ledger.letters = found.letters;
         self.ledger.strange = found.strange;
@@ -119,7 +146,8 @@ impl Book {
             Said::Start(handled) => {
                 let place = self.place(&handled);
                 let key = self.string(&handled.k);
-                let id = (worker, place.clone(), handled.a);
+                self.numbers.insert(place.clone(), handled.q);
+                let id = (worker, handled.q, handled.a);
                 self.open.insert(id, self.ledger.attempts.len());
                 self.ledger.attempts.push(Attempt {
                     worker,
@@ -132,13 +160,12 @@ impl Book {
                 });
             }
             Said::End { handled, how } => {
-                let place = self.place(&handled);
-                if let Some(index) = self.open.remove(&(worker, place.clone(), handled.a)) {
+                if let Some(index) = self.open.remove(&(worker, handled.q, handled.a)) {
                     self.ledger.attempts[index].end = Some((at, how));
                 }
                 if how == Ended::Done {
-                    self.pending.remove(&place);
-                    self.done.insert(place);
+                    self.pending.remove(&handled.q);
+                    self.done.insert(handled.q);
                 }
             }
             Said::Partitions { change, names } => {
@@ -159,6 +186,7 @@ impl Book {
                     });
                 }
             }
+            Said::Warned { text } => self.ledger.warnings.push(Warning { worker, at, text }),
             Said::Report(report) => self.ledger.workers[worker].report = Some(report),
         }
     }

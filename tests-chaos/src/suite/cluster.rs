@@ -197,6 +197,21 @@ impl Cluster {
         });
     }
 
+    /// Runs one of Kafka's own tools after what is being done, beside the schedule.
+    pub(super) fn tool_in_turn(
+        &mut self,
+        class: &'static str,
+        args: Vec<String>,
+        over: impl FnOnce(&str) + Send + 'static,
+    ) {
+        let nodes = self.nodes.clone();
+        self.then(move || {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            over(&tool(&nodes, class, &args)?);
+            Ok(())
+        });
+    }
+
     /// Does something to the brokers after what is being done.
     fn then(&mut self, what: impl FnOnce() -> Result<()> + Send + 'static) {
         let before = self.doing.take();
@@ -310,4 +325,19 @@ fn common(spec: BrokerSpec) -> BrokerSpec {
             "500",
         )
         .property("auto.create.topics.enable", "false")
+        // Retention and compaction act soon, where a topic asks for them.
+        .property("log.initial.task.delay.ms", "500")
+        .property("log.retention.check.interval.ms", "300")
+        .property("log.cleaner.backoff.ms", "300")
+        // Everybody may do everything, until a resource has a rule.
+        .property(
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        )
+        .property("allow.everyone.if.no.acl.found", "true")
+        // Members of the protocol `consumer` have the brokers' session.
+        .property("group.consumer.min.session.timeout.ms", "1000")
+        .property("group.consumer.session.timeout.ms", "6000")
+        .property("group.consumer.min.heartbeat.interval.ms", "500")
+        .property("group.consumer.heartbeat.interval.ms", "1000")
 }

@@ -74,6 +74,11 @@ impl Letters {
         Ok(())
     }
 
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        self.topic.topic().as_str()
+    }
+
     pub(super) async fn create_again(&self) -> Result<()> {
         let spec = TopicSpec {
             topic: self.topic.topic().clone(),

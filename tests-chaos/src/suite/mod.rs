@@ -12,6 +12,8 @@ mod proxy;
 mod report;
 mod run;
 mod scenarios;
+mod schedules;
+mod stream;
 
 use std::{
     collections::BTreeMap,

@@ -39,9 +39,27 @@ pub(super) enum Action {
     Grow(u32),
     /// Transactions write records that are never committed.
     AbortedTransaction,
+    /// The stream's topic is deleted. The publisher creates it again, where it may.
+    DeleteStream,
+    CreateStream,
+    /// Records are deleted when they are half a second old.
+    ShortRetention,
+    LongRetention,
     /// The topic of dead letters is deleted.
     DeleteLetters,
     CreateLetters,
+    /// The topic of dead letters takes nothing.
+    RefuseLetters(Refusal),
+    TakeLetters(Refusal),
+}
+
+/// Why a topic takes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Every record is larger than its `max.message.bytes`.
+    TooLarge,
+    /// Nobody has the right to write it.
+    Denied,
 }
 
 /// A step, and when after the start of the schedule.
@@ -138,6 +156,9 @@ pub(super) struct Plan {
     /// librdkafka properties of the workers' consumers.
     pub(super) properties: Vec<(&'static str, String)>,
     pub(super) session: Duration,
+    /// How the suite creates the stream's topic before the publisher needs it; `None` where the publisher does, with Kafka's
+    /// own settings.
+    pub(super) stream: Option<Vec<(&'static str, &'static str)>>,
     pub(super) mix: Mix,
     pub(super) steps: Vec<Step>,
     /// A fault in the workers' code, which the checker must notice.

@@ -15,9 +15,10 @@ pub(super) fn row(plan: &Plan, verdict: &Verdict) -> String {
         plan.scenario,
         plan.seed,
         verdict.messages,
-        match verdict.letters {
-            0 => verdict.handled.to_string(),
-            letters => format!("{} ({letters} letters)", verdict.handled),
+        match (verdict.letters, verdict.removed) {
+            (0, 0) => verdict.handled.to_string(),
+            (0, removed) => format!("{} ({removed} removed)", verdict.handled),
+            (letters, _) => format!("{} ({letters} letters)", verdict.handled),
         },
         verdict.allowed,
         verdict.repeated,

@@ -19,18 +19,24 @@ use super::{
     commits::CommitReader,
     fleet::{Fleet, group},
     letters::Letters,
-    plan::{Action, Plan, Step},
+    plan::{Action, Plan, Refusal, Step},
     proxy::Weather,
     scenarios::restore,
+    stream::{OFFSETS, RECORDS, Stream, first_offsets, records, superseded},
 };
 use crate::{
-    ledger::{FaultKind, Ledger},
+    ledger::{FaultKind, Ledger, Unacknowledged},
     line::now,
+    places,
     work::Work,
 };
 
 /// How long a run waits while no worker says anything, beside the session: longer than the law of progress allows.
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// After so long without a word the suite looks whether what is missing is still in the log, in microseconds.
+const QUIET: i64 = 3_000_000;
+/// How long a publisher may take to create its stream's topic again.
+const CREATED_AGAIN: Duration = Duration::from_secs(30);
 /// How long the first message may take.
 const START: Duration = Duration::from_secs(60);
 
@@ -48,8 +54,14 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
     });
     settings.topic_prefix = TopicPrefix::new(&prefix)?;
     settings.partitions = plan.partitions;
-    let publisher = Publisher::connect(&settings).await?;
+    let topic = format!("{prefix}{STREAM}");
     let observer = Connection::open(&Settings::new(&cluster.servers)).await?;
+    let config = plan.stream.as_deref().unwrap_or_default();
+    let stream = Stream::new(observer.clone(), &topic, plan.partitions, config)?;
+    if plan.stream.is_some() {
+        stream.create().await?;
+    }
+    let creating = Publisher::connect(&settings).await?;
     let letters = match plan.attempts {
         Some(_) => {
             let mut settings = Settings::new(&cluster.servers);
@@ -64,24 +76,37 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
     commits.read().await?;
     let mut run = Run {
         fleet: Fleet::new(plan, servers, &prefix, folder, book.clone())?,
-        topic: format!("{prefix}{STREAM}"),
+        topic,
+        stream: Arc::new(stream),
+        recreated_by_publisher: plan.stream.is_none(),
         cluster,
         outages: Outages::new(book.clone()),
         book,
         weather: Weather::default(),
         letters,
         letters_away: None,
+        stream_away: None,
+        retention: None,
+        compacted: config.contains(&("cleanup.policy", "compact")),
     };
-    // The stream is there before anybody looks for it.
-    let first = publisher
+    // The stream is there, and bound, before anybody looks for it.
+    let first = creating
         .publish(STREAM, &Work::default())
         .key("first")
         .await?;
+    let publisher = match plan.stream {
+        Some(_) => {
+            settings.auto_create_streams = false;
+            Publisher::connect(&settings).await?
+        }
+        None => creating,
+    };
     run.book.lock().published(&first, "first", 0, None);
     let ran = run.carry_out(plan, publisher).await;
     run.fleet.end().await;
     ran?;
     run.read_letters().await?;
+    run.look_at_the_log()?;
     let mut ledger = std::mem::take(&mut run.book.lock().ledger);
     std::fs::write(
         run.fleet.folder.join("brokers.log"),
@@ -89,12 +114,15 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
     )?;
     // The log holds every commit of the run, however many there were between two looks.
     ledger.commits = commits.read().await?;
+    places::settle(&mut ledger);
     Ok(ledger)
 }
 
 struct Run<'a> {
     fleet: Fleet,
     topic: String,
+    stream: Arc<Stream>,
+    recreated_by_publisher: bool,
     cluster: &'a mut Cluster,
     book: Arc<Mutex<Book>>,
     weather: Weather,
@@ -103,6 +131,12 @@ struct Run<'a> {
     letters: Option<Letters>,
     /// The fault, while their topic is gone.
     letters_away: Option<usize>,
+    /// The fault, while the stream's topic is gone.
+    stream_away: Option<usize>,
+    /// The fault, once the topic's retention was short.
+    retention: Option<usize>,
+    /// Whether compaction takes records of the topic.
+    compacted: bool,
 }
 
 impl Run<'_> {
@@ -139,14 +173,19 @@ impl Run<'_> {
     async fn everything_is_handled(&self, plan: &Plan) -> Result<()> {
         let timeout = i64::try_from((plan.session + TIMEOUT).as_micros()).unwrap_or(i64::MAX);
         let begun = now();
+        let mut looked = 0;
         loop {
             self.read_letters().await?;
-            {
+            let (pending, heard) = {
                 let book = self.book.lock();
-                let quiet = now() - book.heard.max(begun);
-                if book.pending() == 0 || quiet > timeout {
-                    return Ok(());
-                }
+                (book.pending(), book.heard.max(begun))
+            };
+            if pending == 0 || now() - heard > timeout {
+                return Ok(());
+            }
+            if now() - heard > QUIET && looked < heard {
+                looked = now();
+                self.look_at_the_log()?;
             }
             let pause = match self.letters {
                 None => Duration::from_millis(20),
@@ -207,6 +246,39 @@ impl Run<'_> {
                 self.book.lock().fault(FaultKind::Other);
                 self.abort_a_transaction()?;
             }
+            Action::DeleteStream => {
+                let fault = self.book.lock().fault(FaultKind::StreamAway);
+                self.stream.delete().await?;
+                self.book.lock().deleted();
+                match self.recreated_by_publisher {
+                    true => self.await_the_publisher(fault),
+                    false => self.stream_away = Some(fault),
+                }
+            }
+            Action::CreateStream => {
+                if let Some(fault) = self.stream_away.take() {
+                    self.stream.create().await?;
+                    self.book.lock().fault_is_over(fault);
+                }
+            }
+            Action::ShortRetention => {
+                self.retention = Some(self.book.lock().fault(FaultKind::Retention));
+                let (class, args) = configure(&self.topic, &["--add-config", "retention.ms=500"]);
+                self.cluster.tool_in_turn(class, args, |_| ());
+            }
+            Action::LongRetention => {
+                let (class, args) = configure(&self.topic, &["--delete-config", "retention.ms"]);
+                self.cluster.tool_in_turn(class, args, |_| ());
+                if let Some(fault) = self.retention {
+                    let (book, (class, args)) = (self.book.clone(), self.look(OFFSETS));
+                    self.cluster.tool_in_turn(class, args, move |printed| {
+                        let mut book = book.lock();
+                        book.fault_is_over(fault);
+                        // The end of the run looks again.
+                        expire(&mut book, fault, printed).unwrap_or_default();
+                    });
+                }
+            }
             Action::DeleteLetters => {
                 if let Some(letters) = &mut self.letters {
                     letters.delete().await?;
@@ -220,6 +292,68 @@ impl Run<'_> {
                     self.book.lock().fault_is_over(fault);
                 }
             }
+            Action::RefuseLetters(refusal) => {
+                if let Some(letters) = &self.letters {
+                    let (class, args) = refuse(letters.name(), *refusal);
+                    let fault = self.book.lock().fault(FaultKind::LettersAway);
+                    self.letters_away = Some(fault);
+                    self.cluster.tool_in_turn(class, args, |_| ());
+                }
+            }
+            Action::TakeLetters(refusal) => {
+                if let (Some(letters), Some(fault)) = (&self.letters, self.letters_away.take()) {
+                    let (class, args) = take(letters.name(), *refusal);
+                    let book = self.book.clone();
+                    self.cluster
+                        .tool_in_turn(class, args, move |_| book.lock().fault_is_over(fault));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The topic is away until the publisher created it again.
+    fn await_the_publisher(&self, fault: usize) {
+        let (stream, book) = (self.stream.clone(), self.book.clone());
+        tokio::spawn(async move {
+            let until = Instant::now() + CREATED_AGAIN;
+            while Instant::now() < until && !stream.is_there().await.unwrap_or(false) {
+                sleep(Duration::from_millis(50)).await;
+            }
+            book.lock().fault_is_over(fault);
+        });
+    }
+
+    /// A tool of Kafka's that looks at the topic.
+    fn look<const N: usize>(
+        &self,
+        (class, args): (&'static str, [&str; N]),
+    ) -> (&'static str, Vec<String>) {
+        let topic = ["--topic", &self.topic];
+        (class, owned(&[&topic, &args[..]].concat()))
+    }
+
+    /// Finds what left the topic's log, where something could.
+    fn look_at_the_log(&self) -> Result<()> {
+        let tool = |(class, args): (&str, Vec<String>)| {
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            self.cluster.tool(class, &args)
+        };
+        if let Some(fault) = self.retention {
+            let printed = tool(self.look(OFFSETS))?;
+            expire(&mut self.book.lock(), fault, &printed)?;
+        }
+        if self.compacted {
+            let there = records(&tool(self.look(RECORDS))?);
+            let mut book = self.book.lock();
+            let superseded = superseded(&book.ledger.published);
+            book.removed(|it| {
+                let place = (it.place.partition, it.place.offset);
+                superseded
+                    .get(&place)
+                    .copied()
+                    .filter(|_| !there.contains(&place))
+            });
         }
         Ok(())
     }
@@ -257,6 +391,61 @@ impl Run<'_> {
     }
 }
 
+/// What lies before the first offsets that this fault left.
+fn expire(book: &mut Book, fault: usize, printed: &str) -> Result<()> {
+    let (first, at) = (first_offsets(printed)?, book.ledger.faults[fault].at);
+    book.removed(|it| {
+        let first = first.get(&it.place.partition)?;
+        (it.place.offset < *first).then_some(at)
+    });
+    Ok(())
+}
+
+const CONFIGS: &str = "kafka.admin.ConfigCommand";
+const ACLS: &str = "org.apache.kafka.tools.AclCommand";
+
+/// What has a topic take nothing.
+fn refuse(topic: &str, refusal: Refusal) -> (&'static str, Vec<String>) {
+    match refusal {
+        Refusal::TooLarge => configure(topic, &["--add-config", "max.message.bytes=100"]),
+        // A topic with a rule is closed to everybody else.
+        Refusal::Denied => rules(topic, &["--add"]),
+    }
+}
+
+/// What has it take everything again.
+fn take(topic: &str, refusal: Refusal) -> (&'static str, Vec<String>) {
+    match refusal {
+        Refusal::TooLarge => configure(topic, &["--delete-config", "max.message.bytes"]),
+        Refusal::Denied => rules(topic, &["--remove", "--force"]),
+    }
+}
+
+/// Kafka's tool that changes a topic's configuration.
+fn configure(topic: &str, change: &[&str]) -> (&'static str, Vec<String>) {
+    let args = ["--alter", "--entity-type", "topics", "--entity-name", topic];
+    (CONFIGS, owned(&[&args, change].concat()))
+}
+
+/// Kafka's tool that changes who may do what to a topic: read it, but not write it.
+fn rules(topic: &str, change: &[&str]) -> (&'static str, Vec<String>) {
+    let mut args = vec!["--topic", topic, "--allow-principal", "User:*"];
+    for operation in [
+        "Read",
+        "Describe",
+        "DescribeConfigs",
+        "AlterConfigs",
+        "Delete",
+    ] {
+        args.extend(["--operation", operation]);
+    }
+    (ACLS, owned(&[change, &args].concat()))
+}
+
+fn owned(args: &[&str]) -> Vec<String> {
+    args.iter().map(|&arg| arg.to_owned()).collect()
+}
+
 /// Publishes the plan's messages, evenly over its length, and writes what is acknowledged into the book.
 async fn publish(plan: Plan, publisher: Publisher, book: Arc<Mutex<Book>>) -> Result<()> {
     let mut rng = Rng::with_seed(plan.seed);
@@ -269,11 +458,16 @@ async fn publish(plan: Plan, publisher: Publisher, book: Arc<Mutex<Book>>) -> Re
         }
         let work = plan.mix.work(&mut rng, seq);
         let key = format!("key-{}", rng.u64(..plan.keys));
+        let at = now();
+        let failed = move |error: kafkaesk_client::ClientError| Unacknowledged {
+            at,
+            error: error.to_string(),
+        };
         let queued = publisher.publish(STREAM, &work).key(&key).enqueue().await;
         let delivery = match queued {
             Ok(delivery) => delivery,
             Err(error) => {
-                book.lock().ledger.unacknowledged.push(error.to_string());
+                book.lock().ledger.unacknowledged.push(failed(error));
                 continue;
             }
         };
@@ -281,7 +475,7 @@ async fn publish(plan: Plan, publisher: Publisher, book: Arc<Mutex<Book>>) -> Re
         answers.spawn(async move {
             match delivery.await {
                 Ok(receipt) => book.lock().published(&receipt, &key, seq, work.poison()),
-                Err(error) => book.lock().ledger.unacknowledged.push(error.to_string()),
+                Err(error) => book.lock().ledger.unacknowledged.push(failed(error)),
             }
         });
         while answers.try_join_next().is_some() {}

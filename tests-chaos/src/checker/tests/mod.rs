@@ -1,10 +1,14 @@
 //! Each law of the checker passes on a good ledger and fails on a bad one made by hand.
 
 mod dead_letters;
+mod removed;
 
 use super::*;
 use crate::{
-    ledger::{Attempt, Commit, Fault, FaultKind, Letter, Move, Place, Poison, Published, Worker},
+    ledger::{
+        Attempt, Commit, Fault, FaultKind, Letter, Move, Place, Poison, Published, Removed,
+        Unacknowledged, Warning, Worker,
+    },
     line::Change,
 };
 
@@ -192,7 +196,10 @@ fn an_acknowledged_message_that_nobody_handled_is_lost() {
 #[test]
 fn a_publish_without_an_answer_breaks_the_run() {
     let mut story = good();
-    story.0.unacknowledged.push("timed out".into());
+    story.0.unacknowledged.push(Unacknowledged {
+        at: 70 * SECOND,
+        error: "timed out".into(),
+    });
     story.breaks(&["published"]);
 }
 
