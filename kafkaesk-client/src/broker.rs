@@ -94,7 +94,7 @@ pub type TopicListener = Arc<dyn Fn(&TopicName, TopicNews) + Send + Sync>;
 /// Why a record was not taken.
 #[derive(Debug)]
 pub enum SendError {
-    /// The queue's bound is reached: [`Broker::queue`] waits for room.
+    /// Not now: the queue's bound is reached, or its producer failed. [`Broker::queue`] waits for it.
     Full(Outgoing),
     /// It will never be taken.
     Refused(ClientError),
@@ -292,6 +292,11 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
 
     /// A record will soon be sent: what takes long before the first one may begin now. Never waits.
     fn prepare(&self) {}
+
+    /// Why no broker answers, if none does.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Queues a record without waiting. The answer resolves when the brokers have it.
     ///

@@ -218,7 +218,9 @@ pub enum ClientError {
         reason: String,
     },
     /// A publish of which nobody knows: the record may be in the log.
-    #[error("publishing to {topic} timed out, the record may or may not be written: {reason}")]
+    #[error(
+        "publishing to {topic} ended without an answer, the record may or may not be written: {reason}"
+    )]
     DeliveryUnknown {
         /// The topic.
         topic: TopicName,
@@ -355,6 +357,20 @@ pub enum ClientError {
     /// The connection was closed while this waited.
     #[error("the connection to Kafka is closed")]
     Closed,
+}
+
+impl ClientError {
+    /// Whether it passes by itself, as an outage does: the same may succeed later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::LogTimeout { .. }
+            | Self::NotDelivered { .. }
+            | Self::DeliveryUnknown { .. } => true,
+            Self::Kafka { source, .. } => crate::kafka::errors::passes(source),
+            _ => false,
+        }
+    }
 }
 
 #[cfg(feature = "settings")]

@@ -110,6 +110,7 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             forced.push(("linger.ms", "0"));
             // The same record twice says what it says once, and a fresh idempotent client waits 500 ms for its id.
             forced.push(("enable.idempotence", "false"));
+            forced.push(("enable.gapless.guarantee", "false"));
         }
         if role == Role::Transactional {
             forced.extend([("enable.idempotence", "true"), ("acks", "all")]);

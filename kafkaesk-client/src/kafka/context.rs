@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::{SocketAddr, TcpStream},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -27,24 +27,62 @@ use crate::{ClientError, Settings};
 
 /// The same line is written again only after this long.
 const REPEAT: Duration = Duration::from_secs(30);
+/// An outage is written of again when it is this old, and then each time it is twice as old.
+const STILL: Duration = Duration::from_secs(60);
 /// At most this many different lines are remembered for that.
 const REMEMBERED: usize = 64;
 /// How long a broker that refused a connection may take to accept another one.
 const PROBE: Duration = Duration::from_millis(500);
 
+/// An outage, for the log.
+struct Away {
+    since: Instant,
+    /// How old it is when it is written of the next time.
+    next: Duration,
+}
+
+impl Away {
+    fn now() -> Self {
+        Self {
+            since: Instant::now(),
+            next: STILL,
+        }
+    }
+
+    /// Its age, if it is time to write of it.
+    fn due(&mut self) -> Option<Duration> {
+        let age = self.since.elapsed();
+        if age < self.next {
+            return None;
+        }
+        while self.next <= age {
+            self.next *= 2;
+        }
+        Some(age)
+    }
+}
+
+/// Whole seconds, for a person.
+fn round(span: Duration) -> Duration {
+    Duration::from_secs(span.as_secs())
+}
+
 /// What the clients of one connection share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Shared {
+    /// The brokers as configured, for the log.
+    servers: String,
     /// Why the brokers cannot be reached, in librdkafka's words.
     reason: Mutex<Option<String>>,
     /// The brokers refused the credentials, in their words.
     refused: Mutex<Option<String>>,
-    /// What ended the producer for good. Stays, whatever other clients hear later.
-    fatal: Mutex<Option<String>>,
     /// Connected once: a later loss is logged, not returned as a start-up error.
     connected: AtomicBool,
-    /// No broker answers, and that was said.
+    /// No broker answers: `away` says since when. Asked for each delivered record, so without a lock.
     down: AtomicBool,
+    away: Mutex<Option<Away>>,
+    /// How many bytes wait in the producers' queue, for the log.
+    pub(super) queued: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
     /// The connection was closed: a loss that its last threads notice is not logged.
     closed: AtomicBool,
     /// Lines written lately.
@@ -54,11 +92,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(tokens: Option<TokenSource>) -> Self {
-        Self {
-            tokens,
+    pub(super) fn new(settings: &Settings) -> Result<Self, ClientError> {
+        Ok(Self {
+            servers: settings.kafka_servers.join(","),
+            tokens: TokenSource::of(settings)?,
             ..Self::default()
-        }
+        })
     }
 
     /// The last reason that librdkafka gave for a failing connection.
@@ -84,19 +123,47 @@ impl Shared {
         self.refused.lock().clone()
     }
 
-    /// What ended the producer for good, if anything did.
-    pub(super) fn fatal(&self) -> Option<String> {
-        self.fatal.lock().clone()
-    }
-
     /// A broker answered: what was said before is history.
     pub(super) fn answered(&self) {
         self.connected.store(true, Ordering::Relaxed);
-        if self.down.swap(false, Ordering::Relaxed) {
-            tracing::warn!("the brokers answer again");
-        }
+        self.back();
         *self.reason.lock() = None;
         *self.refused.lock() = None;
+    }
+
+    /// A broker took a record: a program that only publishes learns by this alone that the brokers are back.
+    pub(super) fn delivered(&self) {
+        if self.down.load(Ordering::Relaxed) {
+            self.answered();
+        }
+    }
+
+    fn back(&self) {
+        if self.down.swap(false, Ordering::Relaxed)
+            && let Some(away) = self.away.lock().take()
+        {
+            let (servers, after) = (&self.servers, round(away.since.elapsed()));
+            tracing::warn!(servers, ?after, "the brokers answer again");
+        }
+    }
+
+    /// Says from time to time that still no broker answers. To be called several times a second.
+    pub(super) fn still_away(&self) {
+        if !self.down.load(Ordering::Relaxed) || self.closed.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(since) = self.away.lock().as_mut().and_then(Away::due) else {
+            return;
+        };
+        let reason = self.reason().unwrap_or_default();
+        let queued_bytes = self.queued.get().map_or(0, |queued| queued());
+        let (servers, since) = (&self.servers, round(since));
+        tracing::warn!(
+            servers,
+            reason,
+            queued_bytes,
+            "no broker answers for {since:?}; trying on"
+        );
     }
 
     /// Nobody uses the connection any more.
@@ -125,10 +192,11 @@ impl Shared {
 
     fn note(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
         match code {
-            Some(RDKafkaErrorCode::Fatal) => *self.fatal.lock() = Some(reason.to_owned()),
             Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed) => {
                 *self.refused.lock() = Some(reason.to_owned());
             }
+            // It says nothing of the brokers, and the one who uses that client gets it.
+            Some(RDKafkaErrorCode::Fatal) => {}
             // "2/2 brokers are down" says less than what was said before.
             Some(RDKafkaErrorCode::AllBrokersDown) => {
                 self.reason.lock().get_or_insert_with(|| reason.to_owned());
@@ -141,8 +209,10 @@ impl Shared {
     fn lost(&self) {
         let news = self.connected.load(Ordering::Relaxed) && !self.closed.load(Ordering::Relaxed);
         if news && !self.down.swap(true, Ordering::Relaxed) {
+            *self.away.lock() = Some(Away::now());
             let reason = self.reason().unwrap_or_default();
-            tracing::warn!(reason, "no broker answers; trying on");
+            let servers = &self.servers;
+            tracing::warn!(servers, reason, "no broker answers; trying on");
         }
     }
 
@@ -172,6 +242,15 @@ impl Shared {
         }
         lines.insert(line.to_owned(), now);
         true
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("reason", &self.reason())
+            .field("down", &self.down)
+            .finish_non_exhaustive()
     }
 }
 
@@ -323,6 +402,20 @@ mod tests {
         ] {
             assert_eq!(refused_address(other), None);
         }
+    }
+
+    #[test]
+    fn an_outage_is_written_of_at_one_two_four_and_eight_minutes() {
+        let mut away = Away::now();
+        let mut at = |seconds| {
+            away.since = Instant::now()
+                .checked_sub(Duration::from_secs(seconds))
+                .unwrap();
+            away.due().is_some()
+        };
+        let written: Vec<u64> = (0..600).filter(|seconds| at(*seconds)).collect();
+        assert_eq!(written, [60, 120, 240, 480]);
+        assert!(at(10_000) && !at(10_001), "what was missed is one line");
     }
 
     #[test]

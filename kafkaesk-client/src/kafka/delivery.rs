@@ -2,14 +2,14 @@
 //!
 //! Next: `publisher/future.rs`, which awaits the receipt.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use kafkaesk_core::{Offset, TopicName};
 use rdkafka::{
     ClientContext as _, Message as _,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
-    producer::{DeliveryResult, ProducerContext},
+    producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext},
 };
 use tokio::sync::{Semaphore, oneshot};
 
@@ -47,6 +47,8 @@ pub(super) struct Deliveries {
     /// The producer's `batch.size`: a larger record goes alone.
     batch_bytes: usize,
     news: News,
+    /// The producer itself, to be asked whether it failed for good.
+    producer: OnceLock<Weak<BaseProducer<Deliveries>>>,
 }
 
 impl Deliveries {
@@ -61,7 +63,21 @@ impl Deliveries {
             room,
             batch_bytes,
             news,
+            producer: OnceLock::new(),
         }
+    }
+
+    /// Says which producer these deliveries are of.
+    pub(super) fn belongs_to(producer: &Arc<BaseProducer<Self>>) {
+        let _ = producer.context().producer.set(Arc::downgrade(producer));
+    }
+
+    /// What ended the producer for good, if anything did. Asked, not remembered: a send and a delivery can be refused before
+    /// the polling thread has heard why.
+    pub(super) fn fatal(&self) -> Option<String> {
+        let producer = self.producer.get()?.upgrade()?;
+        let (code, reason) = producer.client().fatal_error()?;
+        Some(format!("{code}: {reason}"))
     }
 
     fn log_line(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -100,11 +116,14 @@ impl ProducerContext for Deliveries {
             ..
         } = *pending;
         let result = match result {
-            Ok(message) => Ok(Receipt {
-                topic,
-                partition: message.partition(),
-                offset: Offset(message.offset()),
-            }),
+            Ok(message) => {
+                self.context.0.delivered();
+                Ok(Receipt {
+                    topic,
+                    partition: message.partition(),
+                    offset: Offset(message.offset()),
+                })
+            }
             Err((error, message)) => {
                 match code_of(error) {
                     Some(
@@ -123,7 +142,7 @@ impl ProducerContext for Deliveries {
                     bytes,
                     message.partition(),
                     Message::of(message).possibly_persisted(),
-                    self.context.0.fatal().or_else(|| self.context.0.reason()),
+                    self.fatal().or_else(|| self.context.0.reason()),
                 ))
             }
         };
@@ -194,13 +213,12 @@ impl Deliveries {
                 Operation::topic("publishing", "Write", topic.as_str()),
             );
         }
-        RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {
-            "the publisher was closed before the brokers answered".to_owned()
+        RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight => {
+            match self.fatal() {
+                Some(reason) => format!("the producer failed; the next publish gets a new one: {reason}"),
+                None => "the publisher was closed before the brokers answered".to_owned(),
+            }
         }
-        RDKafkaErrorCode::Fatal => format!(
-            "the producer cannot go on, start the program again: {}",
-            reason.as_deref().unwrap_or("librdkafka does not say why")
-        ),
         code => code.to_string(),
     };
         if possibly_persisted {

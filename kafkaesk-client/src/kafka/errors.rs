@@ -1,8 +1,10 @@
 //! Input: librdkafka's errors. Output: [`ClientError`]s that name the resource and the operation.
 
+use std::fmt;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::ClientError;
+use crate::{ClientError, error::Source};
 
 /// The operation during which an error came.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +62,52 @@ pub(super) fn client_error(error: KafkaError, doing: Operation<'_>) -> ClientErr
 
 /// Ours for a bare code.
 pub(super) fn code_error(code: RDKafkaErrorCode, doing: Operation<'_>) -> ClientError {
-    from_code(code, doing).unwrap_or_else(|| other(doing.action, code.to_string().into()))
+    from_code(code, doing).unwrap_or_else(|| other(doing.action, Box::new(Answer(code))))
+}
+
+/// A bare code as an error.
+#[derive(Debug)]
+struct Answer(RDKafkaErrorCode);
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Answer {}
+
+/// Whether what is behind [`ClientError::Kafka`] passes by itself: brokers that are away, that restart, or that hand their
+/// partitions over.
+pub(crate) fn passes(source: &Source) -> bool {
+    let code = match (source.downcast_ref(), source.downcast_ref()) {
+        (Some(Answer(code)), _) => Some(*code),
+        (_, Some(error)) => code_of(error),
+        _ => None,
+    };
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::MessageTimedOut
+                | RDKafkaErrorCode::TimedOutQueue
+                | RDKafkaErrorCode::NetworkException
+                | RDKafkaErrorCode::BrokerNotAvailable
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::ReplicaNotAvailable
+                | RDKafkaErrorCode::NotEnoughReplicas
+                | RDKafkaErrorCode::NotEnoughReplicasAfterAppend
+                | RDKafkaErrorCode::NotController
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::NotCoordinator
+        )
+    )
 }
 
 /// An error with nothing better to say than what was being done.
@@ -116,6 +163,29 @@ mod tests {
             error
                 .to_string()
                 .starts_with("not allowed: Write on topic shop.orders;")
+        );
+    }
+
+    #[test]
+    fn an_outage_passes_and_a_refusal_does_not() {
+        let doing = Operation::cluster("asking");
+        let passing = |code| {
+            [
+                code_error(code, doing),
+                client_error(KafkaError::MetadataFetch(code), doing),
+                client_error(KafkaError::AdminOp(code), doing),
+            ]
+            .map(|error| error.is_passing())
+        };
+        assert_eq!(passing(RDKafkaErrorCode::BrokerTransportFailure), [true; 3]);
+        assert_eq!(passing(RDKafkaErrorCode::NotController), [true; 3]);
+        assert_eq!(
+            passing(RDKafkaErrorCode::TopicAuthorizationFailed),
+            [false; 3]
+        );
+        assert_eq!(
+            passing(RDKafkaErrorCode::InvalidReplicationFactor),
+            [false; 3]
         );
     }
 

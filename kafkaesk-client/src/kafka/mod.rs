@@ -10,7 +10,7 @@ mod consume;
 mod context;
 mod coordinator;
 mod delivery;
-mod errors;
+pub(crate) mod errors;
 mod groups;
 mod librdkafka_log;
 mod log;
@@ -32,14 +32,13 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::{
-    clients::Clients, consume::Consumers, context::Shared, metadata::Lookup, oauth::TokenSource,
-    producers::Producers,
+    clients::Clients, consume::Consumers, context::Shared, metadata::Lookup, producers::Producers,
 };
 use crate::{
     ClientError, Delivery, Settings,
     broker::{
-        BatchLimit, BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing,
-        SendError, TopicInfo, TopicListener, TopicSpec, sealed,
+        BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing, SendError,
+        TopicInfo, TopicListener, TopicSpec, sealed,
     },
     consumer::{Consumer, ConsumerSpec},
     transaction::Transaction,
@@ -50,7 +49,7 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, Clie
     config::check(settings)?;
     let clients = Arc::new(Clients::new(
         Arc::new(settings.clone()),
-        Arc::new(Shared::new(TokenSource::of(settings)?)),
+        Arc::new(Shared::new(settings)?),
     ));
     let lookup = Arc::new(Lookup::new(clients.clone())?);
     let asking = lookup.clone();
@@ -316,7 +315,7 @@ impl Broker for KafkaBroker {
 
     fn prepare(&self) {
         // An idempotent producer asks for its id 500 ms after it found no broker yet. An error is repeated by the send.
-        let _ = self.producers.get(BatchLimit::default());
+        let _ = self.producers.prepare();
     }
 
     fn listen(&self, listener: TopicListener) {
@@ -337,15 +336,16 @@ impl Broker for KafkaBroker {
         config::batch_bytes(&self.settings)
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.shared.reason()
+    }
+
     fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
-        self.producers
-            .get(record.batch)
-            .map_err(SendError::Refused)?
-            .send(record)
+        self.producers.send(record)
     }
 
     fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>> {
-        Box::pin(async move { self.producers.get(record.batch)?.queue(record).await })
+        Box::pin(self.producers.queue(record))
     }
 
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {

@@ -8,13 +8,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
-    producer::{BaseProducer, BaseRecord, Producer as _},
+    producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig},
 };
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     ClientError, Delivery, Receipt, Settings,
-    broker::{BatchLimit, Outgoing, SendError, size_of},
+    broker::{BatchLimit, Outgoing, size_of},
 };
 
 /// Room is counted in units of this many bytes.
@@ -38,16 +38,13 @@ const POLL: Duration = Duration::from_millis(100);
 /// Dropping the last handle waits at most this long for what was queued.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
 
-/// The producer of a connection: librdkafka's handle and the thread that serves its delivery reports.
+/// A producer of a connection: librdkafka's handle and the thread that serves its delivery reports.
 pub(super) struct Producer {
     producer: Arc<BaseProducer<Deliveries>>,
-    room: Arc<Semaphore>,
-    /// How many units there are in all.
-    units: usize,
-    /// How long a record waits for room, at most: `delivery-timeout`.
-    timeout: Duration,
+    /// When it was made.
+    pub(super) made: Instant,
     stop: Arc<AtomicBool>,
-    /// A flush ran out of time and nothing was queued since: the end does not wait for the same once more.
+    /// Nothing is waited for at its end: a flush ran out of time and nothing was queued since, or it failed for good.
     given_up: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -68,89 +65,100 @@ impl Room {
             units,
         }
     }
+
+    /// Room for a record, if there is some.
+    pub(super) fn now(&self, record: &Outgoing) -> Option<SemaphorePermit<'_>> {
+        self.free.try_acquire_many(self.units_of(record)).ok()
+    }
+
+    /// Room for a record, waited for.
+    pub(super) async fn soon(&self, record: &Outgoing) -> Result<SemaphorePermit<'_>, ClientError> {
+        let room = self.free.acquire_many(self.units_of(record)).await;
+        // The semaphore is closed never: it lives as long as this.
+        room.map_err(|_| ClientError::Closed)
+    }
+
+    /// How many bytes are taken, about.
+    pub(super) fn taken(&self) -> usize {
+        self.units.saturating_sub(self.free.available_permits()) * UNIT
+    }
+
+    fn units_of(&self, record: &Outgoing) -> u32 {
+        // A record larger than the whole bound goes alone.
+        let units = ((size_of(record) + OVERHEAD).div_ceil(UNIT)).min(self.units);
+        u32::try_from(units).unwrap_or(u32::MAX)
+    }
+}
+
+/// Why a producer did not take a record.
+#[derive(Debug)]
+pub(super) enum Unsent<'a> {
+    /// It failed for good, and why: another one may take the record into the same room.
+    Failed(SemaphorePermit<'a>, String),
+    /// No producer will.
+    Refused(ClientError),
 }
 
 impl Producer {
     pub(super) fn new(
         settings: &Settings,
         shared: Arc<Shared>,
-        Room { free: room, units }: Room,
+        room: Room,
         limit: BatchLimit,
         news: News,
     ) -> Result<Self, ClientError> {
         let batch_bytes = limit.of(batch_bytes(settings));
         let mut config = client_config(settings, Role::Producer);
         config.set("batch.size", batch_bytes.to_string());
-        let deliveries = Deliveries::new(Context(shared), room.clone(), batch_bytes, news);
+        let deliveries = Deliveries::new(Context(shared), room.free, batch_bytes, news);
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(deliveries)
             .map_err(|e| ClientError::Setting(format!("kafka-settings: {e}")))?;
         let producer = Arc::new(producer);
+        Deliveries::belongs_to(&producer);
         let stop = Arc::new(AtomicBool::new(false));
         let given_up = Arc::new(AtomicBool::new(false));
-        let (polled, stopped, over) = (producer.clone(), stop.clone(), given_up.clone());
+        let (polled, stopped) = (producer.clone(), stop.clone());
+        let over = given_up.clone();
         let thread = thread::Builder::new()
             .name("kafkaesk-producer".into())
             .spawn(move || {
                 while !stopped.load(Ordering::Relaxed) {
                     polled.poll(POLL);
                 }
-                if polled.in_flight_count() > 0 && !over.load(Ordering::Relaxed) {
+                let failed = polled.context().fatal().is_some();
+                if polled.in_flight_count() > 0 && (failed || !over.load(Ordering::Relaxed)) {
                     let _ = polled.flush(LAST_FLUSH);
+                }
+                if failed && polled.in_flight_count() > 0 {
+                    // While it can still say why.
+                    polled.purge(PurgeConfig::default().inflight());
+                    let _ = polled.flush(POLL);
                 }
             })
             .map_err(|e| super::errors::other("starting a thread", Box::new(e)))?;
         Ok(Self {
             producer,
-            room,
-            units,
-            timeout: settings.delivery_timeout,
+            made: Instant::now(),
             stop,
             given_up,
             thread: Some(thread),
         })
     }
 
-    /// Queues a record without waiting.
+    /// Queues a record in the room that was made for it.
     #[allow(
         clippy::result_large_err,
-        reason = "a full queue gives the record back, unboxed on the hot path"
+        reason = "a failed producer gives the room back; an error is boxed nowhere on this path"
     )]
-    pub(super) fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
-        match self.room.try_acquire_many(self.units_of(&record)) {
-            Ok(room) => self.send_in(room, record).map_err(SendError::Refused),
-            Err(_) => Err(SendError::Full(record)),
-        }
-    }
-
-    /// Queues a record when there is room for it. Waiters are served in their order, and keep the room that they got:
-    /// given back, it would go round among those who wait.
-    pub(super) async fn queue(&self, record: Outgoing) -> Result<Delivery, ClientError> {
-        let room = self.room.acquire_many(self.units_of(&record));
-        match tokio::time::timeout(self.timeout, room).await {
-            Ok(Ok(room)) => self.send_in(room, record),
-            // The semaphore is closed never: it lives as long as this.
-            Ok(Err(_)) => Err(ClientError::Closed),
-            Err(_) => Err(ClientError::NotDelivered {
-                topic: record.topic,
-                reason: match self.producer.context().context.0.reason() {
-                    Some(reason) => format!(
-                        "the local queue had no room within `delivery-timeout`; last error: {reason}"
-                    ),
-                    None => "the local queue had no room within `delivery-timeout`".to_owned(),
-                },
-            }),
-        }
-    }
-
-    fn send_in(
+    pub(super) fn send<'a>(
         &self,
-        room: SemaphorePermit<'_>,
-        record: Outgoing,
-    ) -> Result<Delivery, ClientError> {
+        room: SemaphorePermit<'a>,
+        record: &Outgoing,
+    ) -> Result<Delivery, Unsent<'a>> {
         let (answer, answered) = oneshot::channel();
         let units = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
-        match self.producer.send(native_record(&record, units, answer)) {
+        match self.producer.send(native_record(record, units, answer)) {
             Ok(()) => {
                 // The delivery report gives it back.
                 room.forget();
@@ -159,8 +167,22 @@ impl Producer {
                 }
                 Ok(Delivery(answered))
             }
-            Err((error, _)) => Err(self.refusal(&error, &record)),
+            Err((error, _)) => Err(match self.producer.context().fatal() {
+                Some(reason) => Unsent::Failed(room, reason),
+                None => Unsent::Refused(self.refusal(&error, record)),
+            }),
         }
+    }
+
+    /// Ends a producer that failed for good, without waiting: what was never sent is answered at once, and what was on its
+    /// way when the brokers answer it, [`LAST_FLUSH`] at most. Returns how many records have no answer yet.
+    pub(super) fn retire(&self) -> i32 {
+        let unanswered = self.producer.in_flight_count();
+        self.producer
+            .purge(PurgeConfig::default().queue().non_blocking());
+        self.given_up.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
+        unanswered
     }
 
     fn refusal(&self, error: &KafkaError, record: &Outgoing) -> ClientError {
@@ -183,24 +205,20 @@ impl Producer {
                 reason: "it exceeds the producer's `message.max.bytes`".into(),
             };
         }
-        // Asked, not remembered: a send can be refused before the polling thread has heard why.
-        let fatal = self.producer.client().fatal_error();
         self.producer.context().failure(
             error,
             record.topic.clone(),
             record.value_len(),
             record.partition.unwrap_or(-1),
             false,
-            fatal
-                .map(|(code, reason)| format!("{code}: {reason}"))
-                .or_else(|| self.producer.context().context.0.reason()),
+            self.producer.context().context.0.reason(),
         )
     }
 
     /// A flush, for a thread that may block.
     pub(super) fn flusher(
         &self,
-    ) -> impl FnOnce(Duration) -> Result<(), ClientError> + Send + 'static {
+    ) -> impl FnOnce(Duration) -> Result<(), ClientError> + Send + use<> {
         let (producer, given_up) = (self.producer.clone(), self.given_up.clone());
         move |timeout| {
             producer.flush(timeout).map_err(|_| {
@@ -228,12 +246,6 @@ impl Producer {
                 .map(drop)
                 .map_err(|e| client_error(e, Operation::topic(&action, "Write", &topic)))
         }
-    }
-
-    fn units_of(&self, record: &Outgoing) -> u32 {
-        // A record larger than the whole bound goes alone.
-        let units = ((size_of(record) + OVERHEAD).div_ceil(UNIT)).min(self.units);
-        u32::try_from(units).unwrap_or(u32::MAX)
     }
 }
 

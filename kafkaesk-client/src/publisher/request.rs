@@ -2,11 +2,13 @@
 //!
 //! Next: `catalog` for schema and stream, then `kafka/producers.rs`.
 
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafkaesk_core::{Headers, StreamId, headers::TRACEPARENT};
 use kafkaesk_schema::{Event, InvalidData};
+
+use tokio::time::Instant;
 
 use super::{Delivery, json::IntoJson};
 use crate::{
@@ -14,6 +16,11 @@ use crate::{
     broker::{Outgoing, SendError},
     catalog::{BoundStream, EventEntry, StoredSchema},
 };
+
+/// How long a first publish waits before it looks schema and stream up again; each further time twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// At most this long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 thread_local! {
     /// How long the last envelope was: the next one's buffer is allocated once.
@@ -33,7 +40,7 @@ pub(super) struct Request {
     pub(super) trace: Headers,
     pub(super) partition: Option<i32>,
     pub(super) timestamp: Option<i64>,
-    /// The data fits its schema: not asked twice when the queue was full.
+    /// Schema and stream are known and the data fits: only the queue was full.
     checked: bool,
     /// The first thing that was wrong.
     refused: Option<ClientError>,
@@ -193,25 +200,65 @@ impl Request {
         }
         let connection = self.connection.clone();
         connection.broker().prepare();
-        let catalog = connection.catalog();
-        let stream = match &self.target {
-            Target::Cached(known) => known.stream.clone(),
-            Target::New(stream) => stream.clone(),
+        let ready = match &self.target {
+            // Nothing but the queue is to be waited for.
+            Target::Cached(known) if self.checked => known.clone(),
+            Target::Cached(known) => self.ready(&known.stream).await?,
+            Target::New(stream) => self.ready(stream).await?,
             Target::Invalid => return Err(ClientError::Closed),
         };
-        let ready = match &self.content {
+        connection.broker().queue(self.outgoing(&ready)).await
+    }
+
+    /// Schema and stream ready for this record. What passes by itself, such as an outage, is tried again until
+    /// `delivery-timeout` is over. Nothing is written before.
+    async fn ready(&self, stream: &StreamId) -> Result<Arc<BoundStream>, ClientError> {
+        let settings = self.connection.settings();
+        let deadline = Instant::now() + settings.delivery_timeout;
+        let mut last = None;
+        let mut pause = FIRST_PAUSE;
+        let tries = async {
+            loop {
+                match self.look_up(stream).await {
+                    Err(error) if error.is_passing() => {
+                        if last.is_none() {
+                            tracing::warn!(%stream, %error, "a first publish waits: schema and stream are looked up again");
+                        }
+                        last = Some(error.to_string());
+                    }
+                    done => return done,
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        };
+        if let Ok(done) = tokio::time::timeout_at(deadline, tries).await {
+            return done;
+        }
+        let reason = last.or_else(|| self.connection.broker().trouble());
+        Err(ClientError::NotDelivered {
+            topic: settings.topic_prefix.topic(stream)?,
+            reason: format!(
+                "its schema and stream could not be looked up within `delivery-timeout` ({:?}): {}; publish again when the brokers answer, or raise `delivery-timeout`",
+                settings.delivery_timeout,
+                reason.as_deref().unwrap_or("no answer came"),
+            ),
+        })
+    }
+
+    /// One try.
+    async fn look_up(&self, stream: &StreamId) -> Result<Arc<BoundStream>, ClientError> {
+        let catalog = self.connection.catalog();
+        match &self.content {
             Content::Event(entry, value) => {
                 let stored = catalog.stored_of(entry).await?;
                 // Before the stream: an event that does not fit leaves no topic behind.
-                if !self.checked {
-                    check(value, entry, &stored, &stream)?;
-                }
-                catalog.ready_stream(&stream, entry).await?
+                check(value, entry, &stored, stream)?;
+                catalog.ready_stream(stream, entry).await
             }
-            Content::Tombstone => catalog.existing_stream(&stream).await?,
-            Content::None => return Err(ClientError::Closed),
-        };
-        connection.broker().queue(self.outgoing(&ready)).await
+            Content::Tombstone => catalog.existing_stream(stream).await,
+            Content::None => Err(ClientError::Closed),
+        }
     }
 
     fn outgoing(&mut self, stream: &BoundStream) -> Outgoing {

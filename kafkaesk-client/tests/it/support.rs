@@ -1,6 +1,11 @@
 //! What the tests share: event types, a connection of their own, questions to Kafka past our own code.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::{Arc, LazyLock, Mutex},
+    time::Duration,
+};
 
 use kafkaesk_client::{
     Connection, Settings,
@@ -88,8 +93,13 @@ pub(crate) fn document(text: &str) -> Document {
 
 /// The topics of a test, by a client that is not ours.
 pub(crate) fn topics(kafka: &TestKafka) -> Vec<String> {
+    topics_at(kafka.servers(), kafka.prefix())
+}
+
+/// The same of the Kafka at these servers.
+pub(crate) fn topics_at(servers: &str, prefix: &str) -> Vec<String> {
     let asking: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", kafka.servers())
+        .set("bootstrap.servers", servers)
         .create()
         .unwrap();
     let metadata = asking
@@ -99,7 +109,7 @@ pub(crate) fn topics(kafka: &TestKafka) -> Vec<String> {
         .topics()
         .iter()
         .map(|topic| topic.name().to_owned())
-        .filter(|name| name.starts_with(kafka.prefix()))
+        .filter(|name| name.starts_with(prefix))
         .collect()
 }
 
@@ -198,4 +208,42 @@ pub(crate) async fn groups(kafka: &TestKafka) -> Vec<String> {
     })
     .await
     .unwrap()
+}
+
+/// What this process logs, without times: librdkafka's threads log as well. Tests of other things log into it too.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    pub(crate) fn of_process() -> Self {
+        static LOG: LazyLock<Log> = LazyLock::new(|| {
+            let log = Log::default();
+            let writer = log.clone();
+            tracing_subscriber::fmt()
+                .with_writer(move || writer.clone())
+                .without_time()
+                .with_ansi(false)
+                .init();
+            log
+        });
+        LOG.clone()
+    }
+
+    /// Its lines that hold this.
+    pub(crate) fn lines(&self, text: &str) -> Vec<String> {
+        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = log.lines().filter(|line| line.contains(text));
+        lines.map(str::to_owned).collect()
+    }
 }

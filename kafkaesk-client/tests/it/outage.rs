@@ -1,0 +1,299 @@
+//! A Kafka of our own whose brokers can be away: laws of publishing while nobody answers.
+
+use std::{
+    collections::BTreeMap,
+    sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+use kafkaesk_client::{
+    ClientError, Connection, Delivery, Publisher, Settings,
+    consumer::Start,
+    core::{TopicPrefix, partitioner::partition_for_key},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp},
+    sync::{Mutex, MutexGuard, watch},
+};
+use xtask::broker::{Broker, BrokerSpec, free_port};
+
+use crate::support::{Log, content, open, read_contents, spec, topics_at};
+
+/// How the way to the brokers is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Open,
+    /// What is sent arrives, and no answer comes back.
+    Mute,
+    /// Connections end, and new ones end at once.
+    Cut,
+}
+
+/// A Kafka that clients reach through a proxy alone.
+struct Away {
+    way: watch::Sender<Way>,
+    servers: String,
+    /// Past the proxy.
+    plain: String,
+}
+
+/// One for all tests of this file, one test at a time.
+static KAFKA: LazyLock<Mutex<Away>> = LazyLock::new(|| Mutex::new(Away::start()));
+
+async fn kafka(prefix: &str) -> (MutexGuard<'static, Away>, Settings) {
+    let kafka = KAFKA.lock().await;
+    kafka.way.send_replace(Way::Open);
+    let mut settings = Settings::new(&kafka.servers);
+    settings.topic_prefix = TopicPrefix::new(prefix).unwrap();
+    settings.connect_timeout = Duration::from_secs(3);
+    (kafka, settings)
+}
+
+impl Away {
+    fn start() -> Self {
+        let (plain, inner, outer) = (
+            free_port().unwrap(),
+            free_port().unwrap(),
+            free_port().unwrap(),
+        );
+        let controller = free_port().unwrap();
+        let mut wanted = BrokerSpec::plain(&format!("kafkaesk-outage-{plain}"), plain)
+            .unwrap()
+            .property(
+                "controller.quorum.voters",
+                format!("1@localhost:{controller}"),
+            )
+            .property(
+                "listeners",
+                format!("PLAINTEXT://:{plain},PROXIED://:{inner},CONTROLLER://:{controller}"),
+            )
+            .property(
+                "advertised.listeners",
+                format!("PLAINTEXT://127.0.0.1:{plain},PROXIED://127.0.0.1:{outer}"),
+            )
+            .property(
+                "listener.security.protocol.map",
+                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
+            );
+        wanted.ports.push(inner);
+        // Not on a test's runtime: all tests of this process use it, each with a runtime of its own.
+        let broker = thread::spawn(move || Broker::start(&wanted).unwrap());
+        broker.join().unwrap().until_exit().unwrap();
+        let way = watch::Sender::new(Way::Open);
+        let seen = way.subscribe();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(proxy(outer, inner, seen));
+        });
+        Self {
+            way,
+            servers: format!("127.0.0.1:{outer}"),
+            plain: format!("127.0.0.1:{plain}"),
+        }
+    }
+}
+
+async fn proxy(from: u16, to: u16, way: watch::Receiver<Way>) {
+    let listener = TcpListener::bind(("127.0.0.1", from)).await.unwrap();
+    while let Ok((client, _)) = listener.accept().await {
+        if *way.borrow() != Way::Cut {
+            tokio::spawn(pass(client, to, way.clone()));
+        }
+    }
+}
+
+async fn pass(client: TcpStream, to: u16, mut way: watch::Receiver<Way>) {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await else {
+        return;
+    };
+    let (answers, requests) = (way.clone(), way.clone());
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::select! {
+        () = copy(from_client, to_server, requests, false) => {}
+        () = copy(from_server, to_client, answers, true) => {}
+        _ = way.wait_for(|way| *way == Way::Cut) => {}
+    }
+}
+
+async fn copy(
+    mut from: tcp::OwnedReadHalf,
+    mut to: tcp::OwnedWriteHalf,
+    mut way: watch::Receiver<Way>,
+    answers: bool,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let closed = way
+            .wait_for(|way| !answers || *way != Way::Mute)
+            .await
+            .is_err();
+        if closed || to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+const KEYS: usize = 8;
+
+/// Publishes numbered events of some keys, one after another, until told to stop.
+async fn number(publisher: &Publisher, from: usize, until: Instant) -> Vec<Delivery> {
+    let mut deliveries = Vec::new();
+    let mut next = from;
+    loop {
+        let event = content(format!("{next} {}", "x".repeat(300)));
+        let publish = publisher
+            .publish("content.order", &event)
+            .key(format!("key-{}", next % KEYS))
+            .enqueue();
+        match tokio::time::timeout_at(until.into(), publish).await {
+            Ok(delivery) => deliveries.push(delivery.unwrap()),
+            Err(_) => return deliveries,
+        }
+        next += 1;
+        tokio::task::yield_now().await;
+        if Instant::now() > until {
+            return deliveries;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_loses_nothing_doubles_nothing_keeps_the_order_and_is_bounded() {
+    const QUEUE: usize = 256 * 1024;
+    let log = Log::of_process();
+    let (kafka, mut settings) = kafka("order.").await;
+    settings
+        .kafka_settings
+        .producer
+        .insert("queue.buffering.max.kbytes".into(), "256".into());
+    let publisher = open(&settings).await.publisher();
+    let lasts = |span| Instant::now() + span;
+
+    let first = publisher.publish("content.order", &content("first"));
+    first.partition(0).await.unwrap();
+    let mut deliveries = number(&publisher, 0, lasts(Duration::from_millis(700))).await;
+    // Requests arrive that are never answered, and are sent once more after the outage.
+    kafka.way.send_replace(Way::Mute);
+    let muted = lasts(Duration::from_millis(500));
+    deliveries.extend(number(&publisher, deliveries.len(), muted).await);
+    kafka.way.send_replace(Way::Cut);
+    let away = Instant::now();
+    let queued = number(&publisher, deliveries.len(), lasts(Duration::from_secs(12))).await;
+    assert!(
+        queued.len() * 300 <= QUEUE,
+        "{} more records were taken while the brokers were away",
+        queued.len()
+    );
+    deliveries.extend(queued);
+    assert!(away.elapsed() >= Duration::from_secs(11));
+    kafka.way.send_replace(Way::Open);
+    let after = lasts(Duration::from_millis(500));
+    deliveries.extend(number(&publisher, deliveries.len(), after).await);
+
+    let mut receipts = Vec::new();
+    for delivery in deliveries {
+        let answer = tokio::time::timeout(Duration::from_secs(20), delivery).await;
+        receipts.push(answer.expect("no answer").expect("an event was lost"));
+    }
+    for said in ["no broker answers; trying on", "the brokers answer again"] {
+        let mut lines = log.lines(said);
+        lines.retain(|line| line.contains(&kafka.servers));
+        assert!(!lines.is_empty(), "{said}");
+    }
+
+    let reader = open(&settings).await;
+    let wanted = spec(None, "content.order", Start::Earliest);
+    let mut consumer = reader.broker().consume(wanted).await.unwrap();
+    let records = read_contents(&mut consumer, receipts.len() + 1).await;
+    let mut last = BTreeMap::new();
+    let mut count = 0;
+    for (record, text) in &records {
+        let Some(number) = text.split(' ').next().and_then(|n| n.parse::<usize>().ok()) else {
+            continue;
+        };
+        count += 1;
+        let receipt = &receipts[number];
+        assert_eq!(
+            (receipt.partition, receipt.offset),
+            (record.source.partition, record.offset),
+            "event {number}"
+        );
+        let before = last.insert(number % KEYS, number);
+        assert!(
+            before == number.checked_sub(KEYS),
+            "{number} follows {before:?}: doubled, lost or out of order"
+        );
+        let partition = partition_for_key(format!("key-{}", number % KEYS).as_bytes(), 7);
+        assert_eq!(record.source.partition, partition);
+    }
+    assert_eq!(count, receipts.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_publish_during_an_outage_waits_for_the_brokers() {
+    let (kafka, settings) = kafka("first.").await;
+    let connection = open(&settings).await;
+    let known = connection.publisher();
+    known.publish("content.known", &content("a")).await.unwrap();
+    // One that knows the schema, and one that knows nothing.
+    let stranger = open(&settings).await.publisher();
+    kafka.way.send_replace(Way::Cut);
+    let (event, begun) = (content("b"), Instant::now());
+    let mut waiting: Vec<_> = [
+        known.publish("content.new", &event),
+        known.publish("content.other", &event),
+        stranger.publish("content.new", &event),
+        stranger.tombstone("content.known", "key"),
+    ]
+    .into_iter()
+    .map(|publish| tokio::spawn(publish.into_future()))
+    .collect();
+    // Far longer than `connect-timeout`: every question that was asked has failed by then, and some a second time.
+    let still = async {
+        for publish in &mut waiting {
+            publish.await.unwrap().unwrap();
+        }
+    };
+    let outage = settings.connect_timeout * 3;
+    assert!(tokio::time::timeout(outage, still).await.is_err());
+    kafka.way.send_replace(Way::Open);
+    for publish in waiting {
+        let answer = tokio::time::timeout(Duration::from_secs(10), publish).await;
+        answer.expect("no answer").unwrap().unwrap();
+    }
+    assert!(begun.elapsed() >= outage);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_publish_fails_after_the_delivery_timeout_and_says_what_to_do() {
+    let (kafka, mut settings) = kafka("late.").await;
+    settings.delivery_timeout = Duration::from_secs(4);
+    let publisher = Connection::open(&settings).await.unwrap().publisher();
+    kafka.way.send_replace(Way::Cut);
+    let begun = Instant::now();
+    let error = publisher
+        .publish("content.late", &content("a"))
+        .await
+        .unwrap_err();
+    let (took, text) = (begun.elapsed(), error.to_string());
+    assert!(matches!(error, ClientError::NotDelivered { .. }), "{text}");
+    for said in [
+        "late.content.late",
+        "not written",
+        "delivery-timeout",
+        "publish again",
+    ] {
+        assert!(text.contains(said), "{text}");
+    }
+    assert!(
+        took >= settings.delivery_timeout && took < settings.delivery_timeout * 2,
+        "{took:?}"
+    );
+    assert_eq!(topics_at(&kafka.plain, "late."), [""; 0]);
+}
