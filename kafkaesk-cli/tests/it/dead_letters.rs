@@ -193,6 +193,33 @@ async fn a_message_that_failed_comes_back_to_its_group_and_to_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redrive_reaches_a_group_whose_partitions_the_brokers_assign() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    project.file("child.py", CHILD).toml(&format!(
+        "group-prefix = \"{}\"\n[kafka-settings.consumer]\n\"group.protocol\" = \"consumer\"\n[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"billing\"\nhandler = {{ exec = [\"python3\", \"child.py\"] }}\n",
+        kafka.prefix()
+    ));
+    project
+        .run_with(&["publish", "--ndjson", "-"], &identified(2))
+        .succeeds();
+    let worker = project.start(&["worker"]);
+    let run = |what: &[&str]| project.run(&dead_letters(what));
+    until("two dead letters", || {
+        run(&["list", "billing"]).stdout.lines().count() == 2
+    });
+    project.file("healed", "");
+    let redriven = run(&["redrive", "billing"]).succeeds();
+    assert!(redriven.contains("redriven  2 letter(s)"), "{redriven}");
+    let handled = project.path().join("handled");
+    until("two handled orders", || {
+        std::fs::read_to_string(&handled).is_ok_and(|text| text.lines().count() == 2)
+    });
+    worker.signal("TERM");
+    assert_eq!(worker.end().status, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn filters_take_what_they_say_and_a_purge_settles_it() {
     let kafka = kafka().await;
     let project = project(&kafka);

@@ -23,7 +23,7 @@ use super::{
     errors::{Operation, client_error, code_error, code_of, other},
     librdkafka_log::{Meaning, meaning},
     metadata::Lookup,
-    native::{Batch, Message, Queue, Reading},
+    native::{Batch, GroupMember, Message, Queue, Reading, group_members},
 };
 use crate::{
     ClientError,
@@ -147,13 +147,14 @@ fn members(
     let list = || asking.fetch_group_list(Some(group), timeout);
     let list = match while_coordinator_moves(timeout, list) {
         Ok(list) => list,
-        // A group of the newer protocol is described otherwise; moving it is refused by the broker while it has members.
         Err(error) => match code_of(&error) {
-            Some(RDKafkaErrorCode::GroupIdNotFound) => return Ok(Vec::new()),
+            Some(RDKafkaErrorCode::GroupIdNotFound) => {
+                return members_by_broker(asking, group, timeout, doing);
+            }
             _ => return Err(client_error(error, doing)),
         },
     };
-    Ok(list
+    let members: Vec<String> = list
         .groups()
         .iter()
         .filter(|found| found.name() == group)
@@ -166,7 +167,32 @@ fn members(
                 member.id()
             )
         })
-        .collect())
+        .collect();
+    match members.is_empty() {
+        true => members_by_broker(asking, group, timeout, doing),
+        false => Ok(members),
+    }
+}
+
+/// The members of a group whose partitions the brokers assign (KIP-848), which is described otherwise.
+fn members_by_broker(
+    asking: &BaseConsumer<Context>,
+    group: &str,
+    timeout: Duration,
+    doing: Operation<'_>,
+) -> Result<Vec<String>, ClientError> {
+    let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    let members = match group_members(asking, &[group], timeout) {
+        // The dev broker.
+        Err(RDKafkaErrorCode::UnsupportedFeature) => return Ok(Vec::new()),
+        members => members.map_err(|code| code_error(code, doing))?,
+    };
+    Ok(members.iter().map(person).collect())
+}
+
+fn person(member: &GroupMember) -> String {
+    let host = member.host.trim_start_matches('/');
+    format!("{} at {host} ({})", member.client, member.id)
 }
 
 /// The first record of a partition from an offset on, whole.

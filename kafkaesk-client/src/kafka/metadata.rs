@@ -77,7 +77,7 @@ impl Lookup {
         })
     }
 
-    /// The groups of which a member reads this topic. Blocks for at most `connect_timeout`.
+    /// The groups of which a member reads this topic. Blocks for at most three times `connect_timeout`.
     pub(super) fn readers(&self, topic: &str) -> Result<Vec<String>, ClientError> {
         let action = "asking for the groups that read a topic";
         let list = || self.consumer.fetch_group_list(None, self.timeout);
@@ -95,8 +95,34 @@ impl Lookup {
             })
             .map(|group| group.name().to_owned())
             .collect();
+        readers.extend(self.readers_by_broker(topic)?);
         readers.sort();
+        readers.dedup();
         Ok(readers)
+    }
+
+    /// Those whose partitions the brokers assign (KIP-848): the question above sees no member of them.
+    fn readers_by_broker(&self, topic: &str) -> Result<Vec<String>, ClientError> {
+        let timeout = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
+        let describe = || {
+            let groups = native::consumer_groups(&self.consumer, timeout)?;
+            let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+            native::group_members(&self.consumer, &names, timeout)
+        };
+        let members = match describe() {
+            Ok(members) => members,
+            // The dev broker.
+            Err(RDKafkaErrorCode::UnsupportedFeature) => return Ok(Vec::new()),
+            Err(code) => {
+                let action = "asking for the groups that read a topic";
+                return Err(code_error(code, Operation::cluster(action)));
+            }
+        };
+        Ok(members
+            .into_iter()
+            .filter(|member| member.topics.iter().any(|read| read == topic))
+            .map(|member| member.group)
+            .collect())
     }
 
     /// All topics. Blocks for at most `connect_timeout`.

@@ -1,10 +1,12 @@
-//! The one module with `unsafe`: librdkafka's queues and messages where rdkafka has no safe call for them.
+//! The one module with `unsafe`: librdkafka's queues and messages where rdkafka has no safe call for them, and in `admin` its
+//! questions.
 //!
 //! Queues in, batches of borrowed messages out. Decides nothing about groups, offsets or errors.
 #![allow(unsafe_code)]
 
+mod admin;
+
 use std::{
-    collections::HashMap,
     ffi::{CStr, CString},
     ptr::NonNull,
     slice,
@@ -19,6 +21,8 @@ use rdkafka::{
     error::{IsError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
+
+pub(super) use self::admin::{GroupMember, consumer_groups, group_members, topic_ids};
 
 /// A queue of our own, into which partitions are forwarded. To be dropped before its client.
 #[derive(Debug)]
@@ -411,76 +415,6 @@ pub(super) fn set_token<C: ClientContext>(
         }
     }
     Ok(())
-}
-
-/// The ids of these topics, as Kafka's own tools write them. A topic that is absent, that may not be described, or that
-/// lives on a broker without topic ids (before Apache Kafka 2.8) has none. Blocks for `timeout_ms` at most. Creates
-/// nothing.
-pub(super) fn topic_ids<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topics: &[&str],
-    timeout_ms: i32,
-) -> Result<HashMap<String, String>, RDKafkaErrorCode> {
-    let mut ids = HashMap::new();
-    let names: Vec<CString> = topics
-        .iter()
-        .filter_map(|topic| CString::new(*topic).ok())
-        .collect();
-    let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
-    let Some(answers) = Queue::new(consumer) else {
-        return Err(RDKafkaErrorCode::Fail);
-    };
-    let mut message = [0u8; 512];
-    // SAFETY: client, names, options and queue are valid for the calls, which copy what they keep; what is created here
-    // is destroyed here. The event is ours and owns the result, the descriptions and the ids, which are read before it
-    // is given back. The error text goes into a buffer of the length given.
-    unsafe {
-        let client = consumer.client().native_ptr();
-        let options = sys::rd_kafka_AdminOptions_new(
-            client,
-            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-        );
-        sys::rd_kafka_AdminOptions_set_request_timeout(
-            options,
-            timeout_ms,
-            message.as_mut_ptr().cast(),
-            message.len(),
-        );
-        let wanted =
-            sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        sys::rd_kafka_DescribeTopics(client, wanted, options, answers.0.as_ptr());
-        sys::rd_kafka_TopicCollection_destroy(wanted);
-        sys::rd_kafka_AdminOptions_destroy(options);
-        // librdkafka answers within the request's timeout, so this wait is longer.
-        let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), timeout_ms.saturating_add(500));
-        if event.is_null() {
-            return Err(RDKafkaErrorCode::OperationTimedOut);
-        }
-        let error = sys::rd_kafka_event_error(event);
-        let result = sys::rd_kafka_event_DescribeTopics_result(event);
-        if error.is_error() || result.is_null() {
-            sys::rd_kafka_event_destroy(event);
-            return Err(error.into());
-        }
-        let mut count = 0;
-        let described = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        for index in 0..count {
-            let topic = *described.add(index);
-            let id = sys::rd_kafka_TopicDescription_topic_id(topic);
-            if sys::rd_kafka_Uuid_most_significant_bits(id) == 0
-                && sys::rd_kafka_Uuid_least_significant_bits(id) == 0
-            {
-                continue;
-            }
-            let text = |pointer| CStr::from_ptr(pointer).to_string_lossy().into_owned();
-            ids.insert(
-                text(sys::rd_kafka_TopicDescription_name(topic)),
-                text(sys::rd_kafka_Uuid_base64str(id)),
-            );
-        }
-        sys::rd_kafka_event_destroy(event);
-    }
-    Ok(ids)
 }
 
 /// How long the first join of a group waits for others, on the mock cluster inside this client. `false` if the client

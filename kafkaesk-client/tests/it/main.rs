@@ -9,6 +9,7 @@ mod connect;
 mod consume;
 mod dev;
 mod failed_producer;
+mod kip848;
 mod leave;
 mod outage;
 mod publish;

@@ -1,0 +1,221 @@
+//! An administrator's questions for which rdkafka has no safe call: ids of topics, groups that brokers assign partitions to.
+//! Each blocks for its timeout at most, and copies what it returns.
+
+use std::{
+    collections::HashMap,
+    ffi::{CStr, CString, c_char},
+    ptr::NonNull,
+};
+
+use rdkafka::{
+    bindings as sys,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{IsError, RDKafkaErrorCode},
+};
+
+use super::Queue;
+
+/// The answer to an administrator's question; given back when dropped.
+struct Answer(NonNull<sys::rd_kafka_event_t>);
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // SAFETY: the event came out of our queue, and this is its only owner.
+        unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) }
+    }
+}
+
+/// Asks by `send`, which gets the client, options of this kind with this timeout, and the queue for the answer. Blocks for
+/// `timeout_ms` at most.
+fn ask<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    kind: sys::rd_kafka_admin_op_t,
+    timeout_ms: i32,
+    send: impl FnOnce(
+        *mut sys::rd_kafka_t,
+        *mut sys::rd_kafka_AdminOptions_t,
+        *mut sys::rd_kafka_queue_t,
+    ),
+) -> Result<Answer, RDKafkaErrorCode> {
+    let answers = Queue::new(consumer).ok_or(RDKafkaErrorCode::Fail)?;
+    let mut message = [0u8; 512];
+    // SAFETY: client, options and queue are valid for the calls, and the options, which a question copies, are destroyed
+    // here. The error text goes into a buffer of the length given. The event is ours.
+    unsafe {
+        let client = consumer.client().native_ptr();
+        let options = sys::rd_kafka_AdminOptions_new(client, kind);
+        sys::rd_kafka_AdminOptions_set_request_timeout(
+            options,
+            timeout_ms,
+            message.as_mut_ptr().cast(),
+            message.len(),
+        );
+        send(client, options, answers.0.as_ptr());
+        sys::rd_kafka_AdminOptions_destroy(options);
+        // librdkafka answers within the request's timeout, so this wait is longer.
+        let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), timeout_ms.saturating_add(500));
+        let answer = Answer(NonNull::new(event).ok_or(RDKafkaErrorCode::OperationTimedOut)?);
+        let error = sys::rd_kafka_event_error(event);
+        match error.is_error() {
+            true => Err(error.into()),
+            false => Ok(answer),
+        }
+    }
+}
+
+/// A C string, copied.
+///
+/// # Safety
+/// The pointer is null, or it points to text that ends with a zero byte.
+unsafe fn text(pointer: *const c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(pointer) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The ids of these topics, as Kafka's own tools write them. A topic that is absent, that may not be described, or that
+/// lives on a broker without topic ids (before Apache Kafka 2.8) has none. Blocks for `timeout_ms` at most. Creates
+/// nothing.
+pub(in super::super) fn topic_ids<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topics: &[&str],
+    timeout_ms: i32,
+) -> Result<HashMap<String, String>, RDKafkaErrorCode> {
+    let mut ids = HashMap::new();
+    let names = c_strings(topics);
+    let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+    let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+        // SAFETY: `ask` gives what is valid for the call; the names are copied, and the collection is destroyed here.
+        unsafe {
+            let wanted =
+                sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
+            sys::rd_kafka_DescribeTopics(client, wanted, options, answers);
+            sys::rd_kafka_TopicCollection_destroy(wanted);
+        }
+    })?;
+    // SAFETY: the event is ours and owns the result, the descriptions and the ids, which are read before it is given back.
+    unsafe {
+        let result = sys::rd_kafka_event_DescribeTopics_result(answer.0.as_ptr());
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::Fail);
+        }
+        let mut count = 0;
+        let described = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        for index in 0..count {
+            let topic = *described.add(index);
+            let id = sys::rd_kafka_TopicDescription_topic_id(topic);
+            if sys::rd_kafka_Uuid_most_significant_bits(id) == 0
+                && sys::rd_kafka_Uuid_least_significant_bits(id) == 0
+            {
+                continue;
+            }
+            ids.insert(
+                text(sys::rd_kafka_TopicDescription_name(topic)),
+                text(sys::rd_kafka_Uuid_base64str(id)),
+            );
+        }
+    }
+    Ok(ids)
+}
+
+/// A member of a group that brokers assign partitions to (KIP-848).
+#[derive(Debug)]
+pub(in super::super) struct GroupMember {
+    pub(in super::super) group: String,
+    pub(in super::super) client: String,
+    pub(in super::super) host: String,
+    pub(in super::super) id: String,
+    /// The topics of its partitions, one for each partition.
+    pub(in super::super) topics: Vec<String>,
+}
+
+/// The groups that brokers assign partitions to (KIP-848); none on brokers that know no such groups. Blocks for
+/// `timeout_ms` at most.
+pub(in super::super) fn consumer_groups<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    timeout_ms: i32,
+) -> Result<Vec<String>, RDKafkaErrorCode> {
+    let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS;
+    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+        // SAFETY: `ask` gives what is valid for the call.
+        unsafe { sys::rd_kafka_ListConsumerGroups(client, options, answers) }
+    })?;
+    let mut groups = Vec::new();
+    // SAFETY: the event is ours and owns the result and its listings, which are read before it is given back.
+    unsafe {
+        let result = sys::rd_kafka_event_ListConsumerGroups_result(answer.0.as_ptr());
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::Fail);
+        }
+        let mut count = 0;
+        let listed = sys::rd_kafka_ListConsumerGroups_result_valid(result, &mut count);
+        for index in 0..count {
+            let group = *listed.add(index);
+            let kind = sys::rd_kafka_ConsumerGroupListing_type(group);
+            if kind == sys::rd_kafka_consumer_group_type_t::RD_KAFKA_CONSUMER_GROUP_TYPE_CONSUMER {
+                groups.push(text(sys::rd_kafka_ConsumerGroupListing_group_id(group)));
+            }
+        }
+    }
+    Ok(groups)
+}
+
+/// The members of these groups. A group that is absent or may not be described has none. Blocks for `timeout_ms` at most.
+pub(in super::super) fn group_members<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    groups: &[&str],
+    timeout_ms: i32,
+) -> Result<Vec<GroupMember>, RDKafkaErrorCode> {
+    let mut members = Vec::new();
+    let names = c_strings(groups);
+    if names.is_empty() {
+        return Ok(members);
+    }
+    let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
+    let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+        let (names, count) = (pointers.as_mut_ptr(), pointers.len());
+        // SAFETY: `ask` gives what is valid for the call; the names are copied.
+        unsafe { sys::rd_kafka_DescribeConsumerGroups(client, names, count, options, answers) }
+    })?;
+    // SAFETY: the event is ours and owns the result, the descriptions, their members and the lists of partitions, all of
+    // which are read before it is given back. Lists have as many elements as they say.
+    unsafe {
+        let result = sys::rd_kafka_event_DescribeConsumerGroups_result(answer.0.as_ptr());
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::Fail);
+        }
+        let mut count = 0;
+        let described = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
+        for index in 0..count {
+            let group = *described.add(index);
+            for index in 0..sys::rd_kafka_ConsumerGroupDescription_member_count(group) {
+                let member = sys::rd_kafka_ConsumerGroupDescription_member(group, index);
+                let assigned = sys::rd_kafka_MemberDescription_assignment(member);
+                let partitions = sys::rd_kafka_MemberAssignment_partitions(assigned).as_ref();
+                let count = partitions.map_or(0, |list| usize::try_from(list.cnt).unwrap_or(0));
+                let elements = partitions.map(|list| list.elems);
+                members.push(GroupMember {
+                    group: text(sys::rd_kafka_ConsumerGroupDescription_group_id(group)),
+                    client: text(sys::rd_kafka_MemberDescription_client_id(member)),
+                    host: text(sys::rd_kafka_MemberDescription_host(member)),
+                    id: text(sys::rd_kafka_MemberDescription_consumer_id(member)),
+                    topics: (0..count)
+                        .filter_map(|index| Some(text((*elements?.add(index)).topic)))
+                        .collect(),
+                });
+            }
+        }
+    }
+    Ok(members)
+}
+
+fn c_strings(names: &[&str]) -> Vec<CString> {
+    let names = names.iter().filter_map(|name| CString::new(*name).ok());
+    names.collect()
+}
