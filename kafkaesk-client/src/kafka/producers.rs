@@ -103,7 +103,7 @@ impl Producers {
         match sent {
             Ok(delivery) => Ok(delivery),
             Err(Unsent::Refused(error)) => Err(SendError::Refused(error)),
-            // Whoever waits replaces the producer.
+            // The waiting path replaces the producer.
             Err(Unsent::Failed(..)) => Err(SendError::Full(record)),
         }
     }

@@ -12,7 +12,7 @@ use crate::cargo::cargo;
 /// Longer files are split by responsibility.
 const MAX_LINES: usize = 600;
 /// Where the paths begin of the files that hold `unsafe`: one module and its parts.
-const UNSAFE: &str = "kafkaesk-client/src/kafka/native";
+const UNSAFE: &str = "kafkaesk-client/src/kafka/native/";
 /// They change how a user's own types are read or written (cargo unifies features).
 const FORBIDDEN: [&str; 3] = ["arbitrary_precision", "preserve_order", "unbounded_depth"];
 /// What a user depends on.
@@ -208,7 +208,7 @@ fn unsafe_code(sources: &[Source], faults: &mut Vec<String>) {
         .collect();
     if holders.iter().any(|path| !path.starts_with(UNSAFE)) {
         faults.push(format!(
-            "unsafe stands in {}; {UNSAFE}….rs alone may hold it",
+            "unsafe stands in {}; {UNSAFE} alone may hold it",
             holders.join(", ")
         ));
     }
