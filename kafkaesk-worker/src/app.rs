@@ -32,8 +32,7 @@ pub(crate) type Hook = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
 
 /// An application.
 ///
-/// Registration never fails on the spot; what is wrong with it is the error of [`App::check`] and of running it,
-/// before anything is contacted.
+/// Registration itself never fails. [`App::check`] and [`App::run`] return its errors, before they contact anything.
 #[derive(Default)]
 pub struct App {
     name: Option<String>,
@@ -46,7 +45,7 @@ pub struct App {
     pub(crate) skip: Vec<RecordPlace>,
     pub(crate) control: Control,
     pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
-    /// For tests: retries do not wait, and what would be held is tried this often.
+    /// For tests: retries do not wait, and a message that would be held is tried this often.
     pub(crate) immediate: Option<NonZeroU32>,
 }
 
@@ -70,8 +69,8 @@ impl App {
         self.mount(Router::new().subscribe(subscription))
     }
 
-    /// Declares an event type that this program publishes: registered at start (setting `auto-register`). A type that
-    /// handlers only take is its producer's to register: a consumer needs no right on schemas.
+    /// Declares an event type that this program publishes. It is registered at start (setting `auto-register`). The
+    /// producer registers a type that handlers only consume: a consumer needs no right on schemas.
     #[must_use]
     pub fn event<T: Event>(self) -> Self {
         self.mount(Router::new().event::<T>())
@@ -103,7 +102,8 @@ impl App {
         self
     }
 
-    /// A value for `State<T>` arguments, made when the worker starts (and only then: pushing schemas needs no database).
+    /// A value for `State<T>` arguments. It is made only when the worker starts: `schema push`, for example, needs no
+    /// database.
     ///
     /// ```
     /// use kafkaesk_worker::prelude::*;
@@ -136,10 +136,10 @@ impl App {
         self
     }
 
-    /// Runs when a run is over, after the worker has drained and left its groups; several in the order of registration.
-    /// It runs however the run ended, when it could not connect or make a state as well; only an application that
-    /// [`Self::check`] refuses begins nothing and has no end. Hooks have what the steps before them left of
-    /// `shutdown_timeout`, a twentieth of it or a second at least, and are cut off then.
+    /// Runs at the end of a run, after the worker has drained and left its groups. Several hooks run in the order of
+    /// registration. They run after every run, even if it could not connect or make a state; only after [`Self::check`]
+    /// refused the application do they not run. Hooks have the rest of `shutdown_timeout`, but at least a twentieth of
+    /// it or a second, and are then cut off.
     #[must_use]
     pub fn on_shutdown<F, Fut>(mut self, hook: F) -> Self
     where
@@ -157,9 +157,9 @@ impl App {
         self
     }
 
-    /// Passes over a record: where it is the next one that a group reads in its partition when that is first assigned,
-    /// no handler gets it, and it counts as finished. Where it is not, a warning says so. For a record that cannot be
-    /// read or handled, in a group that is running.
+    /// Passes over a record that cannot be read or handled, in a running group. When the partition is first assigned,
+    /// the record must be the next one that the group reads there. Then no handler gets it, and it counts as finished.
+    /// Otherwise a warning says so.
     #[must_use]
     pub fn skip(mut self, record: RecordPlace) -> Self {
         self.skip.push(record);
@@ -171,7 +171,7 @@ impl App {
         &self.router.subscriptions
     }
 
-    /// Every schema of its own: declared event types, and those that handlers take; each once, in that order.
+    /// Every schema of the application: declared event types, then those that handlers take, each once.
     ///
     /// # Errors
     /// [`AppError::Document`] when a type's document is not a schema.
@@ -191,8 +191,8 @@ impl App {
         Ok(schemas)
     }
 
-    /// Checks everything that can be checked without Kafka: patterns, groups, bounds, overlaps, `only`, documents, and
-    /// that handlers' states are there (of the groups that [`Self::only`] leaves).
+    /// Checks everything that needs no Kafka: patterns, groups, bounds, overlaps, `only`, documents, and the states of
+    /// handlers (in the groups that [`Self::only`] selects).
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -263,7 +263,7 @@ impl App {
         self
     }
 
-    /// Retries without waiting; what would be held is tried this often.
+    /// Retries without waiting; a message that would be held is tried this often.
     #[cfg(feature = "memory")]
     pub(crate) fn immediate(mut self, held: NonZeroU32) -> Self {
         self.immediate = Some(held);

@@ -36,7 +36,7 @@ pub enum AppError {
         /// What there is, comma separated.
         known: String,
     },
-    /// A record to pass over is in no subscription.
+    /// No subscription contains a record that is to be passed over.
     #[error("{record} cannot be passed over: no subscription that runs reads stream {:?}", record.stream.as_str())]
     SkipsNothing {
         /// The record.
@@ -105,7 +105,7 @@ pub enum AppError {
         /// The offset.
         offset: i64,
     },
-    /// An instance died of a bug of ours.
+    /// An instance panicked: a bug in kafkaesk.
     #[error("group {group}: the consumer's task ended unexpectedly: {message}")]
     Internal {
         /// The group, as sent to Kafka.

@@ -1,5 +1,5 @@
 //! Runs one attempt at one delivery: checks it against the stored schema (if asked), makes the arguments, calls the
-//! handler. A panic is an ending like any other. Runs in place as far as that goes without waiting, or as a task.
+//! handler. A panic ends the attempt like an error. The attempt runs in place until it must wait, and then as a task.
 //!
 //! Next: `judge`.
 
@@ -35,7 +35,7 @@ pub(crate) enum InPlace {
     NotStarted,
 }
 
-/// Attempts as much as goes without waiting. Polling once with a waker that does nothing loses no wake-up, since a
+/// Runs the attempt until it must wait. The single poll uses a waker that does nothing; no wake-up is lost, since a
 /// task polls again when it starts.
 pub(crate) fn in_place(context: &Context, delivery: &Delivery) -> InPlace {
     if context.options.validate {
@@ -150,7 +150,7 @@ enum Checked {
 
 fn checked(delivery: &Delivery) -> Checked {
     let mismatch = |rejection: Rejection| Checked::Not(rejection.into());
-    // A tombstone has no data: the handler's arguments decide. What could not be read whole never gets that far.
+    // A tombstone has no data: the handler's arguments decide. A record that was not read whole never comes here.
     if delivery.record().value.is_none() || delivery.record().unreadable.is_some() {
         return Checked::Fits;
     }
@@ -190,7 +190,7 @@ fn describe_violations(schema: &str, invalid: &InvalidData) -> String {
     )
 }
 
-/// A version's document from the catalog. A withdrawn one still judges: publishers refuse it, consumers go on.
+/// A version's document from the catalog. A withdrawn version still validates: publishers refuse it, consumers go on.
 async fn fetch(context: &Context, known: &SeenSchema) -> Result<Arc<StoredSchema>, AttemptResult> {
     let catalog = context.connection.catalog();
     match catalog.schema(&known.id).await {

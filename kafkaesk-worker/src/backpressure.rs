@@ -1,11 +1,11 @@
 //! Backpressure: decides from the backlog when to read and which partitions to pause. Pure.
 //!
-//! The bounds are those of one instance. From [`FULL`] records that wait for a handler on, one event is read every
-//! [`PEEK`]. Reading never stops, so that a revoke is seen soon. Records in backoff do not count here, since reading slower
-//! would not shrink them. From [`PACKED`] records on, backoffs included, every partition with more than its share is
-//! paused; what is still on its way is bounded by the event stream. A partition with less than its share goes on: the
-//! backlog of records that keep failing may never shrink. One partition alone is paused when one of its lanes is deep, or
-//! when one unfinished record holds up [`MAX_SPAN`] later ones, or when what is finished out of order no longer fits into
+//! The bounds are those of one instance. Once [`FULL`] records wait for a handler, one event is read every [`PEEK`].
+//! Reading never stops, so that a revoke is seen soon. Records in backoff do not count here, since reading slower would
+//! not shrink them. Once [`PACKED`] records wait, backoffs included, every partition with more than its share is
+//! paused. The event stream bounds the records that still arrive. A partition with less than its share goes on: the
+//! backlog of records that keep failing may never shrink. A single partition is paused when one of its lanes is deep,
+//! when one unfinished record holds up [`MAX_SPAN`] later ones, or when its completions out of order no longer fit into
 //! a commit.
 
 use std::{sync::Arc, time::Duration};
@@ -77,7 +77,7 @@ impl Backpressure {
                 || (partition.paused && span > MAX_SPAN / 2)
                 || partition.tracker.is_full();
             let backlog = schedule.backlog(generation);
-            // Half a share brings a paused one back, so that it does not pause and resume with each record.
+            // A paused partition resumes at half its share, so that it does not pause and resume with each record.
             let part = if partition.paused {
                 share * 4
             } else {

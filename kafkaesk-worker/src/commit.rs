@@ -1,5 +1,6 @@
-//! Commits: decides what is committed and when. Every [`INTERVAL`] what is new, and everything when partitions are
-//! given up or the instance ends: how far each is finished, and what is finished beyond. Sends nothing itself.
+//! Commits: decides what is committed and when. A commit names for each partition the next offset, and the finished
+//! records beyond it. Every [`INTERVAL`] it commits what is new; on a revoke and at the end, everything. Sends nothing
+//! itself.
 //!
 //! Next: `client/kafka/consume/member.rs`, which sends commits and repeats those that are refused.
 
@@ -34,7 +35,7 @@ impl Committer {
         self.due
     }
 
-    /// Every [`INTERVAL`], what is new; `None` before that.
+    /// What is new, once [`INTERVAL`] has passed; `None` before.
     pub(crate) fn take_due(&mut self, partitions: &Partitions, now: Instant) -> Option<Commits> {
         if now < self.due {
             return None;
@@ -43,7 +44,7 @@ impl Committer {
         Some(self.take_new(partitions))
     }
 
-    /// What can be committed and was not taken yet; it counts as taken from now on.
+    /// Returns each position that can be committed and was not returned before.
     pub(crate) fn take_new(&mut self, partitions: &Partitions) -> Commits {
         self.committed
             .retain(|generation, _| partitions.get(*generation).is_some());
@@ -60,8 +61,8 @@ impl Committer {
     }
 }
 
-/// All that can be committed of these assignments, also what was taken before, since a commit on its way may still be
-/// refused. For partitions that are given up.
+/// For revoked partitions: every position of these assignments, even if it was returned before, since a commit in
+/// flight may still be refused.
 pub(crate) fn final_commits(partitions: &Partitions, of: &[Generation]) -> Commits {
     finished(partitions, |generation| of.contains(&generation))
 }

@@ -23,11 +23,11 @@ pub(crate) struct Context {
     pub(crate) options: Options,
     /// What happens to messages that are not handled.
     pub(crate) policies: Policies,
-    /// Where the group keeps what it gives up; none where the settings say so.
+    /// The group's dead letters; `None` if the settings switch them off.
     pub(crate) dead_letters: Option<DeadLetters>,
     /// What is run.
     pub(crate) handler: Arc<dyn Handle>,
-    /// Whether some argument of it decodes the data.
+    /// Whether one of the handler's arguments decodes the data.
     pub(crate) decodes: bool,
     /// For `State<T>`.
     pub(crate) states: Arc<States>,

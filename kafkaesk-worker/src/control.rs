@@ -26,11 +26,12 @@ pub(crate) struct Command {
     pub(crate) done: oneshot::Sender<()>,
 }
 
-/// A handle on an application that runs or is about to. Its clones are one.
+/// A handle on an application that runs or will run. All clones are the same handle.
 ///
-/// Every method resolves once each running instance of the group has done what was asked, and returns how many these
-/// are: 0 before the application runs, after its end, and for a group that it does not have. An instance takes a command
-/// between two messages, so a handler that blocks its thread delays it. Cancelling a call does not take the command back.
+/// Every method resolves when each running instance of the group has executed the command, and returns the number of
+/// these instances: 0 before the application runs, after its end, and for an unknown group. An instance takes a command
+/// between two messages, so a handler that blocks its thread delays it. Dropping the future does not withdraw the
+/// command.
 ///
 /// ```
 /// # use kafkaesk_worker::prelude::*;
@@ -59,8 +60,8 @@ impl Control {
         self.ask(group, Request::Commit).await
     }
 
-    /// Starts no further handler. What runs goes on to its end; reading stops when the bounds of what may wait are
-    /// reached; partitions, offsets and membership stay. A pause ends with [`Self::resume`] or with the run.
+    /// Starts no further handler. Running handlers finish; reading stops at the bounds of waiting records; partitions,
+    /// offsets and membership stay. A pause ends with [`Self::resume`] or with the run.
     pub async fn pause(&self, group: &str) -> usize {
         self.ask(group, Request::Pause).await
     }

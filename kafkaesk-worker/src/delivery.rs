@@ -40,7 +40,7 @@ struct Parts {
 #[derive(Clone, Debug, Default)]
 struct History {
     failures: Option<FailedAttempts>,
-    /// It is given up: it is to be written as this dead letter, and no handler gets it any more.
+    /// The message is given up: this dead letter will be written, and no handler gets the message any more.
     given_up: Option<Box<DeadLetter>>,
     /// It was redriven from this dead letter.
     redriven: Option<Box<DeadLetter>>,
@@ -91,17 +91,18 @@ impl Delivery {
         self.history.as_ref()?.redriven.as_deref()
     }
 
-    /// The dead letter that it is to be written as.
+    /// The dead letter that will be written, if the message is given up.
     pub(crate) fn given_up(&self) -> Option<&DeadLetter> {
         self.history.as_ref()?.given_up.as_deref()
     }
 
-    /// From now on it is to be written as a dead letter.
+    /// Marks the message as given up: it will be written as this dead letter.
     pub(crate) fn give_up(&mut self, letter: Box<DeadLetter>) {
         self.history.get_or_insert_default().given_up = Some(letter);
     }
 
-    /// Takes the record out of the buffer that it shares with all of its batch, since it is to wait.
+    /// Copies the record out of the buffer of its batch before it waits, so that it does not keep the whole batch in
+    /// memory.
     pub(crate) fn keep(&mut self) {
         let (key, value) = (&self.record.key, &self.record.value);
         let length = key.as_ref().map_or(0, Bytes::len);
@@ -134,7 +135,7 @@ impl Delivery {
         self.history.as_ref()?.failures.as_ref()
     }
 
-    /// An attempt failed; another one follows. `counts`: against `max-attempts`.
+    /// Records a failed attempt before the next one. `counts`: whether it counts against `max-attempts`.
     pub(crate) fn failed(&mut self, now: Instant, counts: bool) {
         if self.failures().is_none() {
             self.keep();
@@ -223,7 +224,7 @@ impl Delivery {
         decode(&parts.schema, &self.record.value()[parts.data.clone()])
     }
 
-    /// Decodes into an event type, any version that it takes; an `Option` of one is `None` for a null value.
+    /// Decodes into an event type, in any version that the type takes. An `Option` is `None` for a null value.
     ///
     /// # Errors
     /// [`Rejection::NoEvent`], [`Rejection::Mismatch`].

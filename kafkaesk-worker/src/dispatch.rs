@@ -1,9 +1,9 @@
 //! Dispatch: decides whether handlers run in place or as tasks of their own, from how long they held the thread.
 //!
-//! In place costs no task, but a handler that computes or blocks there holds up its whole instance. So an instance
-//! starts in place, and once its handlers hold the thread for more than [`SLOW`] on average they run as tasks, on as many
-//! threads as the runtime has free, until they are below [`QUICK`] again. A handler that blocks for long still takes a
-//! thread of the runtime's, the instance's own among them: it belongs on `spawn_blocking`.
+//! A handler in place costs no task, but blocks the whole instance while it computes. So an instance starts in place.
+//! When its handlers hold the thread for more than [`SLOW`] on average, they run as tasks on the runtime's free
+//! threads, until the average is below [`QUICK`] again. A handler that blocks for long still takes a thread of the
+//! runtime, perhaps the instance's own: it belongs on `spawn_blocking`.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(crate) const SLOW: Duration = Duration::from_micros(50);
 /// A handler that holds the thread for less than this is cheaper in place.
 const QUICK: Duration = Duration::from_micros(25);
-/// Over how many messages it is averaged, so that the clock is not asked for each.
+/// The number of messages for one measurement, so that not every message reads the clock.
 const SAMPLE: u32 = 16;
 /// Over how many tasks.
 const TASKS: u32 = 64;
@@ -32,7 +32,7 @@ pub(crate) struct Dispatch {
     started: Instant,
     /// Messages since `started`.
     count: u32,
-    /// Nothing was measured yet: the first message is measured alone, since it might take very long.
+    /// Nothing is measured yet: the first message is measured alone, since it may take very long.
     first: bool,
     /// First polls of tasks.
     polled: u32,

@@ -1,5 +1,5 @@
-//! Draining: gives partitions up. Acknowledges a revoke with the last commits, once no handler runs there any more or the
-//! deadline has come.
+//! Draining: gives up revoked partitions. Acknowledges the revoke, with the last commits, when no handler of them runs
+//! any more, or at the deadline.
 
 use std::{
     sync::Arc,
@@ -28,7 +28,7 @@ struct Draining {
     deadline: Instant,
 }
 
-/// What of an instance goes with partitions that it gives up.
+/// Partitions that an instance gives up together.
 #[derive(Debug)]
 struct GivenUp {
     generations: Vec<Generation>,
@@ -49,13 +49,13 @@ impl Drains {
     pub(crate) fn new(group: String, timeout: Duration) -> Self {
         Self {
             group,
-            // Before the consumer's own timeout ends: what is finished by then is still committed.
+            // Earlier than the consumer's own timeout, so that messages finished by then are still committed.
             timeout: timeout.mul_f64(0.9),
             open: Vec::new(),
         }
     }
 
-    /// Starts nothing of these partitions any more and waits for what runs.
+    /// Starts no further handler of these partitions and waits for the running ones.
     pub(crate) fn begin(
         &mut self,
         partitions: &mut Partitions,
@@ -64,7 +64,7 @@ impl Drains {
         ack: RevokeAck,
     ) {
         let now = Instant::now();
-        // The consumer may wait for less: what is finished by its deadline is still committed.
+        // The consumer's deadline may be earlier: messages finished by then are still committed.
         let left = ack.deadline().saturating_duration_since(StdInstant::now());
         self.open.push(Draining {
             given_up: give_up(partitions, schedule, sources),
@@ -114,7 +114,7 @@ impl Drains {
         }
     }
 
-    /// When the first of them is out of time.
+    /// The earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.open.iter().map(|draining| draining.deadline).min()
     }
@@ -126,7 +126,7 @@ impl Drains {
         partitions.remove(&given_up.generations);
     }
 
-    /// Logs what the next member with these partitions gets again, if anything.
+    /// Logs which messages the next owner of these partitions gets again, if any.
     fn log(&self, partitions: &Partitions, given_up: &GivenUp) {
         let held = given_up.held;
         let redelivered =
@@ -142,7 +142,7 @@ impl Drains {
     }
 }
 
-/// Starts nothing of these partitions any more and drops what waits.
+/// Starts no further handler of these partitions and drops their waiting records.
 fn give_up(
     partitions: &mut Partitions,
     schedule: &mut Schedule,

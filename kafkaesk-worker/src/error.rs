@@ -7,7 +7,8 @@ type Boxed = Box<dyn Error + Send + Sync + 'static>;
 
 /// The error of a handler. `?` makes it from any error, and then the message is retried.
 ///
-/// It deliberately does not implement [`std::error::Error`]: only so can `?` take every error, as `anyhow`'s does.
+/// It deliberately does not implement [`std::error::Error`], so that `?` can convert every error, as with
+/// `anyhow::Error`.
 pub struct HandlerError {
     source: Boxed,
     panicked: bool,
@@ -42,9 +43,10 @@ impl HandlerError {
         Self::from(Classified::new(Class::Retry(Some(after)), None))
     }
 
-    /// An error that concerns no message: what the handler needs is away or wrong, such as its database or its
-    /// credentials. The whole subscription pauses, says so once, and tries one message after a backoff (at most
-    /// [`crate::retry::LONGEST`]) until that one ends otherwise. See [`crate::AttemptResult::Unavailable`].
+    /// An error that no message caused: a dependency of the handler is unreachable or misconfigured, such as its
+    /// database or its credentials. The whole subscription pauses and logs it once. It tries one message after a
+    /// backoff (at most [`crate::retry::LONGEST`]), until an attempt ends otherwise. See
+    /// [`crate::AttemptResult::Unavailable`].
     ///
     /// ```
     /// use kafkaesk_worker::prelude::*;
@@ -61,9 +63,9 @@ impl HandlerError {
         ))
     }
 
-    /// An error that retries the message after the lane's backoff and uses no attempt: what the handler needs takes no more
-    /// for now, as an HTTP service says with status 429. With a delay that it asks for, use [`Self::retry_after`], which
-    /// uses no attempt either.
+    /// An error that retries the message after the lane's backoff without counting the attempt: a dependency of the
+    /// handler accepts no more work for now, such as an HTTP service that answers 429. If it asks for a delay, use
+    /// [`Self::retry_after`], which does not count either.
     pub fn busy(reason: impl fmt::Display) -> Self {
         Self::from(Classified::new(Class::Busy(reason.to_string()), None))
     }
@@ -137,8 +139,8 @@ impl fmt::Display for HandlerError {
 
 /// An error with a class, made by [`Classify`].
 ///
-/// Its class stands a second time one step down the chain of sources: a wrapper such as `anyhow::Error` hides the
-/// type of its outermost error once it is boxed, but never the chain.
+/// Its class is repeated as the next source in the chain: a boxed wrapper such as `anyhow::Error` hides the type of its
+/// outermost error, but not the chain.
 #[derive(Debug)]
 pub struct Classified {
     text: String,
@@ -197,7 +199,7 @@ impl Error for Mark {
     }
 }
 
-/// Says of a failed `Result` or an empty `Option` what it means for the message.
+/// Gives the error of a `Result` or the `None` of an `Option` a meaning for the message.
 ///
 /// ```
 /// use kafkaesk_worker::prelude::*;

@@ -1,4 +1,4 @@
-//! Failures: counts how many of a subscription's attempts fail, and says when that is more than its limit. Pure: no clock.
+//! Failures: counts a subscription's failed attempts and compares them with its `failure-limit`. Pure: no clock.
 //!
 //! Attempts from before the first failure count as successes, so that one failure at the start is not a share of 100 %.
 
@@ -31,7 +31,7 @@ impl Failures {
         }
     }
 
-    /// An attempt succeeded: what was exceeded is not any more, and counting starts again.
+    /// An attempt succeeded: the limit is no longer exceeded, and counting starts again.
     pub(crate) fn succeeded(&mut self) {
         // The way of almost every message.
         if self.failed == 0 {

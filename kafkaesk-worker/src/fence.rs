@@ -1,5 +1,5 @@
-//! Fence: holds a lane back while a handler of a former assignment still works on the same key of the same partition, so that
-//! no key is handled twice at once in one process. Pure.
+//! Fence: a lane waits while a handler of a former assignment still works on the same key of the same partition. So one
+//! process never handles a key twice at the same time. Pure.
 
 use rustc_hash::FxHashMap;
 
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct Fence(FxHashMap<LaneId, LaneId>);
 
 impl Fence {
-    /// In the assignment `generation`, what shares this lane of a former one waits until that ends.
+    /// A lane of the assignment `generation` waits until this lane of a former assignment ends.
     pub(crate) fn raise(
         &mut self,
         former: LaneId,
@@ -35,7 +35,7 @@ impl Fence {
         let Some(waiting) = self.0.remove(&former) else {
             return;
         };
-        // Another former assignment may hold the same lane back.
+        // The same lane may wait for a second former assignment.
         if !self.0.values().any(|lane| *lane == waiting) {
             schedule.release(waiting);
         }

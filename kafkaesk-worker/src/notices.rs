@@ -1,13 +1,13 @@
-//! What the log of one subscription repeats: of each kind of failure the 1st, 2nd, 4th, 8th … is a warning with its
-//! count, the others are only counted. So a run in which everything fails writes a bounded log.
+//! Notices: thins repeated log lines of one subscription. The 1st, 2nd, 4th, 8th … failure of a kind is a warning with
+//! its count; the others are only counted. So the log is small even if everything fails.
 
 use std::time::Duration;
 
 use kafkaesk_core::Occurrences;
 use tokio::time::Instant;
 
-/// A kind that did not occur for this long is counted from 1 again. Longer than the longest backoff, so that a message
-/// that keeps failing is one streak.
+/// After this long without a failure of a kind, its count starts again. Longer than the longest backoff, so that a
+/// message that keeps failing is one streak.
 pub(crate) const QUIET: Duration = Duration::from_secs(60);
 
 /// One kind of failure.
@@ -20,7 +20,7 @@ pub(crate) struct Streak {
 }
 
 impl Streak {
-    /// It occurred. Returns how often in this streak, when that is to be logged.
+    /// Counts one occurrence. Returns the count in this streak if it is to be logged.
     pub(crate) fn occurred(&mut self, now: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| now - last >= QUIET) {
             self.count = Occurrences::default();

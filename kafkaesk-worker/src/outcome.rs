@@ -14,12 +14,12 @@ use crate::HandlerError;
 pub enum Outcome {
     /// Handled; its offset may be committed.
     Done,
-    /// Not yet: again after this long (at most [`crate::retry::MAX_AFTER`]), or after the lane's backoff.
+    /// Try the message again, after this long (at most [`crate::retry::MAX_AFTER`]) or after the lane's backoff.
     Retry {
         /// How long to wait; the lane's backoff if absent.
         after: Option<Duration>,
     },
-    /// Never: it cannot succeed. What follows is the subscription's [`crate::OnReject`].
+    /// The message can never succeed. The subscription's [`crate::OnReject`] decides what follows.
     Reject {
         /// Why, for the log.
         reason: String,
@@ -61,9 +61,9 @@ pub enum AttemptResult {
     Mismatch(String),
     /// The record holds no event, and the handler needs one: the subscription's [`crate::OnNoEvent`] decides.
     NoEvent(EnvelopeError),
-    /// No message is to blame: what the handler needs is wrong or away, such as its URL, its credentials or its
-    /// database. The whole subscription pauses and tries one message after a backoff (at most
-    /// [`crate::retry::LONGEST`]) until that one ends otherwise. Nothing is passed over, whatever the subscription's
+    /// No message is the cause: a dependency of the handler is misconfigured or unreachable, such as its URL, its
+    /// credentials or its database. The whole subscription pauses and tries one message after a backoff (at most
+    /// [`crate::retry::LONGEST`]), until an attempt ends otherwise. Nothing is passed over, whatever the subscription's
     /// policies say. A handler returns it as [`HandlerError::unavailable`].
     Unavailable(HandlerError),
 }
@@ -93,7 +93,7 @@ impl From<Rejection> for AttemptResult {
 /// What happens to a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
-    /// It is over; its offset counts as finished.
+    /// The message is finished; so is its offset.
     Finish,
     /// It is tried again.
     Retry {
@@ -102,9 +102,9 @@ pub(crate) enum Disposition {
         /// Whether the attempt counts against `max-attempts`.
         counts: bool,
     },
-    /// It is given up: it is over once it is written as this dead letter.
+    /// The message is given up; it is finished once this dead letter is written.
     DeadLetter(Box<DeadLetter>),
-    /// In tests: it would be held, and was tried often enough.
+    /// In tests: the message would be held, and was tried often enough.
     Exhausted,
     /// The whole subscription pauses for this reason, and the message is tried again after this long at the soonest.
     Pause(String, Duration),
@@ -151,7 +151,7 @@ impl<T: IntoAttemptResult> IntoAttemptResult for Result<T, HandlerError> {
     }
 }
 
-/// What a handler's call gives back: its end, or a future that is still to run.
+/// The result of calling a handler: the end of the attempt, or a future that has not ended yet.
 #[must_use]
 pub enum HandlerCall {
     /// It is over already; costs no allocation.

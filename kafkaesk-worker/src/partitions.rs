@@ -1,4 +1,4 @@
-//! The partitions that an instance has, and what is finished of each. What is committed of them is decided in `commit`.
+//! Partitions: the assigned partitions of an instance, each with its tracker. `commit` decides what is committed.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::tracker::{Ticket, Tracker};
 
-/// Which assignment of which partition; never used twice by one instance.
+/// Identifies one assignment of one partition; an instance never uses a number twice.
 pub(crate) type Generation = u64;
 
 /// One assigned partition.
@@ -90,7 +90,7 @@ impl Partitions {
         generations.iter().any(running)
     }
 
-    /// A record is finished: by its ticket if it has one, at once otherwise. Of a former assignment: nothing happens.
+    /// Marks a record as finished, by its ticket if it has one. A record of a former assignment changes nothing.
     pub(crate) fn finish(
         &mut self,
         generation: Generation,
@@ -106,7 +106,7 @@ impl Partitions {
         }
     }
 
-    /// Everything before this offset was read, and what has no record there is finished: the marks of transactions,
+    /// Everything before this offset was read. Offsets without a record count as finished: the marks of transactions,
     /// aborted and deleted records.
     pub(crate) fn reached(&mut self, generation: Generation, next: NextOffset) {
         if let Some(partition) = self.assigned.get_mut(&generation) {
@@ -114,7 +114,7 @@ impl Partitions {
         }
     }
 
-    /// How many records are handled and cannot be committed.
+    /// How many handled records cannot be committed.
     pub(crate) fn redelivered(&self) -> usize {
         self.redelivered_of(|_| true)
     }

@@ -1,12 +1,13 @@
-//! Pause: decides how many handlers of a subscription may run now. A command pauses it, and so does something that its
-//! handlers depend on and that is misconfigured or unreachable, such as a wrong URL. Pure but for the jitter of the wait.
+//! Pause: decides how many handlers of a subscription may run now. A subscription pauses by a command, or because a
+//! dependency of its handlers is misconfigured or unreachable, such as a wrong URL. Pure but for the jitter of the
+//! wait.
 //!
-//! During a pause no handler starts. When the wait of a pause of the second kind is over, one message is tried: either the pause goes on with a longer wait,
-//! or everything goes on.
+//! During a pause no handler starts. After the wait of a pause of the second kind one message is tried. If it fails the
+//! same way, the pause goes on with a longer wait; otherwise the subscription goes on.
 //!
-//! A pause is logged at its 1st, 2nd, 4th, 8th … try, and once more when it ends. Where every other try finds the service
-//! away (one of two addresses is dead, say), pauses follow one another closely; then only the 1st, 2nd, 4th … pause and
-//! those that last are logged.
+//! A pause is logged at its 1st, 2nd, 4th, 8th … try, and once more when it ends. If every second try fails (for
+//! example because one of two addresses is dead), pauses follow one another closely. Then only the 1st, 2nd, 4th …
+//! pause and long pauses are logged.
 
 use std::time::Duration;
 
@@ -14,13 +15,13 @@ use tokio::time::Instant;
 
 use crate::{notices::Streak, retry::RetryPolicy};
 
-/// A pause that comes to this many tries is logged, however many there were before it.
+/// A pause with this many tries is logged, however many pauses there were before it.
 const LASTING: u32 = 8;
 
 /// An instance's pause.
 #[derive(Debug, Default)]
 pub(crate) struct Pause {
-    /// How many tries in a row found it so; 0 between pauses.
+    /// How many tries in a row failed; 0 between pauses.
     streak: u32,
     /// When one message is tried again; `None` once that time has come.
     until: Option<Instant>,
@@ -39,13 +40,13 @@ pub(crate) struct Pause {
 pub(crate) struct Begun {
     /// How long everything waits.
     pub(crate) wait: Duration,
-    /// How many tries in a row found it so, if that is to be logged.
+    /// How many tries in a row failed, if that is to be logged.
     pub(crate) log: Option<u32>,
 }
 
 impl Pause {
-    /// An attempt found what it needs wrong or away. `None` if everything waits already: attempts that ran side by side
-    /// are one finding.
+    /// An attempt found a dependency misconfigured or unreachable. `None` if the subscription is paused already:
+    /// attempts that ran at the same time count once.
     pub(crate) fn begin(&mut self, now: Instant) -> Option<Begun> {
         if self.until.is_some() {
             return None;
@@ -64,7 +65,7 @@ impl Pause {
         })
     }
 
-    /// An attempt ended in another way: everything goes on. Whether the log said that it is paused.
+    /// An attempt ended in another way: the subscription goes on. Returns whether the pause was logged.
     pub(crate) fn end(&mut self) -> bool {
         self.until = None;
         self.streak = 0;
@@ -86,7 +87,7 @@ impl Pause {
         self.pauses.total()
     }
 
-    /// A command pauses the subscription, or ends that.
+    /// Pauses or resumes the subscription by a command.
     pub(crate) fn command(&mut self, paused: bool) {
         self.commanded = paused;
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// How many failed attempts a message has, where nobody says otherwise: with [`crate::retry`]'s backoff about five minutes.
+/// The default for `max-attempts`: with [`crate::retry`]'s backoff about five minutes.
 pub(crate) const MAX_ATTEMPTS: u32 = 20;
-/// How old a running attempt is when the log first names it, where nobody says otherwise.
+/// The default for `stuck-after`.
 pub(crate) const STUCK_AFTER: Duration = Duration::from_secs(60);
 
 /// What happens to a message that used up its attempts.
@@ -76,14 +76,14 @@ pub enum OnNoEvent {
     Hold,
 }
 
-/// When a subscription pauses since too many attempts fail. While it is exceeded, no attempt counts and nothing is given up;
-/// one message is tried after a backoff, each time of another lane, until one succeeds.
+/// When too many failed attempts pause a subscription. While the limit is exceeded, no attempt counts and no message is
+/// given up. One message is tried after each backoff, always of another lane, until one succeeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FailureLimit {
     /// More than this share of the last [`Self::of`] attempts may not fail; above 0, at most 1.
     pub share: f64,
-    /// How many attempts are looked back on; 1 to 10,000.
+    /// The number of last attempts for the share; 1 to 10,000.
     pub of: u32,
     /// More than this many attempts in a row may not fail; 1 to 1,000,000.
     pub streak: u32,
@@ -124,7 +124,7 @@ impl FailureLimit {
     }
 }
 
-/// What makes no sense in what a subscription says of messages that are not handled.
+/// A contradiction in the policies of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Contradiction {
@@ -149,7 +149,7 @@ impl std::fmt::Display for Contradiction {
     }
 }
 
-/// The policies as a subscription states them; `None` where it says nothing.
+/// The policies that a subscription sets; `None` for those that it leaves to the default.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Stated {
     pub(crate) on_failure: Option<OnFailure>,
@@ -176,8 +176,8 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    /// With the defaults for what is not stated. Without dead letters a message that used up its attempts is held, one that
-    /// is rejected is logged and passed over, and so is a record that holds no event.
+    /// The policies with their defaults. Without dead letters, a message that used up its attempts is held; a rejected
+    /// message and a record without an event are logged and passed over.
     ///
     /// # Errors
     /// `dead-letter` is stated where there are no dead letters.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RunReport {
-    /// Messages whose handling came to an end (done, rejected, skipped, given up, or passed over without an event).
+    /// Messages that ended (done, rejected, skipped, given up, or passed over without an event).
     pub handled: u64,
     /// Of these, messages that were given up and are kept as dead letters.
     pub dead_letters: u64,
@@ -23,8 +23,8 @@ pub struct RunReport {
     pub unfinished_total: u64,
     /// Of these, messages whose handler was cut off at the deadline.
     pub interrupted: u64,
-    /// Messages that were read and not begun, since others of their key (or partition), a pause or the bound on running
-    /// handlers came first. The next start delivers them for the first time, as far as this run goes.
+    /// Messages that were read but not begun: they waited for others of their key (or partition), for the end of a
+    /// pause, or for a free handler. The next start delivers them; this run did not handle them.
     pub waiting: u64,
     /// Partitions that stood still at the end, since their next record could not be read.
     pub stalled: u64,

@@ -22,7 +22,7 @@ pub(crate) struct RetryPolicy {
     pub(crate) max_after: Duration,
     /// How many failed attempts a message has; `None`: as many as it needs.
     pub(crate) attempts: Option<NonZeroU32>,
-    /// In tests: how often a message is tried that would be held for ever.
+    /// In tests: how often a message is tried that would otherwise be held for ever.
     pub(crate) held: Option<NonZeroU32>,
 }
 
@@ -39,7 +39,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The same without waiting, and with an end for what would be held, for tests.
+    /// For tests: no waits, and a limit on the tries of held messages.
     pub(crate) fn immediate(self, held: NonZeroU32) -> Self {
         Self {
             first: Duration::ZERO,
@@ -58,7 +58,7 @@ impl RetryPolicy {
         Some(growing.sum::<Duration>().saturating_add(rest).mul_f64(0.9))
     }
 
-    /// The wait after this attempt (from 1) before it is spread.
+    /// The wait after this attempt (from 1), before jitter.
     fn full(&self, attempt: u32) -> Duration {
         let doublings = attempt.saturating_sub(1).min(16);
         self.first.saturating_mul(1 << doublings).min(self.longest)

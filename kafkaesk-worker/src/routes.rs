@@ -1,5 +1,5 @@
-//! Routes: finds which subscription handles a record. Almost always the instance's own; a redriven message goes to the one
-//! of its group whose pattern matches the stream that it comes from.
+//! Routes: finds the subscription that handles a record. It is the instance's own, except for a redriven message: that
+//! goes to the subscription of its group whose pattern matches the original stream.
 //!
 //! Next: `instance/attempts.rs` runs its handler.
 
@@ -38,8 +38,8 @@ impl Routes {
         self.retry_topic.as_ref() == Some(&source.topic)
     }
 
-    /// A record of the retry topic as the message that it once was. `own`: the instance's own subscription, for what has no
-    /// other.
+    /// Turns a record of the retry topic into the original message. `own`: the instance's own subscription, if no other
+    /// matches.
     pub(crate) fn of(&self, record: Record, own: &Arc<Context>) -> Route {
         let letter = match DeadLetter::read(&record.headers) {
             Ok(letter) => letter,

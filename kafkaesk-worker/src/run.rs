@@ -20,8 +20,8 @@ use crate::{
 };
 
 impl App {
-    /// Connects and runs until `shutdown` resolves, then drains, commits and leaves its groups. `shutdown` is heard
-    /// from the beginning: while it connects, makes states or registers schemas, these are given up.
+    /// Connects and runs until `shutdown` resolves, then drains, commits and leaves its groups. `shutdown` also works
+    /// during the start: it cancels connecting, making states and registering schemas.
     ///
     /// # Errors
     /// [`AppError`]: what is wrong with the application, Kafka's refusal, or an abort.
@@ -35,7 +35,7 @@ impl App {
             .await
     }
 
-    /// Runs over a connection that is there already.
+    /// Runs over an existing connection.
     ///
     /// # Errors
     /// As [`Self::run`].

@@ -1,8 +1,8 @@
-//! Shutdown: when each step of an end has to be over, from the moment it was asked for.
+//! Shutdown: computes the deadline of each step of the end, from the moment of the request.
 //!
-//! The steps follow one another and share one deadline; with a timeout each, a run would end long after
-//! `shutdown-timeout`. Handlers get most of it. The last fifth, four seconds at most, is kept for the steps after them, so
-//! that a handler that never ends costs no commit of the others.
+//! The steps share one deadline: with a timeout for each step, a run would end long after `shutdown-timeout`. Handlers
+//! get most of the time. The last fifth, four seconds at most, is reserved for the steps after them, so that a handler
+//! that never ends does not prevent the commits of the others.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,9 +18,9 @@ const LEAST: Duration = Duration::from_secs(1);
 pub(crate) struct ShutdownDeadlines {
     /// Running handlers are finished.
     pub(crate) handlers: Instant,
-    /// The last commits are made and the groups are left.
+    /// Deadline of the last commits and of leaving the groups.
     pub(crate) leaving: Instant,
-    /// What handlers published without awaiting its receipt is flushed.
+    /// Deadline of the flush: records that handlers published without awaiting the receipt.
     pub(crate) flushing: Instant,
     /// The application's hooks have run.
     pub(crate) hooks: Instant,

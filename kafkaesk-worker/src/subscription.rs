@@ -98,8 +98,8 @@ impl Subscription {
         self
     }
 
-    /// Where a group without offsets starts. Default [`Start::Earliest`]. With [`Start::Latest`], a first start at which
-    /// no topic matched yet does not count: what was written before the next one is passed over.
+    /// Where a group without offsets starts. Default [`Start::Earliest`]. With [`Start::Latest`], a first start without
+    /// a matching topic does not count: the next start passes over what was written before it.
     #[must_use]
     pub fn start(mut self, start: Start) -> Self {
         self.options.start = start;
@@ -151,17 +151,18 @@ impl Subscription {
         self
     }
 
-    /// How many failed attempts of one message come before [`Self::on_failure`]; default 20, which takes about five minutes
-    /// with the default backoff. 0: never. Attempts in one process count. Those that found the handler unavailable, or whose
-    /// handler asked for a delay, do not; nor do those during a pause by [`Self::failure_limit`].
+    /// How many failed attempts of one message come before [`Self::on_failure`]; default 20, which takes about five
+    /// minutes with the default backoff. 0: never. Only attempts of one process count. Not counted are attempts whose
+    /// handler was unavailable or asked for a delay, and attempts during a pause by [`Self::failure_limit`].
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.options.retry.attempts = NonZeroU32::new(attempts);
         self
     }
 
-    /// How long a message waits for its next attempt: `first` after the first, doubling up to `longest`, less up to a fifth
-    /// of it. Default 100 ms and 30 s; from 1 ms, and up to an hour. It waits in its lane, so its key keeps its order.
+    /// How long a message waits for its next attempt: `first` after the first attempt, then doubling up to `longest`,
+    /// each less a random part of up to a fifth. Default 100 ms and 30 s; allowed from 1 ms to an hour. The message
+    /// waits in its lane, so its key keeps its order.
     #[must_use]
     pub fn retry_backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.options.retry.first = first;
@@ -169,32 +170,31 @@ impl Subscription {
         self
     }
 
-    /// How many failures pause the subscription, so that an outage of what handlers need does not empty the topic into dead
-    /// letters; `None`: never. Default [`FailureLimit::default`].
+    /// How many failures pause the subscription; `None`: never. So an outage of a handler's dependency does not turn
+    /// the whole topic into dead letters. Default [`FailureLimit::default`].
     #[must_use]
     pub fn failure_limit(mut self, limit: impl Into<Option<FailureLimit>>) -> Self {
         self.options.failure_limit = limit.into();
         self
     }
 
-    /// How long an attempt may take; default: as long as it takes. Then its future is dropped, and the attempt has failed. A
-    /// handler that blocks its thread is not interrupted.
+    /// How long an attempt may take; unlimited by default. After that its future is dropped, and the attempt has
+    /// failed. A handler that blocks its thread cannot be interrupted.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// From what age on the log names a running attempt: a warning with stream, partition, offset, key and age, at one, two,
-    /// four, eight … times this. Default 60 s; at least 100 ms.
+    /// The age at which the log names a running attempt: a warning with stream, partition, offset, key and age,
+    /// repeated at two, four, eight … times this age. Default 60 s; at least 100 ms.
     #[must_use]
     pub fn stuck_after(mut self, age: Duration) -> Self {
         self.options.stuck_after = age;
         self
     }
 
-    /// How many messages are started per second, at most, in this process; attempts that are repeated count. Default: as many
-    /// as handlers can take. 0 is the default as well.
+    /// How many messages may start per second in this process; repeated attempts count. Default, and with 0: no limit.
     #[must_use]
     pub fn throttle(mut self, per_second: u32) -> Self {
         self.options.throttle = NonZeroU32::new(per_second);
@@ -295,13 +295,13 @@ impl Subscription {
         &self.pattern
     }
 
-    /// The group without `Settings::group_prefix`; `None` only for a closure or handler object that was not given one.
+    /// The group without `Settings::group_prefix`; `None` for a closure or handler object without a group.
     pub fn group_name(&self) -> Option<&str> {
         self.group.as_deref()
     }
 
-    /// What makes no sense in what it says of messages that are not handled, where there are dead letters or none. Checked
-    /// when the application starts as well; a program that reads it from a file can name the place.
+    /// The first contradiction in its policies, with dead letters or without. The start of the application checks this
+    /// too; a program that reads the policies from a file can name the place.
     pub fn contradiction(&self, dead_letters: bool) -> Option<Contradiction> {
         contradiction(&self.options)
             .or_else(|| Policies::of(&self.options.stated, dead_letters).err())

@@ -17,8 +17,8 @@ pub(crate) struct AttemptEnded<'a> {
     pub(crate) disposition: &'a Disposition,
 }
 
-/// Looks on. Called on the consumer's task, so its methods must not block. Each has an empty default, so that a new one
-/// changes no implementation.
+/// Observes messages. Its methods run on the consumer's task and must not block. Each has an empty default, so that a
+/// new method breaks no implementation.
 pub(crate) trait Telemetry: Send + Sync {
     /// An attempt ended.
     fn attempt_ended(&self, _ended: &AttemptEnded<'_>) {}

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use tokio::time::Instant;
 
-/// How much of a second may be started at once, after a time in which less was started.
+/// The largest burst, as a part of a second, after a time of fewer starts.
 const BURST: f64 = 0.1;
 
 /// What may be started now.

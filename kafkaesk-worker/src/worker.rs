@@ -24,12 +24,12 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// Where others look on or have a say.
+/// Observers and commands.
 #[derive(Default)]
 pub(crate) struct Seams {
     pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
     pub(crate) control: Control,
-    /// For tests: retries do not wait, and what would be held is tried this often.
+    /// For tests: retries do not wait, and a message that would be held is tried this often.
     pub(crate) immediate: Option<NonZeroU32>,
 }
 
@@ -107,7 +107,7 @@ impl Worker {
                 }
             }
         }
-        // What handlers published without waiting for its receipt.
+        // Flushes the records that handlers published without awaiting the receipt.
         let timeout = left(self.end.begin().flushing);
         if let Err(error) = self.connection.broker().flush(timeout).await {
             warn!(%error, "not everything that handlers published is known to be written");
@@ -118,7 +118,7 @@ impl Worker {
         }
     }
 
-    /// What the deliveries of each subscription share, and its pattern. Asks nobody.
+    /// The shared context of each subscription's deliveries, and its pattern. Needs no network.
     fn prepare(&self, subscriptions: &[Subscription]) -> Result<Vec<Prepared>, AppError> {
         subscriptions
             .iter()
@@ -262,7 +262,7 @@ struct Prepared {
     context: Arc<Context>,
 }
 
-/// How often a message is tried, how long that takes, and what comes then.
+/// Logs how often a message is tried, how long that takes, and which policy follows.
 fn describe_policy(context: &Context) -> String {
     let (Some(attempts), Some(duration)) = (
         context.options.retry.attempts,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{Delivery, FromDelivery, Rejection};
 
-/// The record's value as it was read, without looking into it; empty for a null value (see `Record` to tell them apart).
+/// The record's value as read, not parsed. A null value is empty; `Record` distinguishes the two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw(pub Bytes);
 

@@ -45,7 +45,7 @@ impl<T> Deref for State<T> {
 
 impl<T: Send + Sync + 'static> FromDelivery for State<T> {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
-        // Start checks that every state is there, so this cannot be met; retrying keeps the message if it is.
+        // The start checks that every state exists, so this does not happen. If it does, a retry keeps the message.
         delivery
             .states()
             .get()

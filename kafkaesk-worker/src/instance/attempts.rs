@@ -1,5 +1,5 @@
-//! Runs attempts in their lanes, and hands each message on when one ends: to the tracker, back to its lane, or to the end
-//! of the instance.
+//! Runs attempts in their lanes. Hands each message on after its attempt: to the tracker, back to its lane, or (abort)
+//! to the end of the instance.
 //!
 //! Next: `judge` decides what an attempt means; `tracker` and `schedule` take the message.
 
@@ -47,7 +47,7 @@ pub(super) struct Running {
     pub(super) began: Instant,
     /// When its first attempt failed, or this one began.
     pub(super) since: Instant,
-    /// At how many times `stuck-after` the log names it next; never, where no handler runs.
+    /// The multiple of `stuck-after` at which the log names it next; `None` if no handler runs.
     pub(super) named: Option<u32>,
 }
 
@@ -57,7 +57,7 @@ enum Work {
     Attempt,
     /// The rest of one that began in place.
     Rest(BoxFuture<'static, AttemptResult>),
-    /// It writes the dead letter that the message is given up as.
+    /// Writes the dead letter of a message that is given up.
     DeadLetter,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Finished {
 }
 
 impl Instance {
-    /// Handles a record at once if its lane is idle and there is room, or lets it wait.
+    /// Handles a record at once if its lane is idle and a handler may start; otherwise the record waits.
     pub(super) fn offer(&mut self, generation: Generation, delivery: Delivery) {
         let lane = self.lane(generation, &delivery);
         let at_once = self.has_room() && !self.schedule.has_ready() && self.schedule.is_idle(lane);
@@ -97,7 +97,7 @@ impl Instance {
         }
     }
 
-    /// A redriven message: handled by the subscription that it comes from, or a dead letter again.
+    /// A redriven message: its original subscription handles it, or it becomes a dead letter again.
     pub(super) fn offer_redriven(&mut self, generation: Generation, record: Record) {
         match self.routes.of(record, &self.context) {
             Route::Handler(delivery) => self.offer(generation, delivery),
@@ -211,7 +211,7 @@ impl Instance {
         });
     }
 
-    /// A partition is assigned that handlers of a former assignment still work on: what shares a lane with one of these
+    /// For an assigned partition on which handlers of a former assignment still work: each lane with such a handler
     /// waits for it.
     pub(super) fn fence(&mut self, source: &Source, generation: Generation) {
         let former = self.running.iter().filter(|(lane, running)| {
@@ -226,7 +226,7 @@ impl Instance {
         let finished = match finished {
             Ok(finished) => finished,
             Err(error) => {
-                // A handler's panic is caught inside the task, so this is a bug of ours or the runtime's end.
+                // A handler's panic is caught inside the task, so this is a bug in kafkaesk or the end of the runtime.
                 self.stop.get_or_insert(AppError::Internal {
                     group: self.context.group.clone(),
                     message: error.to_string(),
@@ -260,7 +260,7 @@ impl Instance {
                     self.partitions
                         .finish(present, Some(finished.ticket), record.offset);
                 }
-                // Somebody else has the partition by now, and will handle the message again.
+                // Another member owns the partition by now, and will handle the message again.
                 self.schedule.release(finished.lane);
                 warn!(
                     group = self.context.group,
@@ -320,7 +320,7 @@ impl Instance {
                         "the subscription is paused and passes nothing over; one message is tried again then"
                     );
                 }
-                // A message that alone meets this waits longer and longer, and the others go on meanwhile.
+                // If only this message meets the failure, its own wait grows, and the others go on.
                 let until = self.pause.until().unwrap_or(now).max(now + wait);
                 self.again(lane, delivery, ticket, until, false);
             }
@@ -340,7 +340,7 @@ impl Instance {
         }
     }
 
-    /// The message stays at the head of its lane until then; not if its partition is given up.
+    /// The message stays at the head of its lane until then, unless its partition is given up.
     pub(super) fn again(
         &mut self,
         lane: LaneId,
@@ -352,7 +352,7 @@ impl Instance {
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
             return self.schedule.release(lane);
         };
-        // At the end it stays, to be named.
+        // At the end it stays, so that the report names it.
         if partition.revoking && !self.ending {
             return self.schedule.release(lane);
         }

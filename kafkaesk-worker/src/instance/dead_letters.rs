@@ -1,5 +1,5 @@
-//! Gives messages up: writes a dead letter, and finishes its message once the brokers have it. What cannot be written stays
-//! at the head of its lane and is written again, with the backoff of retries and without an end.
+//! Gives messages up: writes a dead letter, and finishes its message once the brokers have it. If the write fails, the
+//! message stays at the head of its lane, and the write is repeated with the backoff of retries, without a limit.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 
 /// Writes the dead letter that a message is given up as.
 pub(super) async fn write(context: &Context, delivery: &Delivery) -> Result<(), ClientError> {
-    // A policy leads here only where there are dead letters, and a message that has none is not given up.
+    // Only a policy with dead letters leads here: without a dead letter no message is given up.
     let (Some(dead_letters), Some(letter)) = (&context.dead_letters, delivery.given_up()) else {
         return Err(ClientError::Closed);
     };
@@ -29,7 +29,7 @@ pub(super) async fn write(context: &Context, delivery: &Delivery) -> Result<(), 
 }
 
 impl Instance {
-    /// A dead letter is written, or is not.
+    /// The result of writing a dead letter.
     pub(super) fn dead_letter_ended(
         &mut self,
         lane: LaneId,

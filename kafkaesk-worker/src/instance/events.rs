@@ -1,4 +1,4 @@
-//! Takes what the consumer says: partitions are assigned, given up or dropped; records go to their lanes.
+//! Takes the consumer's events: partitions are assigned, revoked or lost; records go to their lanes.
 //!
 //! Next: `attempts` for each record.
 
@@ -19,7 +19,7 @@ impl Instance {
         match event {
             Some(ConsumerEvent::Records(batch)) => {
                 self.records(batch);
-                // A batch in place may have taken its time: let tasks and timers have theirs.
+                // A batch in place may have taken long: let other tasks and timers run.
                 tokio::task::yield_now().await;
             }
             Some(event) => {
@@ -36,7 +36,7 @@ impl Instance {
             ConsumerEvent::Assigned(sources) => {
                 info!(group = self.context.group, partitions = %names(&sources), "assigned");
                 for source in sources {
-                    // One that was not given up before: nothing of it may stay.
+                    // The former assignment was not revoked: drop everything of it.
                     if let Some(former) = self.partitions.generation(&source) {
                         self.schedule.forget(former);
                     }

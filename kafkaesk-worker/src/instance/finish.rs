@@ -14,7 +14,8 @@ use crate::{
 };
 
 impl Instance {
-    /// Says which partitions stand still, so that the end of a run does not look as if all were read; how many.
+    /// Logs which partitions stand still, so that the end of a run does not look as if all was read. Returns their
+    /// number.
     fn name_stalled(&self) -> u64 {
         let mut count = 0;
         for stalled in self.partitions.stalled() {
@@ -35,7 +36,7 @@ impl Instance {
             partition.revoking = true;
             sources.push(partition.source.clone());
         }
-        // Records that are still on their way are dropped uncommitted; a revoke among them is answered.
+        // Records in the event stream are dropped uncommitted; a revoke is still acknowledged.
         self.control.pause(&sources);
         let mut ended = false;
         while !self.running.is_empty() {
@@ -57,7 +58,7 @@ impl Instance {
         self.tasks.abort_all();
 
         let group = self.context.group.clone();
-        // What still waits for an acknowledgement has it now: nothing is awaited any more.
+        // Acknowledges the remaining revokes now: no handler is awaited any more.
         self.drains.release_all(&mut self.partitions);
         let commits = commit::all_final_commits(&self.partitions);
         let control = self.control.clone();
@@ -66,7 +67,7 @@ impl Instance {
             tokio::select! {
                 closed = &mut closing => break closed,
                 event = self.consumer.next(), if !ended => match event {
-                    // The close commits what is still ours then, and a revoke takes these away before.
+                    // The close commits the partitions that are still assigned; a revoke before it removes them.
                     Some(ConsumerEvent::Revoked(sources, ack)) => {
                         let mut last = commits.clone();
                         last.retain(|(source, _)| sources.iter().any(|gone| Arc::ptr_eq(gone, source)));

@@ -40,7 +40,7 @@ use crate::{
 use attempts::{Finished, Running};
 use unfinished::Reminder;
 
-/// How long a start goes without an assignment before that is said.
+/// After this long without an assignment, the log says so.
 const HINT: Duration = Duration::from_secs(5);
 
 /// A consumer with its lanes.
@@ -54,7 +54,7 @@ pub(crate) struct Instance {
     schedule: Schedule,
     backpressure: Backpressure,
     dispatch: Dispatch,
-    /// Whether all of its lanes wait for what their handler needs.
+    /// Whether the subscription is paused.
     pause: Pause,
     /// Whether too many attempts fail.
     failures: Failures,
@@ -67,7 +67,7 @@ pub(crate) struct Instance {
     reminder: Reminder,
     hasher: RandomState,
     tasks: JoinSet<Finished>,
-    /// What runs as a task, for the bound, and to name it if it does not finish.
+    /// The running tasks: counted for `concurrency`, and named if they do not finish.
     running: FxHashMap<LaneId, Running>,
     /// Lanes that wait for a handler of a former assignment.
     fence: Fence,
@@ -127,7 +127,7 @@ impl Instance {
         }
     }
 
-    /// Runs until the end begins, its consumer fails or a handler aborts, which begins the end of all; then drains,
+    /// Runs until the end begins, the consumer fails or a handler aborts (which ends all instances); then drains,
     /// commits and leaves.
     pub(crate) async fn run(mut self, end: Shutdown) -> Result<RunReport, AppError> {
         let mut begun = end.watch();
@@ -166,7 +166,7 @@ impl Instance {
                 self.drains.next_deadline(),
                 (!reading).then_some(peek_at),
                 (!self.running.is_empty()).then_some(self.stuck_at),
-                // Only what waits needs to be woken for it.
+                // Needed only while records wait.
                 self.throttle
                     .as_ref()
                     .filter(|_| self.schedule.has_ready())
@@ -219,7 +219,7 @@ impl Instance {
                 );
             }
         }
-        // Nobody may wait for it any more.
+        // The caller may have dropped its future.
         let _ = command.done.send(());
     }
 }

@@ -8,7 +8,7 @@ use tracing::warn;
 use super::Instance;
 use crate::judge::Key;
 
-/// How often running attempts are looked at, at most.
+/// The longest interval between two checks of the running attempts.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// How often those of a subscription are looked at.
@@ -17,7 +17,7 @@ pub(super) fn every(stuck_after: Duration) -> Duration {
 }
 
 impl Instance {
-    /// Warns of attempts that are older than they were when they were named last.
+    /// Warns of attempts whose age has reached their next multiple of `stuck-after`.
     pub(super) fn name_stuck(&mut self, now: Instant) {
         if now < self.stuck_at {
             return;

@@ -1,4 +1,4 @@
-//! Names the messages that were begun and did not end: held ones while the instance runs, all of them at its end.
+//! Names the messages that were begun and did not end: while the instance runs, the held ones; at its end, all.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -9,7 +9,7 @@ use tracing::warn;
 use super::Instance;
 use crate::{RunReport, Unfinished, notices::QUIET};
 
-/// When to say that messages are held. Their own lines may be among those that are only counted.
+/// When to log that messages are held: their own lines may have been left out as repetitions.
 #[derive(Debug)]
 pub(super) struct Reminder {
     at: Instant,
@@ -52,7 +52,7 @@ impl Open {
 }
 
 impl Instance {
-    /// Once a minute: says that messages are held for longer than that, after 1, 2, 4, 8 … such minutes.
+    /// Called once a minute: logs that messages are held, after 1, 2, 4, 8 … minutes in a row.
     pub(super) fn remind(&mut self, now: Instant) {
         if now < self.reminder.at {
             return;
@@ -86,7 +86,8 @@ impl Instance {
         }
     }
 
-    /// Logs and reports what was begun and did not end, the oldest first, and what is delivered again because of it.
+    /// Logs and reports the messages that were begun and did not end, oldest first, and the number of messages that are
+    /// delivered again because of them.
     pub(super) fn name_unfinished(&mut self) {
         let running = self.running.iter().map(|(lane, running)| Open {
             since: running.since,

@@ -7,7 +7,7 @@ use tracing::{debug, info, warn};
 
 use crate::{delivery::Delivery, notices::Notices, retry::MAX_AFTER};
 
-/// `blank`: of a record that holds no event, whether it is null or empty.
+/// `blank`: whether a record without an event is null or empty.
 pub(super) fn skipped(
     delivery: &Delivery,
     blank: Option<bool>,
@@ -38,13 +38,13 @@ pub(super) fn skipped(
     }
 }
 
-/// A message was rejected. Where it is passed over and kept nowhere, each of them is logged; where it is held, `count` says
-/// how many there were.
+/// A message was rejected. If it is passed over and kept nowhere, each one is logged. If it is held, repetitions are
+/// logged with their `count`.
 pub(super) fn rejected(delivery: &Delivery, reason: &str, error: Option<&str>, count: Option<u64>) {
     given_up(delivery, "rejected", Some(reason), None, error, count);
 }
 
-/// A message used up its attempts, and is passed over and kept nowhere: each of them is logged.
+/// A message used up its attempts, is passed over, and is kept nowhere: each one is logged.
 pub(super) fn dropped(delivery: &Delivery, error: Option<&str>) {
     let what = "not handled: all attempts failed, and it is passed over by on-failure = \"skip\"";
     given_up(delivery, what, None, Some(delivery.attempt()), error, None);

@@ -1,6 +1,6 @@
 //! Decides what happens to a message, from how an attempt ended and the subscription's policies: the one place that
-//! matches every outcome. `wish` says what the ending asks for; `judge` applies the limits. What of it is logged stands in
-//! `judge/log.rs`.
+//! matches every outcome. `wish` says what the ending asks for; `judge` applies the limits. `judge/log.rs` writes the
+//! log lines.
 //!
 //! Next: `instance/attempts.rs` (`settle`) carries it out.
 
@@ -36,16 +36,16 @@ struct Judged {
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
     Finish,
-    /// Passed over. Of a record that holds no event: whether it is null or empty.
+    /// Passed over. `blank`, for a record that holds no event: whether it is null or empty.
     Skip {
         blank: Option<bool>,
     },
-    /// A rejected message is passed over; this is the last that is heard of it.
+    /// A rejected message is logged and passed over; it is kept nowhere.
     Drop(String),
     /// Another attempt, after the backoff or what the handler asks for.
     Again {
         after: Option<Duration>,
-        /// Whether the attempt counts: not, where its handler asks for a delay or is busy.
+        /// Whether the attempt counts; `false` if its handler asks for a delay or is busy.
         counts: bool,
     },
     /// It waits at the head of its lane until something changes.
@@ -64,7 +64,7 @@ pub(crate) fn judge(
     failures: &mut Failures,
     notices: &mut Notices,
 ) -> Disposition {
-    // The way of almost every message: no text, no clock, no log.
+    // The fast path of almost every message: no text, no clock, no log.
     if matches!(ending, AttemptResult::Outcome(Outcome::Done))
         && delivery.context().telemetry.is_none()
     {
@@ -94,11 +94,11 @@ fn disposition(
     let error = judged.error.as_deref();
     let context = delivery.context();
     let (policy, attempt) = (&context.options.retry, delivery.attempt());
-    // An attempt fails by an error, and by leading to the dead letters. A delay that its handler asks for is not a failure,
-    // and neither is a record without an event: no outage explains it, and no success need follow it.
+    // An attempt is a failure if it ends with an error or leads to a dead letter. A delay that the handler asks for is
+    // not a failure. A record without an event is none either: no outage explains it, and a success need not follow it.
     let (succeeded, failed) = match &judged.wish {
         Wish::Finish => (true, false),
-        // Its handler's own word has no error; a policy's says nothing of the handler.
+        // A skip by the handler (no error) is a success; a skip by a policy says nothing about the handler.
         Wish::Skip { .. } => (judged.error.is_none(), false),
         Wish::Again { counts, .. } => (false, *counts),
         Wish::DeadLetter(reason) => (false, *reason != Reason::NoEvent),
@@ -158,7 +158,7 @@ fn disposition(
     }
 }
 
-/// How long a message waits after this attempt, where its handler asks for nothing.
+/// How long a message waits after this attempt if its handler asks for no delay.
 fn backoff(delivery: &Delivery) -> Duration {
     let policy = &delivery.context().options.retry;
     policy.wait(delivery.attempt(), None)
@@ -171,7 +171,7 @@ fn hold(delivery: &Delivery, error: Option<&str>, notices: &mut Notices) -> Disp
     held(delivery, wait)
 }
 
-/// It is tried again without an end; in tests there is one.
+/// The message is tried again without a limit, except in tests.
 fn held(delivery: &Delivery, wait: Duration) -> Disposition {
     match delivery.context().options.retry.held {
         Some(most) if delivery.attempt() >= most.get() => Disposition::Exhausted,
@@ -199,7 +199,7 @@ fn used_up(judged: &Judged, delivery: &Delivery, notices: &mut Notices) -> Dispo
     }
 }
 
-/// It becomes a dead letter, unless a part of it is missing here: a dead letter is the whole record.
+/// The message becomes a dead letter, unless its record was not read whole: a dead letter is the whole record.
 fn dead_letter(
     reason: Reason,
     judged: &Judged,

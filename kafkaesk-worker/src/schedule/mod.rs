@@ -1,7 +1,7 @@
 //! Lanes: decides which waiting record may be handled now. Runs nothing and knows no clock.
 //!
-//! A lane handles one record at a time, in order; lanes are served in turns, so a busy one holds up nobody else.
-//! A record that is handled at once in an idle lane never enters here.
+//! A lane handles one record at a time, in order. Lanes are served in turns, so a busy lane does not delay the others.
+//! A record that is handled at once in an idle lane does not enter the schedule.
 //!
 //! Next: `instance/attempts.rs` runs what is ready.
 
@@ -20,7 +20,7 @@ use crate::{
     tracker::Ticket,
 };
 
-/// A lane with this many records waiting has enough: its partition is paused …
+/// With this many waiting records in a lane, its partition is paused …
 pub(crate) const DEEP: usize = 2048;
 /// … until so few are left.
 pub(crate) const SHALLOW: usize = 512;
@@ -114,7 +114,7 @@ impl LaneBacklog {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Backlog {
     pub(crate) all: Amount,
-    /// What of it is in lanes whose first record is tried again later: no handler could take it now.
+    /// The part in lanes whose first record waits for its next attempt: no handler could take it now.
     pub(crate) backing_off: Amount,
     /// Lanes that reached [`DEEP`] and are not down to [`SHALLOW`].
     pub(crate) deep: usize,
@@ -212,7 +212,7 @@ impl Schedule {
         None
     }
 
-    /// A lane's record is over: its next one is ready, or the lane is idle.
+    /// A lane's record has ended: its next one is ready, or the lane is idle.
     pub(crate) fn release(&mut self, lane: LaneId) {
         let Some(queue) = self.lanes.get_mut(&lane) else {
             return;
@@ -225,7 +225,7 @@ impl Schedule {
         }
     }
 
-    /// A lane's record is to be tried again then; the lane waits with it.
+    /// A lane's record will be tried again at this time; the lane waits with it.
     pub(crate) fn back_off(&mut self, lane: LaneId, item: Item, until: Instant) {
         let backlog = self.backlogs.entry(lane.generation).or_default();
         let queue = self.lanes.entry(lane);
@@ -261,8 +261,8 @@ impl Schedule {
         }
     }
 
-    /// Drops everything of an assignment that waits, backoffs included. What is being handled keeps its lane until
-    /// it is released.
+    /// Drops all waiting records of an assignment, backoffs included. A record that is being handled keeps its lane
+    /// until it is released.
     pub(crate) fn forget(&mut self, generation: Generation) {
         self.lanes.retain(|lane, queue| {
             if lane.generation != generation {

@@ -12,7 +12,7 @@ use crate::{
     telemetry::{AttemptEnded, Telemetry},
 };
 
-/// How often a message is tried in a test that would be held for ever elsewhere.
+/// How often a test tries a message that a worker would hold for ever.
 pub(super) const ATTEMPTS: NonZeroU32 = NonZeroU32::new(3).unwrap();
 
 /// Which message of which subscription: group, pattern, topic, partition, offset.
@@ -50,7 +50,7 @@ impl Telemetry for Results {
         let delivery = attempt.delivery;
         let gave_up = match attempt.disposition {
             Disposition::Retry { .. } => return,
-            // What is unavailable is tried for ever; a test has its answer after as many attempts as elsewhere.
+            // A worker tries an unavailable dependency for ever; a test ends after the usual number of attempts.
             Disposition::Pause(..) if delivery.attempt() < ATTEMPTS.get() => return,
             Disposition::Pause(..) | Disposition::Exhausted => true,
             Disposition::DeadLetter(letter) => letter.reason == Reason::Attempts,

@@ -36,7 +36,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// An application under test: the same publisher, subscriptions, lanes and validation as on Kafka, in memory.
 ///
 /// Schemas are registered as on Kafka too: those of [`App::event`] at start, and a type's own with its first
-/// [`publish`](Self::publish). A type that handlers only take is its producer's to register; to publish it as JSON or to
+/// [`publish`](Self::publish). The producer registers a type that handlers only consume; to publish it as JSON or to
 /// `validate` it, declare it with [`App::event`].
 ///
 /// Retries do not wait: a message is tried as often as its subscription says and then becomes a dead letter. What would be
@@ -165,7 +165,7 @@ impl TestApp {
     /// Writes a record's value as it is, unchecked, to see how the application takes a record that holds no event.
     ///
     /// # Panics
-    /// When the stream's name is none.
+    /// When the stream's name is invalid.
     pub async fn publish_raw(&self, stream: &str, value: impl Into<Bytes>) -> Receipt {
         match self.write_raw(stream, value.into()).await {
             Ok(receipt) => receipt,
@@ -208,7 +208,7 @@ impl TestApp {
     pub async fn try_settle(&self) -> Result<Handled, TestError> {
         let deadline = Instant::now() + TIMEOUT;
         let mut next = *self.settled.lock();
-        // Every record with every subscription that it is for; all before `open` have ended. Each is looked at once,
+        // Every record with every subscription that takes it; all before `open` have ended. So each is checked once,
         // however often this wakes.
         let (mut expected, mut open) = (Vec::new(), 0);
         loop {
@@ -242,7 +242,7 @@ impl TestApp {
             tokio::select! {
                 () = ended => {}
                 () = published => {}
-                // The end of the application itself notifies nobody.
+                // The end of the application itself wakes no waiter.
                 () = tokio::time::sleep(Duration::from_millis(50)) => {}
                 () = sleep_until(deadline) => return Err(TestError::Stuck {
                     group: subscription.0.clone(),
@@ -350,7 +350,7 @@ impl TestApp {
         joined(running?).await.err()
     }
 
-    /// Where a record ended for a subscription; `None` while it has not.
+    /// How a record ended for a subscription; `None` before its end.
     fn result(&self, (group, pattern): &(String, Pattern), record: &Record) -> Option<Ended> {
         let place: Place = (
             group.clone(),

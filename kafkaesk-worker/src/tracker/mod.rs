@@ -1,9 +1,9 @@
-//! Follows which offsets are read and finished, and gives the contiguous watermark. Pure: no I/O, no clock.
+//! Tracker: follows which offsets are read and finished, and gives the contiguous watermark. Pure: no I/O, no clock.
 //!
-//! One tracker follows one assignment of one partition. Records are finished in any order; what may be committed is
-//! the offset after the last record before which everything is finished. Offsets may have gaps (compaction,
-//! transactions), so order is kept by a sequence of our own. An answer from another assignment carries another
-//! generation and changes nothing.
+//! One tracker follows one assignment of one partition. Records are finished in any order. The offset to commit is the
+//! one after the last record up to which everything is finished. Offsets may have gaps (compaction, transactions), so
+//! order is kept by a sequence of our own. An answer from another assignment carries another generation and changes
+//! nothing.
 //!
 //! Next: `commit` takes the watermark.
 
@@ -25,7 +25,7 @@ pub(crate) struct Ticket {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     offset: Offset,
-    /// What may be committed once this record and all before it are finished.
+    /// The offset to commit once this record and all before it are finished.
     next: NextOffset,
     done: bool,
 }
@@ -43,9 +43,9 @@ pub(crate) struct Tracker {
     watermark: Option<NextOffset>,
     /// What was finished beyond the committed offset when the partition was assigned.
     before: Completions,
-    /// What may be finished beyond the watermark before it is looked at whether that fits into a commit.
+    /// How many records may finish beyond the watermark before the next check that they fit into a commit.
     looked_at: usize,
-    /// It does not.
+    /// The completions no longer fit.
     full: bool,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Tracker {
 const TOPIC_ID: &str = "0123456789012345678901";
 /// While fewer runs than this can be finished beyond the watermark, they fit into a commit.
 const RUNS: usize = 300;
-/// Whether more fit is looked at again when so many have come.
+/// The number of completions until the next check.
 const STEP: usize = 16;
 
 impl Tracker {
@@ -129,7 +129,7 @@ impl Tracker {
         }
     }
 
-    /// What may be committed; `None` while nothing is.
+    /// The offset to commit; `None` if there is none yet.
     #[cfg(test)]
     pub(crate) fn watermark(&self) -> Option<NextOffset> {
         self.watermark
@@ -150,8 +150,8 @@ impl Tracker {
         self.before.is_finished(offset)
     }
 
-    /// What a commit says: the offset before which everything is finished, and what is finished beyond it. `None` while
-    /// there is nothing new to say.
+    /// The content of a commit: the offset before which everything is finished, and the finished records beyond it.
+    /// `None` if there is nothing to commit.
     pub(crate) fn position(&self) -> Option<Position> {
         if mutation::is(Mutation::CommitBeforeFinish)
             && let Some(last) = self.entries.back()
@@ -163,7 +163,7 @@ impl Tracker {
         }
         let Some(last) = self.entries.back() else {
             let watermark = self.watermark?;
-            // What was finished before and is not read yet is finished still.
+            // Records finished before this assignment and not read yet still count as finished.
             let next = match self.before.end() > watermark {
                 true => self
                     .before
@@ -184,7 +184,7 @@ impl Tracker {
             unfinished.map(|entry| entry.offset).chain(unread),
             last.next.max(self.before.end()),
         );
-        // What stands between the watermark and the first unfinished record has no record, or was finished before.
+        // Offsets between the watermark and the first unfinished record have no record, or were finished before.
         let first = self.entries.front().map(|entry| NextOffset(entry.offset.0));
         let next = match (finished.is_empty(), self.before.is_empty()) {
             // While nothing is finished, there is nothing to say.
@@ -195,8 +195,8 @@ impl Tracker {
         Some(Position { next, finished })
     }
 
-    /// Whether what is finished beyond the watermark no longer fits into a commit: nothing more may be read. Cheap while
-    /// little is finished out of order.
+    /// Whether the completions beyond the watermark no longer fit into a commit; then nothing more may be read. Cheap
+    /// while little is finished out of order.
     pub(crate) fn is_full(&mut self) -> bool {
         let runs = self.done.min(self.entries.len() - self.done);
         if runs < RUNS {
@@ -204,7 +204,7 @@ impl Tracker {
             self.full = false;
         } else if self.looked_at.abs_diff(runs) >= STEP || self.looked_at == 0 {
             self.looked_at = runs;
-            // Room for what finishes until it is looked at again, and for the topic's id.
+            // Room for completions until the next check, and for the topic's id.
             let padding = "x".repeat(TOPIC_ID.len() + 200);
             self.full = self.position().is_some_and(|Position { next, finished }| {
                 finished.fitting(&padding, next) != finished
@@ -224,7 +224,7 @@ impl Tracker {
         self.entries.iter().filter(is_left_out).count()
     }
 
-    /// How many records stand at or after the first unfinished one: what a stuck record holds up.
+    /// How many records a stuck record holds up: all from the first unfinished one on.
     pub(crate) fn uncommitted_span(&self) -> usize {
         self.entries.len()
     }
