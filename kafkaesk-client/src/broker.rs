@@ -25,8 +25,8 @@ pub use futures_util::future::BoxFuture;
 pub struct TopicInfo {
     /// The whole topic name.
     pub name: String,
-    /// What tells this topic from one of the same name that was deleted before; `None` where nobody asked for it, or
-    /// the brokers have no topic ids.
+    /// The topic's id, which differs from that of a deleted topic of the same name. `None` if it was not requested, or
+    /// if the brokers have no topic ids.
     pub id: Option<String>,
     /// How many partitions.
     pub partitions: u32,
@@ -70,7 +70,7 @@ pub struct TopicSpec {
     pub config: BTreeMap<String, String>,
 }
 
-/// What came of creating a topic.
+/// The result of creating a topic.
 #[derive(Clone, Debug)]
 pub struct Creation {
     /// Whether it is new.
@@ -100,8 +100,8 @@ pub enum SendError {
     Refused(ClientError),
 }
 
-/// How large a record of a schema log or of the bindings may be, key and all: what the writer sends, and what a topic takes
-/// that is created for a long document.
+/// The largest record of a schema log or of the bindings, key included. The writer sends records of up to this size,
+/// and a topic that is created for a long document accepts them.
 pub(crate) const LOG_RECORD_BYTES: usize = 8 << 20;
 
 /// Takes a log's records, in the order of the log.
@@ -154,22 +154,23 @@ pub(crate) mod sealed {
 
 /// A broker: Apache Kafka, or the broker in memory.
 ///
-/// Sealed, so that no other crate can implement it: a broker must keep the order of its events, its bounds and the rules
-/// of the logs, which laws check for both brokers. New methods are therefore no breaking change.
+/// Sealed, so that no other crate can implement it: a broker must keep the order of its events, its bounds and the
+/// rules of the logs, and tests check that for both brokers only. So a new method does not break other crates.
 pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     /// Fresh metadata of all topics, asked through a consumer handle.
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>>;
 
-    /// One topic, asked for by its name through a consumer handle; `None` if there is none. A topic that may not be seen
-    /// is [`ClientError::Unauthorized`] for the operation that it is asked for, where [`Self::cluster`] leaves it out.
+    /// One topic, looked up by name through a consumer handle; `None` if it does not exist. Without Describe on it the
+    /// result is [`ClientError::Unauthorized`] for the operation that needs it; [`Self::cluster`] leaves such a topic
+    /// out.
     fn topic<'a>(
         &'a self,
         topic: &'a TopicName,
         operation: &'static str,
     ) -> BoxFuture<'a, Result<Option<TopicInfo>, ClientError>>;
 
-    /// Creates topics. One that is there already is left as it is. Returns once every broker's metadata that we can see
-    /// knows them; an answer for each, in the order asked.
+    /// Creates topics. An existing topic is not altered. Returns when the metadata of every visible broker contains
+    /// them, with one result for each, in the order of the request.
     fn create_topics<'a>(
         &'a self,
         specs: &'a [TopicSpec],
@@ -191,15 +192,14 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     fn delete_topic<'a>(&'a self, topic: &'a TopicName)
     -> BoxFuture<'a, Result<bool, ClientError>>;
 
-    /// The groups of which a member reads partitions of this topic now, sorted. Groups that may not be described are left
-    /// out.
+    /// The groups with a member that reads this topic now, sorted. Groups without the right Describe are left out.
     fn readers<'a>(
         &'a self,
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Vec<String>, ClientError>>;
 
-    /// Whether absent topics could be created so: an error for each that could not. Creates nothing. Nobody can say where
-    /// Create is denied; that is not an error.
+    /// Checks whether absent topics could be created with these settings, with an error for each that could not.
+    /// Creates nothing. It cannot detect a missing right Create.
     fn check_topics<'a>(
         &'a self,
         specs: &'a [TopicSpec],
@@ -215,8 +215,8 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     /// at `until` where that is given. Each record goes to `sink`; its error ends the reading. An absent topic is an empty
     /// log.
     ///
-    /// Returns where the next reading starts, or `None` if the log ends before `from`: its topic was deleted or created
-    /// again, and what was read before counts no longer. Dropped while it reads, it may still hand records to `sink` for a
+    /// Returns where the next reading starts, or `None` if the log ends before `from`: then its topic was deleted or
+    /// created again, and records read before no longer count. A dropped future may still pass records to `sink` for a
     /// while.
     ///
     /// # Errors
@@ -230,23 +230,22 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
         sink: LogSink,
     ) -> BoxFuture<'a, Result<Option<NextOffset>, ClientError>>;
 
-    /// Appends keys and values to partition 0 of a log topic, in order and with acks=all, whatever the settings say; says
-    /// where each is. An error says nothing of the others.
+    /// Appends keys and values to partition 0 of a log topic, in order and always with acks=all. Returns the offset of
+    /// each. After an error it is unknown which of them were written.
     fn append_log<'a>(
         &'a self,
         topic: &'a TopicName,
         records: Vec<(Bytes, Bytes)>,
     ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>>;
 
-    /// The newest record's value of some partition of a topic, if there is one: what the topic carries, as far as one look
-    /// tells (docs/decisions.md, unbound-streams).
+    /// The value of the newest record in one partition of a topic, if there is one: a sample of what the topic carries
+    /// (docs/decisions.md, unbound-streams).
     fn last_value<'a>(
         &'a self,
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>>;
 
-    /// From now on, what records tell of their topics goes to `listener`. One listener for each broker: later ones are
-    /// ignored.
+    /// Sets the listener for topic news from delivery reports. A broker has one listener; later ones are ignored.
     fn listen(&self, _listener: TopicListener) {}
 
     /// Makes producers forget that a topic was gone, after it was created again.
@@ -290,7 +289,7 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
         next: NextOffset,
     ) -> BoxFuture<'a, Result<(), ClientError>>;
 
-    /// A record will soon be sent: what takes long before the first one may begin now. Never waits.
+    /// Announces that a record will be sent soon, so that slow preparations of the first one can begin. Never waits.
     fn prepare(&self) {}
 
     /// Why no broker answers, if none does.
@@ -308,16 +307,18 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     )]
     fn send(&self, record: Outgoing) -> Result<Delivery, SendError>;
 
-    /// Queues a record, waiting for room: in the order of the calls, neither sleeping nor spinning, for
-    /// `delivery-timeout` at most. Dropped while it waits, it has queued nothing.
+    /// Queues a record. Waits for room in the order of the calls, without sleeping or spinning, for `delivery-timeout`
+    /// at most. If the future is dropped while it waits, nothing was queued.
     fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>>;
 
-    /// Resolves when the queue is empty, so when everything queued before the call is answered, or fails after `timeout`.
+    /// Resolves when the queue is empty, which means that every record queued before has its answer. Fails after
+    /// `timeout`.
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>>;
 
-    /// Takes a transactional id over: its former owner writes nothing under it any more, and what that one left open
-    /// is decided. Takes 25 s at most, or `connect-timeout` where that is longer, after those of this connection that are
-    /// under way. Dropped before its end, it may have taken the id over all the same, but not from a later one.
+    /// Takes over a transactional id. Its former owner can no longer write under it, and its open transaction is
+    /// committed or aborted. Takes 25 s at most, or `connect-timeout` if that is longer, after earlier calls of this
+    /// connection have ended. A call that is dropped before its end may still take over the id, but not from a later
+    /// call.
     ///
     /// # Errors
     /// [`ClientError::Unauthorized`] without Write on the transactional id, and others of [`ClientError`].

@@ -25,7 +25,7 @@ pub const BATCH_RECORDS: usize = 512;
 /// How many bytes of records one event carries, at most (a single larger record goes alone).
 pub const BATCH_BYTES: usize = 256 * 1024;
 
-/// How long a close waits for the brokers, at most, where nothing else is said.
+/// The default for how long a close waits for the brokers.
 pub const CLOSE: Duration = Duration::from_secs(20);
 
 /// Where a group without offsets starts (docs/decisions.md, start).
@@ -34,8 +34,8 @@ pub enum Start {
     /// The first record that there is.
     #[default]
     Earliest,
-    /// What comes after the group's first start; partitions that appear later begin at their earliest. A start that finds
-    /// no matching topic leaves no trace, so the first that finds one is the group's first.
+    /// Records that are written after the group's first start. Partitions that appear later begin at their earliest
+    /// record. A start that finds no matching topic does not count as the first.
     Latest,
     /// What is younger than this.
     Back(Duration),
@@ -48,9 +48,9 @@ pub struct ConsumerSpec {
     pub group: Option<String>,
     /// Which streams.
     pub pattern: Pattern,
-    /// One more topic, by its whole name, that no pattern matches: the group's retry topic. It is read from its earliest
-    /// record as soon as it exists, and may stay absent. Without a group it is the only topic that is read,
-    /// whatever the pattern.
+    /// An additional topic, by its whole name: the group's retry topic, which no pattern matches. It may be absent;
+    /// once it exists, it is read from its earliest record. Without a group, only this topic is read, and the pattern
+    /// is ignored.
     pub retry_topic: Option<TopicName>,
     /// Where a group without offsets starts.
     pub start: Start,
@@ -58,8 +58,8 @@ pub struct ConsumerSpec {
     pub drain: Duration,
     /// librdkafka properties of this subscription; beat the connection's.
     pub kafka_settings: BTreeMap<String, String>,
-    /// Records that are passed over: each where it is the next one that the group reads in its partition when that is
-    /// first assigned to this consumer. A warning says what became of each.
+    /// Records to pass over. Each must be the next record that the group reads in its partition when that is first
+    /// assigned to this consumer. A warning reports the result for each.
     pub skip: Vec<RecordPlace>,
 }
 
@@ -108,12 +108,13 @@ impl ConsumerSpec {
     }
 }
 
-/// What a group has finished of a partition.
+/// A group's progress in a partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     /// The offset to commit: all before it is finished.
     pub next: NextOffset,
-    /// What is finished beyond it. It travels in the commit's metadata, so that the next member need not repeat it.
+    /// The finished records beyond it. The commit's metadata contains them, so that the next member need not repeat
+    /// them.
     pub finished: Completions,
 }
 
@@ -134,10 +135,10 @@ pub type Commits = Vec<(Arc<Source>, Position)>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConsumerEvent {
-    /// These partitions are ours from here on. Their `Arc<Source>` is the one that their records carry.
+    /// These partitions are assigned to us from here on. Their records carry the same `Arc<Source>`.
     Assigned(Vec<Arc<Source>>),
-    /// Of a partition that was just assigned: these records beyond its committed offset are finished already. They are read
-    /// all the same; the reader of this stream passes them over.
+    /// In a partition that was just assigned, these records beyond its committed offset are finished already. They are
+    /// still read; the reader of this stream passes them over.
     Finished(Arc<Source>, Completions),
     /// Records of one partition, in offset order. Never of a partition that was revoked before.
     Records(Batch),
@@ -147,8 +148,8 @@ pub enum ConsumerEvent {
     Lost(Vec<Arc<Source>>),
     /// A partition was read to the end seen at start (readers without a group only).
     End(Arc<Source>),
-    /// A partition does not move, since its next record cannot be read. Comes again after each try while it stands
-    /// still, every 30 s in the long run; the partition's next [`Self::Records`] end it. Other partitions go on.
+    /// A partition stands still, since its next record cannot be read. The event is repeated after each try, in the end
+    /// every 30 s; the partition's next [`Self::Records`] show that it goes on. Other partitions go on.
     Stalled(Stalled),
     /// Something that a person should know; reading goes on.
     Warning(String),
@@ -230,8 +231,8 @@ impl RevokeAck {
         (Self { answer, deadline }, receiver)
     }
 
-    /// Until when it is waited for; what is released later is not committed. It may be sooner than
-    /// [`ConsumerSpec::drain`] says: a group waits for a third of `max.poll.interval.ms` at most.
+    /// The deadline of the acknowledgement; a later one commits nothing. It may be earlier than
+    /// [`ConsumerSpec::drain`]: a group waits for a third of `max.poll.interval.ms` at most.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }
@@ -242,15 +243,15 @@ impl RevokeAck {
     }
 }
 
-/// What a consumer can be asked besides its events.
+/// Control requests to a consumer.
 pub trait ConsumerControl: fmt::Debug + Send + Sync {
-    /// Commits without waiting. A refusal is logged, and what was refused is committed again with the next commit, after
-    /// five seconds at the latest, while the partition is ours.
+    /// Commits without waiting. A refused commit is logged and sent again with the next commit, after five seconds at
+    /// the latest, while the partition is assigned to us.
     fn commit(&self, commits: Commits);
 
     /// Stops fetching these partitions, without blocking. What is in the event stream already still arrives, so a
-    /// reader that pauses everything can read on, within the stream's bound, and never misses a `Revoked`.
-    /// A partition that is not ours (any more) is ignored; a newly assigned one is never paused.
+    /// reader that pauses everything can read on, within the stream's bound, and never misses a `Revoked`. A partition
+    /// that is not assigned to us is ignored; a newly assigned one is never paused.
     fn pause(&self, sources: &[Arc<Source>]);
 
     /// Fetches these partitions again, from after the last record that entered the event stream.
@@ -261,8 +262,9 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
         self.close_within(commits, CLOSE)
     }
 
-    /// The same, after `timeout` at most. A commit that is not answered by then is an error. A group that does not
-    /// answer is left all the same: while it rebalances that takes librdkafka up to 5 s, and goes on afterwards.
+    /// The same, after `timeout` at most. A commit without an answer by then is an error. The consumer leaves even if
+    /// the group does not answer: during a rebalance librdkafka takes up to 5 s for it, and continues in the
+    /// background.
     fn close_within(
         &self,
         commits: Commits,
@@ -297,7 +299,7 @@ impl Consumer {
     }
 }
 
-/// The words for an offset that is not in its log, between `low` and `high`, where reading goes on at `taken`.
+/// The message for an offset that is not in its log, which reaches from `low` to `high`; reading goes on at `taken`.
 pub(crate) fn out_of_range(
     place: &str,
     wanted: i64,

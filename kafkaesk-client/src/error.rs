@@ -217,7 +217,7 @@ pub enum ClientError {
         /// librdkafka's word.
         reason: String,
     },
-    /// A publish of which nobody knows: the record may be in the log.
+    /// A publish with an unknown result: the record may be in the log.
     #[error(
         "publishing to {topic} ended without an answer, the record may or may not be written: {reason}"
     )]
@@ -255,7 +255,7 @@ pub enum ClientError {
         /// How far it came, and librdkafka's last word.
         reason: String,
     },
-    /// What was appended to a log is not to be read yet, so nobody knows whether it counts.
+    /// A record that was appended to a log cannot be read yet, so it is unknown whether it counts.
     #[error(
         "the record at {topic}@{offset} was written, but is not readable after {waited:?}: a transaction of another program is open on that topic and holds the log back; what is in the log is unknown until it ends, so run this again then"
     )]
@@ -269,12 +269,12 @@ pub enum ClientError {
     },
     /// A log holds more than a reader takes.
     #[error(
-        "{topic} holds {what}, more than a program reads of a log: somebody writes to it what does not belong there; restrict Write on that topic, and move to another name (a schema) or another topic prefix (the bindings)"
+        "{topic} holds {what}, more than a program reads of a log: a program writes records to it that do not belong there; restrict Write on that topic, and move to another name (a schema) or another topic prefix (the bindings)"
     )]
     LogTooLarge {
         /// The topic.
         topic: TopicName,
-        /// What there is too much of, with the bound.
+        /// The excess in words, with the bound.
         what: String,
     },
     /// A record that stands in Kafka cannot be read.
@@ -303,7 +303,7 @@ pub enum ClientError {
         /// Who they are.
         members: String,
     },
-    /// Somebody began with the same transactional id later.
+    /// Another program took over the transactional id.
     #[error(
         "another redrive or purge of this group took over (transactional id {id}), so this one stopped: what it had committed by then stays, and what it had not is not written; let the other one end, then run this again for what is left"
     )]
@@ -313,7 +313,7 @@ pub enum ClientError {
     },
     /// The brokers did not say how a transaction ended.
     #[error(
-        "nobody knows whether the last transaction of {id} was committed: {reason}; run this again, it finds that out first and repeats nothing that was"
+        "it is unknown whether the last transaction of {id} was committed: {reason}; run this again: it finds that out first and repeats no committed transaction"
     )]
     TransactionUnknown {
         /// The id.
@@ -321,7 +321,7 @@ pub enum ClientError {
         /// librdkafka's word.
         reason: String,
     },
-    /// No member of a group would read what is redriven to it.
+    /// No member of the group reads the retry topic.
     #[error(
         "no member of group {group} reads {topic} (waited {waited:?}), so redriven messages would reach nobody; nothing was redriven. Start a worker with this group, for example `kafkaesk-cli worker`, let it run, and try again (without Describe on the group its members are not seen)"
     )]

@@ -102,7 +102,7 @@ async fn start() -> String {
         .with_jvm_image()
         .with_tag(&tag)
         .with_env_var("KAFKA_NODE_ID", "1")
-        // One broker must be enough for transactions too, and a group's first member need not wait for others.
+        // A single broker must suffice for transactions, and a group's first member must not wait for others.
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1")
         .with_env_var("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1")
         .with_env_var("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0")
@@ -125,7 +125,7 @@ async fn start() -> String {
     format!("127.0.0.1:{port}")
 }
 
-/// A child that waits for the end of its standard input, which is this process' end however it comes, and then
+/// A child that waits for the end of its standard input, which comes when this process ends in any way, and then
 /// removes the container.
 fn remove_at_exit(id: &str) {
     let script = format!(

@@ -1,7 +1,7 @@
 //! `__streams__`: which schema name each stream is bound to. The first record of an epoch wins, for every reader.
 //!
-//! The log is read once and then read on from where that ended: a program that publishes to many new streams would
-//! otherwise read it whole for each of them.
+//! The log is read once from its start, and then from the end of the last reading: otherwise a program that publishes
+//! to many new streams would read the whole log for each of them.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl BindingsLog {
         self.0.lock().clone()
     }
 
-    /// Forgets what was read. A reading that still goes on fills the replay that was replaced.
+    /// Forgets the log. A reading that has not ended fills the discarded replay.
     fn restart(&self) -> Arc<Mutex<Replay>> {
         let fresh = Arc::<Mutex<Replay>>::default();
         *self.0.lock() = fresh.clone();
@@ -112,7 +112,7 @@ impl Catalog {
     /// within a minute. `None` if it is not bound; else what it was bound to.
     ///
     /// # Errors
-    /// As writing and reading fail; [`ClientError::Kafka`] if somebody else bound it again meanwhile.
+    /// Errors of writing and reading; [`ClientError::Kafka`] if another program has bound it again meanwhile.
     pub async fn unbind(&self, stream: &StreamId) -> Result<Option<SchemaName>, ClientError> {
         let _log = self.log_lock.lock().await;
         self.follow_bindings(None).await?;
@@ -157,7 +157,7 @@ impl Catalog {
         }
     }
 
-    /// Reads on to the log's end; `false` if the log is no longer the one that was read.
+    /// Reads on to the log's end; `false` if the topic was deleted or created again.
     async fn read_bindings(
         &self,
         replay: Arc<Mutex<Replay>>,
@@ -182,7 +182,7 @@ impl Catalog {
         Ok(true)
     }
 
-    /// Binds streams that nobody bound; who loses a race is judged by what the winner wrote. An answer for each.
+    /// Binds unbound streams, with one result for each. If another program was first, its binding decides.
     pub(super) async fn bind(
         &self,
         streams: &[(&StreamId, &SchemaName)],

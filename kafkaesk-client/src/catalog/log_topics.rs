@@ -16,10 +16,10 @@ pub(super) const ALWAYS_TAKEN: usize = 1_000_000;
 const MAX_LOG_KEPT: usize = 64 * 1024 * 1024;
 
 impl Catalog {
-    /// Creates a bookkeeping topic if it is absent, and refuses one whose settings would lose what it holds.
+    /// Creates a bookkeeping topic if it is absent, and refuses one whose settings would delete its records.
     ///
-    /// `bytes` is the length of the longest value that is about to be written. A topic that is created for a long one gets
-    /// room for it: by default brokers take one mebibyte.
+    /// `bytes` is the length of the longest value that will be written. A topic that is created for a long value
+    /// accepts it; by default, brokers accept one mebibyte.
     pub(super) async fn ensure_log_topic(
         &self,
         topic: &TopicName,
@@ -52,7 +52,7 @@ impl Catalog {
                 .collect(),
             };
             if !self.broker.create_topic(&spec).await? {
-                // Somebody was faster.
+                // Another program was faster.
                 return self.check_log_topic(&cluster, topic).await;
             }
             self.checked.lock().insert(topic.clone());
@@ -75,7 +75,7 @@ impl Catalog {
         Ok(exists)
     }
 
-    /// Everything must be kept, where the settings may be seen, and stand in one partition.
+    /// The topic must keep all records (checked if its settings are visible) in one partition.
     async fn check_log_topic(
         &self,
         cluster: &Cluster,

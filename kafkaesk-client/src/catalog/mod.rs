@@ -55,13 +55,14 @@ pub struct StreamOutcome {
     pub topic: TopicName,
     /// How many partitions it has.
     pub partitions: u32,
-    /// The retention that it has, if one was asked for and may be seen; none as well if it is kept for ever.
+    /// Its retention, if one was declared and the topic's settings are visible; `None` also if records are kept for
+    /// ever.
     pub retention: Option<Duration>,
     /// The topic is new.
     pub created: bool,
     /// The binding is new.
     pub bound: bool,
-    /// Differences between what was asked for and what is there, each naming both values.
+    /// The differences between the declaration and the existing topic; each names both values.
     pub warnings: Vec<String>,
 }
 
@@ -72,9 +73,10 @@ pub struct Catalog {
     broker: Arc<dyn Broker>,
     /// Itself, for the task that refreshes it.
     own: Weak<Self>,
-    /// Versions never change and a withdrawn one never comes back, so what was found stays.
+    /// Versions never change, and a withdrawn version never comes back, so entries stay.
     schemas: Mutex<HashMap<SchemaId, Found>>,
-    /// Versions that were not found, when, and the remedy. Each is looked for again after [`NEGATIVE_CACHE_TTL`].
+    /// Absent versions, each with the time of the look-up and the remedy. They are looked up again after
+    /// [`NEGATIVE_CACHE_TTL`].
     absent: Mutex<HashMap<SchemaId, (Instant, String)>>,
     /// Log topics whose settings were seen to be right.
     checked: Mutex<HashSet<TopicName>>,
@@ -105,7 +107,7 @@ const ABSENT_BOUND: usize = 256;
 impl Catalog {
     pub(crate) fn new(settings: Settings, broker: Arc<dyn Broker>) -> Arc<Self> {
         let publish_cache = Arc::<publish_cache::PublishCache>::default();
-        // Not the catalog: its last owner must not be a producer's thread, which its end waits for.
+        // Not the whole catalog: if a producer's thread dropped the last reference to it, it would wait for itself.
         let heard = Arc::downgrade(&publish_cache);
         broker.listen(Arc::new(move |topic, news| {
             if let Some(cache) = heard.upgrade() {

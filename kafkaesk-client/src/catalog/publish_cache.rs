@@ -56,7 +56,7 @@ pub(super) struct PublishCache {
     streams: RwLock<HashMap<Box<str>, Arc<BoundStream>>>,
     types: RwLock<HashMap<TypeId, Arc<EventEntry>>>,
     ids: RwLock<HashMap<Box<str>, Arc<EventEntry>>>,
-    /// News that records brought of topics; such a topic must be looked for again.
+    /// Topics with news from delivery reports; they must be looked up again.
     news: Mutex<HashMap<TopicName, TopicNews>>,
     /// The limit of topics that were created without one of their own.
     of_new_topics: Mutex<Option<BatchLimit>>,
@@ -86,7 +86,7 @@ impl PublishCache {
             all.clear();
         }
         let first = all.insert(topic.clone(), news) != Some(news);
-        // Every record of a refused batch says so, one line does.
+        // Every record of a refused batch reports this; one log line is enough.
         if first && matches!(news, TopicNews::BatchRefused(_)) {
             tracing::warn!(
                 %topic,

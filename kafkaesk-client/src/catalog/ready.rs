@@ -1,7 +1,7 @@
 //! Makes streams ready for their first record: finds them, or creates and binds them. The slow path of a publish.
 //!
-//! Kafka takes some 30 ms to create a topic, for one as for fifty. So publishes to new streams that wait at the same time
-//! are served together: the first one serves all that came meanwhile.
+//! Kafka takes some 30 ms to create one topic, and no longer for fifty. So the first publish that waits for a new
+//! stream also serves all publishes that came meanwhile.
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     broker::{BatchLimit, TopicNews},
 };
 
-/// How long a topic's smaller batches wait for the larger ones before them.
+/// How long smaller batches of a topic wait for the larger batches before them.
 const SWITCH: Duration = Duration::from_secs(10);
 
 /// A publish that waits for its stream.
@@ -35,7 +35,7 @@ impl Wanted {
     }
 }
 
-/// An error has no copy: the first publish gets it, and the others ask again themselves.
+/// An error cannot be cloned: the first publish gets it, and the others try again themselves.
 fn refuse_first(wanted: Vec<Wanted>, error: ClientError) {
     if let Some(first) = wanted.into_iter().next() {
         first.answer(Err(error));
@@ -62,17 +62,17 @@ impl Catalog {
             if let Ok(ready) = answered.try_recv() {
                 return ready;
             }
-            // This one's turn: it serves itself and all others that wait by now.
+            // It is this publish's turn: it serves itself and all that wait by now.
             let wanted = mem::take(&mut *self.wanted.lock());
             self.serve(wanted).await;
             if let Ok(ready) = answered.try_recv() {
                 return ready;
             }
-            // Its server was dropped before it got to this one, or had an error for another: once more.
+            // The serving publish was dropped, or failed for another stream: try again.
         }
     }
 
-    /// Answers each. What fails for all of them is the first one's error, and the others ask again themselves.
+    /// Answers each. A common error goes to the first one, and the others try again themselves.
     async fn serve(&self, wanted: Vec<Wanted>) {
         let mut left: Vec<Wanted> = wanted
             .into_iter()
@@ -115,7 +115,7 @@ impl Catalog {
         }
     }
 
-    /// What is remembered of the stream, if that is an answer.
+    /// The cached answer for the stream, if there is one.
     fn remembered(&self, wanted: &Wanted) -> Option<Result<Arc<BoundStream>, ClientError>> {
         match self.bound_stream(wanted.stream.as_str()) {
             Some(known) if known.schema == wanted.schema => Some(Ok(known)),
@@ -195,7 +195,7 @@ impl Catalog {
         }
         let of_new = is_new.then(|| self.publish_cache.of_new_topics()).flatten();
         let batch = match of_new {
-            // The cluster's default, seen before: one question less for each new stream.
+            // The cached cluster default: it saves a request for each new stream.
             Some(batch) if news.is_none() => batch,
             _ => {
                 let batch = self.batch_limit(topic, news).await?;
@@ -208,7 +208,7 @@ impl Catalog {
         Ok(self.remember(&wanted.stream, topic, &wanted.schema, batch))
     }
 
-    /// Takes the news that records brought of a topic since it was ready, and acts on them.
+    /// Takes the news from delivery reports about a ready topic, and acts on them.
     async fn follow_news(&self, topic: &TopicName) -> Result<Option<TopicNews>, ClientError> {
         let news = self.publish_cache.take_news(topic);
         if news == Some(TopicNews::Unknown) {
@@ -231,7 +231,7 @@ impl Catalog {
         let Some(TopicNews::BatchRefused(refused)) = news else {
             return Ok(known.unwrap_or_default());
         };
-        // Records in larger batches may still be on their way, and the smaller ones would overtake them.
+        // Records in larger batches may still be in flight, and smaller batches would overtake them.
         if let Err(error) = self.broker.flush(SWITCH).await {
             tracing::warn!(
                 %topic,

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::Catalog;
 use crate::ClientError;
 
-/// How old a publisher's knowledge gets before the logs are read again (contract/README.md §8).
+/// The largest age of a publisher's cache before the logs are read again (contract/README.md §8).
 const REFRESH: Duration = Duration::from_secs(60);
 
 /// The task that compares; ends when dropped.

@@ -14,9 +14,9 @@ use super::{
 use crate::{ClientError, broker::LogSink};
 
 impl Catalog {
-    /// A stored version, compiled; cached for good, since versions never change. Once this connection has published, a
-    /// withdrawal of what it publishes is seen within a minute; others are seen by the next process. What is not there
-    /// is asked for again after a second, at the earliest. Cancel safe.
+    /// A stored version, compiled; cached for the life of the process, since versions never change. A connection that
+    /// publishes sees the withdrawal of its own versions within a minute; other withdrawals only affect a new process.
+    /// An absent version is looked up again after a second at the earliest. Cancel safe.
     ///
     /// # Errors
     /// [`ClientError::UnknownSchema`], [`ClientError::WithdrawnSchema`], [`ClientError::Document`].
@@ -66,7 +66,8 @@ impl Catalog {
             .collect())
     }
 
-    /// One schema's log, read afresh; empty if there is none. What does not count in it is in its `ignored`.
+    /// One schema's log, read from its start; empty if it does not exist. `ignored` lists the records that do not
+    /// count.
     ///
     /// # Errors
     /// As reading fails.
@@ -134,7 +135,8 @@ impl Catalog {
         Ok(Pushed::New)
     }
 
-    /// Stores a version; judged by reading back (docs/decisions.md, log-verdict). Creates the log's topic if there is none.
+    /// Stores a version, and reads the log back to learn whether it counts (docs/decisions.md, log-verdict). Creates
+    /// the log's topic if it is absent.
     ///
     /// # Errors
     /// As [`Self::plan_push`]; [`ClientError::LogHeldBack`].
@@ -183,7 +185,7 @@ impl Catalog {
         }
     }
 
-    /// What is known without a question; [`ClientError::WithdrawnSchema`] is, too.
+    /// The cached result, which may be [`ClientError::WithdrawnSchema`]; needs no network.
     pub(super) fn known_schema(
         &self,
         id: &SchemaId,
@@ -198,7 +200,7 @@ impl Catalog {
         }
     }
 
-    /// For good: a withdrawn version never comes back.
+    /// Never expires: a withdrawn version never comes back.
     pub(super) fn withdraw(&self, id: &SchemaId) {
         self.schemas.lock().insert(id.clone(), Found::Withdrawn);
     }
@@ -242,7 +244,7 @@ impl Catalog {
     }
 }
 
-/// Whether the log holds this very document for the version.
+/// Whether the log holds exactly this document for the version.
 fn already_stored(
     log: &SchemaLog,
     id: &SchemaId,

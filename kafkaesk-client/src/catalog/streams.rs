@@ -61,7 +61,7 @@ impl Catalog {
         self.ensure_unbound(specs).await
     }
 
-    /// The same, going by the bindings as far as they were read. A race is decided when a binding is read back.
+    /// The same with the cached bindings. If two programs bind at the same time, reading the binding back decides.
     pub(super) async fn ensure_unbound(
         &self,
         specs: &[StreamSpec],
@@ -89,7 +89,7 @@ impl Catalog {
                     })
                 }
                 (Some(Err(error)), _) => Err(error),
-                // What comes after a request that failed was not asked for.
+                // After a failed request, the remaining ones are not sent.
                 _ => Err(ClientError::Kafka {
                     action: format!("creating topic {}", topic.topic),
                     source: "not tried, since creating the topics before it failed".into(),
@@ -132,7 +132,8 @@ impl Catalog {
         Ok(deleted)
     }
 
-    /// What there is against what was asked for, and the topics to create, each with the place of its stream.
+    /// Compares the existing topics with the declarations. Also returns the topics to create, each with the index of
+    /// its stream.
     async fn compare_all(
         &self,
         specs: &[StreamSpec],
@@ -157,7 +158,7 @@ impl Catalog {
         Ok((answers, create))
     }
 
-    /// What there is against what was asked for; the topic to create, if there is none.
+    /// Compares the existing topic with the declaration; returns the topic to create if it is absent.
     async fn compare(
         &self,
         spec: &StreamSpec,
@@ -233,7 +234,8 @@ impl Catalog {
         }
     }
 
-    /// A stream that nobody bound may have been written by the Python library: its last record tells (docs/decisions.md, unbound-streams).
+    /// The Python library may have written an unbound stream: its last record shows that (docs/decisions.md,
+    /// unbound-streams).
     pub(super) async fn foreign_schema(
         &self,
         topic: &TopicName,
@@ -330,7 +332,7 @@ fn retention_text(millis: &str) -> String {
     }
 }
 
-/// A declaration for a stream that nobody declared.
+/// The default declaration of an undeclared stream.
 pub(super) fn undeclared(
     stream: &StreamId,
     schema: &SchemaName,

@@ -1,4 +1,4 @@
-//! "Did you mean": the stream or schema whose name is nearest to one that is not there. What cannot be asked gives no
+//! "Did you mean": finds the existing stream or schema with the nearest name. If Kafka does not answer, there is no
 //! suggestion.
 
 use kafkaesk_core::{SchemaName, StreamId};
@@ -7,8 +7,7 @@ use super::Catalog;
 use crate::settings::nearest;
 
 impl Catalog {
-    /// The stream that a misspelt one probably means, among those that the configuration declares and those that are
-    /// there. A pattern means none.
+    /// The declared or existing stream with the name nearest to a misspelt one. `None` for a pattern.
     pub async fn near_stream(&self, stream: &str) -> Option<StreamId> {
         StreamId::new(stream).ok()?;
         let cluster = self.broker.cluster().await.ok();

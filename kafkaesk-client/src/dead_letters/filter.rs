@@ -1,4 +1,4 @@
-//! Filter: which dead letters a command is about. Pure.
+//! Filter: selects the dead letters of a command. Pure.
 
 use kafkaesk_core::{DeadLetter, Offset, Pattern, Reason, TopicPrefix};
 
@@ -22,7 +22,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a letter is among them. One without a known origin is, where nothing is asked of its origin.
+    /// Whether a letter matches. A letter without a known origin matches only if the filter has no condition on the
+    /// origin.
     pub(super) fn takes(&self, letter: &Letter, prefix: &TopicPrefix) -> bool {
         let record = &letter.record;
         if let Some((partition, offset)) = self.place

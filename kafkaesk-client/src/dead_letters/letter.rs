@@ -11,13 +11,13 @@ use thiserror::Error;
 pub struct Letter {
     /// The record as it stands in the topic of dead letters: its place there, key, value and all headers.
     pub record: Record,
-    /// Where it came from and why, or why nobody knows.
+    /// Its origin and reason, or why they are unknown.
     pub origin: Result<DeadLetter, NotADeadLetter>,
     /// What settled it, if it was.
     pub settled: Option<SettledBy>,
 }
 
-/// Why a record among dead letters is none.
+/// Why a record in the topic is not a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotADeadLetter {
@@ -37,8 +37,8 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// A record that names an origin is a letter, whatever else its headers say: a message may have come with a marker's
-    /// headers of its own.
+    /// A record that names an origin is a letter, whatever its other headers: the original message may have had a
+    /// marker's headers.
     pub(super) fn of(record: &Record) -> Self {
         if let Some(unreadable) = &record.unreadable {
             let unreadable = unreadable.as_ref().clone();

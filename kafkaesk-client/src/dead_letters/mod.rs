@@ -1,7 +1,9 @@
-//! Dead letters of one consumer group: what it gave up, kept in a topic of its own (contract/README.md, "Dead letters").
+//! Dead letters of one consumer group: the messages that it gave up, in a topic of their own (contract/README.md, "Dead
+//! letters").
 //!
-//! `topics` creates the topics. [`DeadLetters::write`] is what a worker does with a message that it gives up. `read` reads
-//! them again, `redrive` settles some; `letter` says what a record is, `filter` which are meant, `settlements` which are settled.
+//! `topics` creates the topics. A worker calls [`DeadLetters::write`] for a message that it gives up. `read` reads the
+//! letters, `letter` classifies a record, `filter` selects letters, `redrive` settles them, `settlements` knows the
+//! settled ones.
 
 mod filter;
 mod letter;
@@ -34,12 +36,12 @@ pub struct DeadLetters {
     group: String,
     topic: TopicName,
     retry_topic: TopicName,
-    /// How large batches for the topic may be; known once it was looked at.
+    /// The batch limit of the topic; known after the first look-up.
     batch: Arc<Mutex<Option<BatchLimit>>>,
 }
 
 impl DeadLetters {
-    /// Those of a group, by its whole name as sent to Kafka. Asks nobody.
+    /// The dead letters of a group, by its whole name as sent to Kafka. Needs no network.
     ///
     /// # Errors
     /// [`ClientError::Name`] for a group whose name does not fit into a topic's.
@@ -77,8 +79,8 @@ impl DeadLetters {
     /// Writes a record as a dead letter: its key, value and headers byte for byte, and what `letter` says in headers behind
     /// them. Of a record that was redriven, the headers of the former dead letter go. The partition is chosen by the key.
     ///
-    /// Resolves when the brokers have it. It waits for room in the producer's queue, and for the answer, `delivery-timeout`
-    /// each at most. Dropped before its end, it may have written the letter.
+    /// Resolves when the brokers have the letter. Waits for room in the producer's queue and then for the answer, each
+    /// for `delivery-timeout` at most. If the future is dropped before its end, the letter may have been written.
     ///
     /// # Errors
     /// [`ClientError`]: nothing is known to be written. An absent topic is [`ClientError::NotDelivered`].

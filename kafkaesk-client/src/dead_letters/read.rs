@@ -1,5 +1,5 @@
-//! Reads a group's topic of dead letters to its end, twice: the markers, then the letters with what settled them. Joins no
-//! group and keeps no letter.
+//! Reads a group's topic of dead letters to its end, twice: first the markers, then the letters, each with its
+//! settlement. Joins no group and keeps no letter.
 //!
 //! Next: `redrive`, which settles some.
 
@@ -38,8 +38,8 @@ pub struct Letters<'a> {
 }
 
 impl DeadLetters {
-    /// What is settled now, and how far the topic reaches; `None` if there is no such topic. Committed records only. Keeps
-    /// runs of offsets, a million at most.
+    /// The letters that are settled now, and the end of the topic; `None` if it does not exist. Reads committed records
+    /// only. Keeps runs of offsets, a million at most.
     ///
     /// # Errors
     /// [`ClientError::LogTimeout`] where nothing comes for `connect-timeout`, [`ClientError::Unreadable`],
@@ -159,7 +159,7 @@ impl Scan {
                 },
             })?;
             match event {
-                // Partitions that appear later are not a part of what there was.
+                // Partitions that appear later do not belong to the snapshot.
                 Some(ConsumerEvent::Assigned(sources)) => {
                     let partitions = sources.iter().map(|source| source.partition);
                     self.waiting.get_or_insert_with(|| partitions.collect());

@@ -1,5 +1,5 @@
-//! Settles dead letters: a redrive hands each back to its group by the retry topic, a purge gives it up. What is done to a
-//! letter and the marker that says so stand in one transaction, so that neither is done twice or lost.
+//! Settles dead letters: a redrive returns each to its group by the retry topic, a purge discards it. One transaction
+//! holds both the copy and the marker, so that no letter is redriven twice or lost.
 
 use std::{num::NonZeroU32, ops::ControlFlow, time::Duration};
 
@@ -40,7 +40,7 @@ pub struct Order {
 pub struct Tally {
     /// Letters that are settled now.
     pub settled: u64,
-    /// Records that were left as they are, since they are not dead letters or cannot be read.
+    /// Records that were skipped, since they are not dead letters or cannot be read.
     pub left: u64,
 }
 
@@ -59,7 +59,8 @@ impl DeadLetters {
         Ok(readers.contains(&self.group))
     }
 
-    /// Whether the retry topic is absent and the group has members: a redrive creates the topic, and they find it then.
+    /// Whether the retry topic is absent and the group has members. Then a redrive creates the topic, and the members
+    /// find it.
     ///
     /// # Errors
     /// As asking the brokers fails.
@@ -94,11 +95,11 @@ impl DeadLetters {
         Ok(())
     }
 
-    /// Hands letters back to the group: key and value byte for byte, headers with one more redrive. Takes over from a
-    /// redrive or purge of this group that still runs. Letters that come meanwhile are not looked at.
+    /// Returns letters to the group: key and value byte for byte, and the headers with an increased count of redrives.
+    /// Takes over from a redrive or purge of this group that still runs. Ignores letters that arrive meanwhile.
     ///
-    /// `each` hears of every transaction that is committed, and may end it there. Dropped before its end, what is committed
-    /// stays so, and the transaction that is under way may become so.
+    /// `each` is called after every committed transaction, and can end the redrive there. If the future is dropped
+    /// before its end, committed transactions stay, and the open one may still be committed.
     ///
     /// # Errors
     /// [`ClientError::NoRetryReader`]; [`ClientError::TransactionFenced`] where another one took over, and
@@ -113,8 +114,8 @@ impl DeadLetters {
         self.settle(SettledBy::Redrive, order, each).await
     }
 
-    /// Gives letters up: they stay in their topic until its retention, and count as settled. As [`Self::redrive`]
-    /// otherwise, and no member is needed.
+    /// Discards letters: they count as settled, and stay in their topic until its retention. Otherwise like
+    /// [`Self::redrive`], but needs no member.
     ///
     /// # Errors
     /// As [`Self::redrive`].
@@ -133,7 +134,7 @@ impl DeadLetters {
         each: impl FnMut(&Tally) -> ControlFlow<()>,
     ) -> Result<Tally, ClientError> {
         let id = self.transactional_id();
-        // Before anything is read: from here on nobody else settles letters of this group.
+        // Before reading: from here on, no other program settles letters of this group.
         let transaction = self.connection.broker().transaction(&id).await?;
         let mut settling = Settling {
             letters: self,
@@ -162,7 +163,7 @@ impl DeadLetters {
         Ok(settling.tally)
     }
 
-    /// What settles a letter: for a redrive the copy, and always the marker.
+    /// The records that settle a letter: the marker, and for a redrive also the copy.
     fn settling(
         &self,
         by: SettledBy,
@@ -205,7 +206,7 @@ struct Settling<'a, E> {
     order: &'a Order,
     each: E,
     transaction: Transaction,
-    /// Of the next transaction, and how many letters they settle.
+    /// The records of the next transaction, and the number of letters that they settle.
     records: Vec<Outgoing>,
     waiting: usize,
     bytes: usize,
@@ -220,7 +221,8 @@ impl<E: FnMut(&Tally) -> ControlFlow<()>> Settling<'_, E> {
         self.order.limit.is_some_and(|limit| taken >= limit)
     }
 
-    /// How many letters the next transaction gets: with a rate a tenth of a second's, so that they come evenly.
+    /// The number of letters in the next transaction: with a rate, those of a tenth of a second, so that they arrive
+    /// evenly.
     fn room(&self) -> usize {
         match self.order.rate {
             Some(rate) => (rate.get() as usize / 10).clamp(1, TRANSACTION_LETTERS),
@@ -255,7 +257,7 @@ impl<E: FnMut(&Tally) -> ControlFlow<()>> Settling<'_, E> {
         }
     }
 
-    /// Commits what waits, tells of it, and waits as the rate wants it.
+    /// Commits the collected records, reports that, and waits according to the rate.
     async fn commit(&mut self) -> Result<ControlFlow<()>, ClientError> {
         if self.waiting == 0 {
             return Ok(ControlFlow::Continue(()));
@@ -269,7 +271,7 @@ impl<E: FnMut(&Tally) -> ControlFlow<()>> Settling<'_, E> {
         Ok((self.each)(&self.tally))
     }
 
-    /// Waits until what was settled before this transaction has had its time.
+    /// Waits until the letters before this transaction have used their time.
     async fn pace(&mut self) {
         let Some(rate) = self.order.rate else {
             return;

@@ -16,7 +16,8 @@ pub(super) struct Settlements {
 }
 
 impl Settlements {
-    /// Notes what a marker says. The first marker of a letter counts. `false`: there are too many runs, nothing was noted.
+    /// Records a marker. The first marker of a letter counts. Returns `false`, and records nothing, if there are too
+    /// many runs.
     pub(super) fn add(&mut self, partition: i32, Offset(offset): Offset, by: SettledBy) -> bool {
         if self.get(partition, Offset(offset)).is_some() {
             return true;

@@ -10,7 +10,7 @@ use crate::{
     broker::{Cluster, TopicSpec},
 };
 
-/// What a broker takes in one record where nobody says otherwise: Kafka's default of `message.max.bytes`.
+/// Kafka's default of `message.max.bytes`: the largest record that a broker takes.
 const DEFAULT_MESSAGE_BYTES: usize = 1_048_588;
 /// How many source topics are asked for their `max.message.bytes`, at most.
 const ASKED: usize = 100;
@@ -35,9 +35,9 @@ pub struct PlannedTopic {
 }
 
 impl DeadLetters {
-    /// Creates the topic of dead letters if it is absent: `dead-letter-partitions`, `dead-letter-retention`, and room for
-    /// the largest record of the topics that the group's patterns match now, with its headers. Topics that it may not see
-    /// settings of count as Kafka's default. On the dev broker, topics create themselves.
+    /// Creates the topic of dead letters if it is absent: `dead-letter-partitions`, `dead-letter-retention`, and room
+    /// for the largest record of the topics that the group's patterns match now, with its headers. A topic whose
+    /// settings are not visible counts with Kafka's default. The dev broker creates topics by itself.
     ///
     /// # Errors
     /// [`ClientError::Unauthorized`] where it is absent and may not be created, and others of [`ClientError`].
@@ -70,8 +70,7 @@ impl DeadLetters {
         })
     }
 
-    /// The same for the topic of redriven messages. It takes every dead letter: what a letter needs, and the header of the
-    /// redrive.
+    /// The same for the topic of redriven messages. It has room for every dead letter and the header of the redrive.
     ///
     /// # Errors
     /// As [`Self::create`].

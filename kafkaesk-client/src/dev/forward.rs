@@ -102,7 +102,7 @@ async fn accept(listener: TcpListener, target: SocketAddr, room: Arc<Semaphore>)
                 });
             }
             Err(error) => {
-                // Out of file descriptors or aborted by the peer; neither ends the broker.
+                // The process is out of file descriptors, or the peer aborted; neither ends the broker.
                 tracing::debug!(%error, "dev broker: a connection was not accepted");
                 tokio::time::sleep(PAUSE).await;
             }

@@ -45,12 +45,12 @@ pub(super) async fn create_topics(
     .await
 }
 
-/// Whether they could be created so. Creates nothing.
+/// Checks whether they could be created with these settings. Creates nothing.
 pub(super) async fn check_topics(
     clients: &Arc<Clients>,
     specs: &[TopicSpec],
 ) -> Vec<Result<(), ClientError>> {
-    // Who only plans need not be allowed to create.
+    // A plan must not need the right to create.
     ask_each(clients, specs, true, |code| {
         matches!(
             code,
@@ -65,7 +65,7 @@ pub(super) async fn check_topics(
     .await
 }
 
-/// Asks for topics in chunks; `accept` says which answers of the brokers are good.
+/// Creates topics in chunks; `accept` decides which answers of the brokers are successes.
 async fn ask_each<T>(
     clients: &Arc<Clients>,
     specs: &[TopicSpec],
@@ -78,7 +78,7 @@ async fn ask_each<T>(
         let admin = match clients.admin().await {
             Ok(admin) => admin,
             Err(error) => {
-                // An error has no copy: the first topic gets it, and the others are not asked for.
+                // An error cannot be cloned: the first topic gets it, and the others are not requested.
                 answers.push(Err(error));
                 break;
             }
@@ -169,7 +169,7 @@ fn new_topic(spec: &TopicSpec) -> NewTopic<'_> {
     topic
 }
 
-/// Why a topic is not created. The broker's words do not come through, so each setting is asked for alone.
+/// Why a topic cannot be created. rdkafka drops the broker's message, so each setting is tried alone.
 async fn refusal(
     admin: &AdminClient<Context>,
     settings: &Settings,

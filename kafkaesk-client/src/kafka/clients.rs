@@ -52,9 +52,9 @@ impl Clients {
             Some(reader) => reader,
             None => {
                 let mut config = client_config(&self.settings, Role::Reader);
-                // Whatever the settings say: an aborted record does not count.
+                // Overrides the settings: an aborted record does not count.
                 config.set("isolation.level", "read_committed");
-                // A connection answers in order: the next question waits for a fetch that waits for records.
+                // A connection answers in order: the next request waits behind a fetch that waits for records.
                 config.set("fetch.wait.max.ms", "1");
                 // An offset that is gone must not silently become another one.
                 config.set("auto.offset.reset", "error");
@@ -105,7 +105,7 @@ impl Clients {
         if self.shared.tokens.is_none() {
             return Ok(admin);
         }
-        // Nobody polls this handle's events, so it could not even ask for a token.
+        // No thread polls this handle's events, so it could not request a token itself.
         let clients = self.clone();
         super::blocking("fetching a token", move || {
             clients.shared.log_in(admin.inner(), &clients.settings)?;
@@ -158,7 +158,7 @@ impl<T> Spare<T> {
     }
 
     fn put(&self, client: T) {
-        // The one that it replaces is dropped after the lock: that takes a while.
+        // The replaced client is dropped after the lock is released, since the drop takes a while.
         let _replaced = self.0.lock().replace((client, Instant::now()));
     }
 

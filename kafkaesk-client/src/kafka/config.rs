@@ -6,13 +6,14 @@ use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use crate::{ClientError, Settings, broker::LOG_RECORD_BYTES, settings::Role as PropertyRole};
 
-/// How long the brokers let a transaction stay open, if its program goes away in the middle: the readers of its topics
-/// wait behind it, unless somebody takes the id over before.
+/// How long the brokers keep a transaction open whose program has died. Readers of its topics wait behind it, unless
+/// another program takes over the id before.
 pub(super) const TRANSACTION_OPEN: Duration = Duration::from_secs(60);
-/// How long writing a transaction's records may take, and then deciding it: both together fit into [`TRANSACTION_OPEN`].
+/// The bound for writing a transaction's records, and again for committing it: both together fit into
+/// [`TRANSACTION_OPEN`].
 pub(super) const TRANSACTION_STEP: Duration = Duration::from_secs(25);
-/// How large a batch may get. A larger record goes alone, so that a topic with a small `max.message.bytes` refuses no
-/// record that it would take.
+/// The largest batch. A larger record is sent alone, so that a topic with a small `max.message.bytes` refuses only
+/// records that are too large themselves.
 pub(super) const TRANSACTION_BATCH_BYTES: usize = 64 * 1024;
 
 /// What a librdkafka client is for.
@@ -46,7 +47,7 @@ impl Role {
 /// What every client has.
 const COMMON: &[(&str, &str)] = &[
     ("client.id", "kafkaesk"),
-    // A quiet connection that the broker closes is not an event.
+    // Do not log that the broker closes an idle connection.
     ("log.connection.close", "false"),
     ("socket.nagle.disable", "true"),
     // The first reconnects decide how long a start takes.
@@ -64,26 +65,26 @@ const PRODUCER: &[(&str, &str)] = &[
     ("batch.num.messages", "100000"),
     // Asking must not create.
     ("allow.auto.create.topics", "false"),
-    // Added partitions and deleted topics are noticed this soon; librdkafka's own default is five minutes, in which two
-    // programs would put one key on two partitions.
+    // The interval for noticing added partitions and deleted topics. With librdkafka's default of five minutes, two
+    // programs could send one key to two partitions.
     ("topic.metadata.refresh.interval.ms", "2000"),
-    // A topic is seen in metadata before it is published to, so one that is missing from it is gone, or some broker is
-    // late by moments. librdkafka's own default keeps its records for 30 s before it says so.
+    // A publish finds its topic in metadata first. So a topic that is missing there was deleted, or a broker is
+    // slightly late. With librdkafka's default, records would wait 30 s for the error.
     ("topic.metadata.propagation.max.ms", "5000"),
 ];
 
 /// `batch.size` unless the settings name another.
 const BATCH_BYTES: usize = 1_000_000;
 
-/// Fetching that is not asleep and stays small: with librdkafka's own defaults a full local queue stops fetching for a
-/// second, and 64 MiB of queue make no consumer faster.
+/// Fetching without pauses, in a small queue: with librdkafka's defaults, a full local queue stops fetching for a
+/// second, and a queue of 64 MiB does not make a consumer faster.
 const CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "2"),
     ("queued.max.messages.kbytes", "12288"),
     ("queued.min.messages", "100000"),
     ("fetch.message.max.bytes", "524288"),
     ("fetch.wait.max.ms", "100"),
-    // A member learns of a rebalance by its next heartbeat, so all members wait this long for one another.
+    // A member learns of a rebalance at its next heartbeat, so a rebalance takes at least this long.
     ("heartbeat.interval.ms", "1000"), // HEARTBEAT_MS
     ("allow.auto.create.topics", "false"),
     ("isolation.level", "read_committed"),
@@ -94,7 +95,7 @@ const CONSUMER: &[(&str, &str)] = &[
 /// A member's heartbeats are this far apart.
 const HEARTBEAT_MS: u32 = 1000;
 
-/// What no setting may change, since acknowledgement rests on it.
+/// Settings that users cannot change, since at-least-once delivery depends on them.
 const CONSUMER_FORCED: &[(&str, &str)] = &[
     ("enable.auto.commit", "false"),
     ("enable.auto.offset.store", "false"),
@@ -108,7 +109,7 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
         if role == Role::LogWriter {
             forced.extend(PRODUCER);
             forced.push(("linger.ms", "0"));
-            // The same record twice says what it says once, and a fresh idempotent client waits 500 ms for its id.
+            // A duplicate record changes nothing, and a new idempotent client would wait 500 ms for its id.
             forced.push(("enable.idempotence", "false"));
             forced.push(("enable.gapless.guarantee", "false"));
         }
@@ -134,7 +135,7 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
                 "message.timeout.ms",
                 millis(settings.connect_timeout).to_string(),
             );
-            // What the topic takes is the bound: see the catalog.
+            // The topic's own limit is the bound: see the catalog.
             set("message.max.bytes", LOG_RECORD_BYTES.to_string());
         }
         Role::Transactional => {
@@ -144,7 +145,7 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             );
             set("message.timeout.ms", millis(TRANSACTION_STEP).to_string());
             set("batch.size", TRANSACTION_BATCH_BYTES.to_string());
-            // What is copied was taken by a topic already: the brokers decide.
+            // A topic has accepted these records before, so the brokers decide.
             set("message.max.bytes", "1000000000".into());
         }
         Role::Reader => {
@@ -210,8 +211,8 @@ fn consumer_looks(settings: &Settings, set: &mut impl FnMut(&str, String)) {
     }
 }
 
-/// At most this many KiB of records wait in the producer.
-/// Heartbeats that fit a short session: where the settings name a session and no heartbeat, three fit into it.
+/// Heartbeats that fit a short session: if the settings name a session and no heartbeat interval, three heartbeats fit
+/// into the session.
 fn fitting_heartbeat(settings: &Settings, set: &mut impl FnMut(&str, String)) {
     let given = |name| settings.kafka_settings.get(PropertyRole::Consumer, name);
     let session: Option<u32> = given("session.timeout.ms").and_then(|text| text.parse().ok());
@@ -223,6 +224,7 @@ fn fitting_heartbeat(settings: &Settings, set: &mut impl FnMut(&str, String)) {
     }
 }
 
+/// The largest number of KiB of records that wait in the producer.
 pub(super) fn producer_kbytes(settings: &Settings) -> usize {
     settings
         .kafka_settings
@@ -240,7 +242,7 @@ pub(super) fn batch_bytes(settings: &Settings) -> usize {
         .unwrap_or(BATCH_BYTES)
 }
 
-/// Our own bound is the one that is met (see `producer.rs`), so librdkafka's stands a little above it.
+/// Our own bound applies (see `producer.rs`), so librdkafka's is slightly larger.
 fn producer_bounds(settings: &Settings, set: &mut impl FnMut(&str, String)) {
     let given = |name| {
         settings

@@ -74,7 +74,7 @@ pub(super) struct Shared {
     servers: String,
     /// Why the brokers cannot be reached, in librdkafka's words.
     reason: Mutex<Option<String>>,
-    /// The brokers refused the credentials, in their words.
+    /// The brokers' message for refused credentials.
     refused: Mutex<Option<String>>,
     /// Connected once: a later loss is logged, not returned as a start-up error.
     connected: AtomicBool,
@@ -83,7 +83,7 @@ pub(super) struct Shared {
     away: Mutex<Option<Away>>,
     /// How many bytes wait in the producers' queue, for the log.
     pub(super) queued: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
-    /// The connection was closed: a loss that its last threads notice is not logged.
+    /// The connection was closed: its last threads do not log the loss of brokers.
     closed: AtomicBool,
     /// Lines written lately.
     lines: Mutex<HashMap<String, Instant>>,
@@ -105,8 +105,8 @@ impl Shared {
         self.reason.lock().clone()
     }
 
-    /// As [`Self::reason`], checked before it is given to a person: a broker that refused connections and then accepts them
-    /// in silence has no new reason for ten seconds, and librdkafka repeats an equal reason every 30 s only, so its age
+    /// As [`Self::reason`], but checked first. A broker that refused connections and then accepts them without
+    /// answering gives no new reason for ten seconds. librdkafka repeats an equal reason only every 30 s, so its age
     /// says nothing. Blocks for [`PROBE`] at most.
     pub(super) fn current_reason(&self) -> Option<String> {
         let reason = self.reason()?;
@@ -123,7 +123,7 @@ impl Shared {
         self.refused.lock().clone()
     }
 
-    /// A broker answered: what was said before is history.
+    /// A broker answered: earlier reasons are obsolete.
     pub(super) fn answered(&self) {
         self.connected.store(true, Ordering::Relaxed);
         self.back();
@@ -166,13 +166,13 @@ impl Shared {
         );
     }
 
-    /// Nobody uses the connection any more.
+    /// The connection is no longer used.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Gives a client its token now, where one is needed: a client that is asked something before its events are
-    /// polled would wait for it in vain. Blocks as long as fetching a token may.
+    /// Gives a client its token now, if it needs one: a request before its events are polled would never get a token.
+    /// Blocks as long as fetching a token may take.
     pub(super) fn log_in<C: ClientContext>(
         &self,
         client: &Client<C>,
@@ -341,8 +341,8 @@ fn refused_address(reason: &str) -> Option<SocketAddr> {
     why.starts_with("Connection refused").then_some(address)
 }
 
-/// What lines have in common that differ in numbers alone: durations, counters, offsets. Each run of digits is a `#`, and
-/// how long a connection took to fail is left out, with the count of such failures.
+/// The common form of lines that differ only in numbers: durations, counters, offsets. Each run of digits becomes `#`;
+/// the duration of a failed connection and the count of such failures are left out.
 fn kind(line: &str) -> String {
     let line = line.split_once(" (after ").map_or(line, |(line, _)| line);
     let mut kind = String::with_capacity(line.len());

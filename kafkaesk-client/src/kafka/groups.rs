@@ -1,5 +1,5 @@
-//! A group's place in a partition: asked for, and moved while the group has no members. Joins no group. All of it blocks:
-//! never on tokio.
+//! A group's offset in a partition: reads it, and moves it while the group has no members. Joins no group. Every
+//! function blocks: never call it on tokio.
 
 use std::{
     sync::Arc,
@@ -110,7 +110,7 @@ pub(super) fn move_to(
         .map_err(|e| client_error(e, doing))?;
     while_coordinator_moves(timeout, || asking.commit(&list, CommitMode::Sync)).map_err(|error| {
         match code_of(&error) {
-            // Kafka takes an offset from outside only while nobody is in the group.
+            // Kafka accepts an offset from outside only while the group has no members.
             Some(
                 RDKafkaErrorCode::UnknownMemberId
                 | RDKafkaErrorCode::IllegalGeneration

@@ -33,8 +33,8 @@ use crate::{
 
 /// Records fetched in one go.
 const BATCH: usize = 256;
-/// Bytes of keys and values that one reading of a log takes. Anyone with the right to write to a log decides how
-/// long everyone reads it.
+/// The bound on one reading of a log, in bytes of keys and values: any program with the right to write to a log can
+/// make all others read it.
 const MAX_LOG_BYTES: usize = 1024 * 1024 * 1024;
 /// Between two questions to a leader that moves.
 const RETRY: Duration = Duration::from_millis(20);
@@ -73,8 +73,8 @@ pub(super) fn read(
     read
 }
 
-/// The newest record of the first partition that has one: enough to tell what a stream carries, and each further
-/// partition would cost a first publish another question.
+/// The newest record of the first non-empty partition: enough to know what a stream carries. Each further partition
+/// would cost a first publish another request.
 pub(super) fn last_value(
     clients: &Clients,
     lookup: &Lookup,
@@ -102,7 +102,7 @@ pub(super) fn last_value(
             });
             match read {
                 Ok(_) => {}
-                // A foreign record must not decide whether others may publish.
+                // A foreign record must not stop other publishers.
                 Err(error @ ClientError::Unreadable { .. }) => tracing::warn!(
                     %error,
                     "what the stream carries is unknown, since its last record cannot be read"
@@ -235,7 +235,7 @@ impl LogReading<'_> {
                 progress = Instant::now();
             }
             match until {
-                // What comes later does not change what this record decided.
+                // Later records do not change what this record decided.
                 Some(until) if last >= Some(until) => {
                     return Ok(last.map_or(NextOffset(0), Offset::next));
                 }
@@ -345,7 +345,7 @@ fn append_with(
             .map_err(|(e, _)| client_error(e, doing))?;
         answers.push(answered);
     }
-    // The messages time out before we do, and say why.
+    // The messages time out before our own wait does, with the reason.
     let timeout = settings.connect_timeout + Duration::from_secs(2);
     let started = Instant::now();
     let mut offsets = Vec::with_capacity(records.len());

@@ -157,7 +157,7 @@ impl Lookup {
         if cluster.is_dev || names.is_empty() {
             return Ok(cluster);
         }
-        // Without ids everything works but the noticing of topics that were created again.
+        // Without ids, only the detection of recreated topics does not work.
         let ids = self
             .topic_ids(&names, self.timeout)
             .inspect_err(|error| tracing::debug!(%error, "the ids of topics are unknown"))
@@ -248,7 +248,7 @@ impl Lookup {
         }
     }
 
-    /// Asks in several tries, so that a refusal of our credentials ends the wait early.
+    /// Makes several tries, so that refused credentials end the wait early.
     fn ask(&self, topic: Option<&str>) -> Result<Metadata, ClientError> {
         let started = Instant::now();
         // A caller with the same timeout gets our error, not its own.
@@ -343,8 +343,8 @@ fn topic_info(topic: &MetadataTopic) -> TopicInfo {
     }
 }
 
-/// Whether a member's assignment, in the form of Kafka's consumer protocol, names the topic: a version, then each topic
-/// with its partitions. What cannot be read assigns nothing.
+/// Whether a member's assignment, in the form of Kafka's consumer protocol (a version, then each topic with its
+/// partitions), names the topic. A malformed assignment names none.
 fn assigns(assignment: &[u8], topic: &str) -> bool {
     fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
         let (taken, after) = rest.split_at_checked(length)?;

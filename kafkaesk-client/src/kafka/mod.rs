@@ -314,7 +314,7 @@ impl Broker for KafkaBroker {
     }
 
     fn prepare(&self) {
-        // An idempotent producer asks for its id 500 ms after it found no broker yet. An error is repeated by the send.
+        // An idempotent producer that found no broker requests its id 500 ms later. The send reports an error again.
         let _ = self.producers.prepare();
     }
 
@@ -362,7 +362,7 @@ impl Broker for KafkaBroker {
             let wanted = Arc::new(());
             let still = Arc::downgrade(&wanted);
             let begun = blocking("beginning with a transactional id", move || {
-                // One that was dropped under way ends first: late, it would take the id from this one.
+                // A dropped earlier call must end first: otherwise it could take the id from this one later.
                 let _turn = turn.lock();
                 match still.strong_count() {
                     0 => Err(ClientError::Closed),
@@ -384,8 +384,9 @@ impl Broker for KafkaBroker {
     }
 }
 
-/// Runs what blocks on a thread of its own; dropping the future leaves it to finish there. Not on tokio's blocking pool:
-/// the end of a runtime waits for that one, and a program would not end before its brokers answer.
+/// Runs a blocking call on its own thread; if the future is dropped, the call still finishes there. It does not use
+/// tokio's blocking pool: the end of a runtime waits for the pool, so a program could not end before its brokers
+/// answer.
 async fn blocking<T: Send + 'static>(
     action: &'static str,
     work: impl FnOnce() -> Result<T, ClientError> + Send + 'static,

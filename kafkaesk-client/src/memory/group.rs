@@ -48,7 +48,7 @@ pub(super) struct Group {
     pub(super) committed: BTreeMap<TopicPartition, i64>,
     /// The text beside each committed offset.
     metadata: BTreeMap<TopicPartition, String>,
-    /// Who reads a partition now; released before somebody else may.
+    /// The current owner of a partition; it must release the partition before another member gets it.
     pub(super) owners: BTreeMap<TopicPartition, MemberId>,
     /// Counts the rebalances.
     pub(super) generation: u64,
@@ -89,7 +89,7 @@ impl Group {
         self.rebalance(store);
     }
 
-    /// A member goes; what it owned is free.
+    /// A member leaves; its partitions are free.
     pub(super) fn leave(&mut self, member: MemberId, store: &Store) {
         if self.members.remove(&member).is_some() {
             self.owners.retain(|_, owner| *owner != member);
@@ -133,7 +133,7 @@ impl Group {
             .collect()
     }
 
-    /// Gives a member what it should read and nobody owns any more.
+    /// Gives a member the free partitions that it should read.
     pub(super) fn claim(&mut self, member: MemberId) -> Vec<TopicPartition> {
         let free: Vec<TopicPartition> = self
             .target
@@ -210,7 +210,7 @@ impl Group {
         self.generation += 1;
     }
 
-    /// A topic is gone: what was committed for it belongs to nothing, and its partitions are lost.
+    /// A topic is deleted: its committed offsets are dropped, and its partitions are lost.
     pub(super) fn topic_deleted(&mut self, topic: &str) {
         self.committed.retain(|(name, _), _| name != topic);
         self.target.retain(|(name, _), _| name != topic);
@@ -235,7 +235,7 @@ impl Group {
         self.committed.get(partition).copied().unwrap_or(0)
     }
 
-    /// The partitions that somebody should read.
+    /// The partitions that some member should read.
     pub(super) fn assigned(&self) -> impl Iterator<Item = &TopicPartition> {
         self.target.keys()
     }

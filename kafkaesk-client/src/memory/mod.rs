@@ -91,7 +91,7 @@ struct State {
     groups: BTreeMap<String, Group>,
     /// The next member's number.
     next_member: MemberId,
-    /// How often somebody began with each transactional id.
+    /// The epoch of each transactional id: how often it was taken over.
     transactional: BTreeMap<String, u64>,
 }
 

@@ -66,7 +66,7 @@ pub(super) struct Reader {
     known: BTreeSet<TopicPartition>,
     /// The ids of the topics that are read.
     ids: BTreeMap<String, u64>,
-    /// Said before any record: the first assignment, the ends that are reached already.
+    /// Events before any record: the first assignment, and the ends that are reached already.
     first: VecDeque<ConsumerEvent>,
 }
 
@@ -170,7 +170,7 @@ impl Reader {
             .next(&state.store, |partition| asked.paused.contains(partition))
     }
 
-    /// Begins to read partitions that are not read yet; `from` says where, and where the end is told.
+    /// Begins to read further partitions; `from` gives the start, and the end to report.
     fn take_new(
         &mut self,
         store: &Store,

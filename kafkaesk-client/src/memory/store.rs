@@ -14,7 +14,7 @@ use crate::{ClientError, broker::TopicSpec};
 /// A record larger than this (key, value and headers together) is refused, as librdkafka's `message.max.bytes` does.
 pub(super) const MAX_RECORD_BYTES: usize = 1_000_000;
 
-/// How many bytes all records together may have; a broker that nobody empties must not take all memory.
+/// The bound on the bytes of all records: a broker that is never emptied must not take all memory.
 pub(super) const MAX_TOTAL_BYTES: usize = 512 * 1024 * 1024;
 
 /// One partition of one topic.
@@ -143,7 +143,7 @@ impl Store {
         Ok(())
     }
 
-    /// How large a record may be. A log's writer goes by what the topic takes, as on a real broker.
+    /// The largest record of a topic. For a log the topic's own setting counts, as on a real broker.
     fn limit(&self, topic: &TopicName) -> usize {
         let config = self.topics.get(topic.as_str()).map(|topic| &topic.config);
         let own = config.and_then(|config| config.get("max.message.bytes")?.parse().ok());

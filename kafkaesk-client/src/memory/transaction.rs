@@ -1,4 +1,4 @@
-//! Transactions in memory: records of one commit are appended at once, or none of them. Who began last has the id.
+//! Transactions in memory: appends all records of a commit at once, or none. The last program that began owns the id.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
 struct Transactional {
     shared: Arc<Shared>,
     id: String,
-    /// How often somebody had begun with the id by then.
+    /// The epoch of the id when this program began.
     epoch: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Bounds what is fetched ahead of the reader. librdkafka counts the values that wait in its queue; keys and headers are
-//! counted here, since anyone who may write to a topic decides how large they are.
+//! Fetch-ahead: bounds the records that are fetched before the reader takes them. librdkafka counts the values in its
+//! queue; this file counts keys and headers, since any producer decides how large they are.
 
 use rdkafka::{
     TopicPartitionList,
@@ -14,7 +14,7 @@ use crate::{
 
 /// Bytes of keys and headers that wait in librdkafka's queue before fetching stops until the reader has taken everything.
 const WAITING: usize = 32 * 1024 * 1024;
-/// What one popping takes, about: it is copied whole before the reader has room for it.
+/// The approximate size of one popped batch: it is copied whole before the reader has room for it.
 const POPPED: usize = 2 * BATCH_BYTES;
 /// Records of the first popping, before any size is known.
 const FIRST: usize = 16;
@@ -44,7 +44,7 @@ impl Ahead {
         self.most
     }
 
-    /// Whether nothing is fetched for now, whatever its user wants.
+    /// Whether fetching is stopped, even if the user resumed it.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
     }
@@ -59,8 +59,8 @@ impl Ahead {
         self.most = (POPPED / size).clamp(1, (self.most * 2).min(BATCH_RECORDS));
     }
 
-    /// Stops fetching where too much waits, and goes on once the reader has taken everything. Stopping drops what waits
-    /// in librdkafka's queue; it is fetched again.
+    /// Stops fetching if too much waits, and resumes when the reader has taken everything. A stop drops librdkafka's
+    /// queue, whose records are fetched again.
     pub(super) fn restrain<C: ConsumerContext>(
         &mut self,
         consumer: &BaseConsumer<C>,

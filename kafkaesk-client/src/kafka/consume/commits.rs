@@ -20,22 +20,22 @@ use crate::{
     kafka::native::{self, Queue},
 };
 
-/// When a refused commit is tried again, unless another comes before.
+/// The wait before a refused commit is repeated, unless another commit comes first.
 const COMMIT_AGAIN: Duration = Duration::from_secs(5);
 /// The same, of one that was refused during a rebalance.
 const AFTER_REBALANCE: Duration = Duration::from_millis(500);
 
-/// What was committed and what became of it.
+/// The commits of a member and their results.
 pub(super) struct Committing {
     /// Where the coordinator's answers come.
     answers: Queue,
-    /// What it has not answered, by the number of the commit.
+    /// Commits without an answer, by number.
     unanswered: HashMap<usize, Commits>,
     /// The number of the last commit.
     number: usize,
     /// The last commit that named a partition, by its source.
     latest: HashMap<usize, (Arc<Source>, usize)>,
-    /// What it refused and no later commit replaced, and when that is tried again.
+    /// Refused commits that no later commit replaced, and the time of the next try.
     refused: Commits,
     refused_until: Instant,
 }
@@ -57,8 +57,8 @@ impl Committing {
         !self.refused.is_empty() && Instant::now() >= self.refused_until
     }
 
-    /// What is not known to be written: what was refused, then what is not answered, in the order of sending. Asked
-    /// once, at the end.
+    /// Commits that are not known to be written: the refused ones, then those without an answer, in the order of
+    /// sending. Called once, at the end.
     pub(super) fn unwritten(&mut self) -> Commits {
         let mut commits = std::mem::take(&mut self.refused);
         let mut unanswered: Vec<_> = self.unanswered.drain().collect();
@@ -67,8 +67,8 @@ impl Committing {
         commits
     }
 
-    /// Commits what is still ours, without waiting: Kafka would take the place of another member from it. What was
-    /// refused before goes first, so that the later offset counts.
+    /// Commits only partitions that are still assigned, since Kafka would accept an offset for another member's
+    /// partition. Does not wait. Refused commits go first, so that the later offset counts.
     pub(super) fn send(&mut self, consumer: &BaseConsumer<Membership>, later: Commits) {
         let before = std::mem::take(&mut self.refused);
         let words: HashMap<usize, _> = before
@@ -122,7 +122,7 @@ impl Committing {
         }
     }
 
-    /// Keeps what was refused, unless a later offset of its partition is on its way or written already.
+    /// Keeps a refused commit, unless a later offset of its partition is in flight or written already.
     fn refused(
         &mut self,
         consumer: &BaseConsumer<Membership>,

@@ -18,7 +18,7 @@ use crate::{
     consumer::{Commits, ConsumerControl, Position},
 };
 
-/// One word for each source, by the identity of its `Arc`, which is that of its assignment.
+/// One request for each source. The identity of its `Arc` is the identity of the assignment.
 type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
 
 /// Between a consumer's user and its thread.
@@ -33,11 +33,11 @@ pub(super) struct ControlRequests {
 #[derive(Debug, Default)]
 struct CloseState {
     asked: Option<Close>,
-    /// The thread has ended: a close is answered at once.
+    /// The thread has ended, so a close is answered at once.
     ended: bool,
 }
 
-/// The thread's end of a requests; its drop answers every close from then on.
+/// The thread's side of the requests. After its drop, every close is answered at once.
 #[derive(Debug)]
 pub(super) struct Ended(pub(super) Arc<ControlRequests>);
 

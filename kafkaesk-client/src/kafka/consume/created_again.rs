@@ -32,8 +32,8 @@ impl Member {
         }
     }
 
-    /// Reads a topic from its first record, since it is another one than before: its partitions are lost and assigned
-    /// as new ones, and what was committed for the deleted topic is overwritten.
+    /// Reads a recreated topic from its first record: its partitions are lost and assigned as new ones, and the offsets
+    /// committed for the deleted topic are overwritten.
     fn restart(&mut self, topic: &str) {
         let mut state = self.consumer.context().state.lock();
         let State { places, outbox, .. } = &mut *state;
@@ -54,12 +54,12 @@ impl Member {
         outbox.push(ConsumerEvent::Assigned(again.clone()));
         drop(state);
         for source in &again {
-            // Not the logical beginning: librdkafka may remember the one of the deleted topic.
+            // Not the logical beginning, which librdkafka may have cached for the deleted topic.
             if let Err(error) = pauses::seek(&self.consumer, source, 0) {
                 tracing::warn!(partition = %source, %error, "seeking to the first record of a new topic failed");
             }
         }
-        // A partition that the user had paused belongs to the former assignment.
+        // The user's pause belongs to the former assignment.
         let first: Commits = again
             .into_iter()
             .map(|source| (source, NextOffset(0).into()))

@@ -70,7 +70,7 @@ impl TopicWatch {
         self.clusters.borrow_and_update().clone()
     }
 
-    /// What is known now, if somebody looked since the last call.
+    /// The latest view, if it was renewed since the last call.
     pub(super) fn news(&mut self) -> Option<Arc<Cluster>> {
         match self.clusters.has_changed() {
             Ok(true) => Some(self.current()),

@@ -110,7 +110,7 @@ impl Handover<'_> {
             return;
         }
         let now = Instant::now();
-        // A batch may begin before the record that is wanted, and says its own begin.
+        // A batch may begin before the wanted record; the error then names the batch's first offset.
         let offset = Offset(place.next.unwrap_or(failure.offset).max(failure.offset));
         let begins = !std::mem::replace(&mut place.begun, true);
         let source = place.source.clone();
@@ -163,8 +163,8 @@ impl Handover<'_> {
     }
 }
 
-/// Decides about a record that its user wants to pass over, when its partition's first piece comes; whether that is the
-/// one.
+/// Decides, at the partition's first piece, about the record that the user wants to pass over. Returns whether the
+/// piece is that record.
 fn skips(
     skip: &mut Vec<RecordPlace>,
     outbox: &mut Outbox,
@@ -199,8 +199,8 @@ fn described(record: &Record) -> String {
     format!("{key}, {} bytes", record.size())
 }
 
-/// The partitions whose unreadable record is tried again now. A try that brings neither a record nor a failure is said
-/// again all the same: not every error lets librdkafka try.
+/// The partitions whose unreadable record is tried again now. A try without a record or an error is reported as well:
+/// after some errors librdkafka does not try.
 pub(super) fn retried(places: &mut Places, outbox: &mut Outbox, now: Instant) -> Vec<Arc<Source>> {
     let last = TRIES[TRIES.len() - 1];
     let mut due = Vec::new();
@@ -226,10 +226,10 @@ pub(super) fn retried(places: &mut Places, outbox: &mut Outbox, now: Instant) ->
     due
 }
 
-/// Tells of a reset. Its offset is the partition's position once everything fetched before has been handed over.
+/// Reports a reset. Its offset becomes the partition's position once all records fetched before it are handed over.
 pub(super) fn reset(places: &mut Places, outbox: &mut Outbox, settled: Settled) {
     let Some(place) = places.get_mut(&settled.topic, settled.partition) else {
-        // Revoked meanwhile. What is lost is lost all the same.
+        // The partition was revoked meanwhile; the loss is still reported.
         outbox.push(ConsumerEvent::Warning(settled.warning));
         return;
     };

@@ -1,4 +1,4 @@
-//! Last commits: the offsets of partitions that go, committed before they do, with what is finished beyond them.
+//! Last commits: commits the offsets of revoked partitions before the release, with the finished records beyond them.
 
 use std::{
     collections::HashMap,
@@ -23,13 +23,14 @@ use crate::{
     },
 };
 
-/// What is kept of a deadline for closing the client, so that a LeaveGroup gets onto the wire even if nobody answers.
+/// The part of a deadline that is reserved for closing the client, so that a LeaveGroup is sent even if the commit gets
+/// no answer.
 const SPARE: Duration = Duration::from_millis(400);
 
 /// The last commits of a member that leaves.
 #[derive(Debug)]
 pub(super) struct Leaving {
-    /// By the identity of the source. What is left at the end was not committed.
+    /// The commits by the identity of the source. Those left at the end were not committed.
     commits: HashMap<usize, (Arc<Source>, Position)>,
     /// Where the coordinator answers. `None` for a member that commits nothing.
     answers: Option<Queue>,
@@ -41,7 +42,7 @@ pub(super) struct Leaving {
 }
 
 impl Leaving {
-    /// Commits these; of two offsets of one assignment the later one in the list counts.
+    /// Collects these commits; of two offsets of one assignment the later one in the list counts.
     pub(super) fn with(commits: Commits, answers: Option<Queue>, deadline: Instant) -> Self {
         let begun = Instant::now();
         let left = deadline.saturating_duration_since(begun);
@@ -138,8 +139,8 @@ pub(super) fn commit_now<C: ConsumerContext>(
         .map_or(Ok(()), |(_, _, code)| Err(*code))
 }
 
-/// As librdkafka takes it; the later word about a partition wins. What is finished beyond an offset is written for topics whose
-/// id is known: without one a topic that is created again could not be told from the former.
+/// The commits as librdkafka's list; the last one of a partition counts. Completions beyond an offset are written only
+/// with a known topic id, which distinguishes a recreated topic from the former one.
 pub(super) fn list(commits: &Commits, ids: &HashMap<String, String>) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(commits.len());
     for (source, position) in commits {

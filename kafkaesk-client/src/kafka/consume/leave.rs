@@ -2,8 +2,8 @@
 //!
 //! A cooperative member without partitions never sends LeaveGroup when it is closed (librdkafka 1.6 to 2.15, see
 //! docs/upstream.md), and its group waits for it until its session times out, 45 s by default. A member that
-//! unsubscribes first does leave. And a commit behind a pending JoinGroup is answered after the whole rebalance only, so
-//! nothing is committed here but in the revoke callback, before the partitions go.
+//! unsubscribes first does leave. A commit after a pending JoinGroup is answered only after the whole rebalance. So the
+//! last commit is made in the revoke callback, before the partitions are released.
 
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,12 @@ use crate::{
     kafka::native::{self, Queue},
 };
 
-/// The longest time that a member without partitions waits for a rebalance, before which it cannot leave. Members that
-/// restart together have left by then; a member that died may hold the rebalance up for its whole session.
+/// A member without partitions can leave only after the rebalance; this bounds its wait. Members that restart together
+/// have left by then; a dead member may delay the rebalance for its whole session.
 const PENDING: Duration = Duration::from_secs(5);
 /// The longest time that a new member waits for the answer to its first JoinGroup.
 const IDENTITY: Duration = Duration::from_secs(1);
-/// After this long the log says what a member that leaves waits for.
+/// After this long the log says why the member has not left yet.
 const SAID: Duration = Duration::from_secs(1);
 /// The longest time that a consumer which is dropped or failed takes to leave its group, on its own thread.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -54,8 +54,8 @@ impl Member {
         drop(close.left);
     }
 
-    /// Gives everything up and tells the group, until the deadline at the latest. A member without partitions has
-    /// nothing to lose: it waits for a rebalance for [`PENDING`] only.
+    /// Releases all partitions and leaves the group, by the deadline at the latest. A member without partitions has
+    /// nothing to commit: it waits for a rebalance for [`PENDING`] only.
     fn leave(&self, deadline: Instant) {
         self.await_identity(deadline);
         self.consumer.unsubscribe();
@@ -77,9 +77,9 @@ impl Member {
         }
     }
 
-    /// Waits for the answer to a first JoinGroup. A broker makes the id of a new member with it, and holds the group up for
-    /// that id until its session times out (KIP-394). Only who knows the id can leave, and an answer that comes after
-    /// unsubscribing is dropped.
+    /// Waits for the answer to a first JoinGroup. A broker makes the id of a new member with it, and holds the group up
+    /// for that id until its session times out (KIP-394). Leaving needs the id, and librdkafka drops an answer that
+    /// comes after unsubscribing.
     fn await_identity(&self, deadline: Instant) {
         if self.by_heartbeat || !self.is_subscribed() {
             return;
@@ -100,7 +100,7 @@ impl Member {
         self.has_partitions() || (!self.by_heartbeat && native::is_member(&self.consumer))
     }
 
-    /// Tells why, and ends when the reader has heard it.
+    /// Sends the reason to the reader and ends when it is delivered.
     pub(super) fn fail(self, error: ClientError) {
         leave_silently(&self.consumer);
         self.consumer
@@ -153,7 +153,7 @@ impl Member {
     }
 }
 
-/// Its rebalances concern nobody any more.
+/// Its rebalances no longer matter.
 fn leave_silently(consumer: &BaseConsumer<Membership>) {
     consumer
         .context()

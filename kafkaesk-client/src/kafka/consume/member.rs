@@ -64,7 +64,7 @@ pub(super) struct Member {
     /// When positions are looked at.
     positions_at: Instant,
     ahead: Ahead,
-    /// A partition stands still, or did at the last look.
+    /// Whether a partition stands still, or did at the last check.
     stalled: bool,
     /// Denied topics that were reported.
     reported: BTreeSet<String>,
@@ -73,7 +73,7 @@ pub(super) struct Member {
     pub(super) by_heartbeat: bool,
 }
 
-/// Creates the client, settles where a new group starts, and lets the thread go.
+/// Creates the client, decides where a new group starts, and starts the thread.
 pub(super) fn start(
     mut setup: Setup,
     group: String,
@@ -173,7 +173,7 @@ impl Member {
     /// Serves librdkafka's events: rebalances, commits, errors.
     fn poll(&mut self, timeout: Duration) -> Option<ClientError> {
         let failed = match self.consumer.poll(timeout)? {
-            // A record comes out here only of a partition whose queue could not be forwarded.
+            // The main queue yields a record only if the partition's queue could not be forwarded.
             Ok(message) => {
                 let mut state = self.consumer.context().state.lock();
                 let (pieces, _) = cut(
@@ -277,8 +277,7 @@ impl Member {
         pauses::hold(&self.consumer, &source, next);
     }
 
-    /// What is due from time to time: resets that were heard of, unreadable records that are tried again, positions
-    /// that moved without a record.
+    /// Periodic work: reported resets, the next try of unreadable records, positions that moved without a record.
     fn tend(&mut self) {
         let context = self.consumer.context();
         for settled in context.resets.settled(&self.setup.lookup) {
@@ -414,7 +413,7 @@ impl Member {
                 .push(ConsumerEvent::Warning(warning));
         }
         let mut topics: BTreeSet<String> = found.keys().cloned().collect();
-        // One look may be a broker's that knows less; two are a deletion.
+        // A single answer may come from a broker with older metadata; two in a row mean a deletion.
         let absent: BTreeSet<String> = self.topics.difference(&topics).cloned().collect();
         for topic in absent.difference(&self.missing) {
             topics.insert(topic.clone());

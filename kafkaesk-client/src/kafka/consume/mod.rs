@@ -3,7 +3,9 @@
 //! `discovery` looks for topics; `member` is the thread of a group's member and `rebalance` its callbacks; `reader` is
 //! the thread without a group; `start` settles where a new group begins; `records` cuts batches, `handover` turns the
 //! pieces into events, `places` keeps what is known of each partition, `resets` warns of offsets that are not in their
-//! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id, `commits` follows commits to their answers; `outbox` and `requests` are the two ways between the thread and its user.
+//! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id,
+//! `commits` follows commits to their answers; `outbox` and `control_requests` are the two channels between the thread
+//! and its user.
 
 mod ahead;
 mod commits;
@@ -47,7 +49,7 @@ use crate::{
 
 /// How often patterns look for new topics on the dev broker, at least.
 const DEV_DISCOVERY: Duration = Duration::from_millis(200);
-/// What consumers have on the dev broker, where the settings do not say otherwise.
+/// The defaults of consumers on the dev broker.
 const DEV_CONSUMER: [(&str, &str); 2] = [
     ("session.timeout.ms", "1300"),
     ("heartbeat.interval.ms", "100"),
@@ -130,7 +132,7 @@ impl Consumers {
     }
 }
 
-/// On the dev broker somebody watches, and the mock cluster holds a group's rejoin up for the session's timeout less
+/// A person waits in front of the dev broker, and the mock cluster delays a group's rejoin for the session timeout less
 /// one second.
 fn apply_dev_timeouts(settings: &mut Settings) {
     settings.discovery_interval = settings.discovery_interval.min(DEV_DISCOVERY);

@@ -34,7 +34,7 @@ impl Outbox {
         self.waiting.push_back(event);
     }
 
-    /// Hands over what there is room for; whether all went.
+    /// Sends as much as there is room for. Returns whether that was all.
     pub(super) fn flush(&mut self) -> bool {
         while let Some(event) = self.waiting.pop_front() {
             match self.sender.try_send(event) {

@@ -11,7 +11,8 @@ use rdkafka::{
 
 use super::places::Places;
 
-/// Pauses and resumes partitions as their user asked. A partition that rests stays as it is: what ends that resumes it.
+/// Pauses and resumes partitions as the user asked. A partition that stands still is left alone: the end of the
+/// standstill resumes it.
 ///
 /// `stopped`: nothing is fetched now, since too much waits (`ahead`). Then each partition stays as it is.
 ///

@@ -10,12 +10,11 @@ use crate::consumer::Stalled;
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) source: Arc<Source>,
-    /// The offset after the last record that was handed over, or after what stands there in place of records; `None`
-    /// before the first.
+    /// The offset after the last record (or gap) that was handed over; `None` before the first.
     pub(super) next: Option<i64>,
     /// Where reading goes on after its offset was not in the log. The position, once nothing fetched before waits.
     pub(super) reset_to: Option<i64>,
-    /// Something of it was handed over, or could not be read, since it was assigned.
+    /// Since the assignment, a record of it was handed over or could not be read.
     pub(super) begun: bool,
     /// Its user wants no records for now.
     pub(super) paused: bool,
@@ -40,7 +39,7 @@ impl Place {
 /// A partition that does not move, since its next record cannot be read.
 #[derive(Clone, Debug)]
 pub(super) struct Stall {
-    /// What was said of it, at the last try.
+    /// The error of the last try.
     pub(super) said: Stalled,
     /// When it was said.
     pub(super) said_at: Instant,

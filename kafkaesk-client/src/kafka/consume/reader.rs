@@ -259,7 +259,7 @@ impl Reader {
         }
     }
 
-    /// What is due from time to time: resets that were heard of, unreadable records that are tried again.
+    /// Periodic work: reported resets, the next try of unreadable records.
     fn tend(&mut self) {
         let resets = self.consumer.context().resets.clone();
         for settled in resets.settled(&self.setup.lookup) {
@@ -330,7 +330,7 @@ impl Reader {
                 };
                 let offset = match starts.get(&(topic.clone(), partition)) {
                     Some(Offset::Offset(offset)) => *offset,
-                    // The client may remember another beginning, that of a topic which was deleted.
+                    // The client may have cached the beginning of a deleted topic.
                     _ if self.created_again.contains(topic) => 0,
                     _ => BEGINNING,
                 };
@@ -368,7 +368,7 @@ impl Reader {
         pauses::apply(&self.consumer, &mut self.places, asked, stopped, seek);
     }
 
-    /// Tells why, and ends when the reader has heard it.
+    /// Sends the reason to the reader and ends when it is delivered.
     fn fail(mut self, error: ClientError) {
         self.outbox.push(ConsumerEvent::Failed(error));
         while !self.outbox.flush() {
@@ -381,7 +381,7 @@ impl Reader {
     }
 }
 
-/// Tells once that a partition was read to the end seen at start.
+/// Reports once that a partition was read to the end seen at start.
 fn reached(
     ends: &mut HashMap<(String, i32), i64>,
     outbox: &mut Outbox,

@@ -60,7 +60,7 @@ pub(super) struct State {
     /// Records to pass over, until their partition is first read.
     pub(super) skip: Vec<RecordPlace>,
     pub(super) outbox: Outbox,
-    /// The member leaves: its user has drained already and hears of no rebalance.
+    /// The member leaves: its user has drained already and gets no more rebalance events.
     pub(super) leaving: Option<Leaving>,
 }
 
@@ -133,8 +133,8 @@ impl Membership {
         state.outbox.flush();
     }
 
-    /// Asks what the group committed for these partitions: which records beyond it are finished, and where records are to be
-    /// passed over, which one comes next. Without an answer, records may come again.
+    /// Requests the group's commits of these partitions, to learn which records beyond them are finished, and (for
+    /// records to pass over) which record is next. Without an answer, records may be repeated.
     fn look_up(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -221,7 +221,7 @@ impl Membership {
             });
         }
         drop(state);
-        // What was asked for before belongs to it; the acknowledgement is the later word.
+        // Earlier requests belong to this assignment; the acknowledgement comes after them and counts.
         let mut last = self.requests.take_commits_of(&gone);
         last.extend(
             commits
@@ -262,8 +262,8 @@ impl Membership {
 }
 
 impl Membership {
-    /// Offsets of a topic that was deleted belong to nothing: of one that was created again they are its first, of one
-    /// that is gone they are left out. Asks the brokers, since the last look may be older than what happened.
+    /// Offsets of a deleted topic are invalid. For a recreated topic the first offsets are committed instead; for an
+    /// absent one, none. Asks the brokers, since the cached ids may be older than the deletion.
     fn correct(&self, commits: &mut Commits, timeout: Duration) {
         let mut state = self.state.lock();
         let topics: BTreeSet<&str> = commits
@@ -305,7 +305,7 @@ impl Membership {
     }
 }
 
-/// Whether the log reaches as far as what is said to be finished: it does not where it was truncated.
+/// Whether the log contains all records that the metadata calls finished; a truncated log does not.
 fn is_in_log(consumer: &BaseConsumer<Membership>, source: &Source, finished: &Completions) -> bool {
     match consumer.fetch_watermarks(source.topic.as_str(), source.partition, ASK) {
         Ok((_, end)) => end >= finished.end().0,

@@ -51,7 +51,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Reads the headers, and decides what is taken over of a record that may have `limit` bytes.
+    /// Reads the headers, and decides which parts of the record to copy; the whole record may have `limit` bytes.
     fn of(message: Message<'a>, limit: usize) -> Self {
         let key = message.key().map_or(0, <[u8]>::len);
         let body = key + message.payload().map_or(0, <[u8]>::len);
@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether a record still goes into this event.
+    /// Whether this event has room for another record.
     fn has_room_for(&self, entry: &Entry<'_>) -> bool {
         self.entries.is_empty()
             || (self.entries.len() < BATCH_RECORDS && self.bytes + entry.bytes <= BATCH_BYTES)

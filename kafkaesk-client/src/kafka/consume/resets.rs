@@ -1,8 +1,8 @@
 //! Offsets that are not in their log: librdkafka's log lines become one warning for each partition, with the offset
 //! wanted, the offset taken, and how many records lie between.
 //!
-//! librdkafka tells of a reset on threads of its own and in words alone. The ends of the partition are asked for on a
-//! thread that lives as long as there is something to ask.
+//! librdkafka reports a reset only as a log line, on its own threads. A thread of ours requests the ends of the
+//! partition, and ends when there are no more requests.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,17 +39,17 @@ pub(super) struct Settled {
 #[derive(Debug, Default)]
 pub(super) struct Resets {
     state: Mutex<State>,
-    /// Something was heard or settled since the consumer's thread looked.
+    /// There is news since the consumer's thread last checked.
     news: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// One for each partition: a later one replaces an earlier one that nobody has asked about yet.
+    /// One for each partition: a later reset replaces an earlier one whose ends were not requested yet.
     heard: BTreeMap<(String, i32), Reset>,
     settled: Vec<Settled>,
     asking: bool,
-    /// Partitions whose next record may have a lower offset than the last one, since that was said.
+    /// Partitions whose next record may have a lower offset than the last one, since a warning has announced it.
     explained: BTreeSet<(String, i32)>,
 }
 
@@ -87,7 +87,7 @@ impl Resets {
         self.state.lock().explained.remove(&key)
     }
 
-    /// What was settled since the last call. Starts asking where something was heard.
+    /// The resets with known ends since the last call. Starts requesting the ends of new ones.
     pub(super) fn settled(self: &Arc<Self>, lookup: &Arc<Lookup>) -> Vec<Settled> {
         if !self.news.swap(false, Ordering::Acquire) {
             return Vec::new();

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How long a moving coordinator is left alone.
+/// The wait before a moving coordinator is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Writes a new group's first offsets, unless it starts at the earliest or has offsets already.
@@ -61,7 +61,7 @@ pub(super) fn settle<C: ConsumerContext>(
     }
     match while_coordinator_moves(timeout, || consumer.commit(&starts, CommitMode::Sync)) {
         Ok(()) => Ok(()),
-        // The group has members: the first of them has settled it.
+        // The group has members: the first of them has decided the start.
         Err(error)
             if matches!(
                 code_of(&error),

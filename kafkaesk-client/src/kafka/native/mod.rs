@@ -83,7 +83,7 @@ impl Drop for Queue {
 
 /// Sends a commit without waiting; its answer comes out of `answers` with this number (see [`commit_answer`]).
 ///
-/// rdkafka's own asynchronous commit tells nobody how it ended.
+/// rdkafka's own asynchronous commit does not report its result.
 pub(super) fn commit<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     offsets: &TopicPartitionList,
@@ -373,7 +373,7 @@ impl<'a> Message<'a> {
         Ok(headers)
     }
 
-    /// Whether a message that was not delivered may be in the log all the same.
+    /// Whether an undelivered message may still be in the log.
     pub(super) fn possibly_persisted(self) -> bool {
         // SAFETY: the message is valid.
         let status = unsafe { sys::rd_kafka_message_status(self.0) };
@@ -387,7 +387,7 @@ fn bytes_at<'a>(pointer: *const u8, length: usize) -> Option<&'a [u8]> {
     (!pointer.is_null()).then(|| unsafe { slice::from_raw_parts(pointer, length) })
 }
 
-/// Hands a token to a client whose own events nobody polls (the admin client).
+/// Gives a token to a client whose events no thread polls (the admin client).
 pub(super) fn set_token<C: ClientContext>(
     client: &Client<C>,
     token: &OAuthToken,
