@@ -5,24 +5,24 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{NextOffset, Offset};
 
-/// How long the text may be: what brokers take by default (`offset.metadata.max.bytes`).
+/// The longest text: the brokers' default of `offset.metadata.max.bytes`.
 pub const MAX_BYTES: usize = 4096;
-/// What the text begins with: whose it is, and the version of its form.
+/// The start of the text: the program and the version of the format.
 const MARK: &str = "kafkaesk:1:";
 
-/// Which records from a committed offset on are finished: all below [`Self::end`] but those in a run of unfinished ones.
+/// The finished records from a committed offset on: all below [`Self::end`], except the runs of unfinished ones.
 /// Offsets without a record count as finished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completions {
     /// Start and length of each run of unfinished offsets, ascending, with finished offsets between them.
     unfinished: Vec<(i64, i64)>,
-    /// Behind the last offset that is finished; 0 if there is none.
+    /// The offset after the last finished one; 0 if there is none.
     end: i64,
 }
 
 impl Completions {
-    /// From the offsets that are not finished, ascending, and the offset behind all that are known. What follows the last
-    /// finished offset is left out.
+    /// Makes completions from the unfinished offsets, ascending, and the offset after the last known one. Drops
+    /// everything after the last finished offset.
     pub fn new(unfinished: impl IntoIterator<Item = Offset>, end: NextOffset) -> Self {
         let mut runs: Vec<(i64, i64)> = Vec::new();
         for Offset(offset) in unfinished {
@@ -57,7 +57,7 @@ impl Completions {
         NextOffset(self.end)
     }
 
-    /// Whether this offset is finished. One before the first unfinished offset is.
+    /// Whether this offset is finished; every offset before the first unfinished one is.
     pub fn is_finished(&self, offset: Offset) -> bool {
         if offset.0 >= self.end {
             return false;
@@ -84,7 +84,7 @@ impl Completions {
             .map(Offset)
     }
 
-    /// As much of it as the text has room for, from the committed offset on.
+    /// The part of the completions, from the committed offset on, that fits into the text.
     #[must_use]
     pub fn fitting(&self, topic_id: &str, committed: NextOffset) -> Self {
         let room = MAX_BYTES.saturating_sub(self.head(topic_id, committed).len());
@@ -94,7 +94,8 @@ impl Completions {
         for (index, (start, length)) in self.unfinished.iter().enumerate() {
             let next = self.unfinished.get(index + 1);
             let end = next.map_or(self.end, |(start, _)| *start);
-            // What is finished before the first run stands as a run of its own, after one of no length.
+            // Finished offsets before the first unfinished run are written as their own run, after an unfinished run of
+            // length 0.
             if index == 0 && *start > committed.0 {
                 bytes += 1 + varint_bytes(start - committed.0);
             }
@@ -108,8 +109,8 @@ impl Completions {
         fitting
     }
 
-    /// The text for the commit of `committed` on the topic with this id, [`MAX_BYTES`] at most: what does not fit is left
-    /// out. Empty where nothing is finished beyond it.
+    /// The text for the commit of `committed` on the topic with this id. It has at most [`MAX_BYTES`]; the rest is left
+    /// out. Empty if nothing beyond the offset is finished.
     pub fn write(&self, topic_id: &str, committed: NextOffset) -> String {
         let fitting = self.fitting(topic_id, committed);
         if fitting.is_empty() {

@@ -1,4 +1,4 @@
-//! Dead letters: the headers that say where a given-up message came from and why, and the markers that settle it.
+//! Dead letters: the headers with the origin of a given-up message and the reason, and the markers that settle it.
 //!
 //! A dead letter is the record byte for byte, with headers `kafkaesk-dead-…` behind its own (contract/README.md, "Dead
 //! letters"). Where a name repeats, the last header counts.
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{Headers, Offset, TopicName, timestamp};
 
-/// What all headers of this contract section begin with.
+/// The prefix of all headers in this section of the contract.
 pub const PREFIX: &str = "kafkaesk-dead-";
 /// The origin's whole topic name.
 pub const TOPIC: &str = "kafkaesk-dead-topic";
@@ -97,7 +97,7 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// What a dead letter says of its origin and its failure.
+/// The origin and the failure of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The whole topic name of the record.
@@ -126,15 +126,15 @@ pub struct DeadLetter {
     pub redriven: u32,
 }
 
-/// Headers that should say what a dead letter is, and do not.
+/// Why headers are not those of a dead letter.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DeadLetterError {
-    /// A header that each dead letter has is absent, or not UTF-8.
+    /// A required header is absent, or is not UTF-8.
     #[error(
         "header `{0}` is absent or not UTF-8, so the record is not a dead letter that kafkaesk wrote"
     )]
     Absent(&'static str),
-    /// A header's value is not what it should be.
+    /// A header has an invalid value.
     #[error("header `{header}` is {value:?}; expected {expected}")]
     Value {
         /// The header.
@@ -185,7 +185,7 @@ impl DeadLetter {
         })
     }
 
-    /// The headers of the dead letter: those of the record, and what this says behind them.
+    /// The headers of the dead letter: first those of the record, then the ones with its origin and failure.
     pub fn write(&self, record: &Headers) -> Headers {
         let mut headers = record.clone();
         let mut push = |name: &str, value: String| {
@@ -217,7 +217,7 @@ impl DeadLetter {
         headers
     }
 
-    /// The headers of the copy that is redriven: the dead letter's, and that it is redriven once more.
+    /// The headers of the redriven copy: those of the dead letter, with the count of redrives increased by one.
     pub fn redrive(&self, letter: &Headers) -> Headers {
         let mut headers = letter.clone();
         let count = self.redriven.saturating_add(1).to_string();
@@ -230,8 +230,8 @@ impl DeadLetter {
 /// (`org.springframework.kafka.support.KafkaHeaders`).
 pub const SPRING_PREFIX: &str = "kafka_dlt-";
 
-/// The same in the headers of Spring Kafka's `DeadLetterPublishingRecoverer`, which existing consoles show: numbers are
-/// big-endian bytes there.
+/// The same as headers of Spring Kafka's `DeadLetterPublishingRecoverer`, which existing consoles show. Its numbers are
+/// big-endian bytes.
 pub fn spring_headers(letter: &DeadLetter) -> Vec<(&'static str, Bytes)> {
     let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let mut headers = vec![
@@ -286,7 +286,7 @@ pub struct Settlement {
 pub enum SettledBy {
     /// A copy was written to the group's retry topic, in the same transaction.
     Redrive,
-    /// A person gave it up for good.
+    /// A person discarded it (`purge`).
     Purge,
 }
 

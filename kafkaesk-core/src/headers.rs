@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use thiserror::Error;
 
-/// Headers that begin so are kafkaesk's; user headers may not.
+/// Header names with this prefix belong to kafkaesk; user headers must not have it.
 pub const RESERVED_PREFIX: &str = "kafkaesk-";
 /// The event's own identity, kept by copies.
 pub const ID: &str = "kafkaesk-id";
@@ -22,8 +22,9 @@ pub struct ReservedHeader {
     pub name: String,
 }
 
-/// Checks a header name that a user gives. Any name is allowed, the empty one as well (`contract/vectors/headers.json`),
-/// that does not begin with [`RESERVED_PREFIX`], whatever the case of its letters: HTTP, where record headers also go, does not tell `Kafkaesk-Id` from `kafkaesk-id`.
+/// Checks a header name from a user. Every name is allowed, even an empty one (`contract/vectors/headers.json`), unless
+/// it begins with [`RESERVED_PREFIX`] in any case of its letters: record headers also become HTTP headers, which do not
+/// distinguish `Kafkaesk-Id` from `kafkaesk-id`.
 ///
 /// # Errors
 /// [`ReservedHeader`].
@@ -47,7 +48,7 @@ impl Headers {
         Self::default()
     }
 
-    /// Adds one after the others; an equal name is kept as well.
+    /// Adds a header at the end; headers with the same name stay.
     pub fn push(&mut self, name: impl Into<String>, value: Option<Bytes>) {
         self.0.push((name.into(), value));
     }
@@ -93,7 +94,7 @@ impl Headers {
             .map(|(name, value)| (name.as_str(), value.as_ref()))
     }
 
-    /// How many bytes names and values take together; the one measure that every bound on headers uses.
+    /// The bytes of all names and values; every bound on headers uses this measure.
     pub fn bytes(&self) -> usize {
         self.0
             .iter()

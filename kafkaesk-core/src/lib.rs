@@ -36,7 +36,7 @@ pub use place::{PlaceError, RecordPlace};
 pub use record::{Record, Source, Unreadable};
 pub use schema_id::{SchemaId, SchemaIdError};
 
-/// What an error shows of a text that anyone may have written: its first 300 bytes.
+/// Errors show only the first 300 bytes of a foreign text.
 fn brief(text: &str) -> std::borrow::Cow<'_, str> {
     const SHOWN: usize = 300;
     if text.len() <= SHOWN {

@@ -38,19 +38,19 @@ pub struct Record {
     pub headers: Headers,
     /// The value's bytes; `None` for a null value (which is not an envelope).
     pub value: Option<Bytes>,
-    /// What of the record is missing here, although it is in Kafka; `None` where the record is whole. A worker treats
-    /// such a record as one that does not fit its handler.
+    /// The part of the record that is in Kafka but was not read; `None` if the record is whole. A worker treats an
+    /// incomplete record as one that does not fit its handler.
     pub unreadable: Option<Box<Unreadable>>,
 }
 
-/// What could not be taken over from a record in Kafka.
+/// The part of a record in Kafka that was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unreadable {
     /// It has headers that cannot be read; [`Record::headers`] is empty.
     Headers,
-    /// It is larger than the consumer takes. [`Record::value`] and [`Record::headers`] are empty, and the key is `None`
-    /// where the key alone is too large.
+    /// The record is larger than the consumer's bound. [`Record::value`] and [`Record::headers`] are empty; the key is
+    /// `None` if the key alone is too large.
     TooLarge {
         /// The bytes of key and value, and of the headers where they were counted.
         bytes: usize,
@@ -109,7 +109,7 @@ impl Record {
         self.timestamp
     }
 
-    /// How many bytes it takes: key, value and headers. Every bound on records counts these.
+    /// The bytes of key, value and headers. Every bound on records uses this measure.
     pub fn size(&self) -> usize {
         self.key.as_ref().map_or(0, Bytes::len)
             + self.value.as_ref().map_or(0, Bytes::len)

@@ -19,8 +19,8 @@ pub fn format(millis: i64) -> Option<String> {
     ))
 }
 
-/// Reads RFC 3339 with any offset; digits beyond milliseconds are cut. `None` for anything else, for a leap second,
-/// and for a time that [`format()`] has no form for.
+/// Reads RFC 3339 with any offset; digits beyond milliseconds are cut. `None` for anything else, for a leap second, and
+/// for a time that [`format()`] cannot write.
 pub fn parse(text: &str) -> Option<i64> {
     let (date, time) = (text.get(..10)?, text.get(11..)?);
     if !matches!(text.as_bytes()[10], b'T' | b't' | b' ') {
@@ -92,7 +92,7 @@ fn days_of(year: i64, month: i64, day: i64) -> i64 {
 }
 
 fn date_of(days: i64) -> (i64, i64, i64) {
-    // A guess by the mean year is at most one off, so begin one above it.
+    // An estimate by the mean length of a year is at most one off, so start one above it.
     let mut year = (days + 719_468) * 400 / 146_097 + 1;
     let first_of_march = |year| days_of(year, 3, 1);
     while first_of_march(year) > days {

@@ -12,9 +12,9 @@ use crate::{
     span::{SpanError, parse_span},
 };
 
-/// The longest delay that any handler can ask for, in whatever way; a worker cuts a longer one to it and logs that.
+/// The longest delay that a handler can ask for. A worker cuts a longer one to it and logs that.
 pub const MAX_DELAY: Duration = Duration::from_secs(3600);
-/// The media type under which the body of a 2xx answer is read; that of any other is ignored.
+/// The media type of an answer body: the body of a 2xx answer with another type is ignored.
 pub const MEDIA_TYPE: &str = "application/vnd.kafkaesk.answer+json";
 
 /// How a handler ended with a message.
@@ -24,7 +24,7 @@ pub enum Answer {
     Done,
     /// To be tried again.
     Retry {
-        /// Not before this time has passed; without it the subscription's backoff decides. A worker cuts it to
+        /// The delay before the next attempt; without it the subscription's backoff decides. A worker cuts it to
         /// [`MAX_DELAY`].
         delay: Option<Duration>,
         /// Why, for the log.
@@ -67,7 +67,7 @@ pub enum AnswerError {
         /// Where it begins.
         at: usize,
     },
-    /// A member that the outcome has no use for.
+    /// A member that the outcome does not have.
     #[error("member `{member}` at byte {at} does not go with the outcome {outcome:?}")]
     Misplaced {
         /// `delay` or `reason`.
@@ -96,7 +96,7 @@ impl AnswerError {
         }
     }
 
-    /// The byte offset of what is wrong; `None` for what is missing.
+    /// The byte offset of the mistake; `None` for a missing member.
     pub fn at(&self) -> Option<usize> {
         match self {
             Self::Member(e) => e.at(),
@@ -108,7 +108,7 @@ impl AnswerError {
 }
 
 impl Answer {
-    /// Reads the body of an HTTP answer of [`MEDIA_TYPE`]: without `delivery`, which the connection tells.
+    /// Reads the body of an HTTP answer of [`MEDIA_TYPE`]. It has no `delivery`: the connection identifies the message.
     ///
     /// # Errors
     /// [`AnswerError`].

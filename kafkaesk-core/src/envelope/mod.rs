@@ -62,12 +62,12 @@ impl EnvelopeError {
         }
     }
 
-    /// Whether the value is null or holds nothing but white space: usual on compacted topics, and nobody's mistake.
+    /// Whether the value is null or only white space: normal on compacted topics, and not a mistake.
     pub fn is_blank(&self) -> bool {
         matches!(self, Self::Null | Self::Json(JsonError::Empty))
     }
 
-    /// The byte offset of what is wrong; `None` when it is nowhere (null, a missing member).
+    /// The byte offset of the mistake; `None` for a null value and a missing member.
     pub fn at(&self) -> Option<usize> {
         match self {
             Self::Null | Self::Missing { .. } => None,
@@ -87,7 +87,7 @@ pub struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a value whole: one pass that builds nothing.
+    /// Reads the whole value in one pass, without building a tree.
     ///
     /// ```
     /// use kafkaesk_core::Envelope;
@@ -148,7 +148,8 @@ impl<'a> Envelope<'a> {
         self.schema.parse()
     }
 
-    /// Writes an envelope around data that is one JSON value. The bytes depend on nothing else, and `data` stays as it is.
+    /// Writes an envelope around data that is one JSON value. The result depends only on the two arguments, and
+    /// contains `data` unchanged.
     pub fn write(schema: &SchemaId, data: &[u8]) -> Vec<u8> {
         let prefix = EnvelopePrefix::new(schema);
         let mut value = Vec::with_capacity(prefix.as_bytes().len() + data.len() + 1);

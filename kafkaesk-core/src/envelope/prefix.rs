@@ -1,4 +1,4 @@
-//! Envelope prefix: the bytes before the data, made once for each schema id, compared instead of parsed.
+//! Envelope prefix: the bytes before the data. A reader compares them instead of parsing the envelope.
 
 use crate::{
     SchemaId,
@@ -25,23 +25,23 @@ impl EnvelopePrefix {
         &self.0
     }
 
-    /// The fast path: what stands between this prefix and the last `}`, if the value looks so; UTF-8, nested within
-    /// the contract's bound, and without white space around it (`None` otherwise). So the data begins right after
-    /// [`Self::as_bytes`], and ends one byte before the value does.
+    /// The fast path: the bytes between this prefix and the last `}`. `None` unless the value begins with the prefix,
+    /// ends with `}`, is UTF-8, nests within the contract's bound, and has no white space around the data. So the data
+    /// begins right after [`Self::as_bytes`], and ends one byte before the value does.
     ///
-    /// The slice is *unproven*: who decodes it must read it whole (no trailing bytes), and on an error fall back
-    /// to [`Envelope::read`](crate::Envelope::read), which knows what is wrong. Who does not decode it must not
-    /// use it: `{"x":1},"other":2` would come through here.
+    /// The slice is *not validated*. A caller must decode all of it (no trailing bytes), and on an error call
+    /// [`Envelope::read`](crate::Envelope::read), which reports the mistake. A caller that does not decode must not use
+    /// this: it would accept `{"x":1},"other":2`.
     pub fn strip<'a>(&self, value: &'a [u8]) -> Option<&'a [u8]> {
         let data = value.strip_prefix(&*self.0)?.strip_suffix(b"}")?;
-        // Decoders skip what they do not want without looking for UTF-8, so it is asked for here: 20 ns for 300 bytes.
+        // Decoders skip members without checking UTF-8, so it is checked here: 20 ns for 300 bytes.
         std::str::from_utf8(data).ok()?;
         let bare = !data.first().is_some_and(is_space) && !data.last().is_some_and(is_space);
         (bare && depth_within(data, MAX_DATA_DEPTH)).then_some(data)
     }
 }
 
-/// JSON's white space. Around the data it is not part of it, so the slow path takes it away.
+/// JSON's white space. White space around the data is not part of it; the slow path removes it.
 fn is_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }

@@ -1,7 +1,7 @@
 //! Input: JSON bytes. Output: whether they nest too deeply, without a full parse.
 
 /// Whether JSON bytes nest at most `limit` levels. For bytes that are not JSON the answer is only safe, not exact:
-/// a decoder that takes them never meets more than `limit` levels after a `true`.
+/// after `true`, no decoder meets more than `limit` levels.
 pub fn depth_within(json: &[u8], limit: usize) -> bool {
     // Chunks of 255, so that the count of one fits a byte and the loop compiles to vector instructions.
     // `[` and `{` differ in one bit from each other, and from nothing else.

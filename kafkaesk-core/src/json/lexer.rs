@@ -10,7 +10,7 @@ use super::{
     string::{plain, unescape},
 };
 
-/// What a value begins with. The lexer has passed the whole of it, and of an array or object only the bracket.
+/// The kind of a value. The lexer has read the whole value; of an array or object only the opening bracket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token {
     /// `null`.
@@ -82,7 +82,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The byte offset of what is read next.
+    /// The byte offset of the next token.
     #[inline]
     pub fn at(&self) -> usize {
         self.at
@@ -280,7 +280,7 @@ impl<'a> Lexer<'a> {
         self.at += 1;
     }
 
-    // Always inlined: a call for each string, with its result in memory, took validation over its allowed cost.
+    // Always inlined: a call for each string made validation slower than its benchmark allows.
     #[inline(always)]
     fn string(&mut self) -> Result<Quoted, JsonError> {
         self.at += 1;

@@ -4,10 +4,10 @@ use thiserror::Error;
 
 use super::{JsonError, Member};
 
-/// A name of more bytes is near to no known one.
+/// A longer name has no suggestion.
 const MAX_COMPARED: usize = 64;
 
-/// Why an object's members are not what the contract says.
+/// Why an object's members break the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum MemberError {
@@ -24,7 +24,7 @@ pub enum MemberError {
         /// The nearest known name, if one is near.
         nearest: Option<&'static str>,
     },
-    /// A member that is needed is not there.
+    /// A required member is missing.
     #[error("member `{member}` is missing")]
     Missing {
         /// Which.
@@ -55,7 +55,7 @@ impl MemberError {
         }
     }
 
-    /// The byte offset of what is wrong; `None` for what is missing.
+    /// The byte offset of the mistake; `None` for a missing member.
     pub fn at(&self) -> Option<usize> {
         match self {
             Self::Json(e) => Some(e.at()),
@@ -66,7 +66,7 @@ impl MemberError {
 
     /// A member outside the known names.
     pub(crate) fn unknown(member: &Member<'_>, known: &[&'static str]) -> Self {
-        // No known name is as long, and the distance takes the product of both lengths.
+        // No known name is that long, and computing the distance costs the product of both lengths.
         let comparable = member.name.len() <= MAX_COMPARED;
         let given = if comparable {
             member.name.to_ascii_lowercase()

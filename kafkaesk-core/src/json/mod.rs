@@ -1,7 +1,7 @@
 //! Strict JSON: the lexer under every reader of JSON text, and a walk over one object's members.
 //!
-//! serde_json decodes data. This module only finds it, so that every refusal has a byte offset, and the bound on
-//! nesting holds for members that nobody decodes.
+//! serde_json decodes data. This module only locates it, so that every refusal has a byte offset, and the bound on
+//! nesting also holds for members that are not decoded.
 
 mod depth;
 mod lexer;
@@ -94,7 +94,7 @@ impl JsonError {
         }
     }
 
-    /// The same refusal, seen from a text that has `by` bytes before.
+    /// The same refusal, with its offset moved by `by` bytes.
     pub(crate) fn shifted(mut self, by: usize) -> Self {
         match &mut self {
             Self::Empty | Self::Bom => {}

@@ -93,7 +93,7 @@ impl<'a> Object<'a> {
         let name_at = lexer.at();
         let name = lexer.name()?;
         let name = lexer.text(name).map_err(|_| half_a_pair(name_at))?;
-        // Typical objects have a handful of names, but nothing says that a hostile one must.
+        // Typical objects have few names, but a hostile one may have very many.
         if !self.names.insert(name.clone()) {
             return Err(JsonError::Duplicate {
                 name: name.into_owned(),

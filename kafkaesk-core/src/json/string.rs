@@ -1,10 +1,10 @@
 //! JSON strings: finds the bytes that end or escape a string, and unescapes its text.
 
-/// How many bytes need no care: up to a quote, a backslash, a control character or the end.
+/// The number of plain bytes: up to a quote, a backslash, a control character or the end.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> usize {
-    // Eight bytes at a time: the high bit of a byte in `stop` says that it may be one of those.
-    // A byte above 0x7f cannot be: it is part of a character of more bytes.
+    // Eight bytes at a time: the high bit of a byte in `stop` means that the byte may be one of those. A byte above
+    // 0x7f is not: it is part of a multi-byte character.
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut rest = bytes;

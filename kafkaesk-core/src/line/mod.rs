@@ -1,4 +1,4 @@
-//! The JSON line: writes a record as the one line that every tool exchanges; reads a line as what is to be published.
+//! The JSON line: writes a record as the one line that every tool exchanges; reads a line as an event to publish.
 //!
 //! `tail`, the `stdout` and `exec` handlers write it, `publish --ndjson` reads it. The data's bytes are never
 //! re-serialized.
@@ -20,10 +20,10 @@ use crate::{
 
 pub use write::{Delivery, write};
 
-/// What the headers of one line may take, each value with its name: a line may give one long name to many values.
+/// The bound on the headers of one line, in bytes. Each value counts with its name: one long name may have many values.
 pub const MAX_HEADERS_BYTES: usize = 16 << 20;
 
-/// What a line says is to be published.
+/// An event or tombstone to publish, as a line describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
     /// Where to.
@@ -60,7 +60,7 @@ pub enum Timestamps {
     /// Ignores it: the record gets the time at which it is published.
     #[default]
     Ignore,
-    /// Reads it: the record keeps the time that it had.
+    /// Reads it: the record keeps its time.
     Keep,
 }
 
@@ -71,7 +71,7 @@ pub enum LineError {
     /// Its JSON or its members.
     #[error(transparent)]
     Member(#[from] MemberError),
-    /// A record that was no envelope when the line was written.
+    /// The line shows a record whose value was not an envelope.
     #[error(
         "member `{member}` at byte {at}: the line shows a record that is not an event, which cannot be published{}",
         tombstone_hint(*.is_null)
@@ -174,7 +174,7 @@ impl LineError {
         }
     }
 
-    /// The byte offset of what is wrong; `None` for what is missing.
+    /// The byte offset of the mistake; `None` for a missing member.
     pub fn at(&self) -> Option<usize> {
         match self {
             Self::Member(e) => e.at(),

@@ -30,8 +30,8 @@ const KNOWN: [&str; 13] = [
 ];
 
 impl<'a> Line<'a> {
-    /// Reads one line, with or without its line break. What comes from reading a record (`partition`, `offset`,
-    /// `group`, `attempt`, `delivery`, and `timestamp` unless kept) is allowed and not looked at.
+    /// Reads one line, with or without its line break. Members that only a consumed record has (`partition`, `offset`,
+    /// `group`, `attempt`, `delivery`, and `timestamp` unless kept) are allowed and ignored.
     ///
     /// ```
     /// use kafkaesk_core::line::{Content, Line, Timestamps};

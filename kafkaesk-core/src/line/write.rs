@@ -14,18 +14,18 @@ pub struct Delivery<'a> {
     pub group: &'a str,
     /// 1, 2, …
     pub attempt: u32,
-    /// Unique for each attempt; the answer names it. None where nobody answers.
+    /// Unique for each attempt; the answer names it. `None` for a line that needs no answer.
     pub delivery: Option<&'a str>,
 }
 
-/// Up to this many names a search in order is as fast as a map.
+/// Up to this many names, a linear search is as fast as a map.
 const FEW: usize = 16;
 
-/// Appends a record's line to `out`, without a line break. A null value is a tombstone; a record that holds no event
-/// otherwise, or that could not be read whole, gets `value` (where there is one) and `error`.
+/// Appends a record's line to `out`, without a line break. A null value is a tombstone. Another record without an
+/// event, or one that was not read whole, gets `error` and, if the value was read, `value`.
 ///
 /// Carriage returns and line feeds between the tokens of the data become spaces; every other byte of it stays.
-/// `timestamp` is left out when there is none, or none that RFC 3339 can write (before 1970, after 9999).
+/// `timestamp` is left out if there is none, or if RFC 3339 cannot write it (before 1970, after 9999).
 pub fn write(out: &mut Vec<u8>, record: &Record, delivery: Option<Delivery<'_>>) {
     let envelope = match &record.unreadable {
         Some(unreadable) => Err(NoEvent::Unreadable(unreadable)),
@@ -161,7 +161,7 @@ fn grouped<'h>(
     groups
 }
 
-/// The identity, if there is exactly one and it is text. Anything else stays visible among the headers.
+/// The event's identity, if there is exactly one and it is text. Otherwise it stays among the headers.
 fn sole_id(all: &Headers) -> Option<&str> {
     let count = all.iter().filter(|(name, _)| *name == headers::ID).count();
     (count == 1).then(|| all.id()).flatten()

@@ -1,4 +1,5 @@
-//! Names of streams, topics, prefixes and schemas, checked against Kafka's limits and the reserved words. Asks no broker.
+//! Names of streams, topics, prefixes and schemas, checked against Kafka's limits and the reserved words. Needs no
+//! broker.
 
 mod characters;
 mod prefix;

@@ -11,7 +11,7 @@ use super::{
 };
 
 text_name! {
-    /// What stands before every topic of one installation. May be empty.
+    /// The start of every topic's name in one installation. May be empty.
     TopicPrefix
 }
 
@@ -62,7 +62,7 @@ impl TopicPrefix {
         Ok(topic)
     }
 
-    /// Whether one of two prefixes begins the other, so that the one's patterns could reach the other's streams.
+    /// Whether one prefix begins with the other, so that patterns with the shorter one match streams of the other.
     pub fn is_ambiguous_with(&self, other: &TopicPrefix) -> bool {
         self != other
             && (self.as_str().starts_with(other.as_str())
@@ -85,7 +85,7 @@ impl TopicPrefix {
         TopicName::new(format!("{self}{BINDINGS_TOPIC}"))
     }
 
-    /// The topic that keeps what a consumer group gave up. `group` is the group's whole name, as sent to Kafka.
+    /// The topic with a consumer group's dead letters. `group` is the group's whole name, as sent to Kafka.
     ///
     /// # Errors
     /// [`NameError`] for a group that is empty or whose name does not fit into a topic's: Kafka takes any text for a group.
@@ -112,8 +112,8 @@ impl TopicPrefix {
         TopicName::new(format!("{self}{mark}{group}"))
     }
 
-    /// The stream under which a topic is read: as [`Self::stream_of`]. For a group's topic of dead letters and its retry topic
-    /// it is the name without the prefix, which no pattern matches and to which nothing is published.
+    /// The stream of a topic that is read: as [`Self::stream_of`]. For a group's topic of dead letters and its retry
+    /// topic it is the name without the prefix, which no pattern matches and no program can publish to.
     pub fn consumed_stream(&self, topic: &str) -> Option<StreamId> {
         let rest = topic.strip_prefix(self.as_str())?;
         match rest.starts_with(RETRY_TOPIC_MARK) || rest.starts_with(DEAD_TOPIC_MARK) {

@@ -8,8 +8,8 @@ pub const SCHEMA_TOPIC_MARK: &str = "__schema__";
 pub const DEAD_TOPIC_MARK: &str = "__dead__";
 /// What a group's topic of redriven messages has between prefix and group.
 pub const RETRY_TOPIC_MARK: &str = "__retry__";
-/// Words that make a topic reserved wherever they stand in its name. `__connect__` is kept for the topics of a later version:
-/// a word that is reserved later would take streams away from their users.
+/// Words that make a topic reserved at any place of its name. `__connect__` is reserved for a later version: reserving
+/// it later would break existing streams.
 pub const RESERVED_WORDS: [&str; 4] = [
     SCHEMA_TOPIC_MARK,
     DEAD_TOPIC_MARK,

@@ -1,7 +1,7 @@
 //! Pattern language: compiles and matches what CPython's `fnmatch.translate` accepts, without a regular expression.
 //!
-//! The odd corners are CPython's (3.11): an unclosed `[` is itself, `]` first in a set belongs to it, a range whose
-//! ends are reversed vanishes with both ends, and a set that thereby comes to begin with `!` is negated.
+//! The special cases are those of CPython 3.11: an unclosed `[` is a plain character; `]` at the start of a set belongs
+//! to it; a reversed range is dropped with both ends; if the set then begins with `!`, it is negated.
 
 /// One step of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,13 +87,13 @@ impl Glob {
         self.literals.iter().copied().find(|(_, c)| property(*c))
     }
 
-    /// How many characters a text that matches has at least.
+    /// The smallest number of characters in a matching text.
     pub(super) fn least(&self) -> usize {
         let one = |token: &&Token| matches!(token, Token::One(_));
         self.tokens.iter().filter(one).count()
     }
 
-    /// The text that alone matches, if the pattern has plain characters only.
+    /// The only matching text, if the pattern has only plain characters.
     pub(super) fn literal(&self) -> Option<String> {
         (self.literals.len() == self.tokens.len())
             .then(|| self.literals.iter().map(|(_, c)| c).collect())
@@ -153,7 +153,7 @@ fn set_end(text: &[(usize, char)], start: usize) -> Option<usize> {
     (end..text.len()).find(|i| is(*i, ']'))
 }
 
-/// What stands between the brackets. `None` in the middle of the list is a hyphen that makes a range.
+/// The characters between the brackets. `None` in the middle of the list is the hyphen of a range.
 fn set(inner: &[char]) -> Set {
     let chunks = chunks(inner);
     let mut items: Vec<Option<char>> = Vec::new();

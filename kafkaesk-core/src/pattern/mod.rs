@@ -15,10 +15,10 @@ use glob::Glob;
 
 pub use glob::fnmatch;
 
-/// The most bytes that a pattern may have: streams have 249, and each character of theirs may be a set.
+/// The largest pattern, in bytes: a stream id has up to 249, and the pattern may have a set for each.
 pub const MAX_PATTERN_BYTES: usize = 4096;
 
-/// Why a pattern was refused: it could match no stream, so waiting for one would be in vain.
+/// Why a pattern was refused: it can never match a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PatternError {
@@ -31,7 +31,7 @@ pub enum PatternError {
         /// Its length.
         bytes: usize,
     },
-    /// A `[` without its `]`, which fnmatch takes for itself.
+    /// A `[` without its `]`, which fnmatch treats as a plain character.
     #[error(
         "pattern {pattern:?} has `[` at byte {at} without a `]` and matches no stream; close it"
     )]

@@ -1,14 +1,14 @@
 //! Pattern overlap: whether two patterns share a stream id that is not reserved.
 //!
-//! Takes at most a step for each place in the one, place in the other, state of the name and kind of character: a pattern
-//! that can match has at most 249 characters and as many stars.
+//! The work is at most the product of four numbers: places in the one pattern, places in the other, states of the name,
+//! and kinds of characters. A pattern that can match has at most 249 characters and as many stars.
 
 use std::collections::BTreeMap;
 
 use super::glob::{Glob, Token};
 use crate::names::{BINDINGS_TOPIC, MAX_TOPIC_BYTES, RESERVED_WORDS, is_name_character};
 
-/// How far the text so far has come: places in both patterns, and what it must not become, by its number.
+/// The state after the text so far: a place in each pattern, and the number of its [`Name`] state.
 #[derive(Clone, Copy)]
 struct State {
     left: usize,
@@ -16,7 +16,7 @@ struct State {
     name: usize,
 }
 
-/// What the text so far has of the reserved names.
+/// How much of a reserved name the text so far contains.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct Name {
     /// 0 nothing yet, 1 one `_` and no more, 2 anything else.
@@ -28,7 +28,7 @@ struct Name {
 }
 
 impl Name {
-    /// One character more; `None` once the name begins with `__` or contains a reserved word.
+    /// The state after another character; `None` once the name begins with `__` or contains a reserved word.
     fn and(self, c: u8) -> Option<Self> {
         let begun = match (self.begun, c) {
             (0, b'_') => 1,
@@ -54,7 +54,7 @@ impl Name {
     }
 }
 
-/// Every name that can be reached, and for each of them which one a character of a kind leads to.
+/// Every reachable state, and its successor for each kind of character.
 struct Names {
     all: Vec<Name>,
     next: Vec<Vec<Option<usize>>>,
@@ -111,7 +111,7 @@ impl Places {
         Self(glob.tokens.iter().map(bits).collect())
     }
 
-    /// Where a character of a kind leads from a place.
+    /// The places that a character of this kind leads to.
     fn step(&self, at: usize, kind: usize) -> Option<usize> {
         match self.0.get(at)? {
             None => Some(at),
@@ -124,8 +124,8 @@ impl Places {
     }
 }
 
-/// Whether some stream id of at most 249 bytes matches both. Most texts have no `_`, and without it no name is reserved: that
-/// is tried first.
+/// Whether some stream id of at most 249 bytes matches both. First searches texts without `_`, which are never
+/// reserved.
 pub(super) fn share_a_stream(left: &Glob, right: &Glob) -> bool {
     if left.least() > MAX_TOPIC_BYTES || right.least() > MAX_TOPIC_BYTES {
         return false;
