@@ -14,8 +14,8 @@ pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// 30 s for each next byte, with a warning in the log after 1 s.
 ///
 /// # Errors
-/// As opening or reading fails; [`io::ErrorKind::FileTooLarge`] beyond the limit, [`io::ErrorKind::TimedOut`] for a
-/// silent pipe, [`io::ErrorKind::InvalidInput`] for what is neither a file nor a pipe. The texts do not name the path.
+/// Errors of opening and reading; [`io::ErrorKind::FileTooLarge`] beyond the limit, [`io::ErrorKind::TimedOut`] for a
+/// silent pipe, [`io::ErrorKind::InvalidInput`] for neither a file nor a pipe. The texts do not name the path.
 pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let kind = file.metadata()?.file_type();
@@ -28,8 +28,8 @@ pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Err(not_a_file(&kind))
 }
 
-/// Whether a library may read this path without an end or a wait: a file of at most `limit` bytes, or a folder where
-/// one is allowed. An absent file is for the library to report.
+/// Checks that a library can read this path in bounded size and time: a file of at most `limit` bytes, or, if allowed,
+/// a folder. The library itself reports an absent file.
 ///
 /// # Errors
 /// As [`read_file`]; a pipe is refused as well.
@@ -74,7 +74,7 @@ fn bounded(reader: impl io::Read, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opening a pipe would wait for its writer otherwise.
+/// Otherwise opening a pipe would wait for its writer.
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;

@@ -48,8 +48,8 @@ impl KafkaSettings {
         self.for_role(Role::Producer, defaults, forced)
     }
 
-    /// These settings with another table on top, as a subscription's own `kafka-settings` are: a property that the
-    /// other sets for every client beats this one's for one role.
+    /// These settings overlaid with another table, such as a subscription's `kafka-settings`. A property for every
+    /// client in that table beats the same property for one role here.
     pub fn refined_by(&self, other: &KafkaSettings) -> KafkaSettings {
         let mut refined = self.clone();
         for (name, value) in &other.common {
@@ -74,7 +74,7 @@ impl KafkaSettings {
         refined
     }
 
-    /// Checks names, values and roles, as the loader does for files; for settings that were built in code.
+    /// Checks names, values and roles of settings that were built in code, as the loader does for files.
     ///
     /// # Errors
     /// The first [`PropertyError`], in the order of the names.
@@ -196,7 +196,7 @@ pub fn group_instance_id(base: &str, group: &str, instance: usize) -> String {
     format!("{base}-{group}-{instance}")
 }
 
-/// A property that the table does not know goes to every client, where librdkafka reports it.
+/// A property that is not in the table goes to every client, and librdkafka reports it.
 fn applies(name: &str, role: Role) -> bool {
     properties()
         .iter()
@@ -238,8 +238,7 @@ impl fmt::Debug for KafkaSettings {
     }
 }
 
-/// A property's value as it may be shown: sensitive ones, user info in URLs and the query of a property that is a URL are
-/// redacted.
+/// A property's value for display: redacts sensitive values, user info in URLs, and the query of a URL property.
 pub fn shown_property(name: &str, value: &str) -> String {
     let sensitive = properties()
         .iter()

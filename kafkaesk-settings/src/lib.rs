@@ -58,11 +58,13 @@ pub struct Settings {
     pub auto_create_streams: bool,
     /// The streams that the configuration declares, for "did you mean …?". Default none.
     pub declared_streams: Vec<StreamId>,
-    /// A stored version that differs from a type's own document is an error at start, not a warning. Default false.
+    /// If a stored version differs from a type's own document, the start fails instead of logging a warning. Default
+    /// false.
     pub strict: bool,
     /// How long the first answer of a broker may take. Default 10 s.
     pub connect_timeout: Duration,
-    /// The bound of a publish while brokers are gone, and that of its wait for a place in the queue before. Default 120 s.
+    /// The bound of a publish while the brokers are unreachable, and of the wait for room in the queue before it.
+    /// Default 120 s.
     pub delivery_timeout: Duration,
     /// The bound of a worker's whole shutdown (handlers, last commits, publishes, hooks), at least one second. Also the
     /// bound of a drain of revoked partitions. Default 25 s, less than Kubernetes' 30.
@@ -72,14 +74,15 @@ pub struct Settings {
     /// How many bytes of key, value and headers a record may have for a consumer. The value of a larger one is dropped
     /// before it is copied, and the record is a mismatch. Default 16 MiB.
     pub max_message_bytes: usize,
-    /// Whether consumer groups keep what they give up in a topic of dead letters. Default true. Without, `dead-letter` is not
-    /// a policy: a message that used up its attempts is held, and a rejected one is logged and passed over.
+    /// Whether consumer groups keep given-up messages in a topic of dead letters. Default true. With `false` there is
+    /// no policy `dead-letter`: a message that used up its attempts is held, and a rejected one is logged and passed
+    /// over.
     pub dead_letters: bool,
     /// Partitions of a group's topic of dead letters. Default 7.
     pub dead_letter_partitions: u32,
     /// How long dead letters are kept. Default 14 days.
     pub dead_letter_retention: Duration,
-    /// Which headers a dead letter has beside `kafkaesk-dead-…`.
+    /// The headers of a dead letter besides `kafkaesk-dead-…`.
     pub dead_letter_headers: DeadLetterHeaders,
     /// Any librdkafka property.
     pub kafka_settings: KafkaSettings,

@@ -18,7 +18,7 @@ const METADATA: &str = "sasl.oauthbearer.metadata.authentication.type";
 /// librdkafka's own unsecured tokens, for tests.
 const UNSECURED: &str = "enable.sasl.oauthbearer.unsecure.jwt";
 const ASSERTION: &str = "sasl.oauthbearer.assertion.";
-/// Where a client's own certificate store for the token endpoint may be set.
+/// The properties that can set the certificate store for the token endpoint.
 const CA_LOCATION: &str = "https.ca.location";
 const CA_PEM: &str = "https.ca.pem";
 
@@ -65,8 +65,8 @@ pub enum OidcError {
 }
 
 impl KafkaSettings {
-    /// The OIDC client credentials, when the mechanism is OAUTHBEARER and they are set; `None` for any other
-    /// mechanism, where `security.protocol` uses none, and for librdkafka's unsecured tokens (tests).
+    /// The OIDC client credentials, if the mechanism is OAUTHBEARER and they are set. `None` for any other mechanism,
+    /// for a `security.protocol` without SASL, and for librdkafka's unsecured tokens (tests).
     ///
     /// # Errors
     /// [`OidcError`] names the property.

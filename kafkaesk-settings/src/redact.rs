@@ -27,7 +27,7 @@ pub fn without_user_info(text: &str) -> String {
     shown + rest
 }
 
-/// The same, and without a URL's query, which holds secrets as often: `http://[redacted]@host/a?…`.
+/// The same, and also removes a URL's query, which may hold secrets too: `http://[redacted]@host/a?…`.
 pub fn without_secrets(text: &str) -> String {
     let shown = without_user_info(text);
     match shown.split_once('?') {

@@ -1,7 +1,7 @@
 //! The serde deserializer of a [`Node`]. An error names the key and its place, and shows no secret.
 //!
-//! figment's own deserializer quotes values in its errors, and cannot leave the type of a variable's text to the
-//! setting. Each method names what it expects, in a user's words.
+//! figment's own deserializer quotes values in its errors, and types a variable's text before the setting is known.
+//! Each method here names the expected value in a user's words.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl Node {
         text.map(str::trim)
     }
 
-    /// A problem about this value gets its place.
+    /// Adds the place of this value to a problem.
     fn placed<T>(&self, read: Result<T, Problem>) -> Result<T, Problem> {
         read.map_err(|problem| problem.at(self).into())
     }

@@ -20,12 +20,12 @@ use crate::{REDACTED, Settings, shown_property, without_secrets, without_user_in
 pub struct Effective {
     /// `topic-prefix`, `kafka-settings.consumer.fetch.min.bytes`, `subscriptions[0].start`.
     pub key: String,
-    /// The value without secrets. Redacted are sensitive properties, values of files and variables, headers, a child's
-    /// environment, and user info, path and query of a handler's URL. Of a command the program, flags, and names of
-    /// existing files remain.
+    /// The value without secrets. Redacts sensitive properties, values of files and variables, headers, a child's
+    /// environment, and user info, path and query of a handler's URL. Keeps the program, the flags and the existing
+    /// files of a command.
     pub value: String,
-    /// `kafkaesk.toml:3`, `environment KAFKAESK_TOPIC_PREFIX`, `flag --topic-prefix`, `default`; for a reference,
-    /// what it leads to in addition.
+    /// `kafkaesk.toml:3`, `environment KAFKAESK_TOPIC_PREFIX`, `flag --topic-prefix`, `default`; for a reference also
+    /// its target.
     pub source: String,
     /// The environment variable that `{ env = … }` names.
     pub variable: Option<String>,
@@ -68,7 +68,7 @@ pub(super) fn list(merged: &Merged, settings: &Settings) -> Vec<Effective> {
     list
 }
 
-/// A value as it may be shown, the items of a list with spaces between them.
+/// A value for display; the items of a list are separated by spaces.
 pub(super) fn shown(node: &Node) -> String {
     if is_secret(node) {
         return REDACTED.to_owned();
@@ -85,7 +85,7 @@ pub(super) fn shown(node: &Node) -> String {
 }
 
 fn joined(list: &Node, shown: impl Fn(usize, &Node) -> String) -> String {
-    // An item is as secret as its list.
+    // The items of a secret list are secret.
     let items = list.elements().into_iter().map(|item| Node {
         key: list.key.clone(),
         ..item
@@ -114,7 +114,7 @@ fn is_flag(text: &str) -> bool {
     }
 }
 
-/// A URL's scheme, host and port; the path, like user info and query, may be a secret, as a webhook's is.
+/// A URL's scheme, host and port. User info, query and path may be secrets; the path of a webhook is one.
 fn without_path(url: &str) -> String {
     let shown = without_secrets(url);
     let Some((scheme, rest)) = shown.split_once("://") else {

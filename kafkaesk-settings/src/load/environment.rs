@@ -1,5 +1,5 @@
-//! Input: `KAFKAESK_*` variables. Output: their values as text, which gets its type from the setting. An unknown variable
-//! is a warning, unless Kubernetes sets it for a Service named kafkaesk, or scripts name a program by it.
+//! Input: `KAFKAESK_*` variables. Output: their values as text; the setting gives them a type. An unknown variable is a
+//! warning, unless Kubernetes sets it for a Service named kafkaesk, or scripts use it for the path of a program.
 
 use std::sync::Arc;
 
@@ -53,8 +53,8 @@ pub(super) fn read(
     Ok(Node::root(context, layer, table))
 }
 
-/// Whether scripts use such a name for a program or its place: `KAFKAESK_CLI`, `KAFKAESK_BIN_DIR`. No setting of ours has
-/// such an end.
+/// Whether scripts use such a name for a program or its path: `KAFKAESK_CLI`, `KAFKAESK_BIN_DIR`. No setting ends with
+/// these words.
 fn names_a_program(rest: &str) -> bool {
     const ENDS: [&str; 12] = [
         "CLI", "BIN", "BINARY", "EXE", "PROGRAM", "PATH", "DIR", "HOME", "ROOT", "IMAGE",

@@ -33,7 +33,7 @@ pub enum SettingsError {
         column: usize,
         /// What the parser expected.
         message: String,
-        /// The line's key with a marker below, on lines of their own, or nothing: a value may be a secret.
+        /// The line's key, and a marker below it, on separate lines. May be empty. Shows no value: it may be a secret.
         excerpt: String,
     },
     /// Not a JSON object, where a variable or flag must be one.
@@ -95,7 +95,7 @@ pub enum SettingsError {
         name: String,
         /// The flag or variable that chose it.
         origin: Origin,
-        /// The configuration file, or a text that says there is none.
+        /// The configuration file, or a text for "no file".
         file: String,
         /// The profiles of the file.
         hint: String,
@@ -103,7 +103,7 @@ pub enum SettingsError {
 }
 
 impl SettingsError {
-    /// Whether a command-line flag is at fault, which a program reports as a usage error.
+    /// Whether a command-line flag caused the error, which is then a usage error.
     pub fn is_flag(&self) -> bool {
         match self {
             Self::Json { origin, .. }

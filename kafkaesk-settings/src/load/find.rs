@@ -28,12 +28,12 @@ pub(super) fn upward(from: &Path) -> Option<PathBuf> {
 pub(super) struct ConfigFile {
     /// Absolute.
     pub(super) path: PathBuf,
-    /// As messages show it: relative to the working directory where that is shorter.
+    /// The path in messages: relative to the working directory if that is shorter.
     pub(super) shown: String,
     pub(super) root: Node,
 }
 
-/// Reads and parses a configuration file. An error that it cannot be read blames `named_by`.
+/// Reads and parses a configuration file. If it cannot be read, the error names `named_by` as the cause.
 pub(super) fn read(
     path: PathBuf,
     context: &Arc<Context>,

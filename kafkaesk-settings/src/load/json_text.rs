@@ -1,5 +1,5 @@
-//! Input: the text of a JSON object from a variable, flag or file. Output: its values. Refuses duplicate keys, of which
-//! serde_json's own maps keep the last.
+//! Input: the text of a JSON object from a variable, flag or file. Output: its values. Refuses duplicate keys;
+//! serde_json's own maps would keep the last one.
 
 use std::fmt;
 

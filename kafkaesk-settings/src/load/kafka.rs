@@ -34,7 +34,7 @@ impl Property {
         Value::from(parts.into_iter().chain(reference).collect::<Vec<_>>())
     }
 
-    /// The opposite of [`Self::into_value`]; `None` where a later layer unset the property.
+    /// The inverse of [`Self::into_value`]; `None` if a later layer unset the property.
     pub(super) fn from_value(node: Node) -> Option<Self> {
         let (name, value, reference) = match node.value.as_array()? {
             [name, value] => (name, value, None),
@@ -85,7 +85,7 @@ impl Scope {
     }
 }
 
-/// A whole table for consumers alone, checked and resolved; its `consumer` table wins.
+/// Checks and resolves a whole table for consumers only; its `consumer` table wins.
 pub(super) fn read_consumer(node: Node) -> Result<BTreeMap<String, String>, SettingsError> {
     let mut settings = KafkaSettings::default();
     for ((scope, _), property) in flatten(node)? {
@@ -129,7 +129,7 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// librdkafka and OpenSSL read these files whole, and would read a device without end.
+/// librdkafka and OpenSSL read these files to the end, and a device has none.
 fn check_path(name: &str, path: &str) -> Result<(), String> {
     let names_a_file = [".location", ".keytab", ".file"]
         .iter()
@@ -148,8 +148,8 @@ fn is_security(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// Every property with its place. Quoted dotted names and nested tables are the same, and so are aliases. Names and roles
-/// are checked, values are not yet.
+/// Every property with its place. Quoted dotted names, nested tables and aliases give the same property. Checks names
+/// and roles, but not yet values.
 pub(super) fn flatten(node: Node) -> Result<Properties, SettingsError> {
     let mut properties = Properties::new();
     for (scope, name, leaf) in scoped(table(node)?)? {
@@ -195,7 +195,7 @@ fn scoped(table: Node) -> Result<Vec<(Scope, String, Node)>, SettingsError> {
     Ok(leaves)
 }
 
-/// The table itself. From a variable, a flag or a reference it is JSON.
+/// The table itself. A variable, a flag or a reference holds it as JSON.
 fn table(node: Node) -> Result<Node, SettingsError> {
     let node = node.resolved()?;
     match &node.value {

@@ -1,8 +1,8 @@
 //! Layers: file, profile, environment and flags, each a figment provider. figment merges them; the metadata of a layer
 //! names the place of each of its values.
 //!
-//! figment merges tables key by key and replaces lists whole. A setting is replaced whole, even where it is a table such
-//! as `{ file = … }`, so each value is wrapped in a list of its own.
+//! figment merges tables key by key, but replaces a list as a whole. A setting must be replaced as a whole, even if it
+//! is a table such as `{ file = … }`. So each value is wrapped in a list.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -46,8 +46,8 @@ impl Layer {
     }
 }
 
-/// A table for each scope, with the properties under their canonical names. A property for every client unsets those
-/// that an earlier layer set for one role: a flag wins over the file, whichever table the file used.
+/// A table for each scope, with the properties under their canonical names. A property for every client unsets the same
+/// property that an earlier layer set for one role. So a flag wins over the file, whichever table the file used.
 fn properties(
     node: Node,
     places: &mut BTreeMap<Vec<String>, String>,
@@ -113,7 +113,7 @@ impl Merged {
     /// Later layers win. `root` gives the surroundings.
     pub(super) fn new(root: &Node, layers: Vec<Layer>) -> Self {
         let figment = layers.into_iter().fold(Figment::new(), Figment::merge);
-        // Every layer has its data at hand, so that merging cannot fail.
+        // Every layer holds its data in memory, so merging cannot fail.
         let profiles = figment.data().unwrap_or_default();
         let settings = profiles.into_values().next().unwrap_or_default();
         Self {

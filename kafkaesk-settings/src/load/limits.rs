@@ -9,7 +9,7 @@ pub(super) const MAX_RETENTION: u64 = 36_500 * DAY;
 /// The size of a record, in bytes: librdkafka takes no more than 2^30 - 1 in one message.
 pub(super) const MIN_MESSAGE: i64 = 1024;
 pub(super) const MAX_MESSAGE: i64 = 1 << 30;
-/// Kafka's own limit on a group's name, shared with topics; a prefix leaves room for a name behind it.
+/// Kafka's limit on a topic's name, which we also apply to groups; a prefix leaves room for the name after it.
 pub(super) const MAX_GROUP_PREFIX: usize = 200;
 
 /// Spans of time in milliseconds.

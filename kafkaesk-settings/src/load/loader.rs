@@ -63,7 +63,7 @@ pub struct Loaded {
     pub schemas: Vec<SchemaDeclaration>,
     /// `[[subscriptions]]`, for the command line to read.
     pub subscriptions: Vec<Section>,
-    /// Values that are ignored or should be reconsidered, each with its place.
+    /// Warnings about ignored or questionable values, each with its place.
     pub warnings: Vec<String>,
     /// Every effective setting with its source; secrets are redacted.
     pub effective: Vec<Effective>,
@@ -79,7 +79,7 @@ impl Loader {
         Self::default()
     }
 
-    /// This file and no other (`--config`). Beats `KAFKAESK_CONFIG`.
+    /// Reads only this file (`--config`). Beats `KAFKAESK_CONFIG`.
     pub fn config(mut self, path: Option<impl Into<PathBuf>>) -> Self {
         self.config = path.map(Into::into);
         self
@@ -118,8 +118,8 @@ impl Loader {
         self
     }
 
-    /// Follows no reference in `security.*`, `sasl.*` and `ssl.*`; their value becomes `[redacted]`. For a program that
-    /// leaves these properties out, as `dev` does, and so needs none of the files that they name.
+    /// Follows no reference in `security.*`, `sasl.*` and `ssl.*`; their value becomes `[redacted]`. For a program such
+    /// as `dev`, which does not use these properties and must not need the files that they name.
     pub fn unread_security(mut self) -> Self {
         self.unread_security = true;
         self
@@ -181,7 +181,7 @@ impl Loader {
         })
     }
 
-    /// The names of the profiles in the file, chosen or not; none without a file.
+    /// The names of all profiles in the file; empty without a file.
     ///
     /// # Errors
     /// The file cannot be read, or is not TOML.
@@ -292,7 +292,7 @@ impl Settings {
     }
 }
 
-/// Variables whose names are not UTF-8 are left out: none of ours has such a name.
+/// Variables whose names are not UTF-8 are left out: they are not ours.
 fn process_environment() -> BTreeMap<String, OsString> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))

@@ -20,7 +20,7 @@ use crate::without_user_info;
 /// The largest file that a reference may name, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// A value on its way to its type.
+/// A value that has no type yet.
 #[derive(Clone)]
 pub(super) struct Node {
     pub(super) context: Arc<Context>,
@@ -31,7 +31,7 @@ pub(super) struct Node {
     /// Its name in messages: `subscriptions[0].handler.timeout`.
     pub(super) key: String,
     pub(super) value: Value,
-    /// The source that a reference named: `file /run/secrets/kafka`, `variable X`. Such a value is never shown.
+    /// The source that a reference names: `file /run/secrets/kafka`, `variable X`. Its value is never shown.
     pub(super) reference: Option<String>,
 }
 
@@ -110,7 +110,7 @@ impl Node {
             .collect()
     }
 
-    /// The items of a list, or of a reference to one. With `commas` text is taken for a list with commas between the items.
+    /// The items of a list, or of a reference to one. With `commas`, a text is a comma-separated list.
     pub(super) fn items(self, commas: bool) -> Result<Vec<Node>, SettingsError> {
         let node = self.resolved()?;
         match &node.value {
@@ -174,7 +174,7 @@ impl Node {
         }
     }
 
-    /// The error for a member that must be there.
+    /// The error for a missing member.
     pub(super) fn missing(&self, name: &str) -> SettingsError {
         SettingsError::Value {
             key: self.key_of(name),
@@ -183,7 +183,7 @@ impl Node {
         }
     }
 
-    /// Names the value, or its kind alone where it may be a secret.
+    /// Names the value, or only its kind if it may be a secret.
     pub(super) fn description(&self) -> String {
         if let Some(reference) = &self.reference {
             return format!("the value of {reference}");
@@ -216,8 +216,8 @@ impl Node {
         whole.unwrap_or_else(|| self.value.to_f64().unwrap_or_default().to_string())
     }
 
-    /// Whether this table is `{ file = … }` or `{ env = …, default = … }`, or was meant to be: following it refuses
-    /// further keys. A table under `env` is not a reference but a handler's additions to the environment.
+    /// Whether this table is, or was meant as, a reference: `{ file = … }` or `{ env = …, default = … }`. Following it
+    /// refuses further keys. A table under `env` is not a reference, but a handler's additions to the environment.
     pub(super) fn is_reference(&self) -> bool {
         self.value.as_dict().is_some_and(|table| {
             table.contains_key("file")

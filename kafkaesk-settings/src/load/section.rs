@@ -52,7 +52,7 @@ impl Section {
         self.node.origin()
     }
 
-    /// The folder at which relative paths and programs of this table start: that of the file that holds it.
+    /// The base folder of relative paths and programs in this table: the folder of its file.
     pub fn directory(&self) -> PathBuf {
         self.node.folder().to_owned()
     }
@@ -67,8 +67,8 @@ impl Section {
         self.node.value.as_dict()?.get(key)?.as_str()
     }
 
-    /// Reads the table as a `T`. References are followed as far as `T` reads them. A `T` that denies unknown fields
-    /// refuses keys that it does not know.
+    /// Reads the table as a `T`. Follows a reference only if `T` reads its key. A `T` that denies unknown fields
+    /// refuses unknown keys.
     ///
     /// # Errors
     /// [`SettingsError`] names the key and its place.
@@ -98,7 +98,8 @@ impl Section {
         self.node.member(key).map(kafka::read_consumer).transpose()
     }
 
-    /// A key's value without secrets and possible secrets, the items of a list with spaces between them, as in [`Effective::value`](super::Effective::value). Empty if the key is absent.
+    /// A key's value for display, without secrets, as in [`Effective::value`](super::Effective::value). Empty if the
+    /// key is absent.
     pub fn shown(&self, key: &str) -> String {
         self.node
             .member(key)
@@ -107,7 +108,7 @@ impl Section {
             .unwrap_or_default()
     }
 
-    /// An error about this key, with its place: for what a type cannot check.
+    /// An error about this key, with its place, for checks that a type cannot make.
     pub fn error(&self, key: &str, problem: impl Into<String>) -> SettingsError {
         SettingsError::Value {
             key: self.node.key_of(key),

@@ -35,7 +35,7 @@ fn excerpt(text: &str, line: usize, start: usize, column: usize) -> String {
     let gutter = line.to_string();
     let blank = " ".repeat(gutter.len());
     let shown = format!("{key}= …");
-    // A column within the value is marked at its start.
+    // If the column is within the value, the marker is at the value's start.
     let column = column.min(shown.chars().count() - 1);
     let indent: String = shown
         .chars()
@@ -57,11 +57,10 @@ fn key_of(line: &str) -> Option<&str> {
     (is_key && !value.is_empty() && !value.starts_with('=')).then_some(key)
 }
 
-/// Whether the line that begins at `start` goes on with a value of the lines before: a string, or a list or table in
-/// brackets.
+/// Whether the line at `start` continues a value from the lines before: a string, or a list or table in brackets.
 fn within_value(text: &str, start: usize) -> bool {
     let mut depth = 0_usize;
-    // Brackets count in values alone; those of a table's name come before any `=`.
+    // Only brackets in values count; those of a table's name come before any `=`.
     let mut value = false;
     for token in Source::new(text).lex() {
         let span = token.span();

@@ -28,7 +28,7 @@ pub(super) fn parse(
     let (shown, lines) = (shown.to_owned(), std::sync::Arc::new(lines.lines));
     let place = move |keys: &[&str]| {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
-        // A value without a line of its own, such as one from JSON, has the line of the value around it.
+        // A value without its own line, such as one from JSON, has the line of the surrounding value.
         let line = (0..=keys.len())
             .rev()
             .find_map(|end| lines.get(&keys[..end]));
@@ -40,7 +40,7 @@ pub(super) fn parse(
 
 /// Turns byte offsets into lines.
 struct Lines {
-    /// The byte at which each line but the first begins.
+    /// The offset of the start of each line, without the first.
     starts: Vec<usize>,
     /// The line of each value, by its keys.
     lines: BTreeMap<Vec<String>, usize>,

@@ -28,7 +28,7 @@ pub enum PropertyError {
         /// What to do instead, if anything is near.
         hint: Option<String>,
     },
-    /// It would break delivery, or is kafkaesk's own to set.
+    /// It would break delivery, or kafkaesk sets it itself.
     #[error("property `{name}` cannot be set: {reason}; {remedy}")]
     Refused {
         /// As written.
@@ -46,7 +46,7 @@ pub enum PropertyError {
         /// The value (unless it is sensitive) and what is allowed.
         problem: ValueProblem,
     },
-    /// A producer's property in the consumers' table, or the other way round.
+    /// A producer's property in the consumers' table, or vice versa.
     #[error(
         "property `{name}` is for {is}s only, it has no effect on a {wanted}; move it to `kafka-settings.{is}`"
     )]
@@ -87,7 +87,7 @@ pub fn check_property(name: &str) -> Result<&'static Property, PropertyError> {
     })
 }
 
-/// The warning for a value that is allowed but gives up a promise of the contract, if it does.
+/// The warning for an allowed value that breaks a promise of the contract, if it does.
 pub fn property_warning(property: &Property, value: &str) -> Option<&'static str> {
     refused::warning(property.canonical, value)
 }

@@ -43,7 +43,7 @@ impl Property {
     fn accepts(&self, value: &str) -> bool {
         match self.kind {
             ValueKind::Text => !value.contains('\0'),
-            // librdkafka reads `all` for acks=-1, which its document does not tell in the range.
+            // librdkafka accepts `all` for acks=-1, but its documented range does not contain it.
             ValueKind::Integer if self.canonical == "request.required.acks" && value == "all" => {
                 true
             }
