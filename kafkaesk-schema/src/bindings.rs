@@ -34,8 +34,9 @@ pub struct Bindings {
 }
 
 impl Bindings {
-    /// Takes the next record. The first with epoch = current + 1 binds the stream, or unbinds it if its schema is null (a
-    /// stream that was never bound has epoch 0); every other record changes nothing and is noted as ignored.
+    /// Takes the next record. A record counts if its epoch is the current one plus 1; a stream that was never bound has
+    /// epoch 0. It binds the stream, or unbinds it if its schema is null. Every other record changes nothing and is
+    /// listed as ignored.
     pub fn apply(&mut self, record: &LogRecord) {
         if let Err(reason) = self.take(record) {
             if self.ignored.len() < MAX_IGNORED {
@@ -77,7 +78,7 @@ impl Bindings {
         Ok(())
     }
 
-    /// The epoch of a stream: how often it was bound or unbound; 0 for one that nobody bound.
+    /// The epoch of a stream: how often it was bound or unbound; 0 for one that was never bound.
     pub fn epoch(&self, stream: &StreamId) -> u64 {
         match self.streams.get(stream) {
             Some(binding) => binding.epoch,

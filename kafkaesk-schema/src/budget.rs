@@ -1,14 +1,14 @@
 //! Validation budget: counts accesses to values, and stops the validation when the budget is used up.
 //!
-//! A schema may judge one value in twice as many ways with each level of the data, and jsonschema knows no bound. But
-//! it sees the data only through `represent.rs`: once the budget is used up, every value appears empty, so that the
-//! validation ends, and its result is discarded. Knows nothing of schemas.
+//! With a recursive schema, the work may double with each level of the data, and jsonschema has no bound. But it reads
+//! the data only through `represent.rs`: once the budget is used up, every value appears empty. So the validation ends
+//! soon, and its result is discarded. Knows no schemas.
 
 use std::cell::Cell;
 
 /// How many bytes of a text are read in one step.
 const BYTES_PER_STEP: usize = 64;
-/// How many steps it takes to remember a verdict.
+/// The steps for caching the result for a value.
 const STEPS_PER_MEMORY: u64 = 16;
 
 /// How many steps it takes to read a member's name for one rule, perhaps by a regular expression.
@@ -25,9 +25,9 @@ thread_local! {
 pub(crate) struct Budget {
     /// The work ends when it has taken this many steps.
     pub(crate) steps: u64,
-    /// How many steps each error takes that it makes.
+    /// The steps for each error.
     pub(crate) per_error: u64,
-    /// How many steps each byte of a member's name takes that is read.
+    /// The steps for each byte of a member's name.
     pub(crate) per_name_byte: u64,
 }
 
@@ -67,13 +67,13 @@ pub(crate) fn steps(steps: usize) {
     take(steps as u64);
 }
 
-/// Remembers a verdict on a value, for the next way to it, in some 50 bytes: this bounds that memory.
+/// Counts one cached result for a value, which takes some 50 bytes: so the budget also bounds the cache.
 #[inline]
 pub(crate) fn remember() {
     take(STEPS_PER_MEMORY);
 }
 
-/// An error was made. Returns whether it is certain: the budget was not used up before it.
+/// Counts an error. Returns whether it is certain: the budget was not used up before it.
 pub(crate) fn error() -> bool {
     let certain = is_left();
     take(PER_ERROR.get());

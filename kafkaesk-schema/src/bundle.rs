@@ -1,7 +1,7 @@
-//! Bundler. Input: the first file of a schema. Output: one document with all its files. Reads through its caller alone.
+//! Bundler. Input: the first file of a schema. Output: one document with all its files. The caller reads the files.
 //!
-//! Each file that is referred to becomes a resource in `$defs` (`definitions` until draft 7), with an `$id`; every reference
-//! to a file becomes one to that resource. Pointers into files stay as they are. Nothing is fetched.
+//! Each referenced file becomes a resource in `$defs` (`definitions` until draft 7), with an `$id`; every reference to
+//! a file becomes a reference to that resource. Pointers into files stay as they are. Nothing is fetched.
 
 use std::{
     borrow::Cow,
@@ -24,24 +24,24 @@ use crate::{
 /// The most files of one schema.
 pub const MAX_FILES: usize = 1000;
 
-/// What a bundled file is called where it has no absolute `$id` of its own.
+/// The base of the `$id` for a bundled file without an absolute `$id`.
 const SCHEME: &str = "bundle:///";
 
 /// Why files cannot become one document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BundleError {
-    /// A file that cannot be read, referred to or not.
+    /// A file that cannot be read, whether it is referenced or the first one.
     #[error("{}{file}: {reason}", referred(.from))]
     File {
         /// The file.
         file: String,
-        /// Where it is referred to: file and JSON pointer; empty for the first file.
+        /// The place of the reference: file and JSON pointer; empty for the first file.
         from: String,
         /// What is wrong.
         reason: String,
     },
-    /// What stands in a file is not a schema document.
+    /// The content of a file is not a schema document.
     #[error("{file}: {error}")]
     Document {
         /// The file.
@@ -91,14 +91,14 @@ fn referred(from: &str) -> String {
 /// One document, and what it was made of.
 #[derive(Clone, Debug)]
 pub struct Bundle {
-    /// The document. The very bytes of the first file where that refers to no other.
+    /// The document. If the first file references no other, exactly its bytes.
     pub document: Document,
     /// The other files, in the order of their first reference.
     pub files: Vec<String>,
 }
 
-/// Brings a file and all files that it refers to together. Paths are separated by `/` and relative to one folder; `read`
-/// gives the bytes of a file in it, or says why not. It should read no more than [`MAX_DOCUMENT_BYTES`].
+/// Combines a file and all files that it references. Paths use `/` and are relative to one folder; `read` returns the
+/// bytes of a file in it, or an error. It should read no more than [`MAX_DOCUMENT_BYTES`].
 ///
 /// # Errors
 /// [`BundleError`] names the file and the JSON pointer of what is wrong. The document is not compiled.
@@ -152,7 +152,7 @@ struct File {
     /// The URI of its outermost schema, and of every other resource in it; without fragments.
     uri: String,
     resources: BTreeSet<String>,
-    /// Where the references that lead out of the file lead, by their texts as written: another file, or this one.
+    /// The targets of references that lead out of the file, by their text: another file, or this one.
     targets: HashMap<String, usize>,
 }
 
@@ -160,7 +160,7 @@ struct File {
 struct Link {
     pointer: String,
     text: String,
-    /// Leads to the file that it stands in, by a name that this will not have in the bundle.
+    /// Refers to its own file, by a name that the file will not have in the bundle.
     to_itself: bool,
 }
 
@@ -226,7 +226,7 @@ impl<R: FnMut(&str) -> Result<Vec<u8>, String>> Files<R> {
         Ok(())
     }
 
-    /// All files as one, and the paths of those that came to the first.
+    /// All files as one document, and the paths of the files that were added to the first.
     fn together(mut self) -> Result<(Tree, Vec<String>), BundleError> {
         let names = names(&self.all);
         let ids = self.ids(&names);
@@ -347,7 +347,7 @@ impl File {
         Ok(file)
     }
 
-    /// Whether it refers to no file, not even to itself by its name.
+    /// Whether it references no file, not even itself by name.
     fn is_alone(&self) -> bool {
         self.targets.is_empty()
     }
@@ -500,7 +500,7 @@ fn member<'t>(tree: &'t mut Tree, key: &str) -> Option<&'t mut Tree> {
     found.map(|(_, value)| value)
 }
 
-/// Until draft 7 whatever stands beside a `$ref` is ignored, an `$id` and definitions included.
+/// Until draft 7, all keywords beside a `$ref` are ignored, `$id` and definitions included.
 fn reference_aside(tree: &mut Tree) {
     let Some(reference) = tree.remove("$ref") else {
         return;
@@ -520,7 +520,7 @@ fn set_id(tree: &mut Tree, draft: Draft, id: &str) {
     }
 }
 
-/// What each file is called in the bundle: its path from the first one's folder, with dots.
+/// The name of each file in the bundle: its path from the folder of the first file, with dots.
 fn names(files: &[File]) -> Vec<String> {
     let folder: Vec<&str> = files
         .first()
@@ -546,7 +546,7 @@ fn folders(path: &str) -> Vec<&str> {
     all
 }
 
-/// Where a relative path leads from a file; `None` when out of the folder.
+/// The target of a relative path in a file; `None` if it is outside of the folder.
 fn join(from: &str, path: &str) -> Option<String> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     if path.is_empty() {

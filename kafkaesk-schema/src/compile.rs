@@ -1,6 +1,6 @@
 //! Compiler. Input: a document. Output: jsonschema's validator over the borrowed tree.
 //!
-//! Refuses what a publisher could not stand by later, each with its JSON pointer. Fetches nothing.
+//! Refuses documents that the contract does not allow, with a JSON pointer to the place. Fetches nothing.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Compiled {
     pub(crate) validator: jsonschema::Validator<Borrowed>,
     pub(crate) in_place: InPlaceCost,
-    /// How many steps each byte of a member's name takes, beside the usual ones.
+    /// The additional steps for each byte of a member's name.
     pub(crate) steps_per_name_byte: u64,
 }
 
@@ -83,7 +83,7 @@ fn compile_value(mut value: Value) -> Result<Compiled, DocumentError> {
         .with_registry(&registry)
         .offline()
         .should_validate_formats(false)
-        // Annotations since 2019-09, and read as such for older drafts too, as Python does.
+        // Annotations since 2019-09. We treat them as annotations in older drafts too, as Python does.
         .without_content_encoding_support("base64")
         .without_content_media_type_support("application/json")
         .with_pattern_options(expression::engine());
@@ -102,7 +102,7 @@ fn compile_value(mut value: Value) -> Result<Compiled, DocumentError> {
 
 type MetaSchema = LazyLock<jsonschema::Validator>;
 
-/// The meta-schema of a draft. `format` only annotates there as well: what matters of it is checked elsewhere.
+/// The meta-schema of a draft. `format` is only an annotation there as well; other code checks the formats that matter.
 macro_rules! meta_schema {
     ($draft:ident, $document:ident) => {{
         static META: MetaSchema = LazyLock::new(|| {

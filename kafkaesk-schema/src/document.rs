@@ -16,8 +16,7 @@ use crate::{
 /// How deep a document may nest, counting its own object: serde_json's limit, the same everywhere.
 pub const MAX_DOCUMENT_LEVELS: usize = 127;
 
-/// The most bytes that a document may have: room for it is made in its topic, and compiling takes some 40 times as much
-/// memory.
+/// The largest document, in bytes: its topic must have room for it, and compiling takes some 40 times as much memory.
 pub const MAX_DOCUMENT_BYTES: usize = 8_000_000;
 
 /// Why a document is not a schema.
@@ -58,7 +57,7 @@ pub enum DocumentError {
         /// What to write instead.
         hint: String,
     },
-    /// The document has no `$schema`, and breaks 2020-12, but no rule of another draft.
+    /// The document has no `$schema` and is invalid as 2020-12, but valid in another draft.
     #[error(
         "{error}; without $schema the document is read as draft 2020-12, but it is valid in draft {draft}: add \"$schema\": \"{uri}\" to its outermost object"
     )]
@@ -78,7 +77,7 @@ pub enum DocumentError {
         /// What is wrong.
         message: String,
     },
-    /// A reference that leads nowhere, or out of the document: nothing is ever fetched.
+    /// A reference without a target in the document: nothing is ever fetched.
     #[error(
         "{pointer}: {reference:?} leads to nothing inside the document; nothing is fetched, so copy its target into $defs"
     )]
@@ -106,7 +105,7 @@ pub enum DocumentError {
         /// JSON pointer of the `$schema`.
         pointer: String,
     },
-    /// Two schemas of one document have one name: which of them a reference means is not said.
+    /// Two schemas of one document have the same name, so a reference to it is ambiguous.
     #[error("{pointer}: another schema of this document is already called {name:?}")]
     Twice {
         /// JSON pointer of the second one's `$id` or anchor.
@@ -114,7 +113,7 @@ pub enum DocumentError {
         /// The name.
         name: String,
     },
-    /// A schema that applies itself to one value without end, or over too many steps.
+    /// A schema that applies itself to the same value for ever, or over too many steps.
     #[error(
         "{}: {reason}; the schema would never finish with one value", at_pointer(.pointer)
     )]
@@ -184,9 +183,8 @@ impl std::fmt::Debug for Document {
 }
 
 impl Document {
-    /// Reads a document: UTF-8 JSON, an object or a boolean, without duplicate keys, at most
-    /// [`MAX_DOCUMENT_LEVELS`] deep. Does not compile it: a log may hold documents that this
-    /// library cannot compile, and they are still the law for their version.
+    /// Reads a document: UTF-8 JSON, an object or a boolean, without duplicate keys, at most [`MAX_DOCUMENT_LEVELS`]
+    /// deep. Does not compile it: a document in a log defines its version even if this library cannot compile it.
     ///
     /// # Errors
     /// [`DocumentError::TooLarge`], [`DocumentError::Json`], [`DocumentError::NoSchema`].
@@ -237,7 +235,7 @@ impl Document {
             })
     }
 
-    /// Whether both have one canonical form: annotations and formatting aside.
+    /// Whether both have the same canonical form, which ignores annotations and formatting.
     pub fn same_as(&self, other: &Document) -> bool {
         self.canonical == other.canonical
     }

@@ -12,7 +12,7 @@ pub(crate) struct Named {
     pub(crate) uri: &'static str,
 }
 
-/// The drafts, the likeliest first for a document that does not say which it is.
+/// The drafts, the most likely one for a document without `$schema` first.
 pub(crate) const DRAFTS: [Named; 5] = [
     Named {
         draft: Draft::Draft202012,

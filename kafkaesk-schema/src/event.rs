@@ -57,7 +57,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {
     }
 }
 
-/// What a program must know of one event type, without its type.
+/// The description of an event type as data.
 #[derive(Clone, Debug)]
 pub struct EventSchema {
     /// `Name:version`.
@@ -91,7 +91,7 @@ impl EventSchema {
 #[derive(Debug, Clone, Error)]
 #[non_exhaustive]
 pub enum DecodeError {
-    /// The schema id is none that the type takes.
+    /// The type does not take this schema id.
     #[error("schema {schema} is none of {wanted}")]
     Schema {
         /// What the message carries.
@@ -126,8 +126,8 @@ pub trait Events: Sized + Send + 'static {
     /// [`DocumentError`].
     fn schemas() -> Result<Vec<EventSchema>, DocumentError>;
 
-    /// What stands for a tombstone, a record with a null value; `None` where a type has nothing for it, which is the
-    /// rule. `Option<T>` has: its own `None`.
+    /// The value for a tombstone, a record with a null value. Most types have none and return `None`; `Option<T>`
+    /// returns `Some(None)`.
     fn tombstone() -> Option<Self> {
         None
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use kafkaesk_core::{SchemaId, SchemaName, schema_id::parse_version};
 use thiserror::Error;
 
-/// Why a file's name says no schema id.
+/// Why a file's name gives no schema id.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 #[error(

@@ -1,9 +1,9 @@
 //! Keywords: where a schema contains schemas, and which keywords are annotations.
 //!
-//! One table for all drafts: where a draft does not know a keyword, what stands under it has no
-//! meaning, so that treating it as a schema changes none. Decides nothing about validity.
+//! One table for all drafts: under a keyword that a draft does not know, values have no meaning, so it is harmless to
+//! treat them as schemas. Decides nothing about validity.
 
-/// The closed list of annotations. `format` is not among them (it tells consumers something).
+/// The closed list of annotations. `format` is not among them, since consumers use it.
 const ANNOTATIONS: [&str; 8] = [
     "title",
     "description",
@@ -20,7 +20,7 @@ pub(crate) fn is_annotation(keyword: &str) -> bool {
     ANNOTATIONS.contains(&keyword)
 }
 
-/// What stands at a place in a document.
+/// The kind of a place in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SchemaPosition {
     /// A schema.
@@ -36,7 +36,7 @@ pub(crate) enum SchemaPosition {
 }
 
 impl SchemaPosition {
-    /// What a member of an object at this place is.
+    /// The kind of a member of an object at this place.
     pub(crate) fn in_member(self, key: &str) -> Self {
         match self {
             Self::Schema | Self::SchemaOrSchemas => keyword(key),
@@ -45,7 +45,7 @@ impl SchemaPosition {
         }
     }
 
-    /// What an item of an array at this place is.
+    /// The kind of an item of an array at this place.
     pub(crate) fn in_item(self) -> Self {
         match self {
             Self::Schemas | Self::SchemaOrSchemas => Self::Schema,
@@ -59,7 +59,7 @@ impl SchemaPosition {
     }
 }
 
-/// Whether the schemas under a keyword apply to the same value as the schema that it stands in.
+/// Whether the schemas under a keyword apply to the same value as the schema with the keyword.
 pub(crate) fn is_in_place(keyword: &str) -> bool {
     matches!(
         keyword,

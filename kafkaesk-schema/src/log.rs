@@ -72,8 +72,8 @@ impl SchemaLog {
         }
     }
 
-    /// Takes the next record. The first document of a version is that version for good; a null value
-    /// after it withdraws it for good; every other record changes nothing and is noted as ignored.
+    /// Takes the next record. The first document of a version defines that version for ever. A null value after it
+    /// withdraws the version for ever. Every other record changes nothing and is listed as ignored.
     pub fn apply(&mut self, record: &LogRecord) {
         if let Err(reason) = self.take(record) {
             if self.ignored.len() < MAX_IGNORED {

@@ -1,4 +1,5 @@
-//! References: refuses the first `$ref` that leads out of a document, to nothing, or into a part without identity.
+//! References: refuses the first `$ref` that leads out of the document, to no schema, or into a part that identity
+//! leaves out.
 //!
 //! jsonschema would find most of them too, but without the JSON pointer. Fetches nothing: besides the document, only the
 //! meta-schemas of the five drafts are known.
@@ -26,11 +27,11 @@ use crate::{
 /// The keywords that refer to another schema.
 pub(crate) const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
 
-/// Every schema of a document, with where its references lead.
+/// Every schema of a document, with the targets of its references.
 #[derive(Default)]
 pub(crate) struct Schemas<'d> {
     pub(crate) all: Vec<Schema<'d>>,
-    /// By the address in the borrowed document, so that two ways to one schema meet.
+    /// Keyed by the address in the borrowed document, so that each schema has one entry.
     by_address: HashMap<usize, usize>,
     /// The URIs, without fragments, that the document itself defines.
     resources: HashSet<String>,
@@ -40,11 +41,11 @@ pub(crate) struct Schemas<'d> {
     anchors: HashSet<(String, &'d str)>,
     /// Where a resource with another dialect than that of the schema around it begins, and its dialect.
     pub(crate) dialects: Vec<(String, Draft)>,
-    /// Of every schema, whether or not a value ever reaches it.
+    /// The regular expressions of every schema, even of one that no value reaches.
     pub(crate) expressions: Expressions,
 }
 
-/// What following every reference of a document gave.
+/// The result of following every reference of a document.
 pub(crate) struct Checked {
     pub(crate) in_place: InPlaceCost,
     pub(crate) expressions: Expressions,
@@ -54,7 +55,7 @@ pub(crate) struct Checked {
 
 /// One schema object.
 pub(crate) struct Schema<'d> {
-    /// Where it stands, or for one that only a reference reaches, what that reference says.
+    /// Its place, or the text of the reference if only a reference reaches it.
     pub(crate) pointer: String,
     pub(crate) members: &'d Map<String, Value>,
     /// Until draft 7 a `$ref` replaces the schema that it stands in.
@@ -73,7 +74,7 @@ pub(crate) struct Reference<'d> {
 }
 
 impl Reference<'_> {
-    /// Whether it always leads to its target, and not perhaps to another by where it was reached from.
+    /// Whether the target is static: a dynamic reference may lead to another schema, depending on the path to it.
     pub(crate) fn is_static(&self) -> bool {
         self.keyword == "$ref"
     }
@@ -84,9 +85,9 @@ fn address(value: &Value) -> usize {
 }
 
 impl<'d> Schemas<'d> {
-    /// Finds the schemas. Refuses another dialect in a schema that is not a resource of its own, two schemas with one name,
-    /// and regular expressions outside the contract's dialect. Asks nothing else of the document, which its meta-schema may
-    /// still refuse.
+    /// Finds the schemas. Refuses another dialect in a schema that is not a resource of its own, two schemas with one
+    /// name, and regular expressions outside the contract's dialect. Checks nothing else; the meta-schema may still
+    /// refuse the document.
     pub(crate) fn of(document: &'d Value, draft: Draft) -> Result<Self, DocumentError> {
         let base = root_base(document, draft)?;
         let mut schemas = Self::default();
@@ -101,7 +102,7 @@ impl<'d> Schemas<'d> {
         Ok(schemas)
     }
 
-    /// Follows every reference, of which none may lead out of the document.
+    /// Follows every reference; none may lead out of the document.
     pub(crate) fn check(self, document: &'d Value, draft: Draft) -> Result<Checked, DocumentError> {
         self.all_inside(0)?;
         let registry = self.registry(document, draft)?;
@@ -165,8 +166,8 @@ impl<'d> Schemas<'d> {
         Ok(())
     }
 
-    /// Follows the references of one schema. What they reach where no schema was expected is
-    /// walked too, and stands after the others.
+    /// Follows the references of one schema. A target outside of the known schema positions is walked too, and added
+    /// after the others.
     fn follow(
         &mut self,
         at: usize,
@@ -250,7 +251,7 @@ impl<'d> Schemas<'d> {
         Ok(())
     }
 
-    /// Notes what one schema defines and refers to; its own draft and base URI.
+    /// Records the definitions and references of one schema. Returns its draft and base URI.
     fn schema(
         &mut self,
         value: &'d Value,
@@ -330,7 +331,7 @@ impl<'d> Schemas<'d> {
         Ok((draft, base))
     }
 
-    /// The number of the schema that a value is; `None` for a boolean, and for what is not a schema.
+    /// The number of a schema; `None` for a boolean, and for a value that is not a schema.
     pub(crate) fn number_of(&self, value: &Value) -> Option<usize> {
         self.by_address.get(&address(value)).copied()
     }
@@ -435,7 +436,7 @@ fn with_references(value: &Value, of: &HashSet<usize>) -> Value {
     }
 }
 
-/// Notes what the canonical form leaves out, by address.
+/// Records the values that the canonical form leaves out, by address.
 fn note_stripped(
     value: &Value,
     holds: SchemaPosition,
@@ -487,7 +488,7 @@ fn root_base(document: &Value, draft: Draft) -> Result<Uri<String>, DocumentErro
     Ok(base)
 }
 
-/// Whether a schema has an identity of its own in a draft, so that it may have a dialect of its own.
+/// Whether a schema has its own identity in a draft, and therefore may have its own dialect.
 fn is_resource(schema: &Map<String, Value>, draft: Draft) -> bool {
     let id = schema.get(draft.id_keyword()).and_then(Value::as_str);
     id.is_some_and(|id| !id.starts_with('#')) && !is_replaced(schema, draft)

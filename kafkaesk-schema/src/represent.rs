@@ -110,8 +110,8 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
         equal(self, expected)
     }
 
-    /// An excerpt, made for each error: jsonschema reports it and decides nothing by it (equality and
-    /// uniqueness are decided above and below), and a thousand violations must not copy a large event each.
+    /// An excerpt for each error. jsonschema only reports it and does not compare it (the code above and below decides
+    /// equality and uniqueness). So a thousand violations do not copy a large event a thousand times.
     fn to_value(&self) -> Cow<'a, Value> {
         if !budget::error() {
             return Cow::Owned(uncertain());
@@ -145,8 +145,7 @@ impl<'a> JsonNode<'a, Borrowed> for &'a Node<'a> {
     }
 }
 
-/// Placeholder for an error that was made after the budget was used up; recognizable, since no real excerpt is an array
-/// that holds a value.
+/// Placeholder for an error after the end of the budget. It is recognizable: no real excerpt is a non-empty array.
 fn uncertain() -> Value {
     Value::Array(vec![Value::Null])
 }
@@ -208,8 +207,8 @@ impl<'a> JsonObject<'a, Borrowed> for &'a Object<'a> {
     }
 }
 
-/// A member's name, which counts each time that a rule reads it: each of many `patternProperties` reads each name. Once
-/// the budget is used up, it is empty.
+/// A member's name. Every reading by a rule counts, since each of many `patternProperties` reads each name. Once the
+/// budget is used up, the name is empty.
 #[derive(Debug)]
 pub(crate) struct Name<'a>(&'a str);
 

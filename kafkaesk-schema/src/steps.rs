@@ -1,7 +1,7 @@
-//! In-place depth: bounds how many schemas apply to one value one by way of another, since each takes stack.
+//! In-place depth: bounds the chain of schemas that apply to the same value, since each takes stack.
 //!
-//! Going into the data is bounded by the data's own nesting; going on in place is bounded only by
-//! the schema, and a `$ref` that leads back to itself in place has no end at all.
+//! The nesting of the data bounds the steps into it. Steps at the same value are bounded only by the schema, and a
+//! `$ref` that leads back to itself at the same value never ends.
 
 use crate::{
     DocumentError,
@@ -10,23 +10,23 @@ use crate::{
 };
 use serde_json::Value;
 
-/// The most schemas that may apply to one value, each by way of the one before it.
+/// The longest chain of schemas that may apply to one value.
 pub(crate) const MAX_STEPS: usize = 200;
 
-/// The most schemas that may apply to one value in all, each counted as often as it is reached: two references to one
-/// schema that has two to the next double the work with each link.
+/// The largest number of schemas that may apply to one value, each counted as often as it is reached. If each schema of
+/// a chain has two references to the next one, the number doubles with each link.
 pub(crate) const MAX_WORK: u64 = 100_000;
 
-/// What applying a schema to one value may take.
+/// The cost of applying a schema to one value.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct InPlaceCost {
-    /// The most schemas that apply to it, each by way of the one before it.
+    /// The length of the longest chain of schemas.
     pub(crate) steps: usize,
-    /// How many apply to it in all, at most, each counted as often as it is reached.
+    /// The number of schemas that apply, each counted as often as it is reached.
     pub(crate) work: u64,
 }
 
-/// The longest way in place, and the most work. Refuses a circle, a way of more than [`MAX_STEPS`], and more work for one value
+/// The longest chain and the most work at one value. Refuses a cycle, a chain longer than [`MAX_STEPS`], and more work
 /// than [`MAX_WORK`].
 pub(crate) fn most(schemas: &Schemas<'_>) -> Result<InPlaceCost, DocumentError> {
     let mut ways = Ways {
@@ -59,7 +59,7 @@ struct Ways<'s, 'd> {
 }
 
 impl Ways<'_, '_> {
-    /// The longest way from here, and how many schemas are reached in all.
+    /// The longest chain from here, and the number of schemas that are reached.
     fn from(&mut self, number: usize, depth: usize) -> Result<(usize, u64), DocumentError> {
         let schema = &self.schemas.all[number];
         match self.states[number] {
@@ -75,7 +75,7 @@ impl Ways<'_, '_> {
             longest = longest.max(1 + steps);
             work = work.saturating_add(more);
         }
-        // Where a reference leads by how it was reached, no circle is certain: see below.
+        // A dynamic reference does not prove a cycle: see below.
         for reference in schema.references.iter().filter(|it| !it.is_static()) {
             if let Some(target) = reference.target
                 && !matches!(self.states[target], State::Open)

@@ -1,13 +1,13 @@
 //! URI references. Input: the text of a `$ref` or an `$id`. Output: a form that every library reads alike.
 //!
-//! Generators write names of types into references as they are: `#/definitions/Page<Reading>`. By RFC 3986 that is no
-//! URI reference, but what it means is plain. Resolves nothing.
+//! Generators write type names into references without escapes: `#/definitions/Page<Reading>`. RFC 3986 does not allow
+//! that, but the meaning is clear. Resolves nothing.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-/// What no URI reference holds as it is, `%` aside.
+/// The characters that a URI reference must escape, except `%`.
 const ILLEGAL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -66,7 +66,7 @@ fn pointer(decoded: &str) -> String {
     fragment
 }
 
-/// The name that a segment of a JSON pointer stands for. A `~` before anything but `0` and `1` is itself.
+/// The name in a segment of a JSON pointer. A `~` not followed by `0` or `1` stands for itself.
 pub(crate) fn segment_name(segment: &str) -> Cow<'_, str> {
     if !segment.contains('~') {
         return Cow::Borrowed(segment);

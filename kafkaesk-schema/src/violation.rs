@@ -46,13 +46,13 @@ pub enum InvalidData {
         /// Byte offset into the data.
         at: usize,
     },
-    /// Well-formed, but against the schema; at most [`MAX_VIOLATIONS`], the first in schema order. Where there are too
-    /// many ways to break it, the last one is a note that says so.
+    /// Well-formed, but invalid; at most [`MAX_VIOLATIONS`], the first in schema order. If the list is incomplete, the
+    /// last entry is a note that says so.
     #[error("the data breaks {} rule(s) of its schema", .0.len())]
     Violations(Vec<Violation>),
-    /// Neither valid nor invalid: the verdict takes more steps than it may
-    /// ([`budget`](crate::validate::budget)). Two ways to judge each value inside a value double the
-    /// work with each level.
+    /// Neither valid nor invalid: the validation needs more steps than its budget
+    /// ([`budget`](crate::validate::budget)). If a schema leads twice to each value inside a value, the work doubles
+    /// with each level.
     #[error(
         "the schema has too many ways to judge this data: it takes more than {steps} steps; let it lead to each value inside a value once, or nest the data less"
     )]
@@ -69,7 +69,7 @@ impl From<Malformed> for InvalidData {
 }
 
 impl Violation {
-    /// What stands in place of the violations that were not listed.
+    /// The note in place of violations that were not listed.
     pub(crate) fn note_of_more() -> Self {
         Self {
             pointer: String::new(),

@@ -1,7 +1,7 @@
 //! Canonical form: RFC 8785 with one exception. A document's identity is computed from it.
 //!
-//! The exception: an integer beyond ±2^53 keeps its digits, since as a double it would stand for
-//! its neighbours too. Annotations are stripped where a schema stands, never inside values.
+//! The exception: an integer beyond ±2^53 keeps its digits, since its double equals that of its neighbours. Annotations
+//! are removed only in schema positions, never inside values.
 
 use crate::{
     json::{Node, Number, write_string},
@@ -108,7 +108,7 @@ fn number_text(number: &Number<'_>) -> String {
     double_text(number.f64())
 }
 
-/// A double as ECMAScript's `Number::toString` writes it, which RFC 8785 asks for.
+/// A double in the form of ECMAScript's `Number::toString`, as RFC 8785 requires.
 fn double_text(value: f64) -> String {
     ryu_js::Buffer::new().format_finite(value).to_owned()
 }

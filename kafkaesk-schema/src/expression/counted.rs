@@ -1,8 +1,8 @@
 //! Counting engine: matches regular expressions with large repetition counts, such as `^\p{L}{1,100}$`.
 //!
-//! Automata write a counted repetition out, once for each time, in bytes of UTF-8: a mebibyte for a hundred letters. Here
-//! a step takes a whole character, and a repetition of one set of characters is one step that keeps count. Time is steps
-//! by characters at most, each taken from the validation's budget.
+//! An automaton expands a counted repetition into copies, in bytes of UTF-8: a mebibyte for a hundred letters. Here a
+//! step takes a whole character, and a repetition of one set is one step with a counter. The time is at most steps ×
+//! characters, and counts against the validation's budget.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -13,7 +13,7 @@ use regex_syntax::{
 
 use crate::budget;
 
-/// The most steps of an expression when its groups' repetitions are written out.
+/// The largest number of steps of an expression with expanded repetitions of groups.
 pub(super) const MAX_STEPS: usize = 50_000;
 
 /// An expression as steps.
@@ -25,7 +25,7 @@ pub(crate) struct Counted {
     many: usize,
     /// The numbers of the sets.
     numbers: HashMap<Vec<(char, char)>, usize>,
-    /// Begins with `^`, so that only the text's start has to be tried.
+    /// The expression begins with `^`, so only the start of the text must be tried.
     at_start: bool,
 }
 
@@ -84,7 +84,7 @@ fn holds(ranges: &[(char, char)], c: char) -> bool {
 pub(super) enum Refused {
     /// More than [`MAX_STEPS`].
     TooLarge,
-    /// What no expression of the contract's dialect has.
+    /// Syntax outside of the contract's dialect.
     Unknown,
 }
 
@@ -212,7 +212,7 @@ impl Counted {
         let Some(max) = max else {
             return self.endless(|it| it.write(sub));
         };
-        // Each further one only after the one before.
+        // Each further copy is possible only after the copy before.
         let mut splits = Vec::new();
         for _ in *min..*max {
             splits.push(self.push(Step::Split(0, 0))?);
@@ -281,7 +281,7 @@ fn set_of(class: &Class) -> Result<Set, Refused> {
     }
 }
 
-/// The set of characters that an expression is, if it is just one.
+/// The expression as a set of characters, if it is one.
 fn one_set(hir: &Hir) -> Result<Option<Set>, Refused> {
     match hir.kind() {
         HirKind::Class(class) => set_of(class).map(Some),
@@ -328,9 +328,9 @@ impl Places {
 struct Run<'r> {
     counted: &'r Counted,
     text: &'r str,
-    /// Where the expression is after the characters so far.
+    /// The active steps after the characters so far.
     here: Places,
-    /// Where it was before the last of them.
+    /// The active steps before the last character.
     past: Places,
     /// Of each [`Step::Many`]: after how many characters it was entered, the earliest first.
     counts: Vec<VecDeque<u32>>,
@@ -361,7 +361,7 @@ impl Run<'_> {
         }
     }
 
-    /// Takes the character that makes `number`; whether the expression has matched then.
+    /// Takes character number `number`. Returns whether the expression has matched.
     fn step(&mut self, c: char, number: u32, after: Option<char>) -> bool {
         std::mem::swap(&mut self.here, &mut self.past);
         budget::steps(self.past.order.len());
@@ -399,7 +399,7 @@ impl Run<'_> {
         false
     }
 
-    /// Goes on from a step without taking a character; whether the expression has matched then.
+    /// Follows the steps that take no character. Returns whether the expression has matched.
     fn enter(
         &mut self,
         step: usize,

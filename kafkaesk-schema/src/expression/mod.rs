@@ -1,7 +1,8 @@
 //! Regular expressions. Input: the expressions of a document. Output: an engine for each, or the reason for a refusal.
 //!
-//! The libraries take more than ECMA-262 (`(?i)`, `\z`, `\p{Greek}`, a class that holds `]`) and less; what other
-//! languages read otherwise, or not at all, is refused here. Memory and time are bounded, whatever the expression.
+//! The libraries accept some expressions that ECMA-262 does not (`(?i)`, `\z`, `\p{Greek}`, a class with `]`), and lack
+//! others. This module refuses all that other languages read differently or not at all. Memory and time are bounded for
+//! every expression.
 
 mod counted;
 mod properties;
@@ -33,14 +34,14 @@ const STATES_SIZE: usize = 1 << 20;
 const LIBRARY_STEPS: u64 = 1024;
 /// The most steps that repetition may add to an expression that a library matches.
 const REPEATED_STEPS: u64 = 256;
-/// How many steps of a library's expression, where it is large all the same, count as one step of the budget.
+/// How many steps of a large expression in a library count as one step of the budget.
 const LIBRARY_STEPS_PER_STEP: u64 = 4;
-/// An expression with more class escapes (`\d`, `\s`, …) is matched by an engine of ours: jsonschema translates them one by
-/// one, each time from the start.
+/// Our own engine matches an expression with more class escapes (`\d`, `\s`, …): jsonschema's translation of them takes
+/// quadratic time.
 const CLASS_ESCAPES: u64 = 32;
 /// A name in `patternProperties`, which jsonschema translates, may have this many.
 const CLASS_ESCAPES_OF_NAMES: u64 = 64;
-/// What translating one class escape of an expression takes for each other one of it, as bytes.
+/// The cost of translating a class escape, for each other escape of the expression, as bytes.
 const BYTES_OF_AN_ESCAPE: u64 = 64;
 /// Bound on what all regular expressions of a document take, in bytes, as estimated by [`Size`].
 const DOCUMENT_SIZE: u64 = 32 << 20;
@@ -65,11 +66,11 @@ pub(crate) enum At {
 #[derive(Debug, Default)]
 pub(crate) struct Expressions {
     taken: HashMap<String, Size>,
-    /// Those that the library does not take, or not within the bounds.
+    /// The expressions that the library does not accept within the bounds.
     counted: HashMap<String, Counted>,
     /// What they take together, in bytes.
     size: u64,
-    /// How many steps a byte of a member's name takes, beside those of names that are matched by small expressions.
+    /// The steps for a byte of a member's name, without those for small expressions.
     pub(crate) steps_per_name_byte: u64,
 }
 
@@ -132,7 +133,7 @@ impl Expressions {
         self.counted.is_empty()
     }
 
-    /// What makes the keyword `pattern` of an expression that was taken; each has one engine, however often it stands there.
+    /// The factory of the keyword `pattern`. Equal expressions share one engine.
     pub(crate) fn into_keyword(self) -> impl for<'a> Fn(&'a Map, &'a Value, Location) -> Made<'a> {
         let all = Mutex::new((self, HashMap::<String, Pattern>::new()));
         move |_, value, _| {
@@ -172,7 +173,7 @@ struct Engine {
 
 #[derive(Debug)]
 enum Matcher {
-    /// `None` for an expression that was not taken, which no document keeps.
+    /// `None` for a refused expression, which no compiled document contains.
     Library(Option<regex::Regex>),
     Counted(Counted),
 }
@@ -345,7 +346,7 @@ fn parse(expression: &str, translated: &str) -> Result<Hir, String> {
         })
 }
 
-/// Why look-around is not taken, and who is known to write this one.
+/// Why look-around is refused, and which generator is known to write it.
 fn look_around(expression: &str) -> String {
     let instead = match expression {
         decimal if decimal.starts_with(r"^(?!^[-+.]*$)[+-]?0*") => {
@@ -379,7 +380,8 @@ fn fits(expression: &str) -> bool {
     library(expression).is_some()
 }
 
-/// What ECMA-262 allows, and the engine or other languages give another meaning, or none; and what only the engine allows.
+/// Refuses syntax that ECMA-262 allows but the engine or another language reads differently, and syntax that only the
+/// engine allows.
 fn read_otherwise(expression: &str) -> Option<String> {
     let (mut escaped, mut in_class) = (false, false);
     for (at, character) in expression.char_indices() {
@@ -419,7 +421,7 @@ fn has_flags(rest: &str) -> bool {
     kind.is_some_and(|kind| kind.starts_with(|first: char| first == '-' || "ims".contains(first)))
 }
 
-/// After an opening parenthesis: whether a name follows that other engines do not take.
+/// After an opening parenthesis: whether a group name follows that other engines refuse.
 fn has_foreign_name(rest: &str) -> bool {
     let name = rest
         .strip_prefix("?<")

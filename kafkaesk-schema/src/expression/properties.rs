@@ -1,7 +1,7 @@
 //! Unicode properties: checks `\p{…}` against ECMA-262's closed list of names, with case.
 //!
-//! The engine takes far more (`\p{Greek}`, `\p{letter}`), which other languages refuse; a schema is constant, so it would
-//! be of no use to them for ever. The list is that of ECMA-262 (tables 67 to 69), short of `Surrogate`, `Unknown` and
+//! The engine accepts many more (`\p{Greek}`, `\p{letter}`), which other languages refuse. A schema is constant, so
+//! they could never use it. The list is that of ECMA-262 (tables 67 to 69) without `Surrogate`, `Unknown` and
 //! `Changes_When_NFKC_Casefolded`, which the engine does not have.
 
 /// Values of `General_Category`, which also stand alone.
@@ -77,7 +77,7 @@ fn has(names: &str, name: &str) -> bool {
     names.split_ascii_whitespace().any(|known| known == name)
 }
 
-/// The name in the list that is meant, as Perl, Java and Unicode's loose matching write it.
+/// The name in the list for a spelling of Perl, Java or Unicode's loose matching.
 fn suggestion(property: &str) -> Option<String> {
     let (name, value) = match property.split_once('=') {
         Some((name, value)) => (loose(name), loose(value)),

@@ -1,7 +1,7 @@
 //! Input: JSON text. Output: a tree that borrows from it; numbers keep their digits, duplicate keys are refused.
 //!
-//! serde_json's `Value` loses both (the digits without `arbitrary_precision`, which is forbidden
-//! here; the duplicates always), and costs more than the validation itself. Never writes JSON.
+//! serde_json's `Value` loses duplicate keys, and digits too (unless with `arbitrary_precision`, which is forbidden
+//! here). Building it costs more than the validation itself. Never writes JSON.
 
 mod number;
 mod parse;
@@ -123,7 +123,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// How long a JSON pointer into it is at most, in bytes, short of what escapes add.
+    /// The length of the longest JSON pointer into it, in bytes, without escapes.
     pub(crate) fn longest_pointer(&self) -> usize {
         match self {
             Node::Array(items) => {

@@ -1,7 +1,7 @@
 //! Input: bytes of one JSON value. Output: a [`Node`], or the first mistake with its byte offset.
 //!
-//! Stricter than RFC 8259: refuses what two readers could understand differently, which are a byte order mark,
-//! duplicate keys, lone surrogates and numbers that no double holds. Nesting is bounded, and with it the stack.
+//! Stricter than RFC 8259: refuses a byte order mark, duplicate keys, lone surrogates and numbers that no double holds,
+//! since readers treat these differently. Nesting is bounded, and with it the stack.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,8 @@ use kafkaesk_core::json::{Bracket, JsonError, Lexer, Quoted, Token};
 
 use super::{Member, Node, Number, Object};
 
-/// In a longer text, in bytes, objects reserve no room for members: an object of 7 bytes would take a hundred times as much.
+/// In a text of more bytes, objects reserve no room for members: an object of 7 bytes would take a hundred times as
+/// much.
 const LARGE: usize = 1 << 20;
 
 /// The first mistake in a text.
@@ -41,7 +42,7 @@ fn read(bytes: &[u8], levels: usize) -> Result<(Node<'_>, usize), Mistake> {
     Ok((node, parser.lexer.deepest()))
 }
 
-/// A mistake without its words, which need the text.
+/// A mistake without its message, which needs the text.
 enum Mistake {
     Json(JsonError),
     HalfAPair { at: usize },
@@ -89,7 +90,7 @@ fn in_words(error: &JsonError, bytes: &[u8], levels: usize) -> String {
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
-    /// For how many members an object reserves room.
+    /// The number of members that an object reserves room for.
     room: usize,
 }
 
@@ -149,7 +150,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Goes through an object again, from its first member, to the offset of a later one, which is only needed here.
+/// Finds the offset of a member by reading its object again; only this error needs it.
 #[cold]
 fn duplicate(mut lexer: Lexer<'_>, member: usize, key: String) -> Mistake {
     for _ in 0..member {

@@ -1,7 +1,7 @@
 //! Portable documents. Input: a document with look-around. Output: an equal one in the contract's dialect.
 //!
-//! Look-around stays outside the contract, since engines of linear time do not have it. But generators write it, and a user who
-//! does not own a schema cannot change it. What cannot be proved equal is refused. Changes nothing else.
+//! Look-around is outside the contract, since linear-time engines lack it. But generators write it, and a user may not
+//! be able to change a schema. An expression is refused if no equal form can be proved. Nothing else is changed.
 
 mod rewrite;
 mod syntax;
@@ -23,7 +23,7 @@ use rewrite::Test;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PortableError {
-    /// An expression that cannot be written without look-around, as far as this can prove.
+    /// An expression for which no equal form without look-around could be proved.
     #[error("{pointer}: the regular expression {pattern:?} cannot be rewritten: {reason}")]
     Pattern {
         /// JSON pointer of the expression.
@@ -45,12 +45,12 @@ pub struct Rewritten {
     pub pointer: String,
     /// The expression.
     pub before: String,
-    /// What stands in its place, as JSON Schema on one line.
+    /// Its replacement, as JSON Schema on one line.
     pub after: String,
 }
 
-/// A document without look-around that accepts exactly the same data, and what was rewritten. A document that has none is
-/// returned as it is.
+/// Returns a document without look-around that accepts exactly the same data, and the list of changes. A document
+/// without look-around is returned unchanged.
 ///
 /// # Errors
 /// [`PortableError::Pattern`] for the first expression that cannot be proved equal to anything without look-around.
@@ -91,7 +91,8 @@ pub fn portable(document: &Document) -> Result<(Document, Vec<Rewritten>), Porta
     Ok((Document::parse(tree.to_text())?, all))
 }
 
-/// Whether an expression has look-around, or may have it: one that cannot be read must not pass for portable.
+/// Whether an expression has look-around, or may have it: an expression that cannot be parsed does not count as
+/// portable.
 fn has_look(expression: &str) -> bool {
     let looks = ["(?=", "(?!", "(?<=", "(?<!"];
     looks.iter().any(|look| expression.contains(look))
@@ -104,7 +105,7 @@ const UNEVALUATED: &[u8] = b"unevaluatedProperties";
 struct Traits {
     /// Whatever stands beside `$ref` is ignored.
     ignores_siblings: bool,
-    /// Some schema goes by which members others have evaluated.
+    /// Some schema depends on which members others have evaluated.
     goes_by_evaluated: bool,
 }
 
@@ -192,7 +193,7 @@ fn proved(pattern: &str, pointer: &str) -> Result<Test, PortableError> {
     Ok(test)
 }
 
-/// Every expression that came out is one that a document may hold.
+/// Every resulting expression is within the contract's dialect.
 fn check(test: &Test, expressions: &mut Expressions) -> Result<(), String> {
     match test {
         Test::Always => Ok(()),
@@ -202,7 +203,7 @@ fn check(test: &Test, expressions: &mut Expressions) -> Result<(), String> {
     }
 }
 
-/// The names to which a schema applies: one of some expressions is found in them, or one is not.
+/// Selects names: those in which one of these expressions is found, or in which one is not.
 fn names_of(test: Test) -> Option<Vec<(String, bool)>> {
     match test {
         Test::Always => Some(vec![(String::new(), false)]),
@@ -228,7 +229,7 @@ fn without_name(schema: &mut Tree, name: &str) -> Option<Tree> {
     value
 }
 
-/// Puts a condition in the place of a schema's `pattern`.
+/// Replaces a schema's `pattern` with a condition.
 fn put(schema: &mut Tree, test: Test) {
     let mut conditions = match test {
         Test::All(all) => all,
@@ -261,7 +262,7 @@ fn extend(schema: &mut Tree, conditions: Vec<Tree>) {
     schema.set("allOf", Tree::Array(all));
 }
 
-/// A condition as a schema. Only texts are ever refused by it.
+/// A condition as a schema, which refuses only strings.
 fn written(test: &Test) -> Tree {
     let list = |all: &[Test]| Tree::Array(all.iter().map(written).collect());
     match test {

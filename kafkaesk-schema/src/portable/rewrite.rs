@@ -1,7 +1,7 @@
 //! Look-around rewriter. Input: an expression with look-around. Output: equal tests without it, or none.
 //!
-//! Each rule is exact. A condition on a place may stand apart where the place is the only one that it can be: where what is
-//! before it cannot match one text and a longer beginning of the same text as well, so that no choice is lost.
+//! Each rule is exact. A condition at a place may be moved out only if the place is unique: the part before it must not
+//! match two different beginnings of the same text. Then the rewrite loses no alternative.
 
 use regex_syntax::hir::ClassUnicode;
 
@@ -21,17 +21,17 @@ pub(super) enum Test {
 
 /// Longer expressions are not rewritten.
 const MAX_BYTES: usize = 4096;
-/// How many parts before a condition are tried as parts of a fixed length.
+/// How many parts before a condition are tried as fixed-length parts.
 const MAX_FIXED: usize = 16;
 /// The most expressions that one may become.
 const MAX_TESTS: usize = 64;
-/// The most times that a repetition with look-around inside is written out.
+/// The largest count to which a repetition with look-around is expanded.
 const MAX_TIMES: u32 = 4;
 
 /// Rewrites an expression.
 ///
 /// # Errors
-/// Says what could not be rewritten.
+/// The construct that could not be rewritten.
 pub(super) fn rewrite(expression: &str) -> Result<Test, String> {
     if expression.len() > MAX_BYTES {
         return Err(format!("it has more than {MAX_BYTES} bytes"));
@@ -55,7 +55,7 @@ fn cannot(part: &Part) -> String {
 }
 
 impl Work {
-    /// One of several sequences is found. What could not be rewritten does not matter beside what is always found.
+    /// One of several sequences is found. If one is always found, the others need no rewriting.
     fn any(&mut self, alternatives: Vec<Sequence>) -> Result<Test, String> {
         let (mut all, mut failed) = (Vec::new(), None);
         for sequence in alternatives {
@@ -111,7 +111,7 @@ impl Work {
                 }
             }
             Part::Group(inside) => {
-                // As a whole first: less is written twice.
+                // Try the whole expression first: the result repeats less.
                 if let Some(plain) = plain_group(inside) {
                     return self.sequence(joined(&[plain]));
                 }
@@ -191,7 +191,7 @@ fn not(test: Test) -> Test {
     Test::Not(Box::new(test))
 }
 
-/// A sequence without look-around, where it is not found in every text anyway.
+/// A sequence without look-around, unless it is found in every text anyway.
 fn found(sequence: &[Part]) -> Test {
     let rest = match sequence.split_first() {
         Some((first, rest)) if *first == place("^") => rest,
@@ -203,7 +203,7 @@ fn found(sequence: &[Part]) -> Test {
     }
 }
 
-/// Whether it is found at every place of every text, as nothing.
+/// Whether it matches the empty text at every place.
 fn is_nullable(sequence: &[Part]) -> bool {
     sequence.iter().all(|part| match part {
         Part::One(_) | Part::Place(_) | Part::Look { .. } => false,
@@ -262,8 +262,8 @@ fn characters(sequence: &[Part]) -> Option<ClassUnicode> {
     Some(all)
 }
 
-/// Whether this, which begins at the text's start, can end at one place of a text only: its length is fixed, or it ends with
-/// a character that it does not take before.
+/// Whether this part, which begins at the start of the text, has a unique end in every text: its length is fixed, or it
+/// ends with a character that cannot occur before.
 fn is_certain(before: &[Part]) -> bool {
     let Some((first, rest)) = before.split_first() else {
         return false;
@@ -271,7 +271,7 @@ fn is_certain(before: &[Part]) -> bool {
     if *first != place("^") || rest.iter().any(has_look) {
         return false;
     }
-    // What has a fixed length at its end moves no place.
+    // A fixed-length end does not change whether the place is unique.
     let least = rest.len().saturating_sub(MAX_FIXED).max(1);
     length(rest).is_some()
         || (least..=rest.len())
@@ -290,12 +290,12 @@ fn ends_certainly(sequence: &[Part]) -> bool {
     last.ranges().is_empty()
 }
 
-/// Whether this, which reaches the text's end, can begin at one place of a text only.
+/// Whether this part, which reaches the end of the text, has a unique start in every text.
 fn is_certain_end(after: &[Part]) -> bool {
     after.last() == Some(&place("$")) && length(after).is_some()
 }
 
-/// A group with look-around as one without, if each branch can be written so.
+/// Rewrites a group without look-around, if that is possible for each branch.
 fn plain_group(inside: &[Sequence]) -> Option<Part> {
     let branches = inside.iter().map(|branch| {
         let mut branch = branch.clone();
@@ -307,7 +307,7 @@ fn plain_group(inside: &[Sequence]) -> Option<Part> {
     branches.collect::<Option<_>>().map(Part::Group)
 }
 
-/// The first look-around that is a condition on the next or the last character alone, put into that character.
+/// Merges the first look-around that concerns only the next or the last character into that character.
 fn within(sequence: &[Part]) -> Option<Sequence> {
     let at = sequence.iter().position(has_look)?;
     let Part::Look {
@@ -412,7 +412,7 @@ fn fewer(inside: &Part, min: u32, max: Option<u32>) -> Option<Part> {
     })
 }
 
-/// Conditions in conditions of one kind become one, and what always holds is left out.
+/// Flattens nested conditions of the same kind, and drops conditions that always hold.
 fn simplify(test: &mut Test) {
     match test {
         Test::All(inside) => {

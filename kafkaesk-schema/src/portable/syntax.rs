@@ -45,7 +45,7 @@ struct Parser<'e> {
     depth: usize,
 }
 
-/// How deep groups may stand in each other.
+/// The deepest nesting of groups.
 const MAX_DEPTH: usize = 100;
 
 impl<'e> Parser<'e> {
@@ -193,7 +193,7 @@ impl<'e> Parser<'e> {
         } else {
             return Ok(None);
         };
-        // What is found does not depend on whether it is long or short.
+        // Greedy and lazy repetitions find the same texts.
         self.eat("?");
         Ok(Some(times))
     }

@@ -13,14 +13,15 @@ use crate::{
 /// How deep data may nest: the envelope around it is the first of the contract's 127 levels.
 pub const MAX_DATA_LEVELS: usize = 126;
 
-/// The most errors that are made while violations are listed: jsonschema keeps them all, and for `anyOf` and `oneOf`
-/// those of each branch as well.
+/// The bound on errors while violations are listed: jsonschema keeps all of them, and for `anyOf` and `oneOf` also
+/// those of each branch.
 const MAX_ERRORS: usize = 10_000;
 /// The most bytes of pointers in these errors.
 const MAX_PATHS: usize = 64 << 20;
-/// How many schemas may apply to a value within one step; where it may be more, the budget has as many times fewer steps.
+/// How many schemas may apply to a value in one step of the budget. With more, the budget is divided by the same
+/// factor.
 const WORK_PER_STEP: u64 = 1_000;
-/// What one schema adds to the path of an error, in bytes: `/properties/name/$ref`, with some to spare.
+/// The bytes that one schema adds to the path of an error, rounded up: `/properties/name/$ref`.
 const PATH_OF_SCHEMA: usize = 32;
 
 /// A compiled schema. Cheap to share (`Arc` it), safe to use from many threads.
@@ -77,8 +78,8 @@ impl Validator {
         }
     }
 
-    /// The violations of data that is not valid. Making all errors may take far more than the verdict took: then those
-    /// that were found by then, and a note.
+    /// The violations of invalid data. Listing all errors may take much longer than the first verdict; if the budget
+    /// ends, the list has the errors found so far and a note.
     fn list(&self, node: &Node<'_>, steps: u64, depth: usize) -> Vec<Violation> {
         let paths = node.longest_pointer() + depth * PATH_OF_SCHEMA;
         let errors = MAX_ERRORS.min(MAX_PATHS / (paths + 1)).max(1);
@@ -98,13 +99,13 @@ impl Validator {
     }
 }
 
-/// How many steps the verdict on data of this many bytes may take: 1,000,000, and 50 for each byte; listing the violations
-/// as many again. Where more than 1,000 schemas may apply to one value, there are as many times fewer.
+/// The budget of steps for data of this many bytes: 1,000,000, and 50 for each byte; listing the violations may take as
+/// many again. If more than 1,000 schemas may apply to one value, the budget is divided by that factor.
 ///
-/// A rule that reads an object or an array takes a step for it and for each value in it, of 5 to 10 ns each; a scalar takes
-/// the time of the schemas that apply to it; a member's name takes four steps for each rule that reads it, and a regular
-/// expression that counts far one for each of its own steps. A verdict that may be remembered takes 16 steps, and some
-/// 50 bytes. The parsed data itself takes at most some 100 bytes for each of its own.
+/// A step takes 5 to 10 ns. A rule that reads an object or an array takes one step for it and one for each value in it.
+/// A scalar takes the time of the schemas that apply to it. A member's name takes four steps for each rule that reads
+/// it. A regular expression with large counts takes one step for each of its own. A cached result takes 16 steps and
+/// some 50 bytes. The parsed data takes at most some 100 bytes for each byte of the text.
 pub fn budget(bytes: usize) -> u64 {
     1_000_000 + 50 * bytes as u64
 }
