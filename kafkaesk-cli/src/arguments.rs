@@ -1,5 +1,5 @@
-//! Arguments: reads the command line into options and one command. Every option is an `Option`: what
-//! is not given must not beat the file or the environment. Knows no defaults.
+//! Arguments: reads the command line into options and one command. Every option is an `Option`: an option that is not
+//! given must not beat the file or the environment. Knows no defaults.
 
 use std::path::PathBuf;
 
@@ -69,7 +69,7 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub kafka_settings: Option<String>,
-    /// Stands before every topic
+    /// The start of every topic's name
     #[arg(
         long,
         global = true,
@@ -77,7 +77,7 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub topic_prefix: Option<String>,
-    /// Stands before every consumer group
+    /// The start of every consumer group's name
     #[arg(
         long,
         global = true,
@@ -85,10 +85,10 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub group_prefix: Option<String>,
-    /// Of topics that are created [default: min(brokers, 3)]
+    /// The replication factor of topics that are created [default: min(brokers, 3)]
     #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
     pub replication_factor: Option<String>,
-    /// Of streams that are created and nobody declared [default: 7]
+    /// The number of partitions of streams that are created without a declaration [default: 7]
     #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
     pub partitions: Option<String>,
     /// Register absent schemas of Rust event types [default: true]
@@ -123,7 +123,7 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub connect_timeout: Option<String>,
-    /// Bounds a publish while brokers are gone [default: 120s]
+    /// How long a publish may take while brokers are unreachable [default: 120s]
     #[arg(
         long,
         global = true,
@@ -131,7 +131,7 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub delivery_timeout: Option<String>,
-    /// Bounds the end of a worker, and the drain of partitions that are given up [default: 25s]
+    /// How long the end of a worker, or the drain of revoked partitions, may take [default: 25s]
     #[arg(
         long,
         global = true,
@@ -147,10 +147,10 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub discovery_interval: Option<String>,
-    /// How many bytes a record may have for a consumer; a larger one is a mismatch [default: 16777216]
+    /// The largest record that a consumer takes, in bytes; a larger one is a mismatch [default: 16777216]
     #[arg(long, global = true, value_name = "N", help_heading = "Configuration")]
     pub max_message_bytes: Option<String>,
-    /// Keep what groups give up in topics of dead letters [default: true]
+    /// Keep messages that a group gives up in its topic of dead letters [default: true]
     #[arg(
         long,
         global = true,
@@ -180,7 +180,7 @@ pub struct Options {
     /// How data is printed [default: text]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
     pub output: Option<OutputFormat>,
-    /// How log lines look on standard error [default: text]; RUST_LOG says what is logged
+    /// The format of log lines on standard error [default: text]; RUST_LOG selects what is logged
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
     pub log_format: Option<LogFormat>,
 }
@@ -219,8 +219,8 @@ impl Options {
     }
 }
 
-/// The commands. A program with its own arguments flattens them into its own `Subcommand` and hands what it got to
-/// [`crate::execute`].
+/// The commands. A program with its own arguments flattens them into its own `Subcommand` and passes the parsed command
+/// to [`crate::execute`].
 #[derive(Clone, Debug, Subcommand)]
 #[non_exhaustive]
 pub enum Command {
@@ -236,15 +236,15 @@ pub enum Command {
     Streams(StreamsArguments),
     /// Move a consumer group that has no members
     Groups(GroupsArguments),
-    /// Look at what a consumer group gave up, hand it back, or give it up for good
+    /// List the messages that a consumer group gave up, return them to the group, or discard them
     DeadLetters(DeadLettersArguments),
     /// Look at the configuration
     Config(ConfigArguments),
-    /// A broker and a worker in one process: no Kafka, no Docker
+    /// Run a broker and a worker in one process: no Kafka, no Docker
     Dev(DevArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
-    /// Say what may come next; the completion scripts ask
+    /// Print the candidates for the next word; called by the completion scripts
     #[command(name = "__complete", hide = true)]
     Complete(CompleteArguments),
 }

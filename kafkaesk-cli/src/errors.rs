@@ -51,7 +51,7 @@ pub(crate) fn describe(error: &anyhow::Error) -> String {
     text
 }
 
-/// Whether the chain ends in a standard output that its reader closed: that is how `| head` ends, no error.
+/// Whether the cause is a standard output that its reader closed: `| head` ends so, which is not an error.
 pub(crate) fn is_closed_output(error: &anyhow::Error) -> bool {
     error
         .chain()

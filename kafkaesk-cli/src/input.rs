@@ -11,7 +11,7 @@ use crate::{
     output,
 };
 
-/// Reads it all. An empty one is an error: somebody's pipe broke, or a file was not written.
+/// Reads all of the input. An empty input is an error: a pipe broke, or a file was not written.
 ///
 /// # Errors
 /// As reading fails, when there is nothing, or more than [`MAX_LINE_BYTES`].

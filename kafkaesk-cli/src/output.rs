@@ -1,5 +1,5 @@
-//! Output: whole lines to standard output, flushed, and notes to standard error. What a terminal would act on is escaped
-//! on a terminal; elsewhere the bytes stay. Never decides what a command says.
+//! Output: whole lines to standard output, flushed, and notes to standard error. On a terminal, control characters are
+//! escaped; elsewhere the bytes stay. Decides no contents.
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -74,8 +74,8 @@ pub(crate) fn is_closed(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
-/// Whether nobody reads our standard output any more: a command that waits for something to print asks, since only
-/// writing would find out otherwise.
+/// Whether the reader has closed our standard output. For a command that waits before it prints: only a write would
+/// show it otherwise.
 #[cfg(unix)]
 pub(crate) fn reader_is_gone() -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -89,7 +89,7 @@ pub(crate) fn reader_is_gone() -> bool {
         && watched[0].revents().intersects(PollFlags::ERR)
 }
 
-/// Nobody knows here; writing will find out.
+/// Unknown on this system; a write will show it.
 #[cfg(not(unix))]
 pub(crate) fn reader_is_gone() -> bool {
     false

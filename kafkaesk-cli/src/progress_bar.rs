@@ -77,7 +77,7 @@ impl Bar {
         self.bar.suspend(write)
     }
 
-    /// Takes the bar away for good.
+    /// Removes the bar at the end.
     pub(crate) fn clear(self) {
         self.bar.finish_and_clear();
     }

@@ -27,7 +27,8 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Starts the thread, which opens the reader. It ends with the input, or at the first chunk that nobody waits for any more.
+    /// Starts the thread, which opens the reader. The thread ends with the input, or at the first chunk after the
+    /// reader is dropped.
     ///
     /// # Errors
     /// No thread can be started.

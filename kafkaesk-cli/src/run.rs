@@ -118,7 +118,7 @@ fn own_command() -> clap::Command {
 pub async fn execute(app: App, options: Options, command: Command) -> ExitCode {
     let default_level = match command {
         Command::Worker(_) | Command::Dev(_) => "info",
-        // A stream that a misspelt name created is not to go unseen.
+        // The log must show a stream that a misspelt name created.
         Command::Publish(_) => "warn,kafkaesk_client::catalog=info",
         Command::Complete(_) => "off",
         _ => "warn",

@@ -15,7 +15,7 @@ impl Shutdown {
     /// Resolves at the first signal, at once if it came before. Cancel safe.
     pub(crate) async fn asked(&mut self) {
         if self.0.wait_for(|asked| *asked).await.is_err() {
-            // Nobody listens to signals any more.
+            // No task listens to signals any more.
             pending().await
         }
     }
@@ -86,7 +86,7 @@ impl Signals {
     }
 }
 
-/// Whether this process was started with the signal ignored, as `nohup` does with SIGHUP. Only Linux tells.
+/// Whether this process was started with the signal ignored, as `nohup` does with SIGHUP. Known only on Linux.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -97,7 +97,7 @@ fn is_ignored(signal: i32) -> bool {
         .is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
-/// Ends the process without a word to anybody: no destructor, no lock, no wait.
+/// Ends the process immediately: no destructor, no lock, no wait.
 #[cfg(unix)]
 fn exit_now(status: i32) -> ! {
     signal_hook::low_level::exit(status)

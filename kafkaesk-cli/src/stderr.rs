@@ -1,6 +1,6 @@
-//! Standard error: lines are queued, and one thread writes them. A full disk, a closed pipe or a reader that stalls
-//! blocks nobody: a line that finds the queue full, or that cannot be written, is left out and counted, and the count
-//! is written once lines can be written again.
+//! Standard error: lines are queued, and one thread writes them. A full disk, a closed pipe or a stalled reader blocks
+//! no caller: if the queue is full or a line cannot be written, the line is left out and counted. The count is written
+//! once lines can be written again.
 
 use std::{
     collections::VecDeque,
@@ -77,7 +77,7 @@ struct State {
     unwritten: usize,
     /// How many chunks were dealt with.
     chunks: u64,
-    /// Nobody waits again before the next chunk is dealt with.
+    /// No caller waits again before the next chunk is written.
     stalled: bool,
     /// Whether the run is over.
     over: bool,
@@ -278,7 +278,7 @@ impl<W: FnMut(&[u8]) -> (usize, io::Result<()>)> Writer<W> {
             Some(last) => *last != b'\n',
             None => self.torn,
         };
-        // The next chunk tries again; there is nobody to tell before that.
+        // The next chunk tries again; the error cannot be reported before that.
         drop(ended);
     }
 }

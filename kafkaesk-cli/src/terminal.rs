@@ -1,4 +1,4 @@
-//! What others wrote, made safe for a terminal: control characters, the C1 set, DEL and marks that turn the writing
+//! Makes foreign text safe for a terminal: control characters, the C1 set, DEL and marks that change the writing
 //! direction or break a line become visible escapes. Line ends and tabs stay.
 
 use std::{

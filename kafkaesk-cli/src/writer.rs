@@ -1,5 +1,4 @@
-//! Standard output, written by a thread of its own. A reader that stalls holds up those who wait for their lines to be
-//! written, and nothing else.
+//! Standard output, written by its own thread. A stalled reader delays only the callers that wait for their lines.
 
 use std::{io, thread, time::Duration};
 

@@ -1,5 +1,5 @@
-//! `__complete -- WORD…`: what the completion scripts ask. Prints a candidate a line, with a tab and its help; `:files`
-//! where the shell is to list files. Never fails: a shell could show nothing of it.
+//! `__complete -- WORD…`: answers the completion scripts. Prints one candidate on each line, with a tab and its help,
+//! or `:files` if the shell should list files. Never fails: a shell could not show the error.
 
 use std::{collections::BTreeMap, ffi::OsString};
 

@@ -48,7 +48,7 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
         )
         .into());
     }
-    // What is wrong with the subscriptions is said before a broker is waited for.
+    // Reports mistakes in the subscriptions before it waits for a broker.
     let mut app = app;
     for text in &arguments.skip {
         app = app.skip(text.parse().map_err(Usage::of)?);
@@ -195,7 +195,7 @@ pub(crate) async fn run_app(
         stalled_partitions = report.stalled,
         "ended; what was cut off or held, and the handled messages that follow it, are delivered again at the next start"
     );
-    // What is held comes again as ever; a handler that was interrupted may have done half of its work.
+    // Held messages are delivered again as usual; an interrupted handler may have done half of its work.
     Ok(match report.interrupted {
         0 => Exit::Done,
         _ => Exit::Partial,

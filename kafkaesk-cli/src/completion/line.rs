@@ -1,4 +1,4 @@
-//! What the last word of a command line may be, by the shape of the command line alone.
+//! Finds the candidates for the last word of a command line from the definition of the command line alone.
 
 use std::{collections::BTreeMap, ffi::OsString};
 

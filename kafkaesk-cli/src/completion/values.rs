@@ -1,5 +1,5 @@
-//! The values that the configuration and the cluster know: streams, schema ids, profiles, groups. Whatever cannot be
-//! asked gives no candidates; nothing is said of it, and nothing waits longer than [`TIMEOUT`].
+//! The values that the configuration and the cluster know: streams, schema ids, profiles, groups. If a source does not
+//! answer, it gives no candidates and no error; nothing waits longer than [`TIMEOUT`].
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_millis(1500);
 /// How many schemas' logs are read.
 const LOGS: usize = 8;
-/// The most candidates of the cluster; a longer list helps nobody.
+/// The largest number of candidates from the cluster; a longer list is not useful.
 const MOST: usize = 10_000;
 
 /// The values of the kind that is wanted, sorted.
@@ -99,7 +99,7 @@ fn declared_schemas(app: &App, configuration: Option<&Configuration>) -> Vec<Str
     own.chain(declared.unwrap_or_default()).collect()
 }
 
-/// Of a few names that begin so every version; of more the names alone, since each has a log to read.
+/// Lists every version if only few names match; otherwise only the names, since each name needs its log to be read.
 async fn stored(configuration: Configuration, begun: &str) -> Option<Vec<String>> {
     let connection = connect(configuration).await?;
     let catalog = connection.catalog();

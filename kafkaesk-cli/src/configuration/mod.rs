@@ -53,7 +53,7 @@ impl Configuration {
     /// As [`Self::load`].
     pub(crate) fn load_dev(options: &Options) -> anyhow::Result<Self> {
         let loader = loader(options).profile_if_present("dev");
-        // What secures the way to the brokers is left out, so its secrets need not be there.
+        // Security settings of the brokers are left out, so their secrets need not exist.
         Self::from_loader(loader.unread_security())
     }
 

@@ -105,7 +105,7 @@ pub(crate) struct Bundled {
 /// Names the file, and the place that refers to it.
 pub(crate) fn bundle(path: &Path) -> anyhow::Result<Bundled> {
     let reading = || format!("reading {}", path.display());
-    // A pipe, as the shell's <(…), has no path behind its path.
+    // A pipe, such as the shell's <(…), has no canonical path.
     let real = path
         .canonicalize()
         .or_else(|error| match path.exists() {
@@ -166,7 +166,7 @@ pub(crate) fn of_paths(
             );
             found.extend(files.into_iter().map(|file| (file, true)));
         } else {
-            // A missing file is not one with a wrong name.
+            // Report a missing file before a wrong name.
             std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;
             found.push((path.clone(), false));
         }

@@ -24,7 +24,7 @@ use crate::configuration::HandlerSettings;
 pub(crate) enum Configured {
     /// One POST for each message.
     Http(Arc<Http>),
-    /// Under `dev`: one POST, or a printed line where nobody may or can be asked.
+    /// Under `dev`: one POST, or a printed line if the endpoint is unreachable or on another machine.
     DevHttp(Arc<Http>, Stdout),
     /// One line to a child process for each message.
     Exec(Arc<Exec>),
@@ -63,7 +63,7 @@ impl Configured {
         })
     }
 
-    /// What `dev` says of this handler at start, if there is anything to say.
+    /// The note about this handler that `dev` prints at start, if any.
     pub(crate) async fn dev_note(&self) -> Option<String> {
         match self {
             Self::DevHttp(http, _) => http.settings().dev_note().await,
@@ -71,7 +71,7 @@ impl Configured {
         }
     }
 
-    /// Whether it stopped the worker because nobody reads standard output any more.
+    /// Whether it stopped the worker because the reader of standard output has closed it.
     pub(crate) fn is_output_closed(&self) -> bool {
         match self {
             Self::Stdout { stdout, .. } | Self::DevHttp(_, stdout) => stdout.is_closed(),

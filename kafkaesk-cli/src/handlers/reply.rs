@@ -14,8 +14,8 @@ pub(crate) enum Reply {
     Answered(Answer),
     /// Not now, and no attempt is used: again after the worker's own backoff.
     Busy(String),
-    /// No message is to blame: the endpoint is wrong or cannot be reached, the child does not start, standard output
-    /// takes nothing. The subscription pauses until that ends.
+    /// The message is not the cause: the endpoint is wrong or unreachable, the child does not start, or standard output
+    /// cannot be written. The subscription pauses until that ends.
     Unavailable(String),
 }
 

@@ -1,4 +1,4 @@
-//! Input: the options that say which dead letters are meant. Output: a filter, or what is wrong with an option.
+//! Input: the options that select dead letters. Output: a filter, or the mistake in an option.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,11 +8,11 @@ use kafkaesk_core::{Offset, Pattern, Reason, SchemaId, SchemaName, span::parse_s
 
 use crate::errors::Usage;
 
-/// Which dead letters: everything that is given must hold.
+/// Selects dead letters: every given option must match.
 #[derive(Args, Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct FilterArguments {
-    /// The consumer group, as in kafkaesk.toml; not needed where that has one group
+    /// The consumer group, as in kafkaesk.toml; not needed if that has only one group
     pub group: Option<String>,
     /// Only those that came from these streams: a stream id or a pattern (quote it from the shell)
     #[arg(long, value_name = "PATTERN")]
@@ -23,7 +23,7 @@ pub struct FilterArguments {
     /// Only those that were given up for this reason
     #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::as_str)))]
     pub reason: Option<String>,
-    /// Only those that were given up since then: a span back such as 2h, or a time such as 2026-11-24T10:00:00Z
+    /// Only those that were given up since then: a span such as 2h, or a time such as 2026-11-24T10:00:00Z
     #[arg(long, value_name = "SPAN|TIME")]
     pub since: Option<String>,
     /// Only those with this key

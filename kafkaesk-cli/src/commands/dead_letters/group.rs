@@ -1,4 +1,4 @@
-//! Which group is meant: the one that is named, as the configuration or as Kafka knows it, or the only one that there is.
+//! Selects the group: the named one, by its name in the configuration or in Kafka, or the only one that is configured.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ const NAMED: usize = 20;
 /// The dead letters of the group that is meant.
 ///
 /// # Errors
-/// [`Usage`] where none is named and the configuration has several or none; an error with the nearest name for a group that
-/// neither the configuration nor the cluster knows.
+/// [`Usage`] if no group is named and the configuration has several or none; an error with the nearest name for an
+/// unknown group.
 pub(super) async fn find(
     context: &Context,
     connection: &Connection,

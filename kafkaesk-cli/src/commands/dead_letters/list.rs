@@ -86,7 +86,7 @@ pub(super) fn no_topic(group: &str, topic: &str) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Nothing is to be shown or done: a filter that matches nothing is a failure, since it named what is not there.
+/// Nothing matches. With a filter that is a failure, since the filter names letters that do not exist.
 pub(super) fn nothing(group: &str, which: &FilterArguments, found: Found) -> anyhow::Result<Exit> {
     let settled = match found.settled {
         0 => String::new(),

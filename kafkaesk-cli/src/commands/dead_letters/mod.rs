@@ -1,4 +1,4 @@
-//! `dead-letters list | show | redrive | purge [GROUP]`: what a consumer group gave up, and what becomes of it.
+//! `dead-letters list | show | redrive | purge [GROUP]`: shows and settles the messages that a consumer group gave up.
 
 mod filter;
 mod group;
@@ -32,21 +32,21 @@ pub struct DeadLettersArguments {
 pub enum DeadLettersCommand {
     /// List the dead letters of a group, oldest first, without their values
     ///
-    /// The first column is the letter's place in the topic of dead letters, as --offset takes it. Those that were
-    /// redriven or purged are settled: --all shows them as well. A record that is not a dead letter is shown with what is
-    /// wrong with it. With --output json the letters of different partitions come in no order.
+    /// The first column is the letter's place in the topic of dead letters, for --offset. Redriven and purged letters
+    /// are settled: only --all shows them. A record that is not a dead letter is shown with the reason. With --output
+    /// json, letters of different partitions have no order.
     List(ListArguments),
     /// Print dead letters whole: origin, error, headers, key and value
     ///
-    /// They are printed as they are read, those of different partitions in no order.
+    /// Letters are printed as they are read; letters of different partitions have no order.
     Show(ShowArguments),
-    /// Hand dead letters back to their group, and to no other
+    /// Return dead letters to their group, and to no other
     ///
-    /// A copy of each is written to the group's retry topic, which a running worker of the group must read. The copy and
-    /// the mark that settles the letter are one transaction, so a redrive that was stopped is simply run again. It takes
-    /// over from another redrive or purge of the group. The order of the streams is not kept.
+    /// A copy of each is written to the group's retry topic, which a running worker of the group must read. One
+    /// transaction writes the copy and the mark that settles the letter, so you can simply run a stopped redrive again.
+    /// A redrive takes over from another redrive or purge of the group. The order of the streams is not kept.
     Redrive(RedriveArguments),
-    /// Give dead letters up for good: they count as settled, and go with their topic's retention
+    /// Discard dead letters: they count as settled, and Kafka deletes them after their topic's retention
     Purge(PurgeArguments),
 }
 
@@ -114,7 +114,7 @@ pub struct SettleArguments {
     /// At most so many each second
     #[arg(long, value_name = "N")]
     pub rate: Option<NonZeroU32>,
-    /// Say what would be done and do nothing; exit status 2 when there is something
+    /// Print what would be done and change nothing; exit status 2 if there is something to do
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -1,5 +1,5 @@
-//! `dead-letters redrive` and `purge`: counts what is meant, asks before a purge, and settles it. A signal ends it between
-//! two transactions.
+//! `dead-letters redrive` and `purge`: counts the selected letters, asks before a purge, and settles them. A signal
+//! ends the command between two transactions.
 
 use std::{io::IsTerminal as _, ops::ControlFlow, time::Instant};
 
@@ -26,7 +26,7 @@ use crate::{
     signals::{self, Shutdown},
 };
 
-/// Settles. `yes`: nobody is asked.
+/// Settles the letters. `yes`: does not ask.
 pub(super) async fn run(
     context: &Context,
     arguments: &SettleArguments,
@@ -66,12 +66,7 @@ pub(super) async fn run(
     if arguments.dry_run {
         return dry_run(context, &letters, by, all, left).await;
     }
-    let question = || {
-        format!(
-            "give up {all} dead letter(s) of group {} for good?",
-            letters.group()
-        )
-    };
+    let question = || format!("discard {all} dead letter(s) of group {}?", letters.group());
     if !yes && !input::confirm(&question())? {
         output::note("nothing was changed");
         return Ok(Exit::Failed);

@@ -1,4 +1,4 @@
-//! A dead letter as a row, as a text and as JSON. Says what is there; decides nothing.
+//! A dead letter as a row, as a text and as JSON. Formats only.
 
 use kafkaesk_client::dead_letters::Letter;
 use kafkaesk_core::{Headers, Record, TopicPrefix, dead_letter, line, timestamp};
@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::value;
 
-/// So many characters of a key stand in a row.
+/// The number of characters of a key in a row.
 const KEY: usize = 60;
-/// So many characters of an error do: one of an `http` handler begins with its URL.
+/// The number of characters of an error in a row: an `http` handler's error begins with its URL.
 const ERROR: usize = 160;
 
 /// Its row: place, time, reason, schema, key, origin, attempts, error.
@@ -172,7 +172,7 @@ fn from(origin: &kafkaesk_core::DeadLetter, prefix: &TopicPrefix) -> String {
     format!("{name}[{}]@{}", origin.partition, origin.offset)
 }
 
-/// What became of a settled letter, in a word.
+/// How a letter was settled, in a word.
 pub(super) fn done(by: kafkaesk_core::SettledBy) -> &'static str {
     match by {
         kafkaesk_core::SettledBy::Redrive => "redriven",

@@ -1,4 +1,5 @@
-//! A value for people: JSON indented, with every token as it stands; other bytes as they can be shown. Judges nothing.
+//! A value for people: JSON is indented, with every token unchanged; other bytes are shown as far as possible. Checks
+//! nothing.
 
 use serde::de::IgnoredAny;
 

@@ -1,5 +1,4 @@
-//! The command for the second terminal: complete, so that wherever it is run it reaches the dev broker and nothing
-//! else.
+//! The command for the second terminal. It has all options, so that it reaches only the dev broker, from any folder.
 
 use kafkaesk_client::catalog::StreamSpec;
 use kafkaesk_core::Pattern;
@@ -26,7 +25,7 @@ pub(super) fn command(
         address.into(),
     ];
     let prefix = configuration.settings.topic_prefix.as_str();
-    // A configuration found from the second terminal's folder must not put its own prefix in place of none.
+    // A configuration in the second terminal's folder must not replace the empty prefix with its own.
     if !prefix.is_empty() || configuration.file.is_some() && found_from_here() {
         words.extend(["--topic-prefix".into(), quoted(prefix)]);
     }

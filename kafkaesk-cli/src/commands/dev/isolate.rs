@@ -14,7 +14,7 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:9092";
 pub(super) struct Isolated {
     /// Where to listen: `host:port` on loopback.
     pub(super) address: String,
-    /// Without servers elsewhere and without what secures the way to them.
+    /// The settings without remote servers and without their security settings.
     pub(super) settings: Settings,
     /// What was left out, for people.
     pub(super) notes: Vec<String>,
@@ -22,7 +22,7 @@ pub(super) struct Isolated {
     pub(super) hides_security: bool,
 }
 
-/// Leaves out everything that leads away from this machine, of the subscriptions' own settings as well.
+/// Removes everything that leads to another machine, also from the subscriptions' settings.
 pub(super) fn isolate(settings: &Settings, subscriptions: &mut [SubscriptionSettings]) -> Isolated {
     let mut settings = settings.clone();
     let mut notes = Vec::new();

@@ -7,10 +7,10 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::{DeadLetter, Envelope, Pattern, Reason, RecordPlace, TopicName};
 
-/// What the letter says in place of an error.
+/// The letter's text in place of an error.
 const ERROR: &str = "skipped by a person";
 
-/// Refuses what could not be written as a dead letter, before anybody is asked.
+/// Refuses a record that cannot be written as a dead letter, before the question to the user.
 ///
 /// # Errors
 /// The next record cannot be read, or the group's name fits into no topic's.
@@ -31,7 +31,7 @@ pub(super) fn check(
 /// Writes exactly this record as a dead letter; returns when the brokers have it.
 ///
 /// # Errors
-/// As reading and writing fail; then nothing is known to be written.
+/// Errors of reading and writing; the letter may not be written.
 pub(super) async fn write(
     connection: &Connection,
     group: &str,

@@ -36,8 +36,8 @@ pub enum GroupsCommand {
     /// Move a group over exactly one record: the next one that it reads in that partition
     ///
     /// For a record that cannot be read, or that a handler holds. The group must have no members; for a running group,
-    /// start a worker with `--skip`. A record that cannot be read may stand in a batch with others: each takes a skip of
-    /// its own, or a reset to the first offset after the batch.
+    /// start a worker with `--skip`. A record that cannot be read may be in a batch with others: skip each of them, or
+    /// reset the group to the first offset after the batch.
     Skip(SkipArguments),
 }
 

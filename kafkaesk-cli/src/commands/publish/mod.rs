@@ -72,7 +72,7 @@ pub struct PublishArguments {
     /// Give each record the timestamp of its line
     #[arg(long, requires = "ndjson")]
     pub keep_timestamps: bool,
-    /// Begin at this line of the input; what a stopped run says
+    /// Begin at this line of the input; a stopped run prints the number
     #[arg(long, value_name = "N", requires = "ndjson", value_parser = clap::value_parser!(u64).range(1..))]
     pub from_line: Option<u64>,
 }

@@ -52,7 +52,7 @@ struct Run<'a> {
     input: Input,
     publisher: Publisher,
     progress: Progress,
-    /// Where answers go; `None` in text, and when nobody takes them any more.
+    /// The output for answers; `None` with text output, and after the reader has closed it.
     answers: Option<Writer>,
     shutdown: Shutdown,
     tally: Tally,
@@ -73,7 +73,7 @@ pub(super) async fn run(
     let mut shutdown = signals::shutdown().context("listening to signals")?;
     let begun = async {
         let mut lines = Lines::open(&input).with_context(|| format!("reading {input}"))?;
-        // An input that can never work is said before a broker is waited for.
+        // Reports an unusable input before it waits for a broker.
         let Some(first) = next(&mut lines, from, &input).await? else {
             bail!("{}", nothing(&input, lines.count(), from));
         };
@@ -158,7 +158,7 @@ impl Run<'_> {
                 tokio::select! {
                     biased;
                     sent = self.send(line) => {
-                        // Nothing is sent behind it, though its turn to be answered is yet to come.
+                        // No later line is sent, although this line is answered later.
                         reading &= !matches!(&sent, Sent::Refused(refusal) if self.stops(refusal));
                         flying.push_back((number, sent));
                     }
@@ -259,7 +259,7 @@ impl Run<'_> {
         }
     }
 
-    /// A refused batch is the line's own fault only if the line alone exceeds the topic's limit.
+    /// A refused batch counts against the line only if the line alone exceeds the topic's limit.
     async fn alone(&mut self, answer: Result<Receipt, Refusal>) -> Result<Receipt, Refusal> {
         let Err(Refusal::Client(error)) = answer else {
             return answer;

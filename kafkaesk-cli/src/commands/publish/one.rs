@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
     let publisher = connection.publisher();
     let mut publish = match (event, &arguments.key) {
         (Some((schema, data)), key) => {
-            // This program's own types are registered as where it publishes them in Rust.
+            // Registers this program's own types, as a publish in Rust does.
             if connection.settings().auto_register {
                 let mut own = context.app.schemas()?;
                 own.retain(|event| event.id == schema);
@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
             "warning: stream {stream} is new; did you mean `{near}`? `streams delete {stream}` takes it back"
         ));
     }
-    // Who reads only the error must not publish again.
+    // The error must contain this, so that a user who reads only the error does not publish again.
     match context.options.format() {
         OutputFormat::Text => output::line(receipt.to_string()),
         OutputFormat::Json => output::json(&json!({
@@ -68,7 +68,7 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
     Ok(Exit::Done)
 }
 
-/// The stream that is probably meant by one that is not there, where the publish would create it.
+/// The existing stream that the user probably meant, if the publish would create a new one.
 async fn slip(connection: &Connection, stream: &StreamId) -> Option<StreamId> {
     if !connection.settings().auto_create_streams {
         return None;

@@ -1,4 +1,5 @@
-//! Why a line is not published: by its own fault, which `--skip-invalid` passes over, or by Kafka's, which stops the run.
+//! Why a line is not published: because of the line itself, which `--skip-invalid` passes over, or because of Kafka,
+//! which stops the run.
 
 use kafkaesk_client::ClientError;
 use serde_json::{Value, json};
@@ -40,7 +41,7 @@ impl Refusal {
         }
     }
 
-    /// Whether the brokers may have the event all the same: their answer did not come.
+    /// Whether the brokers may still have the event, since their answer did not come.
     pub(super) fn is_unknown(&self) -> bool {
         matches!(self, Self::Client(error) if matches!(**error, ClientError::DeliveryUnknown { .. }))
     }

@@ -12,7 +12,7 @@ pub(super) enum Stop {
         /// Whether `--skip-invalid` would have passed over it.
         skippable: bool,
     },
-    /// Nobody reads the answers any more.
+    /// The reader of the answers has closed standard output.
     OutputClosed,
     /// The input or the output failed; the error is printed by itself.
     Failed,
@@ -68,7 +68,7 @@ impl Tally {
         }
     }
 
-    /// Nobody knows whether this line was published.
+    /// It is unknown whether this line was published.
     pub(super) fn unknown(&mut self, line: u64) {
         self.last = line;
         self.left.push(line);
@@ -108,7 +108,7 @@ impl Tally {
         self.stop.filter(|_| !self.whole || !self.left.is_empty())
     }
 
-    /// Where to go on: behind the last line that was published, for none must be published twice.
+    /// The line to resume at: after the last published line, so that none is published twice.
     fn resume(&self) -> u64 {
         let first = self.left.iter().find(|line| **line > self.last_published);
         first.copied().unwrap_or(self.last + 1)
@@ -121,7 +121,7 @@ impl Tally {
         left.filter(|line| *line < resume).collect()
     }
 
-    /// For people: what was done, why it stopped, how to resume without losing or doubling a line.
+    /// The text for people: what was done, why the run stopped, and how to resume without losing or repeating a line.
     pub(super) fn summary(&self, seconds: f64) -> String {
         let mut text = format!("{} published", self.published);
         if self.refused > 0 {
@@ -136,7 +136,9 @@ impl Tally {
         };
         text.push_str(&match why {
             Stop::Refused { line, .. } => format!("; stopped at line {line}"),
-            Stop::OutputClosed => "; stopped: nobody reads standard output any more".to_owned(),
+            Stop::OutputClosed => {
+                "; stopped: the reader of standard output has closed it".to_owned()
+            }
             Stop::Failed => "; stopped".to_owned(),
             Stop::Signal => "; stopped by a signal".to_owned(),
         });
@@ -155,7 +157,7 @@ impl Tally {
         }
         if !self.unknown.is_empty() {
             text.push_str(&format!(
-                ". Of line {} nobody knows whether it was published, since the brokers' answer did not come: to publish it again may write it twice, and to leave it out may lose it. Look for it with `kafkaesk-cli tail` first",
+                ". It is unknown whether line {} was published, since the brokers' answer did not come: publishing it again may write it twice, leaving it out may lose it. Look for it with `kafkaesk-cli tail` first",
                 ranges(&self.unknown)
             ));
         }
@@ -300,7 +302,10 @@ mod tests {
             text.contains("except 2-3: correct and publish them alone"),
             "{text}"
         );
-        assert!(text.contains("Of line 2-3, 5 nobody knows"), "{text}");
+        assert!(
+            text.contains("It is unknown whether line 2-3, 5 was published"),
+            "{text}"
+        );
         assert!(text.ends_with("resume with --from-line 5"), "{text}");
         assert_eq!(tally.exit(), Exit::Failed);
     }

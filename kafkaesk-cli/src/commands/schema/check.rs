@@ -85,7 +85,7 @@ fn file_name(schema: &EventSchema) -> String {
 fn pretty(schema: &EventSchema) -> anyhow::Result<String> {
     let value: serde_json::Value = serde_json::from_slice(schema.document.bytes())?;
     let mut text = serde_json::to_string_pretty(&value)?;
-    // Numbers beyond a double would lose digits on that way: then as it is.
+    // A parser would drop digits of numbers beyond a double: then the document is printed unchanged.
     let kept = kafkaesk_schema::Document::parse(text.clone())
         .is_ok_and(|written| written.same_as(&schema.document));
     if !kept {

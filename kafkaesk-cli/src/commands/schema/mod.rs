@@ -49,8 +49,8 @@ pub enum SchemaCommand {
     Validate(ValidateArguments),
     /// Write a schema in several files as one document; needs no Kafka
     ///
-    /// Every local file that a $ref leads to, below the working folder, becomes a part of the document. Nothing is
-    /// fetched. A push does the same by itself.
+    /// Every local file below the working folder that a $ref leads to becomes a part of the document. Nothing is
+    /// fetched. `schema push` does the same.
     Bundle(BundleArguments),
     /// Write the application's own schemas into a folder, as Name.version.json
     Export {
@@ -80,7 +80,7 @@ pub struct PushArguments {
     /// Rewrite look-around in regular expressions as JSON Schema, where that is proved equal; shows what changes
     #[arg(long)]
     pub portable: bool,
-    /// Say what would be done and write nothing; exit status 2 when there is something
+    /// Print what would be done and write nothing; exit status 2 if there is something to do
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -174,7 +174,7 @@ impl Plan {
             .collect();
         let mut stored: BTreeMap<&str, bool> = BTreeMap::new();
         for spec in &streams {
-            // A binding is for good: it must not be to a name that is only misspelt.
+            // A binding is permanent, so it must not name a misspelt schema.
             let Some(schema) = &spec.schema else { continue };
             if declared.contains(schema.as_str()) {
                 continue;
@@ -195,7 +195,7 @@ impl Plan {
                     ),
                 };
                 refused.push(format!(
-                    "stream {}: schema {schema} is neither declared nor stored, and a binding is for good; {known}",
+                    "stream {}: schema {schema} is neither declared nor stored, and a binding is permanent; {known}",
                     spec.stream
                 ));
             }
@@ -222,7 +222,7 @@ impl Plan {
         }
     }
 
-    /// Topics of this very plan that Kafka cannot hold both; what is there already was asked of the cluster.
+    /// Topics of this plan whose names collide; collisions with existing topics are checked with the cluster.
     fn collisions(&self) -> Vec<String> {
         let schemas = self.schemas.iter().map(|(_, topic, _)| topic);
         let streams = self.streams.iter().map(|(_, outcome)| &outcome.topic);
@@ -252,7 +252,7 @@ impl Plan {
     /// Writes, printing each line when its write is done.
     ///
     /// # Errors
-    /// As the catalog fails; what is printed is done.
+    /// Errors of the catalog; every printed line is done.
     pub(crate) async fn write(
         self,
         connection: &Connection,

@@ -1,4 +1,4 @@
-//! Tense: whether a push says what it did or what it would do.
+//! Tense: whether a push prints what it did or what it would do.
 
 /// Whether the plan's lines say what was done or what would be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! `streams delete STREAM`, `streams unbind STREAM`: looks at what is there, says what will be done, asks, and does it.
+//! `streams delete STREAM`, `streams unbind STREAM`: reads the current state, prints what will be done, asks, and does
+//! it.
 
 use std::io::IsTerminal as _;
 
@@ -15,7 +16,7 @@ use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, i
 pub struct DeleteArguments {
     /// The stream
     pub stream: String,
-    /// Say what would be done and do nothing; exit status 2 when there is something
+    /// Print what would be done and change nothing; exit status 2 if there is something to do
     #[arg(long, conflicts_with = "yes")]
     pub dry_run: bool,
     /// Do it without a question
@@ -122,7 +123,7 @@ fn say(context: &Context, stream: &StreamId, step: &Step, mood: &str) -> std::io
     })
 }
 
-/// Asks on a terminal for the stream's name. Nobody is asked elsewhere.
+/// Asks for the stream's name, but only on a terminal.
 fn confirm(stream: &StreamId, steps: &[Step]) -> anyhow::Result<()> {
     if !std::io::stdin().is_terminal() {
         return Err(Usage(format!(

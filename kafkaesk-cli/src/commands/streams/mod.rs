@@ -31,7 +31,7 @@ pub enum StreamsCommand {
     },
     /// Delete a stream's topic with all of its records, and unbind the stream
     ///
-    /// Refused while a group reads it. What a group committed for it goes with it.
+    /// Refused while a group reads the stream. Committed offsets of the stream are deleted with it.
     Delete(DeleteArguments),
     /// Unbind a stream from its schema, so that its next publisher may bind it to another one
     ///

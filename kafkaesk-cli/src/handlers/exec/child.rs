@@ -1,7 +1,7 @@
 //! Runs one child process from its start to its end: writes jobs as lines, reads answers, logs its standard error.
 //!
-//! Four things run side by side and the first of them to end, ends the child: feeding, reading answers, reading
-//! standard error (which ends nothing), and the child itself.
+//! Four tasks run concurrently: feeding, reading answers, reading standard error, and waiting for the child. The first
+//! that ends also ends the child, except the reading of standard error.
 
 use std::{
     process::Stdio,
@@ -60,7 +60,7 @@ pub(super) fn spawn(settings: &ExecSettings) -> anyhow::Result<Child> {
     command
         .args(arguments)
         .current_dir(&settings.directory)
-        // A plain print() in Python would stay in its buffer for ever otherwise.
+        // Otherwise the output of a plain print() in Python would stay in its buffer.
         .env("PYTHONUNBUFFERED", "1")
         .envs(&settings.environment)
         .stdin(Stdio::piped())
@@ -110,7 +110,7 @@ struct Running<'a> {
 struct Ignored {
     /// Not an answer.
     noise: Occurrences,
-    /// An answer for which nobody waits any more.
+    /// A late answer: its message no longer waits.
     late: Occurrences,
     /// An answer to no delivery of this child.
     unknown: Occurrences,
@@ -168,7 +168,7 @@ pub(super) async fn run(
             tokio::pin!(errors);
             tokio::select! {
                 how = &mut work => {
-                    // What the child said last is what explains its end.
+                    // The last lines of the child explain its end.
                     let _ = tokio::time::timeout(Duration::from_millis(500), errors).await;
                     how
                 }
@@ -195,7 +195,8 @@ pub(super) async fn run(
         .lock()
         .end(&match answered.load(Ordering::Relaxed) {
             true => Reply::retry(None, reason),
-            // No child of this handler ever answered, so it may not run at all: no message is to blame.
+            // No child of this handler ever answered, so the program itself may be broken: the messages are not the
+            // cause.
             false => Reply::Unavailable(reason),
         });
     if retried > 0 {
@@ -238,7 +239,7 @@ impl Running<'_> {
                 .lock()
                 .insert(job.delivery, job.reply, place, Instant::now());
             let _ = job.started.send(());
-            // A child that reads nothing lets the pipe run full: that must hold up neither its messages nor the stop.
+            // A child that does not read fills the pipe; this must not delay the timeouts of its messages or the stop.
             let wait = self.settings.timeout * 2;
             let written = tokio::select! {
                 written = stdin.write_all(&line) => written,
@@ -425,7 +426,8 @@ impl Running<'_> {
         }
     }
 
-    /// Looks once a second: warns of silence, and ends a child of which every place is overdue twice over.
+    /// Checks once a second: warns of a silent child, and ends a child if all its messages have waited for twice their
+    /// timeout.
     async fn watch(&self) -> String {
         let timeout = self.settings.timeout;
         loop {

@@ -4,9 +4,9 @@
 //! handle → queue → one of `processes` children → pending → answer
 //!          bounded  at most `in-flight` each      by delivery id
 //! ```
-//! A child that dies is started again with backoff; what it had in flight is retried by the worker. If that was more than
-//! one message, nobody knows which of them it died of: `suspects` has each of them tried alone, and only a message that
-//! was alone uses an attempt. Once the worker stops, no child is started again.
+//! A child that dies is started again with backoff; what it had in flight is retried by the worker. If several messages
+//! were in flight, it is unknown which one killed the child: `suspects` has each of them tried alone, and only the
+//! attempt of a message that was alone counts. Once the worker stops, no child is started again.
 
 mod child;
 mod group;
@@ -44,7 +44,7 @@ pub(crate) const MAX_PROCESSES: usize = 256;
 /// The most messages in flight in one process.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
-/// What the configuration says of an `exec` handler.
+/// The configuration of an `exec` handler.
 #[derive(Clone, Debug)]
 pub(crate) struct ExecSettings {
     /// The program and its arguments.
@@ -70,7 +70,7 @@ pub(crate) struct ExecSettings {
 /// The longest time from SIGTERM to SIGKILL.
 const TERM_TO_KILL: Duration = Duration::from_secs(2);
 
-/// How far the worker's shutdown is, as its children see it.
+/// The state of the worker's shutdown for its children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// There is none.
@@ -158,7 +158,7 @@ impl Exec {
         format!("{:x}-{next}", self.run)
     }
 
-    /// Hands over one line of a message and waits for its answer. Dropping it gives up the answer: a late one is reported.
+    /// Sends a message's line and waits for its answer. If the future is dropped, a late answer is only reported.
     pub(crate) async fn handle(&self, delivery: String, message: &str, line: Vec<u8>) -> Reply {
         let turn = self.suspects.turn(message).await;
         let answer = self.ask(delivery, line).await;

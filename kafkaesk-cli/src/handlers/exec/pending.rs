@@ -1,5 +1,5 @@
-//! What one child has in flight: deliveries go in when their line is written, answers take them out. Pure but for
-//! the clock it is given.
+//! The messages in flight in one child: a delivery is added when its line is written, and removed by its answer. Pure
+//! except for the given clock.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -91,7 +91,7 @@ impl Pending {
         Some(self.entries.len())
     }
 
-    /// Whether every one of `places` places is taken by a delivery older than `age`: such a child helps nobody.
+    /// Whether all `places` are taken by deliveries older than `age`: such a child is useless.
     pub(super) fn is_stuck(&self, places: usize, age: Duration, now: Instant) -> bool {
         self.entries.len() >= places
             && self
@@ -100,8 +100,8 @@ impl Pending {
                 .all(|entry| now.duration_since(entry.written) >= age)
     }
 
-    /// The child is gone: everything in flight is answered with this. Of several messages that wait, nobody knows which it
-    /// died of, so none uses an attempt; how many.
+    /// The child is gone: answers everything in flight. If several messages wait, it is unknown which one killed the
+    /// child, so no attempt counts. Returns their number.
     pub(super) fn end(&mut self, answer: &Reply) -> usize {
         let mut entries = std::mem::take(&mut self.entries);
         entries.retain(|_, entry| !entry.reply.is_closed());

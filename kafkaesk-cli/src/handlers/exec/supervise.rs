@@ -1,6 +1,6 @@
-//! Keeps one child running: a dead one is started again, with a backoff that is capped and forgotten once a child
-//! has answered. Never gives up while the worker runs: the messages wait in the worker, uncommitted. Once it stops, no
-//! child is started again.
+//! Keeps one child running: restarts a dead one after a bounded backoff, which starts again once a child has answered.
+//! Does this as long as the worker runs; messages wait in the worker, uncommitted. Once it stops, no child is started
+//! again.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -17,8 +17,7 @@ use super::{ExecSettings, Stage, child};
 const FIRST: Duration = Duration::from_millis(100);
 /// The longest.
 const LONGEST: Duration = Duration::from_secs(30);
-/// A child that lived for this long is not one of those that end again and again: their ends are logged at the 1st, 2nd,
-/// 4th, 8th …
+/// Ends of children are logged at the 1st, 2nd, 4th, 8th …; a child that lived for this long starts a new count.
 const LIVED: Duration = Duration::from_secs(60);
 
 /// Runs children, one after the other, until the worker stops.

@@ -1,5 +1,5 @@
-//! Suspects: the messages that were in flight together when their child died. Each of them is tried alone, with nothing else in
-//! any child of its handler, until it is answered: then the one that kills its child is known.
+//! Suspects: the messages that were in flight together when their child died. Each of them is tried alone, with no
+//! other message in any child of its handler, until it is answered. So the message that kills its child is found.
 
 use std::collections::HashSet;
 

@@ -9,7 +9,7 @@ use reqwest::ClientBuilder;
 #[cfg(feature = "tls")]
 pub(crate) use reqwest::Certificate;
 
-/// What nobody can have without TLS.
+/// Uninhabited without TLS.
 #[cfg(not(feature = "tls"))]
 #[derive(Clone, Debug)]
 pub(crate) enum Certificate {}

@@ -26,7 +26,7 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 /// How long one request may take when the configuration says nothing.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the configuration says of an `http` handler.
+/// The configuration of an `http` handler.
 #[derive(Clone, Debug)]
 pub(crate) struct HttpSettings {
     /// Where to post.
@@ -118,7 +118,7 @@ impl Http {
         Ok(response::answer(response, &self.settings.url, &self.settings.shown).await)
     }
 
-    /// What a message gets that no answer came back for.
+    /// The reply for a message without an HTTP answer.
     pub(crate) fn broken(&self, error: &reqwest::Error) -> Reply {
         response::broken(error, &self.settings.shown)
     }

@@ -1,5 +1,5 @@
-//! Writes a message as HTTP headers (docs/decisions.md, http-request). A producer's header never becomes another header than
-//! `kafkaesk-header-…` or the trace's two, so that none can be forged.
+//! Writes a message as HTTP headers (docs/decisions.md, http-request). A producer's header becomes only
+//! `kafkaesk-header-…`, `traceparent` or `tracestate`, so that a producer cannot forge other headers.
 
 use std::collections::BTreeMap;
 

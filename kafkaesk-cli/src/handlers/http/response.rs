@@ -35,7 +35,7 @@ pub(crate) async fn answer(mut response: Response, endpoint: &Url, address: &str
         .and_then(|value| value.to_str().ok())
         .is_some_and(is_ours);
     if status.is_success() && !ours {
-        // The status has answered. What else it sends is ignored, so it is not waited for either.
+        // The status is the answer. The body is ignored, so the handler does not wait for it.
         return Reply::DONE;
     }
     let mut body = Vec::new();
@@ -45,7 +45,7 @@ pub(crate) async fn answer(mut response: Response, endpoint: &Url, address: &str
                 body.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY - body.len())]);
             }
             Ok(_) => break,
-            // An answer object that broke off says nothing; any other status has answered already.
+            // A truncated answer object has no meaning; for any other status, the status is the answer.
             Err(error) if status.is_success() => return broken(&error, address),
             Err(_) => break,
         }
@@ -221,7 +221,7 @@ mod tests {
             "x",
         );
         assert_eq!(rejected, Reply::reject("no".into()));
-        // A body that nobody can read must not count as handled.
+        // A body that cannot be read must not count as handled.
         assert!(matches!(
             decide(ok, None, true, b"?", None, "x"),
             Reply::Unavailable(_)
