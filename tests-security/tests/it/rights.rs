@@ -5,7 +5,7 @@ pub(crate) struct Right {
     pub(crate) user: &'static str,
     /// Kafka's names of the operations.
     pub(crate) operations: &'static [&'static str],
-    /// `--topic` or `--group`.
+    /// `--topic`, `--group` or `--transactional-id`.
     pub(crate) kind: &'static str,
     pub(crate) resources: &'static [&'static str],
 }
@@ -18,10 +18,15 @@ pub(crate) const USERS: &[&str] = &[
     "onlooker",
     "archivist",
     "reader",
+    "keeper",
+    "halfway",
+    "redriver",
     "nobody",
 ];
 
 const STREAM: &[&str] = &["sec.orders.placed"];
+const LETTERS: &[&str] = &["sec.__dead__redriven"];
+const RETRIES: &[&str] = &["sec.__retry__redriven"];
 const LOGS: &[&str] = &["sec.__schema__Order", "sec.__streams__"];
 
 pub(crate) const RIGHTS: &[Right] = &[
@@ -30,12 +35,7 @@ pub(crate) const RIGHTS: &[Right] = &[
     topics("publisher", &["Read", "Describe"], LOGS),
     // Consumes without validation: neither log.
     topics("consumer", &["Read", "Describe"], STREAM),
-    Right {
-        user: "consumer",
-        operations: &["Read"],
-        kind: "--group",
-        resources: &["billing", "auditing"],
-    },
+    group("consumer", &["Read"], &["billing", "auditing"]),
     // Pushes a schema: no DescribeConfigs.
     topics(
         "pusher",
@@ -49,10 +49,41 @@ pub(crate) const RIGHTS: &[Right] = &[
     topics("archivist", &["Read", "Describe"], LOGS),
     // Lists schemas, without the streams.
     topics("reader", &["Read", "Describe"], &["sec.__schema__Order"]),
+    // Consumes, and sees its dead letters without a right to write them.
+    topics("keeper", &["Read", "Describe"], STREAM),
+    topics("keeper", &["Describe"], &["sec.__dead__keeping"]),
+    group("keeper", &["Read"], &["keeping"]),
+    // Redrives to a topic that exists.
+    topics("redriver", &["Read", "Write", "Describe"], LETTERS),
+    topics("redriver", &["Write", "Describe"], RETRIES),
+    group("redriver", &["Describe"], &["redriven"]),
+    Right {
+        user: "redriver",
+        operations: &["Write", "Describe"],
+        kind: "--transactional-id",
+        resources: &["kafkaesk.redrive.redriven"],
+    },
+    // The same without the transactional id.
+    topics("halfway", &["Read", "Write", "Describe"], LETTERS),
+    topics("halfway", &["Write", "Describe"], RETRIES),
+    group("halfway", &["Describe"], &["redriven"]),
     // The subject of the token endpoint's tokens.
     topics("service", &["Write", "Describe"], STREAM),
     topics("service", &["Read", "Describe"], LOGS),
 ];
+
+const fn group(
+    user: &'static str,
+    operations: &'static [&'static str],
+    resources: &'static [&'static str],
+) -> Right {
+    Right {
+        user,
+        operations,
+        kind: "--group",
+        resources,
+    }
+}
 
 const fn topics(
     user: &'static str,
