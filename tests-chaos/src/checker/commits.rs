@@ -1,7 +1,11 @@
-//! Commits: none passes a message that is not finished, and after a clean end the last one covers everything.
+//! Commits: none passes a message that is not finished, and after a clean end the last one covers everything. A member that
+//! has not noticed that its topic was created again may commit the deleted one's offset, and overwrites it then.
 
 use super::{History, attempt, history::GRAIN, time};
-use crate::line::Micros;
+use crate::{
+    ledger::{Commit, FaultKind},
+    line::Micros,
+};
 
 pub(super) fn check(history: &History<'_>) -> Vec<String> {
     let mut broken = Vec::new();
@@ -16,7 +20,7 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
             }
             slowest.extend(last);
         }
-        for commit in &log.commits {
+        for (number, commit) in log.commits.iter().enumerate() {
             let covered = log
                 .messages
                 .partition_point(|message| message.place.offset < commit.next);
@@ -24,6 +28,10 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
                 continue;
             };
             if done <= commit.at.saturating_add(GRAIN) {
+                continue;
+            }
+            let later = log.commits.get(number + 1..).unwrap_or_default();
+            if of_the_deleted_topic(history, commit) && later.iter().any(|it| it.next == 0) {
                 continue;
             }
             let message = &log.messages[index];
@@ -63,4 +71,13 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Whether a commit may be one of the topic that was deleted: its member had not noticed yet. It overwrites it then.
+fn of_the_deleted_topic(history: &History<'_>, commit: &Commit) -> bool {
+    const NOTICED: Micros = 5_000_000;
+    history.ledger.faults.iter().any(|fault| {
+        fault.what == FaultKind::StreamAway
+            && (fault.at..=fault.until + NOTICED).contains(&commit.at)
+    })
 }

@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
 
 async fn all(args: &Args) -> Result<()> {
     if args.mutations {
-        return mutations::all(args.seed, &args.scenario).await;
+        return mutations::all(args.seed..args.seed + args.seeds, &args.scenario).await;
     }
     let plans = plans(args)?;
     let mut clusters = Clusters::default();

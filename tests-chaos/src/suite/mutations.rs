@@ -1,7 +1,7 @@
 //! Mutations: runs the shortest scenario that shows a fault in the worker's code, for each fault, and fails where the
 //! checker notices nothing. The workers must be built with the feature `_mutations`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use anyhow::{Context, Result, bail};
 use kafkaesk_client::mutation::Mutation;
@@ -22,8 +22,8 @@ const MUTATIONS: [(Mutation, &str, u64, &str); 7] = [
     (Mutation::DeadLetterNotConfirmed, "poison", 1500, "lost"),
 ];
 
-/// All of them, or those that show in one of these scenarios.
-pub(super) async fn all(seed: u64, only: &[String]) -> Result<()> {
+/// All of them, or those that show in one of these scenarios, with each seed.
+pub(super) async fn all(seeds: Range<u64>, only: &[String]) -> Result<()> {
     let mut clusters = Clusters::default();
     let mut survivors = Vec::new();
     println!("| fault | scenario | seed | broken laws | verdict |\n|---|---|---|---|---|");
@@ -35,19 +35,21 @@ pub(super) async fn all(seed: u64, only: &[String]) -> Result<()> {
             .iter()
             .find(|scenario| scenario.name == name)
             .with_context(|| format!("no scenario {name}"))?;
-        let mut plan = plan(scenario, seed, messages);
-        plan.mutation = Some(mutation);
-        let (_, verdict) = judge(&plan, &mut clusters, &bounds(&plan)?).await?;
-        let laws: BTreeSet<&str> = verdict.violations.iter().map(|it| it.law).collect();
-        let noticed = laws.contains(law);
-        println!(
-            "| {mutation:?} | {name} | {seed} | {} ({} violations) | {} |",
-            laws.into_iter().collect::<Vec<_>>().join(", "),
-            verdict.violations_total,
-            if noticed { "noticed" } else { "**survived**" }
-        );
-        if !noticed {
-            survivors.push(format!("{mutation:?}"));
+        for seed in seeds.clone() {
+            let mut plan = plan(scenario, seed, messages);
+            plan.mutation = Some(mutation);
+            let (_, verdict) = judge(&plan, &mut clusters, &bounds(&plan)?).await?;
+            let laws: BTreeSet<&str> = verdict.violations.iter().map(|it| it.law).collect();
+            let noticed = laws.contains(law);
+            println!(
+                "| {mutation:?} | {name} | {seed} | {} ({} violations) | {} |",
+                laws.into_iter().collect::<Vec<_>>().join(", "),
+                verdict.violations_total,
+                if noticed { "noticed" } else { "**survived**" }
+            );
+            if !noticed {
+                survivors.push(format!("{mutation:?} (seed {seed})"));
+            }
         }
     }
     if survivors.is_empty() {

@@ -115,3 +115,20 @@ fn what_was_handled_of_a_new_topic_before_it_was_noticed_may_come_twice() {
         .handled(0, 2, "a", 3000, 3010)
         .breaks(&["duplicates"]);
 }
+
+#[test]
+fn a_commit_of_the_deleted_topic_is_overwritten_once_its_member_notices() {
+    let stale = |at| {
+        let story = good().fault(FaultKind::StreamAway, 15, 16);
+        let mut story = story.committed(3, at);
+        story.0.commits.swap(0, 1);
+        story.0.warnings.clear();
+        story
+    };
+    stale(45).breaks(&["commits"]);
+    stale(45).committed(0, 46).breaks(&[]);
+    // Too late to be one.
+    let mut late = stale(45).committed(0, 46);
+    late.0.faults[0].at = 46_000;
+    late.breaks(&["commits"]);
+}
