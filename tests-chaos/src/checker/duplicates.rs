@@ -153,7 +153,9 @@ fn after_hard_fault(
             FaultKind::Killed(worker) => had(worker),
             FaultKind::Asked(worker) => had(worker) && history.ended_in_outage(worker).is_some(),
             FaultKind::Stopped(worker) => {
-                let delivered_again = again.worker != worker || again.start > knows;
+                let since = log.assigned(worker, again.start);
+                let delivered_again =
+                    again.worker != worker || since.is_some_and(|at| at >= fault.until);
                 (had(worker) && delivered_again)
                     || both(history, message, index, worker, (fault.at, knows))
             }

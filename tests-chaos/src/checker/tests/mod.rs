@@ -355,6 +355,10 @@ fn a_stopped_worker_repeats_nothing_that_no_other_member_had() {
     };
     alone(1).breaks(&[]);
     alone(0).breaks(&["duplicates"]);
+    // It has the partition again.
+    let back = |at| alone(0).moved(0, Change::Assigned, at);
+    back(9040).breaks(&[]);
+    back(9060).breaks(&["duplicates"]);
 }
 
 #[test]
