@@ -9,8 +9,8 @@ use crate::{
     commands::{
         complete::CompleteArguments, completions::CompletionsArguments, config::ConfigArguments,
         dead_letters::DeadLettersArguments, dev::DevArguments, groups::GroupsArguments,
-        publish::PublishArguments, schema::SchemaArguments, streams::StreamsArguments,
-        tail::TailArguments, worker::WorkerArguments,
+        lag::LagArguments, publish::PublishArguments, schema::SchemaArguments,
+        streams::StreamsArguments, tail::TailArguments, worker::WorkerArguments,
     },
     exit::EXIT_HELP,
     format::{LogFormat, OutputFormat},
@@ -234,6 +234,8 @@ pub enum Command {
     Tail(TailArguments),
     /// Look at streams
     Streams(StreamsArguments),
+    /// Show how far consumer groups are behind, from Kafka alone
+    Lag(LagArguments),
     /// Move a consumer group that has no members
     Groups(GroupsArguments),
     /// List the messages that a consumer group gave up, return them to the group, or discard them

@@ -10,8 +10,8 @@ use crate::{
     Command, Options,
     arguments::Line,
     commands::{
-        complete, completions, config, dead_letters, dev, groups, publish, schema, streams, tail,
-        worker,
+        complete, completions, config, dead_letters, dev, groups, lag, publish, schema, streams,
+        tail, worker,
     },
     context::Context,
     errors,
@@ -19,7 +19,7 @@ use crate::{
     logging, output, signals, stderr, terminal,
 };
 
-/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `groups`,
+/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `lag`, `groups`,
 /// `dead-letters`, `config`, `dev`, `completions`. Reads the process's arguments.
 ///
 /// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to
@@ -139,6 +139,7 @@ fn start_listening(command: &Command) -> anyhow::Result<()> {
         Command::Worker(_) | Command::Dev(_) | Command::Tail(_) => true,
         Command::Publish(arguments) => arguments.ndjson.is_some(),
         Command::DeadLetters(arguments) => arguments.listens(),
+        Command::Lag(arguments) => arguments.listens(),
         _ => false,
     };
     if listens {
@@ -154,6 +155,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
         Command::Publish(arguments) => publish::run(&context, &arguments).await,
         Command::Tail(arguments) => tail::run(&context, &arguments).await,
         Command::Streams(arguments) => streams::run(&context, &arguments).await,
+        Command::Lag(arguments) => lag::run(&context, &arguments).await,
         Command::Groups(arguments) => groups::run(&context, &arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(&context, &arguments).await,
         Command::Config(arguments) => config::run(&context, &arguments),

@@ -122,6 +122,21 @@ pub struct GroupPosition {
     pub upcoming: Upcoming,
 }
 
+/// Where a partition begins and ends for a reader of committed records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The offset of its first record.
+    pub first: NextOffset,
+    /// The offset behind its last one.
+    pub end: NextOffset,
+}
+
+/// Consumer groups by name, and whether anybody is in them; `None` where the brokers do not say.
+pub type Groups = BTreeMap<String, Option<bool>>;
+
+/// What a group committed, by topic and partition.
+pub type GroupOffsets = BTreeMap<(String, i32), NextOffset>;
+
 /// What a group reads next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Upcoming {
@@ -257,6 +272,23 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     fn batch_bytes(&self) -> usize {
         1_000_000
     }
+
+    /// All consumer groups that may be described, and whether anybody is in them, where the brokers say so. None on a
+    /// broker that cannot list groups (the dev broker).
+    fn groups(&self) -> BoxFuture<'_, Result<Groups, ClientError>>;
+
+    /// Everything that a group committed, by topic and partition. Joins no group. Nothing for a group that there is not.
+    fn group_offsets<'a>(
+        &'a self,
+        group: &'a str,
+    ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>>;
+
+    /// Where these partitions begin and end, in the order asked; `None` for one whose leader does not answer. One question to
+    /// each leader for the beginnings and one for the ends, however many partitions it leads.
+    fn bounds<'a>(
+        &'a self,
+        partitions: &'a [(TopicName, i32)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Bounds>>, ClientError>>;
 
     /// Where a group stands in a partition. Joins no group.
     fn group_position<'a>(

@@ -16,6 +16,7 @@ mod delivery;
 pub mod dev;
 pub mod error;
 mod kafka;
+pub mod lag;
 #[cfg(test)]
 mod librdkafka_sources;
 #[cfg(feature = "memory")]

@@ -6,6 +6,7 @@ pub mod config;
 pub mod dead_letters;
 pub mod dev;
 pub mod groups;
+pub mod lag;
 pub mod publish;
 pub mod schema;
 pub mod streams;

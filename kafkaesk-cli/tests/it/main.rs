@@ -11,6 +11,7 @@ mod dev;
 mod ends;
 mod faults;
 mod github;
+mod lag;
 mod library;
 mod no_envelope;
 mod publish;

@@ -77,6 +77,21 @@ impl Lookup {
         })
     }
 
+    /// The client that asks. It has no group.
+    pub(super) fn consumer(&self) -> &BaseConsumer<Context> {
+        &self.consumer
+    }
+
+    /// How long one question may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// The same in milliseconds, as librdkafka takes it.
+    pub(super) fn millis(&self) -> i32 {
+        i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
+    }
+
     /// The groups of which a member reads this topic. Blocks for at most three times `connect_timeout`.
     pub(super) fn readers(&self, topic: &str) -> Result<Vec<String>, ClientError> {
         let action = "asking for the groups that read a topic";
@@ -103,10 +118,11 @@ impl Lookup {
 
     /// Those whose partitions the brokers assign (KIP-848): the question above sees no member of them.
     fn readers_by_broker(&self, topic: &str) -> Result<Vec<String>, ClientError> {
-        let timeout = i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX);
+        let timeout = self.millis();
         let describe = || {
-            let groups = native::consumer_groups(&self.consumer, timeout)?;
-            let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+            let groups = native::groups(&self.consumer, timeout)?;
+            let by_brokers = groups.iter().filter(|group| group.is_by_brokers);
+            let names: Vec<&str> = by_brokers.map(|group| group.name.as_str()).collect();
             native::group_members(&self.consumer, &names, timeout)
         };
         let members = match describe() {

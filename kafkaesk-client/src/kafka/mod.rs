@@ -12,6 +12,7 @@ mod coordinator;
 mod delivery;
 pub(crate) mod errors;
 mod groups;
+mod lag;
 mod librdkafka_log;
 mod log;
 mod metadata;
@@ -37,8 +38,8 @@ use self::{
 use crate::{
     ClientError, Delivery, Settings,
     broker::{
-        BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing, SendError,
-        TopicInfo, TopicListener, TopicSpec, sealed,
+        Bounds, BoxFuture, Broker, Cluster, Creation, GroupOffsets, GroupPosition, Groups, LogSink,
+        Outgoing, SendError, TopicInfo, TopicListener, TopicSpec, sealed,
     },
     consumer::{Consumer, ConsumerSpec},
     transaction::Transaction,
@@ -260,6 +261,37 @@ impl Broker for KafkaBroker {
         Box::pin(async move {
             blocking("reading a topic's last record", move || {
                 log::last_value(&clients, &lookup, &topic)
+            })
+            .await
+        })
+    }
+
+    fn groups(&self) -> BoxFuture<'_, Result<Groups, ClientError>> {
+        let lookup = self.lookup.clone();
+        Box::pin(async move { blocking("listing groups", move || lag::groups(&lookup)).await })
+    }
+
+    fn group_offsets<'a>(
+        &'a self,
+        group: &'a str,
+    ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>> {
+        let (lookup, group) = (self.lookup.clone(), group.to_owned());
+        Box::pin(async move {
+            blocking("asking for commits", move || {
+                lag::group_offsets(&lookup, &group)
+            })
+            .await
+        })
+    }
+
+    fn bounds<'a>(
+        &'a self,
+        partitions: &'a [(TopicName, i32)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Bounds>>, ClientError>> {
+        let (lookup, partitions) = (self.lookup.clone(), partitions.to_vec());
+        Box::pin(async move {
+            blocking("asking for bounds", move || {
+                lag::bounds(&lookup, &partitions)
             })
             .await
         })

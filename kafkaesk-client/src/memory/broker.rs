@@ -23,8 +23,8 @@ use super::{
 use crate::{
     ClientError, Delivery, Receipt,
     broker::{
-        BoxFuture, Broker, Cluster, Creation, GroupPosition, LogSink, Outgoing, SendError,
-        TopicInfo, TopicSpec, Upcoming, sealed,
+        Bounds, BoxFuture, Broker, Cluster, Creation, GroupOffsets, GroupPosition, Groups, LogSink,
+        Outgoing, SendError, TopicInfo, TopicSpec, Upcoming, sealed,
     },
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
     transaction::Transaction,
@@ -207,6 +207,42 @@ impl Broker for MemoryBroker {
         let state = self.shared.state();
         let newest = state.store.newest(topic.as_str());
         ready(Ok(newest.and_then(|stored| stored.value.clone())))
+    }
+
+    fn groups(&self) -> BoxFuture<'_, Result<Groups, ClientError>> {
+        let state = self.shared.state();
+        let groups = state.groups.iter();
+        let groups = groups.map(|(name, group)| {
+            let has_members = !group.member_names().is_empty();
+            (name.clone(), Some(has_members))
+        });
+        ready(Ok(groups.collect()))
+    }
+
+    fn group_offsets<'a>(
+        &'a self,
+        group: &'a str,
+    ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>> {
+        let state = self.shared.state();
+        let committed = state.groups.get(group).map(|group| &group.committed);
+        let committed = committed.into_iter().flatten();
+        let offsets = committed.map(|(partition, next)| (partition.clone(), NextOffset(*next)));
+        ready(Ok(offsets.collect()))
+    }
+
+    fn bounds<'a>(
+        &'a self,
+        partitions: &'a [(TopicName, i32)],
+    ) -> BoxFuture<'a, Result<Vec<Option<Bounds>>, ClientError>> {
+        let state = self.shared.state();
+        let bounds = partitions.iter().map(|(topic, partition)| {
+            let log = state.store.log(topic.as_str(), *partition)?;
+            Some(Bounds {
+                first: NextOffset(log.first()),
+                end: NextOffset(state.store.end(topic.as_str(), *partition)),
+            })
+        });
+        ready(Ok(bounds.collect()))
     }
 
     fn group_position<'a>(

@@ -39,7 +39,7 @@ use self::{
     control_requests::{ControlRequests, Ended},
     setup::{Instance, Setup},
 };
-pub(super) use self::{discovery::Discovery, records::one};
+pub(super) use self::{discovery::Discovery, records::one, start::by_time};
 use super::{blocking, context::Shared, metadata::Lookup};
 use crate::{
     ClientError, Settings,

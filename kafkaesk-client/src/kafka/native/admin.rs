@@ -134,14 +134,24 @@ pub(in super::super) struct GroupMember {
     pub(in super::super) topics: Vec<String>,
 }
 
-/// The groups that brokers assign partitions to (KIP-848); none on brokers that know no such groups. Blocks for
-/// `timeout_ms` at most.
-pub(in super::super) fn consumer_groups<C: ConsumerContext>(
+/// A group as the brokers list it.
+#[derive(Debug)]
+pub(in super::super) struct ListedGroup {
+    pub(in super::super) name: String,
+    /// Whether brokers assign its partitions (KIP-848).
+    pub(in super::super) is_by_brokers: bool,
+    /// Whether anybody is in it; `None` on brokers that do not say (before Apache Kafka 2.6).
+    pub(in super::super) has_members: Option<bool>,
+}
+
+/// The groups that may be described. Blocks for `timeout_ms` at most.
+pub(in super::super) fn groups<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     timeout_ms: i32,
-) -> Result<Vec<String>, RDKafkaErrorCode> {
-    let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS;
-    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+) -> Result<Vec<ListedGroup>, RDKafkaErrorCode> {
+    use sys::{rd_kafka_consumer_group_state_t as state, rd_kafka_consumer_group_type_t as kind};
+    let asked = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS;
+    let answer = ask(consumer, asked, timeout_ms, |client, options, answers| {
         // SAFETY: `ask` gives what is valid for the call.
         unsafe { sys::rd_kafka_ListConsumerGroups(client, options, answers) }
     })?;
@@ -156,13 +166,71 @@ pub(in super::super) fn consumer_groups<C: ConsumerContext>(
         let listed = sys::rd_kafka_ListConsumerGroups_result_valid(result, &mut count);
         for index in 0..count {
             let group = *listed.add(index);
-            let kind = sys::rd_kafka_ConsumerGroupListing_type(group);
-            if kind == sys::rd_kafka_consumer_group_type_t::RD_KAFKA_CONSUMER_GROUP_TYPE_CONSUMER {
-                groups.push(text(sys::rd_kafka_ConsumerGroupListing_group_id(group)));
-            }
+            groups.push(ListedGroup {
+                name: text(sys::rd_kafka_ConsumerGroupListing_group_id(group)),
+                is_by_brokers: sys::rd_kafka_ConsumerGroupListing_type(group)
+                    == kind::RD_KAFKA_CONSUMER_GROUP_TYPE_CONSUMER,
+                has_members: match sys::rd_kafka_ConsumerGroupListing_state(group) {
+                    state::RD_KAFKA_CONSUMER_GROUP_STATE_UNKNOWN => None,
+                    state::RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY
+                    | state::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD => Some(false),
+                    _ => Some(true),
+                },
+            });
         }
     }
     Ok(groups)
+}
+
+/// Everything that a group committed: topic, partition, and the next offset. Blocks for `timeout_ms` at most.
+pub(in super::super) fn group_offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    group: &str,
+    timeout_ms: i32,
+) -> Result<Vec<(String, i32, i64)>, RDKafkaErrorCode> {
+    let Ok(group) = CString::new(group) else {
+        return Ok(Vec::new());
+    };
+    let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
+    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+        // SAFETY: `ask` gives what is valid for the call; null asks for all partitions; the question copies its argument,
+        // which is destroyed here.
+        unsafe {
+            let mut wanted =
+                sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), std::ptr::null());
+            sys::rd_kafka_ListConsumerGroupOffsets(client, &mut wanted, 1, options, answers);
+            sys::rd_kafka_ListConsumerGroupOffsets_destroy(wanted);
+        }
+    })?;
+    let mut offsets = Vec::new();
+    // SAFETY: the event is ours and owns the result, its groups and their lists, which are read before it is given back.
+    // Lists have as many elements as they say.
+    unsafe {
+        let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(answer.0.as_ptr());
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::Fail);
+        }
+        let mut count = 0;
+        let groups = sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &mut count);
+        for index in 0..count {
+            let group = *groups.add(index);
+            let error = sys::rd_kafka_group_result_error(group);
+            if !error.is_null() {
+                return Err(sys::rd_kafka_error_code(error).into());
+            }
+            let Some(list) = sys::rd_kafka_group_result_partitions(group).as_ref() else {
+                continue;
+            };
+            for index in 0..usize::try_from(list.cnt).unwrap_or(0) {
+                let element = &*list.elems.add(index);
+                // What has no commit stands there with a negative offset.
+                if element.offset >= 0 {
+                    offsets.push((text(element.topic), element.partition, element.offset));
+                }
+            }
+        }
+    }
+    Ok(offsets)
 }
 
 /// The members of these groups. A group that is absent or may not be described has none. Blocks for `timeout_ms` at most.

@@ -22,7 +22,7 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 
-pub(super) use self::admin::{GroupMember, consumer_groups, group_members, topic_ids};
+pub(super) use self::admin::{GroupMember, group_members, group_offsets, groups, topic_ids};
 
 /// A queue of our own, into which partitions are forwarded. To be dropped before its client.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod dead_letters;
 mod fixture;
 mod groups;
+mod lag;
 mod publishing;
 mod readers;
 mod records;
@@ -47,6 +48,9 @@ laws! {
     groups::a_duration_back_starts_there,
     groups::a_consumer_may_be_closed_twice,
     groups::a_paused_partition_rests_until_it_is_resumed,
+    lag::a_groups_lag_is_what_it_has_not_committed,
+    lag::groups_that_read_our_streams_are_found_and_others_are_not,
+    lag::what_is_deleted_is_no_lag,
     publishing::a_tombstone_is_a_null_value_under_its_key,
     publishing::a_tombstone_creates_and_binds_nothing,
     publishing::a_stored_document_that_cannot_be_used_refuses_every_publish,

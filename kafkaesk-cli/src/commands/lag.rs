@@ -1,0 +1,339 @@
+//! `lag [GROUP…]`: what consumer groups have not read yet, from Kafka alone, whether or not a worker runs. Joins no group and
+//! changes nothing.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::bail;
+use clap::Args;
+use kafkaesk_client::{
+    Connection,
+    lag::{GroupLag, Look, PartitionLag, Verdict, Window},
+    settings::nearest,
+};
+use kafkaesk_core::{StreamId, span::parse_span, timestamp};
+use serde_json::{Value, json};
+
+use crate::{context::Context, exit::Exit, format::OutputFormat, output, signals};
+
+/// How many partitions of a group are shown, where nothing else is said.
+const ROWS: usize = 10;
+
+/// Arguments of `lag`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Verdicts, from best to worst:
+  OK       everything is read, or the group gains on the end
+  UNKNOWN  behind, and not yet looked at for as long as --window
+  WARN     behind, and it moves, but never gained on the end within the window
+  REWIND   its position went back
+  STALL    behind, it has members, and its position stood still for the window
+  STOP     behind, and nobody is in the group")]
+#[non_exhaustive]
+pub struct LagArguments {
+    /// The groups, with or without the group prefix [default: all that committed something in our streams]
+    pub groups: Vec<String>,
+    /// Look again and again, this often, until Ctrl-C [default: 2s]
+    #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "2s", value_parser = pause)]
+    pub watch: Option<Duration>,
+    /// How long a group is watched before it is judged by how it moves
+    #[arg(long, value_name = "SPAN", default_value = "2m", value_parser = span, requires = "watch")]
+    pub window: Duration,
+    /// Show every partition [default: the ten of each group that are furthest behind]
+    #[arg(long)]
+    pub all: bool,
+}
+
+impl LagArguments {
+    /// Whether it ends by a signal.
+    pub(crate) fn listens(&self) -> bool {
+        self.watch.is_some()
+    }
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    parse_span(text).map_err(|error| error.to_string())
+}
+
+fn pause(text: &str) -> Result<Duration, String> {
+    match span(text)? {
+        short if short < Duration::from_millis(500) => {
+            Err("it must be at least 500ms; each look asks every leader".to_owned())
+        }
+        pause => Ok(pause),
+    }
+}
+
+/// The looks at each partition of each group.
+type Windows = HashMap<(String, StreamId, i32), Window>;
+
+/// Looks once, or again and again.
+pub(crate) async fn run(context: &Context, arguments: &LagArguments) -> anyhow::Result<Exit> {
+    let connection = context.connect().await?;
+    let mut windows = Windows::new();
+    let begun = Instant::now();
+    let Some(pause) = arguments.watch else {
+        look(context, &connection, arguments, begun, &mut windows).await?;
+        return Ok(Exit::Done);
+    };
+    let mut shutdown = signals::shutdown()?;
+    loop {
+        let looked = look(context, &connection, arguments, begun, &mut windows);
+        let waited = async {
+            looked.await?;
+            tokio::time::sleep(pause).await;
+            anyhow::Ok(())
+        };
+        match shutdown.unless(waited).await {
+            None => return Ok(Exit::Done),
+            Some(looked) => looked?,
+        }
+        if output::reader_is_gone() {
+            return Ok(Exit::Done);
+        }
+    }
+}
+
+async fn look(
+    context: &Context,
+    connection: &Connection,
+    arguments: &LagArguments,
+    begun: Instant,
+    windows: &mut Windows,
+) -> anyhow::Result<()> {
+    let groups = find(connection, &arguments.groups).await?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let now = i64::try_from(now.as_millis())?;
+    let at = begun.elapsed();
+    let mut judged: Vec<Judged> = Vec::new();
+    for group in groups {
+        let mut verdicts = Vec::new();
+        for it in &group.partitions {
+            let key = (group.group.clone(), it.stream.clone(), it.partition);
+            verdicts.push(match it.records() {
+                None => Verdict::Unknown,
+                Some(lag) => windows
+                    .entry(key)
+                    .or_insert_with(|| Window::new(arguments.window))
+                    .look(Look {
+                        at,
+                        committed: it.committed,
+                        lag,
+                        has_members: group.has_members,
+                    }),
+            });
+        }
+        judged.push(Judged {
+            verdict: verdicts.iter().copied().max().unwrap_or(Verdict::Unknown),
+            group,
+            verdicts,
+        });
+    }
+    // A partition that is gone takes its looks with it.
+    windows.retain(|(group, stream, partition), _| {
+        let of_group = judged.iter().filter(|it| it.group.group == *group);
+        of_group
+            .flat_map(|it| &it.group.partitions)
+            .any(|it| it.stream == *stream && it.partition == *partition)
+    });
+    match context.options.format() {
+        OutputFormat::Json => {
+            for it in &judged {
+                output::json(&it.json(now))?;
+            }
+        }
+        OutputFormat::Text => text(&judged, arguments, now)?,
+    }
+    Ok(())
+}
+
+/// The groups that are meant. A name may leave the group prefix out.
+async fn find(connection: &Connection, names: &[String]) -> anyhow::Result<Vec<GroupLag>> {
+    let prefix = &connection.settings().group_prefix;
+    let with_prefix = |name: &String| format!("{prefix}{name}");
+    let mut asked: Vec<String> = names.to_vec();
+    asked.extend(names.iter().map(with_prefix));
+    asked.sort();
+    asked.dedup();
+    let mut groups = connection.lag(&asked).await?;
+    for name in names {
+        let is_it = |group: &&GroupLag| group.group == *name || group.group == with_prefix(name);
+        if groups.iter().any(|group| is_it(&group)) {
+            continue;
+        }
+        let listed = connection.broker().groups().await?;
+        let near = nearest(name, listed.keys().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean `{near}`?"));
+        bail!(
+            "there is no consumer group {name:?}{}",
+            near.unwrap_or_else(|| {
+                ": nobody ever committed under this name; `lag` without a name lists the groups that read our streams".to_owned()
+            })
+        );
+    }
+    groups.sort_by(|a, b| a.group.cmp(&b.group));
+    Ok(groups)
+}
+
+/// A group with its verdicts, one for each partition and the worst of them.
+struct Judged {
+    group: GroupLag,
+    verdicts: Vec<Verdict>,
+    verdict: Verdict,
+}
+
+impl Judged {
+    fn json(&self, now: i64) -> Value {
+        let partitions: Vec<Value> = self
+            .partitions()
+            .map(|(it, verdict)| {
+                json!({
+                    "stream": it.stream.as_str(),
+                    "partition": it.partition,
+                    "committed": it.committed.map(|next| next.0),
+                    "start": it.bounds.map(|bounds| bounds.first.0),
+                    "end": it.bounds.map(|bounds| bounds.end.0),
+                    "lag": it.records(),
+                    "oldest": it.oldest.and_then(timestamp::format),
+                    "seconds": it.oldest.map(|oldest| seconds(oldest, now)),
+                    "verdict": verdict.name(),
+                })
+            })
+            .collect();
+        let oldest = self.group.oldest();
+        json!({
+            "at": timestamp::format(now),
+            "group": self.group.group,
+            "members": self.group.has_members,
+            "lag": self.lag(),
+            "oldest": oldest.and_then(timestamp::format),
+            "seconds": oldest.map(|oldest| seconds(oldest, now)),
+            "verdict": self.verdict.name(),
+            "partitions": partitions,
+        })
+    }
+
+    /// `None` for a group that committed nothing: nobody can say from outside what it has read.
+    fn lag(&self) -> Option<u64> {
+        (!self.group.partitions.is_empty()).then(|| self.group.records())
+    }
+
+    fn row(&self, now: i64) -> Vec<String> {
+        let members = match self.group.has_members {
+            Some(true) => "has members",
+            Some(false) => "nobody is in it",
+            None => "members unknown",
+        };
+        let oldest = self.group.oldest();
+        vec![
+            self.group.group.clone(),
+            members.to_owned(),
+            self.lag()
+                .map_or_else(|| "lag unknown".to_owned(), |lag| format!("lag {lag}")),
+            oldest.map_or_else(String::new, |oldest| age(oldest, now)),
+            match self.lag() {
+                Some(_) => format!("{}: {}", self.verdict, self.verdict.advice()),
+                None => format!("{}: it has committed nothing in our streams", self.verdict),
+            },
+        ]
+    }
+
+    fn partitions(&self) -> impl Iterator<Item = (&PartitionLag, Verdict)> {
+        self.group
+            .partitions
+            .iter()
+            .zip(self.verdicts.iter().copied())
+    }
+}
+
+fn seconds(oldest: i64, now: i64) -> f64 {
+    now.saturating_sub(oldest).max(0) as f64 / 1000.0
+}
+
+/// A span for people: its two largest units.
+fn age(oldest: i64, now: i64) -> String {
+    let seconds = now.saturating_sub(oldest).max(0) / 1000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, ..) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+fn text(judged: &[Judged], arguments: &LagArguments, now: i64) -> anyhow::Result<()> {
+    if arguments.watch.is_some() {
+        output::line(format!("-- {}", timestamp::format(now).unwrap_or_default()))?;
+    }
+    if judged.is_empty() {
+        output::note("no consumer group committed anything in our streams");
+    }
+    let heads: Vec<_> = judged.iter().map(|it| it.row(now)).collect();
+    for (it, head) in judged.iter().zip(output::table(&heads)) {
+        output::line(head)?;
+        let mut rows: Vec<(&PartitionLag, Verdict)> = it.partitions().collect();
+        if !arguments.all {
+            rows.retain(|(it, verdict)| *verdict != Verdict::Ok || it.records() != Some(0));
+        }
+        rows.sort_by_key(|(it, _)| std::cmp::Reverse(it.records().unwrap_or(u64::MAX)));
+        let shown = match arguments.all {
+            true => rows.len(),
+            false => rows.len().min(ROWS),
+        };
+        let lines = rows[..shown]
+            .iter()
+            .map(|(it, verdict)| row(it, *verdict, now));
+        for line in output::table(&lines.collect::<Vec<_>>()) {
+            output::line(line)?;
+        }
+        if shown < rows.len() {
+            output::line(format!(
+                "  and {} more partitions; --all shows them",
+                rows.len() - shown
+            ))?;
+        }
+    }
+    Ok(())
+}
+
+fn row(it: &PartitionLag, verdict: Verdict, now: i64) -> Vec<String> {
+    let committed = match it.committed {
+        None => "nothing committed".to_owned(),
+        Some(next) => format!("at {next}"),
+    };
+    vec![
+        format!("  {}[{}]", it.stream, it.partition),
+        committed,
+        match it.bounds {
+            None => "end unknown".to_owned(),
+            Some(bounds) => format!("end {}", bounds.end),
+        },
+        it.records()
+            .map_or_else(|| "lag unknown".to_owned(), |lag| format!("lag {lag}")),
+        it.oldest
+            .map_or_else(String::new, |oldest| age(oldest, now)),
+        verdict.to_string(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_its_two_largest_units() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (252, "4m 12s"),
+            (7_260, "2h 1m"),
+            (183_600, "2d 3h"),
+        ] {
+            assert_eq!(age(0, seconds * 1000), text);
+        }
+        assert_eq!(age(5_000, 0), "0s");
+    }
+}

@@ -1,0 +1,174 @@
+//! Lag: what consumer groups have not read yet, asked of Kafka alone. Joins no group, commits nothing, and needs no worker.
+//! Next: `verdict` says from several looks whether a group keeps up.
+
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafkaesk_core::{NextOffset, Offset, StreamId, TopicName};
+
+pub use self::verdict::{Look, Verdict, Window};
+use crate::{ClientError, Connection, broker::Bounds};
+
+/// Of how many partitions one look reads the first unread record, those with the most lag first: each costs a fetch.
+const OLDEST: usize = 50;
+
+/// Where a group stands in the streams that it reads.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GroupLag {
+    /// The group, as Kafka knows it.
+    pub group: String,
+    /// Whether anybody is in it; `None` where the brokers do not say.
+    pub has_members: Option<bool>,
+    /// All partitions of the streams in which it committed something, by stream and number.
+    pub partitions: Vec<PartitionLag>,
+}
+
+/// Where a group stands in one partition.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PartitionLag {
+    /// The topic.
+    pub topic: TopicName,
+    /// The stream that it carries.
+    pub stream: StreamId,
+    /// The partition.
+    pub partition: i32,
+    /// What the group committed; `None` for nothing.
+    pub committed: Option<NextOffset>,
+    /// Where the partition begins and ends for a reader of committed records; `None` where its leader did not answer.
+    pub bounds: Option<Bounds>,
+    /// The timestamp of the first record that it has not read, in milliseconds since the Unix epoch. `None` where there is
+    /// no such record, where it could not be read, and where 50 partitions of this look are further behind.
+    pub oldest: Option<i64>,
+}
+
+impl PartitionLag {
+    /// How many records the group has not read: from what it committed, or from the first record that is still there, to the
+    /// end. In topics with transactions or compaction these are offsets, some of which hold no record. `None` where the
+    /// bounds are not known.
+    pub fn records(&self) -> Option<u64> {
+        let Bounds { first, end } = self.bounds?;
+        let next = self.committed.map_or(first, |next| next.max(first));
+        Some(u64::try_from(end.0 - next.0).unwrap_or(0))
+    }
+}
+
+impl GroupLag {
+    /// How many records the group has not read, over all partitions of which that is known.
+    pub fn records(&self) -> u64 {
+        let records = self.partitions.iter().filter_map(PartitionLag::records);
+        records.sum()
+    }
+
+    /// The timestamp of the oldest record that it has not read, as far as that is known.
+    pub fn oldest(&self) -> Option<i64> {
+        self.partitions.iter().filter_map(|it| it.oldest).min()
+    }
+}
+
+impl Connection {
+    /// Looks at these groups, or at all groups that committed something in the streams of this prefix where none is named.
+    /// Groups of other libraries are seen as well. A named group that is not listed and committed nothing here is
+    /// left out; one that is listed and committed nothing here has no partitions.
+    ///
+    /// Takes one question to each group's coordinator, two to the leaders of the partitions, and a fetch for each of the 50
+    /// partitions that are furthest behind. Each is bounded by `connect-timeout`.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`], and [`ClientError::Unauthorized`] where a group that was named may not be described.
+    pub async fn lag(&self, groups: &[String]) -> Result<Vec<GroupLag>, ClientError> {
+        let broker = self.broker();
+        let listed = broker.groups().await?;
+        let wanted: Vec<&String> = match groups {
+            [] => listed.keys().collect(),
+            named => named.iter().collect(),
+        };
+        let cluster = broker.cluster().await?;
+        let prefix = &self.settings().topic_prefix;
+        let mut all = Vec::new();
+        for group in wanted {
+            let offsets = match broker.group_offsets(group).await {
+                // Somebody else's group, which nobody asked for.
+                Err(ClientError::Unauthorized { .. }) if groups.is_empty() => continue,
+                offsets => offsets?,
+            };
+            let read: BTreeSet<&String> = offsets.keys().map(|(topic, _)| topic).collect();
+            let mut partitions = Vec::new();
+            for name in read {
+                let (Some(topic), Some(stream)) =
+                    (cluster.topics.get(name), prefix.consumed_stream(name))
+                else {
+                    continue;
+                };
+                let Ok(topic_name) = TopicName::new(name.as_str()) else {
+                    continue;
+                };
+                partitions.extend((0..topic.partitions.cast_signed()).map(|partition| {
+                    PartitionLag {
+                        topic: topic_name.clone(),
+                        stream: stream.clone(),
+                        partition,
+                        committed: offsets.get(&(name.clone(), partition)).copied(),
+                        bounds: None,
+                        oldest: None,
+                    }
+                }));
+            }
+            if partitions.is_empty() && (groups.is_empty() || !listed.contains_key(group)) {
+                continue;
+            }
+            all.push(GroupLag {
+                group: group.clone(),
+                has_members: listed.get(group).copied().flatten(),
+                partitions,
+            });
+        }
+        self.find_bounds(&mut all).await?;
+        self.find_oldest(&mut all).await;
+        Ok(all)
+    }
+
+    async fn find_bounds(&self, groups: &mut [GroupLag]) -> Result<(), ClientError> {
+        let asked: BTreeSet<(TopicName, i32)> = groups
+            .iter()
+            .flat_map(|group| &group.partitions)
+            .map(|it| (it.topic.clone(), it.partition))
+            .collect();
+        let asked: Vec<_> = asked.into_iter().collect();
+        let found = self.broker().bounds(&asked).await?;
+        let bounds: BTreeMap<_, _> = asked.into_iter().zip(found).collect();
+        for it in groups.iter_mut().flat_map(|group| &mut group.partitions) {
+            it.bounds = bounds
+                .get(&(it.topic.clone(), it.partition))
+                .copied()
+                .flatten();
+        }
+        Ok(())
+    }
+
+    /// Reads the first unread record of the partitions that are furthest behind. What cannot be read has no time.
+    async fn find_oldest(&self, groups: &mut [GroupLag]) {
+        let mut behind: Vec<&mut PartitionLag> = groups
+            .iter_mut()
+            .flat_map(|group| &mut group.partitions)
+            .filter(|it| it.records().is_some_and(|records| records > 0))
+            .collect();
+        behind.sort_by_key(|it| std::cmp::Reverse(it.records()));
+        for it in behind.into_iter().take(OLDEST) {
+            let first = it.bounds.map_or(NextOffset(0), |bounds| bounds.first);
+            let next = it.committed.map_or(first, |next| next.max(first));
+            let record = self
+                .broker()
+                .record(&it.topic, it.partition, Offset(next.0))
+                .await;
+            match record {
+                Ok(record) => it.oldest = record.and_then(|record| record.timestamp),
+                Err(error) => {
+                    tracing::debug!(topic = %it.topic, partition = it.partition, %error, "the first unread record has no time");
+                }
+            }
+        }
+    }
+}
