@@ -111,7 +111,15 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             forced.push(("linger.ms", "0"));
             // A duplicate record changes nothing, and a new idempotent client would wait 500 ms for its id.
             forced.push(("enable.idempotence", "false"));
-            forced.push(("enable.gapless.guarantee", "false"));
+            // It needs idempotence. Left out otherwise: librdkafka warns of it whatever its value is.
+            let gapless = "enable.gapless.guarantee";
+            if settings
+                .kafka_settings
+                .get(PropertyRole::Producer, gapless)
+                .is_some()
+            {
+                forced.push((gapless, "false"));
+            }
         }
         if role == Role::Transactional {
             forced.extend([("enable.idempotence", "true"), ("acks", "all")]);
