@@ -75,7 +75,9 @@ async fn a_program_publishes_on_after_its_producer_failed() {
     let name = format!("{}content.compact", kafka.prefix());
     let compact =
         NewTopic::new(&name, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
-    let created = admin(&kafka).create_topics([&compact], &AdminOptions::new());
+    // Kept until the answer: a client that is dropped before never gives one.
+    let admin = admin(&kafka);
+    let created = admin.create_topics([&compact], &AdminOptions::new());
     created.await.unwrap().remove(0).unwrap();
     let publisher = open(&settings).await.publisher();
     let publish = || publisher.publish("content.compact", &content("a"));
