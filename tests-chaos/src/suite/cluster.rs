@@ -66,7 +66,14 @@ impl Cluster {
         .property(
             "listener.security.protocol.map",
             "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT",
-        );
+        )
+        // Everybody may do everything, until a topic has a rule. Not with three: their controllers would wait for the
+        // rules, and the rules for the controllers' votes.
+        .property(
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        )
+        .property("allow.everyone.if.no.acl.found", "true");
         spec.ports.push(inner);
         let broker = tokio::task::block_in_place(|| Broker::start(&spec))?;
         broker.remove_at_exit()?;
@@ -329,12 +336,6 @@ fn common(spec: BrokerSpec) -> BrokerSpec {
         .property("log.initial.task.delay.ms", "500")
         .property("log.retention.check.interval.ms", "300")
         .property("log.cleaner.backoff.ms", "300")
-        // Everybody may do everything, until a resource has a rule.
-        .property(
-            "authorizer.class.name",
-            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        )
-        .property("allow.everyone.if.no.acl.found", "true")
         // Members of the protocol `consumer` have the brokers' session.
         .property("group.consumer.min.session.timeout.ms", "1000")
         .property("group.consumer.session.timeout.ms", "6000")
