@@ -302,7 +302,10 @@ impl Node {
 
     fn restart(&self, outages: &Outages) -> Result<()> {
         if !self.up.load(Ordering::SeqCst) {
-            self.broker.lock().restart()?;
+            let mut broker = self.broker.lock();
+            // Seen once on a loaded machine: a killed broker ended itself on its way up. Who runs one starts it again.
+            broker.restart().or_else(|_| broker.restart())?;
+            drop(broker);
             self.up.store(true, Ordering::SeqCst);
             outages.over();
         }
