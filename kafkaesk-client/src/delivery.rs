@@ -18,13 +18,18 @@ pub struct Receipt {
     pub topic: TopicName,
     /// The partition.
     pub partition: i32,
-    /// The offset.
-    pub offset: Offset,
+    /// The offset. `None` where the brokers had the record already when it was sent once more, after an answer got lost:
+    /// then they say that they have it, and not where (KIP-98, DUPLICATE_SEQUENCE_NUMBER).
+    pub offset: Option<Offset>,
 }
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}[{}]@{}", self.topic, self.partition, self.offset)
+        write!(f, "{}[{}]", self.topic, self.partition)?;
+        match self.offset {
+            Some(offset) => write!(f, "@{offset}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ async fn publish(job: &Job) -> Result<()> {
     }
     for delivery in waiting {
         let receipt = delivery.await?;
-        ensure!(receipt.offset.0 >= 0, "no offset for {receipt}");
+        ensure!(receipt.offset.is_some(), "no offset for {receipt}");
         delivered += 1;
     }
     let took = started.elapsed();

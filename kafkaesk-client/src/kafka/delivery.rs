@@ -121,7 +121,9 @@ impl ProducerContext for Deliveries {
                 Ok(Receipt {
                     topic,
                     partition: message.partition(),
-                    offset: Offset(message.offset()),
+                    offset: Some(message.offset())
+                        .filter(|offset| *offset >= 0)
+                        .map(Offset),
                 })
             }
             Err((error, message)) => {

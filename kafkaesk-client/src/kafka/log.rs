@@ -354,7 +354,14 @@ fn append_with(
             writer.poll(Duration::from_millis(5));
             match answered.try_recv() {
                 Ok(result) => {
-                    offsets.push(result?.offset);
+                    // Without idempotence the brokers keep no numbers by which they would know a record again.
+                    let offset = result?.offset;
+                    offsets.push(offset.ok_or_else(|| {
+                        other(
+                            &action,
+                            "the brokers did not say where the record is".into(),
+                        )
+                    })?);
                     break;
                 }
                 Err(_) if started.elapsed() > timeout => {

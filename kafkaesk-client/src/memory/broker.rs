@@ -194,8 +194,8 @@ impl Broker for MemoryBroker {
         records: Vec<(Bytes, Bytes)>,
     ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>> {
         let append = |(key, value)| {
-            self.append(topic, Some(0), Some(key), Some(value), Headers::new(), None)
-                .map(|receipt| receipt.offset)
+            self.place(topic, Some(0), Some(key), Some(value), Headers::new(), None)
+                .map(|(_, offset)| offset)
         };
         ready(records.into_iter().map(append).collect())
     }
@@ -376,6 +376,23 @@ impl MemoryBroker {
         headers: Headers,
         timestamp: Option<i64>,
     ) -> Result<Receipt, ClientError> {
+        let (partition, offset) = self.place(topic, partition, key, value, headers, timestamp)?;
+        Ok(Receipt {
+            topic: topic.clone(),
+            partition,
+            offset: Some(offset),
+        })
+    }
+
+    fn place(
+        &self,
+        topic: &TopicName,
+        partition: Option<i32>,
+        key: Option<Bytes>,
+        value: Option<Bytes>,
+        headers: Headers,
+        timestamp: Option<i64>,
+    ) -> Result<(i32, Offset), ClientError> {
         let record = Stored {
             sequence: 0,
             timestamp: timestamp.unwrap_or_else(|| self.shared.now()),
@@ -383,14 +400,8 @@ impl MemoryBroker {
             value,
             headers,
         };
-        let (partition, offset) = self
-            .shared
-            .change(|state| state.store.append(topic, partition, record))?;
-        Ok(Receipt {
-            topic: topic.clone(),
-            partition,
-            offset,
-        })
+        self.shared
+            .change(|state| state.store.append(topic, partition, record))
     }
 
     fn join(&self, group: String, wanted: Wanted, spec: &ConsumerSpec) -> Consumer {

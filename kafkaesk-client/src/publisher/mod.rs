@@ -63,7 +63,7 @@ impl Publisher {
     /// # use kafkaesk_client::{ClientError, Publisher, schema::Event};
     /// # async fn example<T: Event>(kafka: Publisher, event: T) -> Result<(), ClientError> {
     /// let receipt = kafka.publish("content.edited.Resource", &event).key("user-7").await?;
-    /// println!("{}[{}]@{}", receipt.topic, receipt.partition, receipt.offset);
+    /// println!("{receipt}"); // topic[partition]@offset
     /// # Ok(())
     /// # }
     /// ```

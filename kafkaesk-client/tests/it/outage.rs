@@ -219,11 +219,11 @@ async fn an_outage_loses_nothing_doubles_nothing_keeps_the_order_and_is_bounded(
         };
         count += 1;
         let receipt = &receipts[number];
-        assert_eq!(
-            (receipt.partition, receipt.offset),
-            (record.source.partition, record.offset),
-            "event {number}"
-        );
+        assert_eq!(receipt.partition, record.source.partition, "event {number}");
+        // Of what was sent twice the brokers do not say where it is.
+        if let Some(offset) = receipt.offset {
+            assert_eq!(offset, record.offset, "event {number}");
+        }
         let before = last.insert(number % KEYS, number);
         assert!(
             before == number.checked_sub(KEYS),

@@ -58,7 +58,7 @@ async fn a_message_that_used_up_its_attempts_is_kept_whole_and_the_next_of_its_k
         (&letter.topic, letter.partition),
         (&sent.topic, sent.partition)
     );
-    assert_eq!(letter.offset, sent.offset);
+    assert_eq!(Some(letter.offset), sent.offset);
     assert_eq!(letter.group, "g");
     assert_eq!(letter.schema.as_deref(), Some("Content:1"));
     assert_eq!(letter.error, "not today");

@@ -87,7 +87,7 @@ impl Book {
         let place = Place {
             topic: self.string(receipt.topic.as_str()),
             partition: receipt.partition,
-            offset: receipt.offset.0,
+            offset: receipt.offset.map_or(-1, |offset| offset.0),
         };
         if !self.done.contains(&seq) {
             self.pending.insert(seq);

@@ -45,7 +45,7 @@ async fn a_python_model_reads_what_we_publish_by_pattern() {
         json!({
             "topic": receipt.topic.to_string(),
             "partition": receipt.partition,
-            "offset": receipt.offset.0,
+            "offset": receipt.offset.unwrap().0,
             "key": "user-7",
             "schema": "Content:1",
             "headers": {"source": "import"},

@@ -24,10 +24,7 @@ async fn main() -> anyhow::Result<()> {
     let receipt = kafka
         .publish("content.edited.Resource", &Content { foo: "bar".into() })
         .await?;
-    println!(
-        "{}[{}]@{}",
-        receipt.topic, receipt.partition, receipt.offset
-    );
+    println!("{receipt}");
 
     kafka
         .publish("content.edited.Resource", &event)

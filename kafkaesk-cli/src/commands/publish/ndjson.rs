@@ -299,7 +299,7 @@ impl Run<'_> {
                 self.tally.published(number);
                 json!({
                     "line": number, "topic": receipt.topic.as_str(),
-                    "partition": receipt.partition, "offset": receipt.offset.0,
+                    "partition": receipt.partition, "offset": receipt.offset.map(|it| it.0),
                 })
             }
             Err(refusal) => {

@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
     match context.options.format() {
         OutputFormat::Text => output::line(receipt.to_string()),
         OutputFormat::Json => output::json(&json!({
-            "topic": receipt.topic.as_str(), "partition": receipt.partition, "offset": receipt.offset.0,
+            "topic": receipt.topic.as_str(), "partition": receipt.partition, "offset": receipt.offset.map(|it| it.0),
         })),
     }
     .with_context(|| format!("{receipt} was published, but its receipt cannot be printed"))?;
