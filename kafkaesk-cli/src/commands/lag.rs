@@ -16,7 +16,7 @@ use kafkaesk_client::{
 use kafkaesk_core::{StreamId, span::parse_span, timestamp};
 use serde_json::{Value, json};
 
-use crate::{context::Context, exit::Exit, format::OutputFormat, output, signals};
+use crate::{context::Context, errors, exit::Exit, format::OutputFormat, output, signals};
 
 /// How many partitions of a group are shown, where nothing else is said.
 const ROWS: usize = 10;
@@ -36,7 +36,7 @@ pub struct LagArguments {
     /// The groups, with or without the group prefix [default: all that committed something in our streams]
     pub groups: Vec<String>,
     /// Look again and again, this often, until Ctrl-C [default: 2s]
-    #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "2s", value_parser = pause)]
+    #[arg(long, value_name = "SPAN", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = pause)]
     pub watch: Option<Duration>,
     /// How long a group is watched before it is judged by how it moves
     #[arg(long, value_name = "SPAN", default_value = "2m", value_parser = span, requires = "watch")]
@@ -79,18 +79,20 @@ pub(crate) async fn run(context: &Context, arguments: &LagArguments) -> anyhow::
         return Ok(Exit::Done);
     };
     let mut shutdown = signals::shutdown()?;
+    let mut has_looked = false;
     loop {
-        let looked = look(context, &connection, arguments, begun, &mut windows);
-        let waited = async {
-            looked.await?;
-            tokio::time::sleep(pause).await;
-            anyhow::Ok(())
-        };
-        match shutdown.unless(waited).await {
+        let looking = look(context, &connection, arguments, begun, &mut windows);
+        match shutdown.unless(looking).await {
             None => return Ok(Exit::Done),
-            Some(looked) => looked?,
+            Some(Ok(())) => has_looked = true,
+            // A watch goes on, to show what comes after an outage.
+            Some(Err(error)) if has_looked && !errors::is_closed_output(&error) => {
+                output::error(errors::describe(&error));
+            }
+            Some(Err(error)) => return Err(error),
         }
-        if output::reader_is_gone() {
+        let asked = shutdown.unless(tokio::time::sleep(pause)).await;
+        if asked.is_none() || output::reader_is_gone() {
             return Ok(Exit::Done);
         }
     }

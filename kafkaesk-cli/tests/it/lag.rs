@@ -98,7 +98,13 @@ async fn a_message_that_is_held_is_a_stall_once_it_was_watched_for_the_window() 
     });
 
     let arguments = [
-        "lag", &group, "--watch", "500ms", "--window", "2s", "--output", "json",
+        "lag",
+        &group,
+        "--watch=500ms",
+        "--window",
+        "2s",
+        "--output",
+        "json",
     ];
     let mut watch = project.start(&arguments);
     let verdict = |line: &String| last(line)["verdict"].as_str().unwrap().to_owned();
@@ -132,7 +138,7 @@ async fn a_group_that_there_is_not_is_an_error_with_the_nearest_name() {
         ],
     );
     project
-        .run(&["lag", "--watch", "1ms"])
+        .run(&["lag", "--watch=1ms"])
         .fails(64, &["at least 500ms"]);
     project
         .run(&["lag", "--window", "5s"])
