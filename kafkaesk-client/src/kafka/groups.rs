@@ -181,12 +181,8 @@ fn members_by_broker(
     timeout: Duration,
     doing: Operation<'_>,
 ) -> Result<Vec<String>, ClientError> {
-    let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-    let members = match group_members(asking, &[group], timeout) {
-        // The dev broker.
-        Err(RDKafkaErrorCode::UnsupportedFeature) => return Ok(Vec::new()),
-        members => members.map_err(|code| code_error(code, doing))?,
-    };
+    let members =
+        group_members(asking, &[group], timeout).map_err(|code| code_error(code, doing))?;
     Ok(members.iter().map(person).collect())
 }
 

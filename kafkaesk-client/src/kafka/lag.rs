@@ -22,17 +22,13 @@ use crate::{
 /// The groups that may be described, and whether they have members, where the brokers say so. None on the dev broker.
 pub(super) fn groups(lookup: &Lookup) -> Result<Groups, ClientError> {
     let doing = Operation::cluster("listing the consumer groups");
-    let list = || native::groups(lookup.consumer(), lookup.millis()).map_err(KafkaError::AdminOp);
-    match while_coordinator_moves(lookup.timeout(), list) {
-        Ok(groups) => Ok(groups
-            .into_iter()
-            .map(|group| (group.name, group.has_members))
-            .collect()),
-        Err(error) if code_of(&error) == Some(RDKafkaErrorCode::UnsupportedFeature) => {
-            Ok(Groups::new())
-        }
-        Err(error) => Err(client_error(error, doing)),
-    }
+    let list = || native::groups(lookup.consumer(), lookup.timeout()).map_err(KafkaError::AdminOp);
+    let groups = while_coordinator_moves(lookup.timeout(), list)
+        .map_err(|error| client_error(error, doing))?;
+    Ok(groups
+        .into_iter()
+        .map(|group| (group.name, group.has_members))
+        .collect())
 }
 
 /// Everything that a group committed.
@@ -43,7 +39,7 @@ pub(super) fn group_offsets(lookup: &Lookup, group: &str) -> Result<GroupOffsets
         ..Operation::cluster(&action)
     };
     let ask = || {
-        native::group_offsets(lookup.consumer(), group, lookup.millis())
+        native::group_offsets(lookup.consumer(), group, lookup.timeout())
             .map_err(KafkaError::AdminOp)
     };
     match while_coordinator_moves(lookup.timeout(), ask) {

@@ -87,11 +87,6 @@ impl Lookup {
         self.timeout
     }
 
-    /// The same in milliseconds, as librdkafka takes it.
-    pub(super) fn millis(&self) -> i32 {
-        i32::try_from(self.timeout.as_millis()).unwrap_or(i32::MAX)
-    }
-
     /// The groups of which a member reads this topic. Blocks for at most three times `connect_timeout`.
     pub(super) fn readers(&self, topic: &str) -> Result<Vec<String>, ClientError> {
         let action = "asking for the groups that read a topic";
@@ -118,22 +113,14 @@ impl Lookup {
 
     /// Those whose partitions the brokers assign (KIP-848): the question above sees no member of them.
     fn readers_by_broker(&self, topic: &str) -> Result<Vec<String>, ClientError> {
-        let timeout = self.millis();
         let describe = || {
-            let groups = native::groups(&self.consumer, timeout)?;
+            let groups = native::groups(&self.consumer, self.timeout)?;
             let by_brokers = groups.iter().filter(|group| group.is_by_brokers);
             let names: Vec<&str> = by_brokers.map(|group| group.name.as_str()).collect();
-            native::group_members(&self.consumer, &names, timeout)
+            native::group_members(&self.consumer, &names, self.timeout)
         };
-        let members = match describe() {
-            Ok(members) => members,
-            // The dev broker.
-            Err(RDKafkaErrorCode::UnsupportedFeature) => return Ok(Vec::new()),
-            Err(code) => {
-                let action = "asking for the groups that read a topic";
-                return Err(code_error(code, Operation::cluster(action)));
-            }
-        };
+        let action = "asking for the groups that read a topic";
+        let members = describe().map_err(|code| code_error(code, Operation::cluster(action)))?;
         Ok(members
             .into_iter()
             .filter(|member| member.topics.iter().any(|read| read == topic))
@@ -192,7 +179,6 @@ impl Lookup {
         topics: &[&str],
         timeout: Duration,
     ) -> Result<HashMap<String, String>, ClientError> {
-        let timeout = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         native::topic_ids(&self.consumer, topics, timeout)
             .map_err(|code| code_error(code, Operation::cluster("asking for topic ids")))
     }

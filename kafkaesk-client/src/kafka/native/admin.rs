@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     ffi::{CStr, CString, c_char},
     ptr::NonNull,
+    time::Duration,
 };
 
 use rdkafka::{
@@ -26,17 +27,18 @@ impl Drop for Answer {
 }
 
 /// Asks by `send`, which gets the client, options of this kind with this timeout, and the queue for the answer. Blocks for
-/// `timeout_ms` at most.
+/// `timeout` at most.
 fn ask<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     kind: sys::rd_kafka_admin_op_t,
-    timeout_ms: i32,
+    timeout: Duration,
     send: impl FnOnce(
         *mut sys::rd_kafka_t,
         *mut sys::rd_kafka_AdminOptions_t,
         *mut sys::rd_kafka_queue_t,
     ),
 ) -> Result<Answer, RDKafkaErrorCode> {
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     let answers = Queue::new(consumer).ok_or(RDKafkaErrorCode::Fail)?;
     let mut message = [0u8; 512];
     // SAFETY: client, options and queue are valid for the calls, and the options, which a question copies, are destroyed
@@ -63,6 +65,14 @@ fn ask<C: ConsumerContext>(
     }
 }
 
+/// The answer; `None` of a broker that does not know the question (the dev broker).
+fn if_known(answer: Result<Answer, RDKafkaErrorCode>) -> Result<Option<Answer>, RDKafkaErrorCode> {
+    match answer {
+        Err(RDKafkaErrorCode::UnsupportedFeature) => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 /// A C string, copied.
 ///
 /// # Safety
@@ -78,18 +88,18 @@ unsafe fn text(pointer: *const c_char) -> String {
 }
 
 /// The ids of these topics, as Kafka's own tools write them. A topic that is absent, that may not be described, or that
-/// lives on a broker without topic ids (before Apache Kafka 2.8) has none. Blocks for `timeout_ms` at most. Creates
+/// lives on a broker without topic ids (before Apache Kafka 2.8) has none. Blocks for `timeout` at most. Creates
 /// nothing.
 pub(in super::super) fn topic_ids<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topics: &[&str],
-    timeout_ms: i32,
+    timeout: Duration,
 ) -> Result<HashMap<String, String>, RDKafkaErrorCode> {
     let mut ids = HashMap::new();
     let names = c_strings(topics);
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+    let answer = ask(consumer, kind, timeout, |client, options, answers| {
         // SAFETY: `ask` gives what is valid for the call; the names are copied, and the collection is destroyed here.
         unsafe {
             let wanted =
@@ -144,18 +154,21 @@ pub(in super::super) struct ListedGroup {
     pub(in super::super) has_members: Option<bool>,
 }
 
-/// The groups that may be described. Blocks for `timeout_ms` at most.
+/// The groups that may be described; none on the dev broker. Blocks for `timeout` at most.
 pub(in super::super) fn groups<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    timeout_ms: i32,
+    timeout: Duration,
 ) -> Result<Vec<ListedGroup>, RDKafkaErrorCode> {
     use sys::{rd_kafka_consumer_group_state_t as state, rd_kafka_consumer_group_type_t as kind};
     let asked = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS;
-    let answer = ask(consumer, asked, timeout_ms, |client, options, answers| {
+    let answer = ask(consumer, asked, timeout, |client, options, answers| {
         // SAFETY: `ask` gives what is valid for the call.
         unsafe { sys::rd_kafka_ListConsumerGroups(client, options, answers) }
-    })?;
+    });
     let mut groups = Vec::new();
+    let Some(answer) = if_known(answer)? else {
+        return Ok(groups);
+    };
     // SAFETY: the event is ours and owns the result and its listings, which are read before it is given back.
     unsafe {
         let result = sys::rd_kafka_event_ListConsumerGroups_result(answer.0.as_ptr());
@@ -182,17 +195,17 @@ pub(in super::super) fn groups<C: ConsumerContext>(
     Ok(groups)
 }
 
-/// Everything that a group committed: topic, partition, and the next offset. Blocks for `timeout_ms` at most.
+/// Everything that a group committed: topic, partition, and the next offset. Blocks for `timeout` at most.
 pub(in super::super) fn group_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     group: &str,
-    timeout_ms: i32,
+    timeout: Duration,
 ) -> Result<Vec<(String, i32, i64)>, RDKafkaErrorCode> {
     let Ok(group) = CString::new(group) else {
         return Ok(Vec::new());
     };
     let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
-    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+    let answer = ask(consumer, kind, timeout, |client, options, answers| {
         // SAFETY: `ask` gives what is valid for the call; null asks for all partitions; the question copies its argument,
         // which is destroyed here.
         unsafe {
@@ -233,11 +246,12 @@ pub(in super::super) fn group_offsets<C: ConsumerContext>(
     Ok(offsets)
 }
 
-/// The members of these groups. A group that is absent or may not be described has none. Blocks for `timeout_ms` at most.
+/// The members of these groups. A group that is absent or may not be described has none, as every group of the dev
+/// broker. Blocks for `timeout` at most.
 pub(in super::super) fn group_members<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     groups: &[&str],
-    timeout_ms: i32,
+    timeout: Duration,
 ) -> Result<Vec<GroupMember>, RDKafkaErrorCode> {
     let mut members = Vec::new();
     let names = c_strings(groups);
@@ -246,11 +260,14 @@ pub(in super::super) fn group_members<C: ConsumerContext>(
     }
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
-    let answer = ask(consumer, kind, timeout_ms, |client, options, answers| {
+    let answer = ask(consumer, kind, timeout, |client, options, answers| {
         let (names, count) = (pointers.as_mut_ptr(), pointers.len());
         // SAFETY: `ask` gives what is valid for the call; the names are copied.
         unsafe { sys::rd_kafka_DescribeConsumerGroups(client, names, count, options, answers) }
-    })?;
+    });
+    let Some(answer) = if_known(answer)? else {
+        return Ok(members);
+    };
     // SAFETY: the event is ours and owns the result, the descriptions, their members and the lists of partitions, all of
     // which are read before it is given back. Lists have as many elements as they say.
     unsafe {
