@@ -78,13 +78,12 @@ impl Leaving {
     pub(super) fn commit<C: ConsumerContext>(
         &mut self,
         consumer: &BaseConsumer<C>,
-        ids: &HashMap<String, String>,
-        commits: &Commits,
+        commits: &TopicPartitionList,
     ) {
         let Some(answers) = &self.answers else {
             return;
         };
-        let result = commit_now(consumer, ids, answers, commits, self.deadline);
+        let result = commit_now(consumer, answers, commits, self.deadline);
         if let Err(code) = result {
             self.refused.get_or_insert(code);
         }
@@ -118,16 +117,14 @@ impl Leaving {
 /// Commits and blocks for the answer until then.
 pub(super) fn commit_now<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    ids: &HashMap<String, String>,
     answers: &Queue,
-    commits: &Commits,
+    commits: &TopicPartitionList,
     deadline: Instant,
 ) -> Result<(), RDKafkaErrorCode> {
-    if commits.is_empty() {
+    if commits.count() == 0 {
         return Ok(());
     }
-    let list = list(commits, ids);
-    native::commit(consumer, &list, answers, 0)?;
+    native::commit(consumer, commits, answers, 0)?;
     let left = deadline.saturating_duration_since(Instant::now());
     let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
     let answer =

@@ -25,7 +25,7 @@ use super::{
         native::Queue,
     },
     control_requests::ControlRequests,
-    last_commits::{Leaving, commit_now},
+    last_commits::{Leaving, commit_now, list},
     outbox::Outbox,
     places::Places,
     resets::Resets,
@@ -236,8 +236,8 @@ impl Membership {
             return;
         };
         // The commit's own answer is what counts: a group that went on without us refuses it.
-        let ids = self.state.lock().ids.clone();
-        if let Err(error) = commit_now(consumer, &ids, &answers, &last, Instant::now() + COMMIT) {
+        let last = list(&last, &self.state.lock().ids);
+        if let Err(error) = commit_now(consumer, &answers, &last, Instant::now() + COMMIT) {
             tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records are delivered again");
         }
     }
@@ -254,8 +254,8 @@ impl Membership {
             let mut commits = leaving.take(gone);
             let left = leaving.deadline().saturating_duration_since(Instant::now());
             self.correct(&mut commits, ASK.min(left / 2));
-            let ids = self.state.lock().ids.clone();
-            leaving.commit(consumer, &ids, &commits);
+            let commits = list(&commits, &self.state.lock().ids);
+            leaving.commit(consumer, &commits);
         }
         self.state.lock().leaving = Some(leaving);
     }
