@@ -53,6 +53,15 @@ fn info(name: &str, topic: &Topic) -> TopicInfo {
     }
 }
 
+/// Memory always knows where a record is.
+pub(super) fn receipt(topic: TopicName, (partition, offset): (i32, Offset)) -> Receipt {
+    Receipt {
+        topic,
+        partition,
+        offset: Some(offset),
+    }
+}
+
 impl sealed::Sealed for MemoryBroker {}
 
 impl Broker for MemoryBroker {
@@ -194,7 +203,7 @@ impl Broker for MemoryBroker {
         records: Vec<(Bytes, Bytes)>,
     ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>> {
         let append = |(key, value)| {
-            self.place(topic, Some(0), Some(key), Some(value), Headers::new(), None)
+            self.append(topic, Some(0), Some(key), Some(value), Headers::new(), None)
                 .map(|(_, offset)| offset)
         };
         ready(records.into_iter().map(append).collect())
@@ -332,7 +341,7 @@ impl Broker for MemoryBroker {
         if let Err(error @ ClientError::TooLarge { .. }) = appended {
             return Err(SendError::Refused(error));
         }
-        let _ = answer.send(appended);
+        let _ = answer.send(appended.map(|at| receipt(record.topic, at)));
         Ok(Delivery(delivery))
     }
 
@@ -368,23 +377,6 @@ impl Broker for MemoryBroker {
 
 impl MemoryBroker {
     pub(super) fn append(
-        &self,
-        topic: &TopicName,
-        partition: Option<i32>,
-        key: Option<Bytes>,
-        value: Option<Bytes>,
-        headers: Headers,
-        timestamp: Option<i64>,
-    ) -> Result<Receipt, ClientError> {
-        let (partition, offset) = self.place(topic, partition, key, value, headers, timestamp)?;
-        Ok(Receipt {
-            topic: topic.clone(),
-            partition,
-            offset: Some(offset),
-        })
-    }
-
-    fn place(
         &self,
         topic: &TopicName,
         partition: Option<i32>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kafkaesk_core::{Headers, NextOffset, Offset, Record, TopicName};
 
-use super::{MemoryBroker, fetch};
+use super::{MemoryBroker, broker::receipt, fetch};
 use crate::{ClientError, Receipt};
 
 impl MemoryBroker {
@@ -97,7 +97,8 @@ impl MemoryBroker {
         value: Option<Bytes>,
         headers: Headers,
     ) -> Result<Receipt, ClientError> {
-        self.append(topic, None, key, value, headers, None)
+        let at = self.append(topic, None, key, value, headers, None)?;
+        Ok(receipt(topic.clone(), at))
     }
 
     /// Deletes a topic, its records and what groups committed for it, as Kafka does; whether it was there. Its partitions
