@@ -110,22 +110,25 @@ async fn look(
     let now = i64::try_from(now.as_millis())?;
     let at = begun.elapsed();
     let mut judged: Vec<Judged> = Vec::new();
+    // A partition that is gone takes its looks with it.
+    let mut former = std::mem::take(windows);
     for group in groups {
         let mut verdicts = Vec::new();
         for it in &group.partitions {
             let key = (group.group.clone(), it.stream.clone(), it.partition);
+            let mut window = former
+                .remove(&key)
+                .unwrap_or_else(|| Window::new(arguments.window));
             verdicts.push(match it.records() {
                 None => Verdict::Unknown,
-                Some(lag) => windows
-                    .entry(key)
-                    .or_insert_with(|| Window::new(arguments.window))
-                    .look(Look {
-                        at,
-                        committed: it.committed,
-                        lag,
-                        has_members: group.has_members,
-                    }),
+                Some(lag) => window.look(Look {
+                    at,
+                    committed: it.committed,
+                    lag,
+                    has_members: group.has_members,
+                }),
             });
+            windows.insert(key, window);
         }
         judged.push(Judged {
             verdict: verdicts.iter().copied().max().unwrap_or(Verdict::Unknown),
@@ -133,13 +136,6 @@ async fn look(
             verdicts,
         });
     }
-    // A partition that is gone takes its looks with it.
-    windows.retain(|(group, stream, partition), _| {
-        let of_group = judged.iter().filter(|it| it.group.group == *group);
-        of_group
-            .flat_map(|it| &it.group.partitions)
-            .any(|it| it.stream == *stream && it.partition == *partition)
-    });
     match context.options.format() {
         OutputFormat::Json => {
             for it in &judged {
