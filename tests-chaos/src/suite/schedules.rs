@@ -46,16 +46,27 @@ pub(super) fn sigterm(plan: &mut Plan, rng: &mut Rng, length: f64) {
     ends(plan, rng, length, (0.5, 3.0));
 }
 
-pub(super) fn restart_all(plan: &mut Plan, rng: &mut Rng, length: f64) {
-    let mut at = between(rng, 1.0, 3.0);
-    while at < length - 2.0 {
-        let back = at + between(rng, 0.0, 2.0);
+/// All workers end and start again in this span of the plan, away and in between for so long.
+fn all_restart(
+    plan: &mut Plan,
+    rng: &mut Rng,
+    (mut at, until): (f64, f64),
+    away: (f64, f64),
+    pause: (f64, f64),
+) {
+    while at < until {
+        let back = at + between(rng, away.0, away.1);
         for worker in 0..plan.workers {
             plan.step(at + rng.f64() * 0.1, Action::Terminate(worker));
             plan.step(back + rng.f64() * 0.1, Action::Start(worker));
         }
-        at = back + between(rng, 2.0, 5.0);
+        at = back + between(rng, pause.0, pause.1);
     }
+}
+
+pub(super) fn restart_all(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    let at = between(rng, 1.0, 3.0);
+    all_restart(plan, rng, (at, length - 2.0), (0.0, 2.0), (2.0, 5.0));
 }
 
 pub(super) fn rolling(plan: &mut Plan, rng: &mut Rng, length: f64) {
@@ -273,15 +284,8 @@ pub(super) fn compaction(plan: &mut Plan, rng: &mut Rng, length: f64) {
         ("min.cleanable.dirty.ratio", "0.01"),
         ("file.delete.delay.ms", "100"),
     ]);
-    let mut at = between(rng, 2.0, 4.0);
-    while at < length - 6.0 {
-        let back = at + between(rng, 3.0, 5.0);
-        for worker in 0..plan.workers {
-            plan.step(at + rng.f64() * 0.1, Action::Terminate(worker));
-            plan.step(back + rng.f64() * 0.1, Action::Start(worker));
-        }
-        at = back + between(rng, 2.0, 4.0);
-    }
+    let at = between(rng, 2.0, 4.0);
+    all_restart(plan, rng, (at, length - 6.0), (3.0, 5.0), (2.0, 4.0));
 }
 
 pub(super) fn broker_restart(plan: &mut Plan, rng: &mut Rng, length: f64) {
