@@ -141,7 +141,7 @@ async fn copy(
 
 const KEYS: usize = 8;
 
-/// Publishes numbered events of some keys, one after another, until told to stop.
+/// Publishes numbered events of some keys, one after another, until asked to stop.
 async fn number(publisher: &Publisher, from: usize, until: Instant) -> Vec<Delivery> {
     let mut deliveries = Vec::new();
     let mut next = from;
