@@ -139,6 +139,12 @@ pub(super) const LINES: &[Line] = &[
     ),
     line(
         "GETPID",
+        "transactional",
+        Fate::Reported,
+        "the beginning of a transaction is retried; its error names the reason (`kafka/transaction.rs`)",
+    ),
+    line(
+        "GETPID",
         ": retrying",
         Fate::Warning,
         "an idempotent producer has no id yet and sends nothing",
@@ -371,6 +377,14 @@ mod tests {
     #[test]
     fn an_unknown_line_is_a_warning_and_an_unknown_error_stops_the_partition() {
         assert_eq!(fate("NEW", "what nobody knows"), Fate::Warning);
+        let getpid = |kind| {
+            fate(
+                "GETPID",
+                &format!("Failed to acquire {kind} PID from broker 1: Not coordinator: retrying"),
+            )
+        };
+        assert_eq!(getpid("transactional"), Fate::Reported);
+        assert_eq!(getpid("idempotence"), Fate::Warning);
         assert_eq!(
             fate("OFFSET", "a [0]: offset reset (at offset 1"),
             Fate::Reset
