@@ -21,6 +21,7 @@ pub mod lag;
 mod librdkafka_sources;
 #[cfg(feature = "memory")]
 pub mod memory;
+pub mod meter;
 #[doc(hidden)]
 pub mod mutation;
 mod outgoing;

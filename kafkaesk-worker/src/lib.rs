@@ -37,6 +37,7 @@ mod routes;
 mod run;
 mod schedule;
 mod shutdown;
+pub mod snapshot;
 mod state;
 mod subscription;
 mod telemetry;

@@ -1,0 +1,425 @@
+//! Snapshot: what a running application shows of itself, as plain data. `instance/shown.rs` fills it, `watch.rs` asks for it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use kafkaesk_client::meter::Histogram;
+use kafkaesk_core::{NextOffset, Reason, Source, StreamId, TopicName};
+
+/// What all subscriptions of an application do, in the order of their start.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// One for each subscription that was started. Those that ended stay, with their last counts.
+    pub subscriptions: Vec<Arc<SubscriptionSnapshot>>,
+    /// When the shutdown began, if it did.
+    pub shutdown: Option<SystemTime>,
+}
+
+/// What one subscription does.
+///
+/// Counts begin with the process and never go back, whichever partitions come and go.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SubscriptionSnapshot {
+    /// The group, as sent to Kafka.
+    pub group: String,
+    /// The group without `group-prefix`, as a configuration and a command name it.
+    pub name: String,
+    /// The pattern of its streams, as written.
+    pub pattern: String,
+    /// When this was true.
+    pub taken: SystemTime,
+    /// How long ago its task last answered a question for a snapshot: since this question, if it did not answer in time.
+    /// A handler that blocks its thread, for example, keeps the task from answering.
+    pub silent_for: Duration,
+    /// How long ago the consumer's thread last turned.
+    pub thread_silent_for: Duration,
+    /// Where it is in its life.
+    pub state: State,
+    /// Handlers that may run at a time.
+    pub concurrency: u32,
+    /// Handlers that run as tasks. A handler that ends in place is never seen running.
+    pub running: usize,
+    /// The handlers that have been running longest, oldest first, [`SubscriptionSnapshot::LISTED`] at most.
+    pub oldest_running: Vec<RunningHandler>,
+    /// How many of the running handlers are older than `max.poll.interval.ms`.
+    pub stuck: usize,
+    /// Records that wait for a free handler or for their key.
+    pub ready: Waiting,
+    /// Records in lanes whose first message waits for its next attempt, that message included.
+    pub backing_off: Waiting,
+    /// How many messages failed and wait for their next attempt, each at the head of its lane.
+    pub held_total: usize,
+    /// Of these, the ones that failed first, [`SubscriptionSnapshot::LISTED`] at most.
+    pub held: Vec<HeldMessage>,
+    /// Why no handler starts, if so.
+    pub pause: Option<PauseState>,
+    /// How often it paused since its handler was unavailable or too many attempts failed.
+    pub pauses: u64,
+    /// Messages that may start per second, if that is bounded.
+    pub throttle: Option<u32>,
+    /// Its partitions.
+    pub partitions: Vec<PartitionSnapshot>,
+    /// Counts by partition: of all partitions that it ever had, in the order of topic and partition.
+    pub counts: Vec<(Arc<Source>, Counts)>,
+    /// Counts and times by topic, of all topics that it ever had a partition of.
+    pub topics: Vec<(TopicName, TopicMeter)>,
+    /// Dead letters that the brokers have, by reason.
+    pub dead_letters: Vec<(Reason, u64)>,
+    /// Events that their stored schema refused, by topic and schema; at most 1,000 pairs, then all others under an empty schema.
+    pub refused: Vec<(TopicName, String, u64)>,
+    /// Partitions that were assigned, revoked and lost, counted.
+    pub rebalanced: Rebalanced,
+    /// The last rebalances, newest first, [`SubscriptionSnapshot::RECENT`] at most.
+    pub rebalances: Vec<Rebalance>,
+    /// The last distinct errors of attempts, newest first, [`SubscriptionSnapshot::RECENT`] at most.
+    pub errors: Vec<RecentError>,
+    /// Offsets handed to the Kafka client for commit, counted once for each partition and commit.
+    pub commits: u64,
+    /// Time in which handlers ran, in place and as tasks, summed over all of them.
+    pub busy: Duration,
+}
+
+impl SubscriptionSnapshot {
+    /// A subscription that has done nothing yet.
+    pub fn new(group: &str, name: &str, pattern: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            name: name.to_owned(),
+            pattern: pattern.to_owned(),
+            taken: SystemTime::now(),
+            silent_for: Duration::ZERO,
+            thread_silent_for: Duration::ZERO,
+            state: State::Joining,
+            concurrency: 0,
+            running: 0,
+            oldest_running: Vec::new(),
+            stuck: 0,
+            ready: Waiting::default(),
+            backing_off: Waiting::default(),
+            held_total: 0,
+            held: Vec::new(),
+            pause: None,
+            pauses: 0,
+            throttle: None,
+            partitions: Vec::new(),
+            counts: Vec::new(),
+            topics: Vec::new(),
+            dead_letters: Vec::new(),
+            refused: Vec::new(),
+            rebalanced: Rebalanced::default(),
+            rebalances: Vec::new(),
+            errors: Vec::new(),
+            commits: 0,
+            busy: Duration::ZERO,
+        }
+    }
+
+    /// How many messages are listed one by one.
+    pub const LISTED: usize = 50;
+    /// How many rebalances and errors are kept.
+    pub const RECENT: usize = 20;
+}
+
+/// Where a subscription is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It joined its group and had no assignment yet. Having no partition is an assignment, too, but librdkafka does not tell of it.
+    Joining,
+    /// It had an assignment.
+    Running,
+    /// Its shutdown began.
+    Ending,
+    /// It ended.
+    Ended,
+}
+
+impl State {
+    /// One word, as in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Running => "running",
+            Self::Ending => "ending",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Records that wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub records: usize,
+    /// What they hold in memory, about.
+    pub bytes: usize,
+}
+
+/// A handler that runs as a task.
+#[derive(Clone, Debug)]
+pub struct RunningHandler {
+    /// The partition.
+    pub source: Arc<Source>,
+    /// The offset.
+    pub offset: i64,
+    /// The message's key. It may be personal: nobody shows it unasked.
+    pub key: Option<Bytes>,
+    /// 1 for the first attempt, 2 for the second, …
+    pub attempt: u32,
+    /// How long it has been running.
+    pub age: Duration,
+    /// Whether it writes the message's dead letter; no handler runs then.
+    pub dead_letter: bool,
+}
+
+/// A message that failed and waits for its next attempt. Nothing behind it in its lane is handled, and nothing behind it in its
+/// partition is committed past it.
+#[derive(Clone, Debug)]
+pub struct HeldMessage {
+    /// The partition that it was read from.
+    pub source: Arc<Source>,
+    /// Its offset there.
+    pub offset: i64,
+    /// Its key. It may be personal: nobody shows it unasked.
+    pub key: Option<Bytes>,
+    /// How many attempts failed.
+    pub attempts: u32,
+    /// When the first of them failed.
+    pub since: SystemTime,
+    /// When it is tried next.
+    pub next: SystemTime,
+    /// The last error, 500 characters at most.
+    pub error: Option<String>,
+    /// How many messages wait for it in its lane.
+    pub waiting: usize,
+}
+
+/// Why no handler starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseState {
+    /// Who or what paused it.
+    pub by: PausedBy,
+    /// Why, in words.
+    pub reason: String,
+    /// Since when.
+    pub since: SystemTime,
+    /// When it ends by itself, or tries one message.
+    pub until: Option<SystemTime>,
+}
+
+/// Who or what pauses a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PausedBy {
+    /// A command.
+    Operator,
+    /// Its handler is unavailable, or too many attempts fail (`failure-limit`).
+    Unavailable,
+}
+
+impl PausedBy {
+    /// One word, as in labels and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// One partition that is assigned now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PartitionSnapshot {
+    /// Which.
+    pub source: Arc<Source>,
+    /// Since when.
+    pub since: SystemTime,
+    /// The offset before which everything is finished; `None` while nothing is.
+    pub position: Option<NextOffset>,
+    /// The offset behind the last record that was read; `None` while none was.
+    pub read: Option<NextOffset>,
+    /// What was handed to the Kafka client for commit last.
+    pub committed: Option<NextOffset>,
+    /// The first record that was read and is not finished.
+    pub first_unfinished: Option<Unsettled>,
+    /// Records that were read from the first unfinished one on.
+    pub uncommitted: usize,
+    /// Handlers that run as tasks.
+    pub running: usize,
+    /// Records that wait, those that back off included.
+    pub waiting: usize,
+    /// Fetching is stopped, since too much waits here.
+    pub paused: bool,
+    /// It is being given up.
+    pub revoking: bool,
+    /// Its next record cannot be read: why, and what helps.
+    pub stalled: Option<String>,
+    /// How often its consumer was rebuilt because this partition did not move.
+    pub rebuilt: u32,
+}
+
+impl PartitionSnapshot {
+    /// A partition that was just assigned.
+    pub fn new(source: Arc<Source>, since: SystemTime) -> Self {
+        Self {
+            source,
+            since,
+            position: None,
+            read: None,
+            committed: None,
+            first_unfinished: None,
+            uncommitted: 0,
+            running: 0,
+            waiting: 0,
+            paused: false,
+            revoking: false,
+            stalled: None,
+            rebuilt: 0,
+        }
+    }
+}
+
+/// A record that was read and is not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp, in milliseconds since the Unix epoch.
+    pub timestamp: Option<i64>,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum AttemptEnd {
+    /// The message was handled.
+    Done,
+    /// The handler failed, asked for another attempt, or was unavailable.
+    Retry,
+    /// The handler rejected the message.
+    Reject,
+    /// The message was passed over: the handler asked for it, or the record holds no event.
+    Skip,
+    /// The message does not fit the handler or its schema.
+    Mismatch,
+    /// The handler panicked.
+    Panic,
+    /// The handler did not end within its timeout.
+    Timeout,
+    /// The handler stopped the worker.
+    Abort,
+}
+
+impl AttemptEnd {
+    /// All of them, in the order of [`Counts::attempts`].
+    pub const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Retry,
+        Self::Reject,
+        Self::Skip,
+        Self::Mismatch,
+        Self::Panic,
+        Self::Timeout,
+        Self::Abort,
+    ];
+
+    /// One word, as in the label `error`: `none` for a message that was handled.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "none",
+            Self::Retry => "retry",
+            Self::Reject => "reject",
+            Self::Skip => "skip",
+            Self::Mismatch => "mismatch",
+            Self::Panic => "panic",
+            Self::Timeout => "timeout",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// What happened to the messages of one partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Attempts, by how they ended, in the order of [`AttemptEnd::ALL`].
+    pub attempts: [u64; 8],
+    /// Of these, attempts that another one follows.
+    pub retries: u64,
+    /// Messages that ended: handled, passed over, or written as dead letters.
+    pub finished: u64,
+    /// Dead letters that the brokers have.
+    pub dead_letters: u64,
+}
+
+impl Counts {
+    /// How many attempts ended like this.
+    pub fn of(&self, end: AttemptEnd) -> u64 {
+        self.attempts[end as usize]
+    }
+
+    /// All attempts.
+    pub fn all_attempts(&self) -> u64 {
+        self.attempts.iter().sum()
+    }
+}
+
+/// Times and sizes of one topic.
+#[derive(Clone, Debug)]
+pub struct TopicMeter {
+    /// The stream that it carries.
+    pub stream: StreamId,
+    /// How long attempts took, in seconds. Handlers that end in place are measured in windows of 16 and counted with their mean.
+    pub elapsed: Histogram,
+    /// How old records were when they were read, in seconds.
+    pub lead: Histogram,
+    /// How many records came at a time.
+    pub batches: Histogram,
+}
+
+/// Partitions that came and went, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rebalanced {
+    /// Assigned.
+    pub assigned: u64,
+    /// Revoked: given up after a drain and a commit.
+    pub revoked: u64,
+    /// Lost: they belonged to another member already.
+    pub lost: u64,
+}
+
+/// One rebalance.
+#[derive(Clone, Debug)]
+pub struct Rebalance {
+    /// When.
+    pub at: SystemTime,
+    /// `assigned`, `revoked`, `lost`.
+    pub event: &'static str,
+    /// How many partitions.
+    pub partitions: usize,
+    /// How many it had afterwards.
+    pub left: usize,
+}
+
+/// An error of attempts, with how often it occurred in a row of equal ones.
+#[derive(Clone, Debug)]
+pub struct RecentError {
+    /// The error, 500 characters at most.
+    pub error: String,
+    /// How the attempts ended.
+    pub end: AttemptEnd,
+    /// The partition of the last one.
+    pub source: Arc<Source>,
+    /// The offset of the last one.
+    pub offset: i64,
+    /// When it first occurred.
+    pub first: SystemTime,
+    /// When it last occurred.
+    pub last: SystemTime,
+    /// How often.
+    pub count: u64,
+}
