@@ -277,14 +277,17 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     /// broker that cannot list groups (the dev broker).
     fn groups(&self) -> BoxFuture<'_, Result<Groups, ClientError>>;
 
-    /// Everything that a group committed, by topic and partition. Joins no group. Nothing for a group that there is not.
+    /// What a group committed, by topic and partition: in these partitions, which are distinct, or everything. Joins no group.
+    /// Nothing for a group that there is not.
     fn group_offsets<'a>(
         &'a self,
         group: &'a str,
+        only: Option<&'a [(TopicName, i32)]>,
     ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>>;
 
-    /// Where these partitions begin and end, in the order asked; `None` for one whose leader does not answer. One question to
-    /// each leader for the beginnings and one for the ends, however many partitions it leads.
+    /// Where these partitions, which are distinct, begin and end, in the order asked; `None` for one that there is not, and for
+    /// one whose leader does not answer within `connect-timeout`. One question to each leader for the beginnings and one for
+    /// the ends, however many partitions it leads.
     fn bounds<'a>(
         &'a self,
         partitions: &'a [(TopicName, i32)],

@@ -16,7 +16,7 @@ use kafkaesk_client::{
 use kafkaesk_core::{Pattern, RecordPlace};
 
 use crate::{
-    AppError, Control, HandlerError, Router, router,
+    AppError, Control, HandlerError, Router, Watch, router,
     state::States,
     subscription::{IntoSubscription, Subscription},
     telemetry::Telemetry,
@@ -254,6 +254,11 @@ impl App {
     /// A handle for commands while the application runs.
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// A handle that looks at the application while it runs, and changes nothing.
+    pub fn watch(&self) -> Watch {
+        Watch(self.control.0.clone())
     }
 
     /// Lets this see every attempt end.

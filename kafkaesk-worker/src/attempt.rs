@@ -120,11 +120,7 @@ async fn within(
         return attempt.await;
     };
     let ended = tokio::time::timeout(timeout, attempt).await;
-    ended.unwrap_or_else(|_| {
-        AttemptResult::Failed(HandlerError::msg(format_args!(
-            "the handler did not end within its timeout of {timeout:?}"
-        )))
-    })
+    ended.unwrap_or_else(|_| AttemptResult::Failed(HandlerError::timed_out(timeout)))
 }
 
 fn caught(ended: Result<AttemptResult, Box<dyn std::any::Any + Send>>) -> AttemptResult {

@@ -7,6 +7,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use kafkaesk_client::consumer::{Commits, Position};
+use kafkaesk_core::NextOffset;
 use tokio::time::Instant;
 
 use crate::partitions::{Generation, Partitions};
@@ -42,6 +43,13 @@ impl Committer {
         }
         self.due = now + INTERVAL;
         Some(self.take_new(partitions))
+    }
+
+    /// What was committed last of an assignment.
+    pub(crate) fn committed(&self, generation: Generation) -> Option<NextOffset> {
+        self.committed
+            .get(&generation)
+            .map(|position| position.next)
     }
 
     /// Returns each position that can be committed and was not returned before.
@@ -110,7 +118,10 @@ mod tests {
     #[test]
     fn an_offset_is_taken_once_and_is_among_the_last_ones_again() {
         let (mut partitions, now) = (Partitions::default(), Instant::now());
-        let (first, second) = (partitions.assign(source(0)), partitions.assign(source(1)));
+        let (first, second) = (
+            partitions.assign(source(0), 0),
+            partitions.assign(source(1), 0),
+        );
         let mut committer = Committer::new(now);
         partitions.finish(first, None, Offset(4));
         partitions.finish(second, None, Offset(7));
@@ -128,11 +139,11 @@ mod tests {
     fn a_partition_that_was_assigned_again_is_committed_again() {
         let mut partitions = Partitions::default();
         let mut committer = Committer::new(Instant::now());
-        let former = partitions.assign(source(0));
+        let former = partitions.assign(source(0), 0);
         partitions.finish(former, None, Offset(4));
         assert_eq!(offsets(committer.take_new(&partitions)), [(0, 5)]);
         partitions.remove(&[former]);
-        let new = partitions.assign(source(0));
+        let new = partitions.assign(source(0), 0);
         assert!(committer.take_new(&partitions).is_empty());
         partitions.finish(new, None, Offset(4));
         assert_eq!(offsets(committer.take_new(&partitions)), [(0, 5)]);

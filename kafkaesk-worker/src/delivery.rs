@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     context::{Context, SeenSchema},
+    meter::cut,
     outcome::Rejection,
     state::States,
 };
@@ -40,6 +41,8 @@ struct Parts {
 #[derive(Clone, Debug, Default)]
 struct History {
     failures: Option<FailedAttempts>,
+    /// The error of the last attempt, cut.
+    error: Option<String>,
     /// The message is given up: this dead letter will be written, and no handler gets the message any more.
     given_up: Option<Box<DeadLetter>>,
     /// It was redriven from this dead letter.
@@ -133,6 +136,16 @@ impl Delivery {
     /// Its failed attempts, if there were any.
     pub(crate) fn failures(&self) -> Option<&FailedAttempts> {
         self.history.as_ref()?.failures.as_ref()
+    }
+
+    /// The error of its last attempt, if that had one.
+    pub(crate) fn last_error(&self) -> Option<&str> {
+        self.history.as_ref()?.error.as_deref()
+    }
+
+    /// Keeps the error of an attempt.
+    pub(crate) fn keep_error(&mut self, error: &str) {
+        self.history.get_or_insert_default().error = Some(cut(error));
     }
 
     /// Records a failed attempt before the next one. `counts`: whether it counts against `max-attempts`.

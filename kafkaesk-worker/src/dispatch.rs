@@ -25,6 +25,15 @@ pub(crate) enum DispatchMode {
     Spawned,
 }
 
+/// Messages that were handled in place, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// How many of them ended there.
+    pub(crate) ended: u32,
+    /// How long all of them took.
+    pub(crate) elapsed: Duration,
+}
+
 /// Measures the handlers of an instance and chooses their mode.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
@@ -32,6 +41,8 @@ pub(crate) struct Dispatch {
     started: Instant,
     /// Messages since `started`.
     count: u32,
+    /// Of these, messages whose attempt ended in place.
+    ended: u32,
     /// Nothing is measured yet: the first message is measured alone, since it may take very long.
     first: bool,
     /// First polls of tasks.
@@ -45,6 +56,7 @@ impl Dispatch {
             mode: DispatchMode::Inline,
             started: Instant::now(),
             count: 0,
+            ended: 0,
             first: true,
             polled: 0,
             held: Duration::ZERO,
@@ -65,22 +77,41 @@ impl Dispatch {
     /// Messages follow one another from here on.
     pub(crate) fn begin(&mut self) {
         self.count = 0;
+        self.ended = 0;
         if self.mode == DispatchMode::Inline {
             self.started = Instant::now();
         }
     }
 
-    /// A message was handled in place.
-    pub(crate) fn handled(&mut self) {
+    /// A message was handled in place: to its end, or to its first wait. Returns what was measured, after [`SAMPLE`] of them.
+    pub(crate) fn handled(&mut self, ended: bool) -> Option<Measured> {
         self.count += 1;
+        self.ended += u32::from(ended);
         if self.count < SAMPLE && !self.first {
-            return;
+            return None;
         }
         self.first = false;
+        let count = self.count;
+        let measured = self.measure()?;
+        self.choose(measured.elapsed > SLOW * count);
+        Some(measured)
+    }
+
+    /// What was measured since the last time, if anything: no message follows for now, or one of another partition. Too little to
+    /// choose by.
+    pub(crate) fn measure(&mut self) -> Option<Measured> {
+        if self.count == 0 {
+            return None;
+        }
         let now = Instant::now();
-        self.choose(now - self.started > SLOW * self.count);
+        let measured = Measured {
+            ended: self.ended,
+            elapsed: now - self.started,
+        };
         self.started = now;
         self.count = 0;
+        self.ended = 0;
+        Some(measured)
     }
 
     /// A task's first poll held its thread for this long.
@@ -104,7 +135,7 @@ mod tests {
         let mut dispatch = Dispatch::new();
         dispatch.begin();
         std::thread::sleep(SLOW * 2);
-        dispatch.handled();
+        dispatch.handled(true);
         assert_eq!(dispatch.mode(), DispatchMode::Spawned);
     }
 
@@ -113,7 +144,7 @@ mod tests {
         let mut dispatch = Dispatch::new();
         dispatch.begin();
         std::thread::sleep(SLOW * 2);
-        dispatch.handled();
+        dispatch.handled(true);
         for _ in 0..TASKS {
             assert_eq!(dispatch.mode(), DispatchMode::Spawned);
             dispatch.polled(Duration::from_micros(1));

@@ -11,7 +11,18 @@ type Boxed = Box<dyn Error + Send + Sync + 'static>;
 /// `anyhow::Error`.
 pub struct HandlerError {
     source: Boxed,
-    panicked: bool,
+    cause: Cause,
+}
+
+/// Where an error comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The handler returned it.
+    Returned,
+    /// The handler panicked.
+    Panicked,
+    /// The handler did not end within its timeout.
+    TimedOut,
 }
 
 /// What an error means for its message.
@@ -78,8 +89,20 @@ impl HandlerError {
             .unwrap_or_else(|| "a panic without a text".to_owned());
         Self {
             source: text.into(),
-            panicked: true,
+            cause: Cause::Panicked,
         }
+    }
+
+    pub(crate) fn timed_out(timeout: Duration) -> Self {
+        let text = format!("the handler did not end within its timeout of {timeout:?}");
+        Self {
+            source: text.into(),
+            cause: Cause::TimedOut,
+        }
+    }
+
+    pub(crate) fn cause(&self) -> Cause {
+        self.cause
     }
 
     /// The outermost class in the chain of sources; retry if there is none.
@@ -100,7 +123,7 @@ impl HandlerError {
     /// The error and its sources, outermost first, without what only marks the class.
     pub(crate) fn chain(&self) -> String {
         let mut text = String::new();
-        if self.panicked {
+        if self.cause == Cause::Panicked {
             text.push_str("the handler panicked: ");
         }
         text.push_str(&self.source.to_string());
@@ -120,7 +143,7 @@ impl<E: Into<Boxed>> From<E> for HandlerError {
     fn from(error: E) -> Self {
         Self {
             source: error.into(),
-            panicked: false,
+            cause: Cause::Returned,
         }
     }
 }

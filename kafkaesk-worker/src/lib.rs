@@ -22,6 +22,7 @@ mod handle;
 mod handler;
 mod instance;
 mod judge;
+mod meter;
 mod needs;
 mod notices;
 mod options;
@@ -30,6 +31,7 @@ mod partitions;
 mod pause;
 mod policy;
 pub mod prelude;
+mod registry;
 mod report;
 pub mod retry;
 mod router;
@@ -45,11 +47,12 @@ mod telemetry;
 pub mod testing;
 mod throttle;
 mod tracker;
+mod watch;
 mod worker;
 
 pub use app::App;
 pub use app_error::AppError;
-pub use control::Control;
+pub use control::{Control, Skip, Skipped};
 pub use delivery::Delivery;
 pub use error::{Classified, Classify, HandlerError};
 pub use extract::{Attempt, FromDelivery, Json, Publisher, Raw, Record, Schema, State};
@@ -68,6 +71,7 @@ pub use router::Router;
 pub use subscription::{IntoSubscription, Subscription, subscription};
 #[cfg(feature = "memory")]
 pub use testing::TestApp;
+pub use watch::Watch;
 
 /// Pages.
 pub mod docs {

@@ -6,7 +6,11 @@ use std::{future::Future, time::Duration};
 use kafkaesk_client::broker::BoxFuture;
 use kafkaesk_core::{DeadLetter, EnvelopeError};
 
-use crate::HandlerError;
+use crate::{
+    HandlerError,
+    error::{Cause, Class},
+    snapshot::AttemptEnd,
+};
 
 /// A handler's answer about one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +82,26 @@ pub enum Rejection {
     NoEvent(EnvelopeError),
     /// This outcome, whatever the message is.
     Outcome(Outcome),
+}
+
+impl AttemptResult {
+    /// How the attempt is counted.
+    pub(crate) fn end(&self) -> AttemptEnd {
+        match self {
+            Self::Outcome(Outcome::Done) => AttemptEnd::Done,
+            Self::Outcome(Outcome::Retry { .. }) | Self::Unavailable(_) => AttemptEnd::Retry,
+            Self::Outcome(Outcome::Reject { .. }) => AttemptEnd::Reject,
+            Self::Outcome(Outcome::Skip) | Self::NoEvent(_) => AttemptEnd::Skip,
+            Self::Outcome(Outcome::Abort) => AttemptEnd::Abort,
+            Self::Mismatch(_) => AttemptEnd::Mismatch,
+            Self::Failed(error) => match (error.cause(), error.class()) {
+                (Cause::Panicked, _) => AttemptEnd::Panic,
+                (Cause::TimedOut, _) => AttemptEnd::Timeout,
+                (Cause::Returned, Class::Reject(_)) => AttemptEnd::Reject,
+                (Cause::Returned, _) => AttemptEnd::Retry,
+            },
+        }
+    }
 }
 
 impl From<Rejection> for AttemptResult {

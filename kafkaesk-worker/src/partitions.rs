@@ -1,12 +1,16 @@
 //! Partitions: the assigned partitions of an instance, each with its tracker. `commit` decides what is committed.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::SystemTime};
 
 use kafkaesk_client::consumer::Stalled;
 use kafkaesk_core::{NextOffset, Offset, Source};
 use rustc_hash::FxHashMap;
 
-use crate::tracker::{Ticket, Tracker};
+use crate::{
+    meter::TopicIndex,
+    snapshot::Counts,
+    tracker::{Ticket, Tracker},
+};
 
 /// Identifies one assignment of one partition; an instance never uses a number twice.
 pub(crate) type Generation = u64;
@@ -24,6 +28,14 @@ pub(crate) struct Partition {
     pub(crate) revoking: bool,
     /// Its next record cannot be read.
     pub(crate) stalled: Option<Stalled>,
+    /// What happened to its messages, in this assignment and in former ones.
+    pub(crate) counts: Counts,
+    /// Where the meter has its topic.
+    pub(crate) topic: TopicIndex,
+    /// When it was assigned.
+    pub(crate) since: SystemTime,
+    /// The offset behind the last record that was read.
+    pub(crate) read: Option<NextOffset>,
 }
 
 /// All assigned partitions of an instance.
@@ -32,11 +44,16 @@ pub(crate) struct Partitions {
     assigned: FxHashMap<Generation, Partition>,
     by_source: HashMap<Arc<Source>, Generation>,
     last: Generation,
+    /// Counts of partitions that are not assigned now.
+    former: HashMap<Arc<Source>, Counts>,
 }
 
 impl Partitions {
-    pub(crate) fn assign(&mut self, source: Arc<Source>) -> Generation {
+    pub(crate) fn assign(&mut self, source: Arc<Source>, topic: TopicIndex) -> Generation {
         self.last += 1;
+        if let Some(former) = self.by_source.get(&source).copied() {
+            self.remove(&[former]);
+        }
         let partition = Partition {
             source: source.clone(),
             tracker: Tracker::new(self.last),
@@ -44,10 +61,12 @@ impl Partitions {
             paused: false,
             revoking: false,
             stalled: None,
+            counts: self.former.remove(&source).unwrap_or_default(),
+            topic,
+            since: SystemTime::now(),
+            read: None,
         };
-        if let Some(former) = self.by_source.insert(source, self.last) {
-            self.assigned.remove(&former);
-        }
+        self.by_source.insert(source, self.last);
         self.assigned.insert(self.last, partition);
         self.last
     }
@@ -90,20 +109,45 @@ impl Partitions {
         generations.iter().any(running)
     }
 
-    /// Marks a record as finished, by its ticket if it has one. A record of a former assignment changes nothing.
+    /// Marks a record as finished, by its ticket if it has one, and returns the counts of its partition. A record of a
+    /// former assignment changes nothing.
     pub(crate) fn finish(
         &mut self,
         generation: Generation,
         ticket: Option<Ticket>,
         offset: Offset,
-    ) {
-        let Some(partition) = self.assigned.get_mut(&generation) else {
-            return;
-        };
+    ) -> Option<&mut Counts> {
+        let partition = self.assigned.get_mut(&generation)?;
         match ticket {
             Some(ticket) => partition.tracker.done(ticket),
             None => partition.tracker.pass(offset),
         }
+        partition.counts.finished += 1;
+        Some(&mut partition.counts)
+    }
+
+    /// The counts of a partition, assigned or not.
+    pub(crate) fn counts_of(&mut self, source: &Arc<Source>) -> &mut Counts {
+        let generation = self.by_source.get(source);
+        match generation.and_then(|generation| self.assigned.get_mut(generation)) {
+            Some(partition) => &mut partition.counts,
+            None => self.former.entry(source.clone()).or_default(),
+        }
+    }
+
+    /// The counts of all partitions that were ever assigned, in the order of topic and partition.
+    pub(crate) fn all_counts(&self) -> Vec<(Arc<Source>, Counts)> {
+        let now = self.assigned.values();
+        let mut all: Vec<_> = now
+            .map(|partition| (partition.source.clone(), partition.counts))
+            .chain(
+                self.former
+                    .iter()
+                    .map(|(source, counts)| (source.clone(), *counts)),
+            )
+            .collect();
+        all.sort_by(|(a, _), (b, _)| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        all
     }
 
     /// Everything before this offset was read. Offsets without a record count as finished: the marks of transactions,
@@ -111,6 +155,7 @@ impl Partitions {
     pub(crate) fn reached(&mut self, generation: Generation, next: NextOffset) {
         if let Some(partition) = self.assigned.get_mut(&generation) {
             partition.tracker.reached(next);
+            partition.read = Some(next);
         }
     }
 
@@ -132,11 +177,13 @@ impl Partitions {
 
     pub(crate) fn remove(&mut self, generations: &[Generation]) {
         for generation in generations {
-            if let Some(partition) = self.assigned.remove(generation)
-                && self.by_source.get(&partition.source) == Some(generation)
-            {
+            let Some(partition) = self.assigned.remove(generation) else {
+                continue;
+            };
+            if self.by_source.get(&partition.source) == Some(generation) {
                 self.by_source.remove(&partition.source);
             }
+            self.former.insert(partition.source, partition.counts);
         }
     }
 }

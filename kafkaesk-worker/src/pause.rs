@@ -9,11 +9,16 @@
 //! example because one of two addresses is dead), pauses follow one another closely. Then only the 1st, 2nd, 4th …
 //! pause and long pauses are logged.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::{notices::Streak, retry::RetryPolicy};
+use crate::{
+    meter::cut,
+    notices::Streak,
+    retry::RetryPolicy,
+    snapshot::{PauseState, PausedBy},
+};
 
 /// A pause with this many tries is logged, however many pauses there were before it.
 const LASTING: u32 = 8;
@@ -31,8 +36,18 @@ pub(crate) struct Pause {
     loud: bool,
     /// The log says that the subscription is paused.
     logged: bool,
+    /// Why the last try failed, and when the first one did.
+    unavailable: Option<(String, SystemTime)>,
     /// A command paused it.
-    commanded: bool,
+    commanded: Option<Commanded>,
+}
+
+/// A pause by a command.
+#[derive(Debug)]
+struct Commanded {
+    reason: String,
+    since: SystemTime,
+    until: Option<Instant>,
 }
 
 /// A pause that began or goes on.
@@ -47,10 +62,12 @@ pub(crate) struct Begun {
 impl Pause {
     /// An attempt found a dependency misconfigured or unreachable. `None` if the subscription is paused already:
     /// attempts that ran at the same time count once.
-    pub(crate) fn begin(&mut self, now: Instant) -> Option<Begun> {
+    pub(crate) fn begin(&mut self, now: Instant, why: &str) -> Option<Begun> {
         if self.until.is_some() {
             return None;
         }
+        let since = self.unavailable.take().map(|(_, since)| since);
+        self.unavailable = Some((cut(why), since.unwrap_or_else(SystemTime::now)));
         if self.streak == 0 {
             self.loud = self.pauses.occurred(now).is_some();
         }
@@ -69,12 +86,28 @@ impl Pause {
     pub(crate) fn end(&mut self) -> bool {
         self.until = None;
         self.streak = 0;
+        self.unavailable = None;
         std::mem::take(&mut self.logged)
     }
 
-    /// A wait that is over by now ends.
-    pub(crate) fn wake(&mut self, now: Instant) {
+    /// A wait that is over by now ends. Returns whether a pause by a command ended.
+    pub(crate) fn wake(&mut self, now: Instant) -> bool {
         self.until = self.until.filter(|until| *until > now);
+        let over = |commanded: &Commanded| commanded.until.is_some_and(|until| until <= now);
+        let ends = self.commanded.as_ref().is_some_and(over);
+        if ends {
+            self.commanded = None;
+        }
+        ends
+    }
+
+    /// When [`Self::wake`] has something to do.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let commanded = self
+            .commanded
+            .as_ref()
+            .and_then(|commanded| commanded.until);
+        commanded.into_iter().chain(self.until).min()
     }
 
     /// When one message is tried again.
@@ -87,14 +120,43 @@ impl Pause {
         self.pauses.total()
     }
 
-    /// Pauses or resumes the subscription by a command.
-    pub(crate) fn command(&mut self, paused: bool) {
-        self.commanded = paused;
+    /// Pauses the subscription by a command.
+    pub(crate) fn command(&mut self, reason: String, until: Option<Instant>) {
+        self.commanded = Some(Commanded {
+            reason,
+            since: SystemTime::now(),
+            until,
+        });
+    }
+
+    /// Ends a pause by a command.
+    pub(crate) fn resume(&mut self) {
+        self.commanded = None;
+    }
+
+    /// Why no handler starts, or only one at a time.
+    pub(crate) fn state(&self, now: Instant) -> Option<PauseState> {
+        let wall = |at: Instant| SystemTime::now() + at.saturating_duration_since(now);
+        if let Some(commanded) = &self.commanded {
+            return Some(PauseState {
+                by: PausedBy::Operator,
+                reason: commanded.reason.clone(),
+                since: commanded.since,
+                until: commanded.until.map(wall),
+            });
+        }
+        let (reason, since) = self.unavailable.as_ref()?;
+        Some(PauseState {
+            by: PausedBy::Unavailable,
+            reason: reason.clone(),
+            since: *since,
+            until: self.until.map(wall),
+        })
     }
 
     /// How many of these handlers may run.
     pub(crate) fn room(&self, concurrency: usize) -> usize {
-        if self.commanded {
+        if self.commanded.is_some() {
             return 0;
         }
         match (self.until, self.streak) {
@@ -113,7 +175,7 @@ mod tests {
     fn nothing_runs_during_a_pause_and_one_message_ends_it() {
         let (mut pause, now) = (Pause::default(), Instant::now());
         assert_eq!(pause.room(32), 32);
-        let begun = pause.begin(now).unwrap();
+        let begun = pause.begin(now, "no route").unwrap();
         assert_eq!(pause.room(32), 0);
         pause.wake(now + begun.wait);
         assert_eq!(pause.room(32), 1);
@@ -124,13 +186,13 @@ mod tests {
     #[test]
     fn a_pause_grows_with_each_try_and_not_with_each_message() {
         let (mut pause, mut now) = (Pause::default(), Instant::now());
-        let first = pause.begin(now).unwrap().wait;
-        assert_eq!(pause.begin(now), None);
+        let first = pause.begin(now, "no route").unwrap().wait;
+        assert_eq!(pause.begin(now, "no route"), None);
         let mut last = first;
         for _ in 0..20 {
             now += last;
             pause.wake(now);
-            last = pause.begin(now).unwrap().wait;
+            last = pause.begin(now, "no route").unwrap().wait;
         }
         assert!(
             last > first * 100 && last <= crate::retry::LONGEST,
@@ -143,7 +205,7 @@ mod tests {
         let (mut pause, mut now, mut lines) = (Pause::default(), Instant::now(), 0);
         for _ in 0..pauses {
             for _ in 0..tries {
-                let begun = pause.begin(now).unwrap();
+                let begun = pause.begin(now, "no route").unwrap();
                 lines += usize::from(begun.log.is_some());
                 now += begun.wait;
                 pause.wake(now);

@@ -61,6 +61,7 @@ impl App {
         }
         let hooks = std::mem::take(&mut self.hooks);
         let end = Shutdown::within(timeout);
+        self.control.0.begin(end.clone());
         let mut shutdown = pin!(shutdown);
         let ran = tokio::select! {
             biased;

@@ -4,7 +4,10 @@
 //! get most of the time. The last fifth, four seconds at most, is reserved for the steps after them, so that a handler
 //! that never ends does not prevent the commits of the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use tokio::{sync::watch, time::Instant};
 
@@ -16,6 +19,8 @@ const LEAST: Duration = Duration::from_secs(1);
 /// The deadline of each step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ShutdownDeadlines {
+    /// When it began.
+    pub(crate) begun: SystemTime,
     /// Running handlers are finished.
     pub(crate) handlers: Instant,
     /// Deadline of the last commits and of leaving the groups.
@@ -32,6 +37,7 @@ impl ShutdownDeadlines {
         let reserve = (all / 5).min(RESERVE);
         let hooks = now + all;
         Self {
+            begun: SystemTime::now(),
             handlers: now + timeout.saturating_sub(reserve),
             leaving: hooks - reserve / 2,
             flushing: hooks - reserve / 4,
@@ -62,6 +68,11 @@ impl Shutdown {
         self.begun
             .send_if_modified(|asked| asked.is_none() && asked.replace(deadlines).is_none());
         self.begun.borrow().unwrap_or(deadlines)
+    }
+
+    /// When it began, if it did.
+    pub(crate) fn begun(&self) -> Option<SystemTime> {
+        self.begun.borrow().map(|deadlines| deadlines.begun)
     }
 
     /// Changes when the shutdown begins.

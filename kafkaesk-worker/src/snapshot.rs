@@ -259,8 +259,6 @@ pub struct PartitionSnapshot {
     pub revoking: bool,
     /// Its next record cannot be read: why, and what helps.
     pub stalled: Option<String>,
-    /// How often its consumer was rebuilt because this partition did not move.
-    pub rebuilt: u32,
 }
 
 impl PartitionSnapshot {
@@ -279,7 +277,6 @@ impl PartitionSnapshot {
             paused: false,
             revoking: false,
             stalled: None,
-            rebuilt: 0,
         }
     }
 }
@@ -357,6 +354,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts an attempt.
+    pub(crate) fn ended(&mut self, end: AttemptEnd) {
+        self.attempts[end as usize] += 1;
+    }
+
     /// How many attempts ended like this.
     pub fn of(&self, end: AttemptEnd) -> u64 {
         self.attempts[end as usize]

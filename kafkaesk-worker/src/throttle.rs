@@ -25,6 +25,11 @@ impl Throttle {
         }
     }
 
+    /// How many may start per second.
+    pub(crate) fn per_second(&self) -> u32 {
+        self.per_second as u32
+    }
+
     /// What the time since the last call allows.
     pub(crate) fn refill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.at).as_secs_f64();

@@ -19,6 +19,7 @@ use crate::{
     policy::{Policies, Policy},
     routes::Routes,
     shutdown::{Shutdown, left},
+    snapshot::SubscriptionSnapshot,
     state::States,
     subscription,
     telemetry::Telemetry,
@@ -247,8 +248,17 @@ impl Worker {
             },
             describe_policy(context)
         );
-        let inbox = self.seams.control.inbox(name);
-        let instance = Instance::new(context.clone(), routes, consumer, inbox, drain);
+        let mut first = SubscriptionSnapshot::new(&context.group, name, &context.pattern);
+        first.concurrency = options.concurrency;
+        let registered = self.seams.control.0.add(first, consumer.control());
+        let instance = Instance::new(
+            context.clone(),
+            routes,
+            consumer,
+            registered,
+            name.clone(),
+            drain,
+        );
         self.instances.spawn(instance.run(self.end.clone()));
         Ok(())
     }

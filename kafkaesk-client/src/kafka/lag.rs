@@ -1,6 +1,12 @@
 //! What a lag is made of: groups, what they committed, and where partitions begin and end. Joins no group. All of it blocks:
 //! never on tokio.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+    time::{Duration, Instant},
+};
+
 use kafkaesk_core::{NextOffset, TopicName};
 use rdkafka::{
     Offset as KafkaOffset, TopicPartitionList,
@@ -8,7 +14,6 @@ use rdkafka::{
 };
 
 use super::{
-    consume::by_time,
     coordinator::while_coordinator_moves,
     errors::{Operation, client_error, code_of},
     metadata::Lookup,
@@ -18,6 +23,11 @@ use crate::{
     ClientError,
     broker::{Bounds, GroupOffsets, Groups},
 };
+
+/// How long a leader that has just changed is asked again.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Between two questions.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The groups that may be described, and whether they have members, where the brokers say so. None on the dev broker.
 pub(super) fn groups(lookup: &Lookup) -> Result<Groups, ClientError> {
@@ -31,15 +41,23 @@ pub(super) fn groups(lookup: &Lookup) -> Result<Groups, ClientError> {
         .collect())
 }
 
-/// Everything that a group committed.
-pub(super) fn group_offsets(lookup: &Lookup, group: &str) -> Result<GroupOffsets, ClientError> {
+/// What a group committed, in these partitions or everywhere.
+pub(super) fn group_offsets(
+    lookup: &Lookup,
+    group: &str,
+    only: Option<&[(TopicName, i32)]>,
+) -> Result<GroupOffsets, ClientError> {
+    let only = match only {
+        Some([]) => return Ok(GroupOffsets::new()),
+        only => only.map(|only| list(only, KafkaOffset::Invalid)),
+    };
     let action = format!("asking what group {group} committed");
     let doing = Operation {
         group: Some(group),
         ..Operation::cluster(&action)
     };
     let ask = || {
-        native::group_offsets(lookup.consumer(), group, lookup.timeout())
+        native::group_offsets(lookup.consumer(), group, only.as_ref(), lookup.timeout())
             .map_err(KafkaError::AdminOp)
     };
     match while_coordinator_moves(lookup.timeout(), ask) {
@@ -50,40 +68,86 @@ pub(super) fn group_offsets(lookup: &Lookup, group: &str) -> Result<GroupOffsets
         Err(error) if code_of(&error) == Some(RDKafkaErrorCode::GroupIdNotFound) => {
             Ok(GroupOffsets::new())
         }
-        Err(error) => Err(client_error(error, doing)),
+        Err(error) => Err(lookup.explain(error, doing)),
     }
 }
 
-/// Where partitions begin and end for a reader of committed records.
+/// Where partitions begin and end for a reader of committed records. A partition without a beginning is not asked for its end:
+/// one leader that does not answer delays the others once.
 pub(super) fn bounds(
     lookup: &Lookup,
     partitions: &[(TopicName, i32)],
 ) -> Result<Vec<Option<Bounds>>, ClientError> {
-    if partitions.is_empty() {
-        return Ok(Vec::new());
-    }
-    let doing = Operation::cluster("asking where partitions begin and end");
-    let ask = |which: KafkaOffset| {
-        let mut wanted = TopicPartitionList::with_capacity(partitions.len());
-        for (topic, partition) in partitions {
-            wanted.add_partition_offset(topic.as_str(), *partition, which)?;
-        }
-        by_time(lookup.consumer(), &wanted, lookup.timeout())
-    };
-    let firsts = ask(KafkaOffset::Beginning).map_err(|error| client_error(error, doing))?;
-    let ends = ask(KafkaOffset::End).map_err(|error| client_error(error, doing))?;
-    let offset = |list: &TopicPartitionList, topic: &TopicName, partition| {
-        let element = list.find_partition(topic.as_str(), partition)?;
-        element.error().ok()?;
-        element.offset().to_raw().filter(|offset| *offset >= 0)
-    };
+    let firsts = offsets(lookup, partitions.to_vec(), KafkaOffset::Beginning)?;
+    let known = |partition: &&(TopicName, i32)| firsts.contains_key(&key(partition));
+    let known = partitions.iter().filter(known).cloned().collect();
+    let ends = offsets(lookup, known, KafkaOffset::End)?;
     Ok(partitions
         .iter()
-        .map(|(topic, partition)| {
+        .map(|partition| {
             Some(Bounds {
-                first: NextOffset(offset(&firsts, topic, *partition)?),
-                end: NextOffset(offset(&ends, topic, *partition)?),
+                first: *firsts.get(&key(partition))?,
+                end: *ends.get(&key(partition))?,
             })
         })
         .collect())
+}
+
+/// The first or the last offsets of partitions, of those that have one. A leader that has just changed is asked again for
+/// [`SETTLE`], as in the first moments of a topic.
+fn offsets(
+    lookup: &Lookup,
+    mut wanted: Vec<(TopicName, i32)>,
+    which: KafkaOffset,
+) -> Result<BTreeMap<(String, i32), NextOffset>, ClientError> {
+    let doing = Operation::cluster("asking where partitions begin and end");
+    let until = Instant::now() + SETTLE;
+    let mut found = BTreeMap::new();
+    while !wanted.is_empty() {
+        let list = list(&wanted, which);
+        let answers = match native::list_offsets(lookup.consumer(), &list, lookup.timeout()) {
+            Ok(answers) => answers,
+            // No partition has a leader, or none is there any more.
+            Err(RDKafkaErrorCode::NoEnt | RDKafkaErrorCode::UnknownPartition) => Vec::new(),
+            Err(code) => return Err(lookup.explain(KafkaError::AdminOp(code), doing)),
+        };
+        let mut moving = BTreeSet::new();
+        for (topic, partition, answer) in answers {
+            match answer {
+                Ok(offset) => {
+                    found.insert((topic, partition), NextOffset(offset));
+                }
+                Err(
+                    RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable,
+                ) => {
+                    moving.insert((topic, partition));
+                }
+                Err(code) => {
+                    tracing::debug!(topic, partition, %code, "where the partition begins and ends is unknown");
+                }
+            }
+        }
+        wanted.retain(|partition| moving.contains(&key(partition)));
+        if Instant::now() + ASK_AGAIN >= until {
+            break;
+        }
+        if !wanted.is_empty() {
+            thread::sleep(ASK_AGAIN);
+        }
+    }
+    Ok(found)
+}
+
+fn key((topic, partition): &(TopicName, i32)) -> (String, i32) {
+    (topic.as_str().to_owned(), *partition)
+}
+
+/// librdkafka's list of these partitions, all at this offset.
+fn list(partitions: &[(TopicName, i32)], offset: KafkaOffset) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for (topic, partition) in partitions {
+        let mut element = list.add_partition(topic.as_str(), *partition);
+        drop(element.set_offset(offset));
+    }
+    list
 }

@@ -274,11 +274,13 @@ impl Broker for KafkaBroker {
     fn group_offsets<'a>(
         &'a self,
         group: &'a str,
+        only: Option<&'a [(TopicName, i32)]>,
     ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>> {
         let (lookup, group) = (self.lookup.clone(), group.to_owned());
+        let only = only.map(<[_]>::to_vec);
         Box::pin(async move {
             blocking("asking for commits", move || {
-                lag::group_offsets(&lookup, &group)
+                lag::group_offsets(&lookup, &group, only.as_deref())
             })
             .await
         })

@@ -5,10 +5,13 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kafkaesk_core::{NextOffset, Offset, StreamId, TopicName};
+use kafkaesk_core::{NextOffset, Offset, Source, StreamId, TopicName};
 
 pub use self::verdict::{Look, Verdict, Window};
-use crate::{ClientError, Connection, broker::Bounds};
+use crate::{
+    ClientError, Connection,
+    broker::{Bounds, GroupOffsets},
+};
 
 /// Of how many partitions one look reads the first unread record, those with the most lag first: each costs a fetch.
 const OLDEST: usize = 50;
@@ -40,11 +43,25 @@ pub struct PartitionLag {
     /// Where the partition begins and ends for a reader of committed records; `None` where its leader did not answer.
     pub bounds: Option<Bounds>,
     /// The timestamp of the first record that it has not read, in milliseconds since the Unix epoch. `None` where there is
-    /// no such record, where it could not be read, and where 50 partitions of this look are further behind.
+    /// no such record, where it was not looked for or could not be read, and where 50 partitions of this look are further
+    /// behind.
     pub oldest: Option<i64>,
 }
 
 impl PartitionLag {
+    /// What a group committed there; the rest is not known yet.
+    fn of(source: Source, committed: &GroupOffsets) -> Self {
+        let place = (source.topic.as_str().to_owned(), source.partition);
+        Self {
+            topic: source.topic,
+            stream: source.stream,
+            partition: source.partition,
+            committed: committed.get(&place).copied(),
+            bounds: None,
+            oldest: None,
+        }
+    }
+
     /// How many records the group has not read: from what it committed, or from the first record that is still there, to the
     /// end. In topics with transactions or compaction these are offsets, some of which hold no record. `None` where the
     /// bounds are not known.
@@ -89,7 +106,7 @@ impl Connection {
         let prefix = &self.settings().topic_prefix;
         let mut all = Vec::new();
         for group in wanted {
-            let offsets = match broker.group_offsets(group).await {
+            let offsets = match broker.group_offsets(group, None).await {
                 // Somebody else's group, which nobody asked for.
                 Err(ClientError::Unauthorized { .. }) if groups.is_empty() => continue,
                 offsets => offsets?,
@@ -106,14 +123,12 @@ impl Connection {
                     continue;
                 };
                 partitions.extend((0..topic.partitions.cast_signed()).map(|partition| {
-                    PartitionLag {
+                    let source = Source {
                         topic: topic_name.clone(),
                         stream: stream.clone(),
                         partition,
-                        committed: offsets.get(&(name.clone(), partition)).copied(),
-                        bounds: None,
-                        oldest: None,
-                    }
+                    };
+                    PartitionLag::of(source, &offsets)
                 }));
             }
             if partitions.is_empty() && (groups.is_empty() || !listed.contains_key(group)) {
@@ -125,21 +140,50 @@ impl Connection {
                 partitions,
             });
         }
-        self.find_bounds(&mut all).await?;
+        let found = all.iter_mut().flat_map(|group| &mut group.partitions);
+        self.find_bounds(found.collect()).await?;
         self.find_oldest(&mut all).await;
         Ok(all)
     }
 
-    async fn find_bounds(&self, groups: &mut [GroupLag]) -> Result<(), ClientError> {
-        let asked: BTreeSet<(TopicName, i32)> = groups
+    /// Looks at a group in exactly these partitions, and answers in their order. Lists no groups, and reads no records:
+    /// [`PartitionLag::oldest`] is `None`. A partition whose leader does not answer, or that there is not any more, has no
+    /// bounds.
+    ///
+    /// Takes one question to the group's coordinator and two to the leaders of the partitions, each bounded by
+    /// `connect-timeout`. Cancel safe.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`], and [`ClientError::Unauthorized`] where the group may not be described.
+    pub async fn lag_of(
+        &self,
+        group: &str,
+        partitions: &[Source],
+    ) -> Result<Vec<PartitionLag>, ClientError> {
+        let asked: BTreeSet<_> = partitions
             .iter()
-            .flat_map(|group| &group.partitions)
+            .map(|it| (it.topic.clone(), it.partition))
+            .collect();
+        let asked: Vec<_> = asked.into_iter().collect();
+        // Before the bounds, so that no commit lies beyond its end.
+        let committed = self.broker().group_offsets(group, Some(&asked)).await?;
+        let mut lags: Vec<_> = partitions
+            .iter()
+            .map(|source| PartitionLag::of(source.clone(), &committed))
+            .collect();
+        self.find_bounds(lags.iter_mut().collect()).await?;
+        Ok(lags)
+    }
+
+    async fn find_bounds(&self, partitions: Vec<&mut PartitionLag>) -> Result<(), ClientError> {
+        let asked: BTreeSet<(TopicName, i32)> = partitions
+            .iter()
             .map(|it| (it.topic.clone(), it.partition))
             .collect();
         let asked: Vec<_> = asked.into_iter().collect();
         let found = self.broker().bounds(&asked).await?;
         let bounds: BTreeMap<_, _> = asked.into_iter().zip(found).collect();
-        for it in groups.iter_mut().flat_map(|group| &mut group.partitions) {
+        for it in partitions {
             it.bounds = bounds
                 .get(&(it.topic.clone(), it.partition))
                 .copied()

@@ -15,14 +15,10 @@ pub enum Verdict {
     Ok,
     /// It is behind, and too few looks were taken to say more.
     Unknown,
-    /// It is behind and paused, by a command or since its handler is unavailable.
-    Paused,
     /// It is behind and moves, but it never gained on the end while it was looked at.
     Warn,
     /// Its position went back, and it has not got to where it was before.
     Rewind,
-    /// It is behind, and one message that keeps failing holds the partition.
-    Held,
     /// It is behind and has members, and its position stands still.
     Stall,
     /// It is behind and nobody is in the group.
@@ -35,10 +31,8 @@ impl Verdict {
         match self {
             Self::Ok => "OK",
             Self::Unknown => "UNKNOWN",
-            Self::Paused => "PAUSED",
             Self::Warn => "WARN",
             Self::Rewind => "REWIND",
-            Self::Held => "HELD",
             Self::Stall => "STALL",
             Self::Stop => "STOP",
         }
@@ -49,17 +43,11 @@ impl Verdict {
         match self {
             Self::Ok => "everything is read",
             Self::Unknown => "behind, and seen too briefly to say more; look again, or use --watch",
-            Self::Paused => {
-                "nothing is handled while it is paused; resume it, or repair what its handler needs"
-            }
             Self::Warn => {
                 "messages come faster than they are handled; look for slow handlers, raise concurrency, or start another worker"
             }
             Self::Rewind => {
                 "the position went back, by a reset or a topic that was created again; messages are delivered again until it is caught up"
-            }
-            Self::Held => {
-                "one message keeps failing and nothing behind it is committed; repair its handler, or pass it over with `groups skip`"
             }
             Self::Stall => {
                 "members are there and nothing is committed; a message is held or retried, or a handler hangs: the worker's log names it"

@@ -231,11 +231,20 @@ impl Broker for MemoryBroker {
     fn group_offsets<'a>(
         &'a self,
         group: &'a str,
+        only: Option<&'a [(TopicName, i32)]>,
     ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>> {
         let state = self.shared.state();
         let committed = state.groups.get(group).map(|group| &group.committed);
         let committed = committed.into_iter().flatten();
-        let offsets = committed.map(|(partition, next)| (partition.clone(), NextOffset(*next)));
+        let wanted = |(topic, partition): &(String, i32)| {
+            only.is_none_or(|only| {
+                let mut only = only.iter();
+                only.any(|(name, number)| name.as_str() == topic && number == partition)
+            })
+        };
+        let offsets = committed
+            .filter(|(partition, _)| wanted(partition))
+            .map(|(partition, next)| (partition.clone(), NextOffset(*next)));
         ready(Ok(offsets.collect()))
     }
 

@@ -87,6 +87,15 @@ impl ConsumerControl for MemberControl {
         self.set_paused(sources, false);
     }
 
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Joining needs no rebalance here: the group knows a member at once.
+    fn is_joined(&self) -> bool {
+        self.0.is_member()
+    }
+
     fn close_within(
         &self,
         commits: Commits,

@@ -48,6 +48,14 @@ impl ConsumerControl for ReaderControl {
         });
     }
 
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn is_joined(&self) -> bool {
+        !self.0.borrow().closed
+    }
+
     fn close_within(&self, _: Commits, _: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
         self.0.send_modify(|asked| asked.closed = true);
         Box::pin(std::future::ready(Ok(())))

@@ -69,10 +69,9 @@ impl Histogram {
         self.sum += other.sum;
     }
 
-    /// The upper bound of each bucket with the number of observations in it alone, in order; the last bound is
-    /// [`f64::MAX`], as `prometheus-client` writes `+Inf`.
+    /// The upper bound of each bucket, with the number of observations in it alone; the last bound is infinite.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        let bounds = self.bounds.iter().copied().chain([f64::MAX]);
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         bounds.zip(self.counts.iter().copied())
     }
 

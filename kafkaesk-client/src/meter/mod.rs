@@ -1,10 +1,5 @@
-//! Meters: plain counts of what a process did since its start. Nothing here asks Kafka, and nothing is exported; that is
-//! `kafkaesk-operate`'s.
+//! Meters: plain counts of what a process did since its start. Asks Kafka nothing.
 
 mod histogram;
-mod published;
 
-pub use self::{
-    histogram::{Histogram, SIZES, TIMES},
-    published::{Action, Published, PublishedPartition, PublishedTopic},
-};
+pub use self::histogram::{Histogram, SIZES, TIMES};

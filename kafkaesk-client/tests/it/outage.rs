@@ -9,7 +9,7 @@ use std::{
 
 use kafkaesk_client::{
     ClientError, Connection, Delivery, Publisher, Settings,
-    consumer::Start,
+    consumer::{Consumer, Start},
     core::{TopicPrefix, partitioner::partition_for_key},
 };
 use tokio::{
@@ -296,4 +296,38 @@ async fn a_first_publish_fails_after_the_delivery_timeout_and_says_what_to_do() 
         "{took:?}"
     );
     assert_eq!(topics_at(&kafka.plain, "late."), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_lost_its_group_has_not_joined_until_the_brokers_are_back() {
+    let (kafka, mut settings) = kafka("member.").await;
+    let own = &mut settings.kafka_settings.consumer;
+    own.insert("session.timeout.ms".into(), "6000".into());
+    own.insert("heartbeat.interval.ms".into(), "500".into());
+    let connection = open(&settings).await;
+    let publisher = connection.publisher();
+    publisher.publish("content.a", &content("a")).await.unwrap();
+    let wanted = spec(Some("member.group"), "content.a", Start::Earliest);
+    let mut consumer = connection.broker().consume(wanted).await.unwrap();
+    read_contents(&mut consumer, 1).await;
+    let control = consumer.control();
+    assert!(control.is_joined());
+    kafka.way.send_replace(Way::Cut);
+    let lost = changes(&mut consumer, |joined| !joined);
+    assert!(lost.await < Duration::from_secs(5), "the thread runs on");
+    kafka.way.send_replace(Way::Open);
+    changes(&mut consumer, |joined| joined).await;
+}
+
+/// Answers revokes until its member has joined as wanted; returns the longest silence of its thread.
+async fn changes(consumer: &mut Consumer, wanted: impl Fn(bool) -> bool) -> Duration {
+    let (control, end) = (consumer.control(), Instant::now() + Duration::from_secs(40));
+    let mut longest = Duration::ZERO;
+    while !wanted(control.is_joined()) {
+        assert!(Instant::now() < end, "joined: {}", control.is_joined());
+        longest = longest.max(control.silent_for());
+        // An acknowledgement that is dropped releases.
+        let _ = tokio::time::timeout(Duration::from_millis(20), consumer.next()).await;
+    }
+    longest
 }

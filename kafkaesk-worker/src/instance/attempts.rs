@@ -20,13 +20,14 @@ use crate::{
     AppError, Ordering,
     attempt::{self, InPlace},
     delivery::Delivery,
-    dispatch::DispatchMode,
+    dispatch::{DispatchMode, Measured},
     judge::{self, judge},
     outcome::{AttemptResult, Disposition},
     partitions::Generation,
     pause::Begun,
     routes::Route,
     schedule::{Item, Lane, LaneId},
+    snapshot::AttemptEnd,
     throttle::Throttle,
     tracker::Ticket,
 };
@@ -91,7 +92,8 @@ impl Instance {
 
     fn wait(&mut self, lane: LaneId, mut delivery: Delivery) {
         if let Some(partition) = self.partitions.get_mut(lane.generation) {
-            let ticket = partition.tracker.push(delivery.place());
+            let timestamp = delivery.record().timestamp;
+            let ticket = partition.tracker.push_dated(delivery.place(), timestamp);
             delivery.keep();
             self.schedule.wait(lane, Item { delivery, ticket });
         }
@@ -136,12 +138,27 @@ impl Instance {
         self.dispatch.begin();
         for _ in 0..TURN {
             if !self.has_room() || self.stop.is_some() {
-                return;
+                break;
             }
             let Some((lane, item)) = self.schedule.take() else {
-                return;
+                break;
             };
             self.attempt(lane, item.delivery, Some(item.ticket));
+        }
+        self.measure();
+    }
+
+    /// Counts the time of what was handled in place since the last time.
+    pub(super) fn measure(&mut self) {
+        if let Some(measured) = self.dispatch.measure() {
+            self.count_time(measured);
+        }
+    }
+
+    fn count_time(&mut self, measured: Measured) {
+        if let Some(partition) = self.partitions.get(self.measured) {
+            self.meter
+                .attempts(partition.topic, measured.ended, measured.elapsed);
         }
     }
 
@@ -155,12 +172,32 @@ impl Instance {
         if self.dispatch.mode() == DispatchMode::Spawned {
             return self.spawn(lane, delivery, ticket, Work::Attempt);
         }
-        match attempt::in_place(delivery.context(), &delivery) {
-            InPlace::Ended(ending) => self.settle(lane, delivery, ticket, ending),
-            InPlace::Pending(future) => self.spawn(lane, delivery, ticket, Work::Rest(future)),
-            InPlace::NotStarted => self.spawn(lane, delivery, ticket, Work::Attempt),
+        if self.measured != lane.generation {
+            self.measure();
+            self.measured = lane.generation;
         }
-        self.dispatch.handled();
+        let ended = match attempt::in_place(delivery.context(), &delivery) {
+            InPlace::Ended(ending) => {
+                self.settle(lane, delivery, ticket, ending);
+                true
+            }
+            InPlace::Pending(future) => {
+                self.spawn(lane, delivery, ticket, Work::Rest(future));
+                false
+            }
+            InPlace::NotStarted => {
+                self.spawn(lane, delivery, ticket, Work::Attempt);
+                false
+            }
+        };
+        if let Some(measured) = self.dispatch.handled(ended) {
+            self.count_time(measured);
+        }
+    }
+
+    /// Writes the dead letter of a message that is given up, now.
+    pub(super) fn give_up(&mut self, lane: LaneId, item: Item) {
+        self.spawn(lane, item.delivery, Some(item.ticket), Work::DeadLetter);
     }
 
     fn spawn(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>, work: Work) {
@@ -168,7 +205,11 @@ impl Instance {
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
             return;
         };
-        let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.place()));
+        let ticket = ticket.unwrap_or_else(|| {
+            partition
+                .tracker
+                .push_dated(delivery.place(), record.timestamp)
+        });
         partition.running += 1;
         if !mutation::is(Mutation::LaneReleasedTooEarly) {
             self.schedule.occupy(lane);
@@ -222,7 +263,7 @@ impl Instance {
         }
     }
 
-    pub(super) fn finished(&mut self, finished: Result<Finished, JoinError>) {
+    pub(super) fn finished(&mut self, finished: Result<Finished, JoinError>, now: Instant) {
         let finished = match finished {
             Ok(finished) => finished,
             Err(error) => {
@@ -234,7 +275,7 @@ impl Instance {
                 return;
             }
         };
-        self.running.remove(&finished.lane);
+        let running = self.running.remove(&finished.lane);
         self.fence.ended(finished.lane, &mut self.schedule);
         if let Some(held) = finished.held {
             self.dispatch.polled(held);
@@ -242,6 +283,10 @@ impl Instance {
         match self.partitions.get_mut(finished.lane.generation) {
             Some(partition) => {
                 partition.running -= 1;
+                if let (Some(running), Ending::Attempt(_)) = (&running, &finished.ending) {
+                    let elapsed = now.saturating_duration_since(running.began);
+                    self.meter.attempts(partition.topic, 1, elapsed);
+                }
                 let (lane, ticket) = (finished.lane, finished.ticket);
                 match finished.ending {
                     Ending::Attempt(ending) => {
@@ -259,6 +304,13 @@ impl Instance {
                 {
                     self.partitions
                         .finish(present, Some(finished.ticket), record.offset);
+                }
+                if let (Some(running), Ending::Attempt(ending)) = (&running, &finished.ending) {
+                    let elapsed = now.saturating_duration_since(running.began);
+                    let topic = self.meter.topic(&running.assigned);
+                    self.meter.attempts(topic, 1, elapsed);
+                    let counts = self.partitions.counts_of(&running.assigned);
+                    counts.ended(ending.end());
                 }
                 // Another member owns the partition by now, and will handle the message again.
                 self.schedule.release(finished.lane);
@@ -281,7 +333,11 @@ impl Instance {
         ending: AttemptResult,
     ) {
         let offset = delivery.place();
-        let disposition = judge(ending, &delivery, &mut self.failures, &mut self.notices);
+        let end = ending.end();
+        let disposition = judge(ending, &mut delivery, &mut self.failures, &mut self.notices);
+        if !matches!(disposition, Disposition::Finish) || end != AttemptEnd::Done {
+            self.count(lane.generation, &delivery, end, &disposition);
+        }
         let pauses = matches!(disposition, Disposition::Pause(..)) || self.failures.exceeded();
         if !pauses && self.pause.end() {
             info!(
@@ -293,7 +349,10 @@ impl Instance {
         match disposition {
             Disposition::Finish | Disposition::Exhausted => {
                 self.report.handled += 1;
-                self.partitions.finish(lane.generation, ticket, offset);
+                let counts = self.partitions.finish(lane.generation, ticket, offset);
+                if let (Some(counts), AttemptEnd::Done) = (counts, end) {
+                    counts.ended(end);
+                }
                 self.schedule.release(lane);
             }
             Disposition::Retry { wait, counts } => {
@@ -308,7 +367,7 @@ impl Instance {
                 if let Some(Begun {
                     wait,
                     log: Some(tries),
-                }) = self.pause.begin(now)
+                }) = self.pause.begin(now, &why)
                 {
                     warn!(
                         group = self.context.group,
@@ -327,7 +386,9 @@ impl Instance {
             Disposition::Stop => {
                 if let (None, Some(partition)) = (ticket, self.partitions.get_mut(lane.generation))
                 {
-                    partition.tracker.push(offset);
+                    partition
+                        .tracker
+                        .push_dated(offset, delivery.record().timestamp);
                 }
                 let record = delivery.record();
                 self.stop.get_or_insert(AppError::Aborted {
@@ -337,6 +398,30 @@ impl Instance {
                     offset: offset.0,
                 });
             }
+        }
+    }
+
+    /// Counts an attempt that did not simply succeed.
+    fn count(
+        &mut self,
+        generation: Generation,
+        delivery: &Delivery,
+        end: AttemptEnd,
+        disposition: &Disposition,
+    ) {
+        if let Some(error) = delivery.last_error().filter(|_| end != AttemptEnd::Done) {
+            self.meter.failed(end, error, delivery);
+        }
+        if end == AttemptEnd::Mismatch {
+            self.meter.refused(delivery);
+        }
+        if let Some(partition) = self.partitions.get_mut(generation) {
+            partition.counts.ended(end);
+            let is_again = matches!(
+                disposition,
+                Disposition::Retry { .. } | Disposition::Pause(..)
+            );
+            partition.counts.retries += u64::from(is_again);
         }
     }
 
@@ -356,7 +441,11 @@ impl Instance {
         if partition.revoking && !self.ending {
             return self.schedule.release(lane);
         }
-        let ticket = ticket.unwrap_or_else(|| partition.tracker.push(delivery.place()));
+        let ticket = ticket.unwrap_or_else(|| {
+            partition
+                .tracker
+                .push_dated(delivery.place(), delivery.record().timestamp)
+        });
         delivery.failed(Instant::now(), counts);
         self.schedule
             .back_off(lane, Item { delivery, ticket }, until);

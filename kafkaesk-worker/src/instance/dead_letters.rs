@@ -67,8 +67,15 @@ impl Instance {
                 }
                 self.report.handled += 1;
                 self.report.dead_letters += 1;
-                self.partitions
-                    .finish(lane.generation, Some(ticket), delivery.place());
+                if let Some(letter) = delivery.given_up() {
+                    self.meter.dead_letter(letter.reason);
+                }
+                let counts =
+                    self.partitions
+                        .finish(lane.generation, Some(ticket), delivery.place());
+                if let Some(counts) = counts {
+                    counts.dead_letters += 1;
+                }
                 self.schedule.release(lane);
             }
             (Err(error), _) => {

@@ -2,7 +2,7 @@
 //!
 //! Next: `attempts` for each record.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use kafkaesk_client::{
     ClientError,
@@ -35,14 +35,19 @@ impl Instance {
         match event {
             ConsumerEvent::Assigned(sources) => {
                 info!(group = self.context.group, partitions = %names(&sources), "assigned");
+                self.joined = true;
+                let count = sources.len();
                 for source in sources {
                     // The former assignment was not revoked: drop everything of it.
                     if let Some(former) = self.partitions.generation(&source) {
                         self.schedule.forget(former);
                     }
-                    let generation = self.partitions.assign(source.clone());
+                    let topic = self.meter.topic(&source);
+                    let generation = self.partitions.assign(source.clone(), topic);
                     self.fence(&source, generation);
                 }
+                self.meter
+                    .rebalanced("assigned", count, self.partitions.len());
             }
             ConsumerEvent::Finished(source, completions) => {
                 debug!(group = self.context.group, %source, "what was finished before is passed over");
@@ -56,6 +61,8 @@ impl Instance {
             }
             ConsumerEvent::Revoked(sources, ack) => {
                 info!(group = self.context.group, partitions = %names(&sources), "revoked");
+                let left = self.partitions.len().saturating_sub(sources.len());
+                self.meter.rebalanced("revoked", sources.len(), left);
                 self.drains
                     .begin(&mut self.partitions, &mut self.schedule, &sources, ack);
             }
@@ -65,6 +72,8 @@ impl Instance {
                     partitions = %names(&sources),
                     "lost; what was in flight there is delivered again, here or to another member"
                 );
+                let left = self.partitions.len().saturating_sub(sources.len());
+                self.meter.rebalanced("lost", sources.len(), left);
                 self.drains
                     .lose(&mut self.partitions, &mut self.schedule, &sources);
             }
@@ -114,6 +123,8 @@ impl Instance {
         }
         if !batch.records.is_empty() {
             partition.stalled = None;
+            self.meter
+                .read(partition.topic, &batch.records, now_millis());
         }
         let is_retry = self.routes.is_retry(&batch.source);
         let tracker = &partition.tracker;
@@ -123,9 +134,10 @@ impl Instance {
                 .retain(|record| !tracker.is_finished(record.offset));
         }
         self.dispatch.begin();
+        self.measured = generation;
         for record in batch.records {
             if self.stop.is_some() {
-                return;
+                break;
             }
             match is_retry {
                 false => {
@@ -135,8 +147,17 @@ impl Instance {
                 true => self.offer_redriven(generation, record),
             }
         }
-        self.partitions.reached(generation, batch.next);
+        self.measure();
+        if self.stop.is_none() {
+            self.partitions.reached(generation, batch.next);
+        }
     }
+}
+
+/// The time of day, in milliseconds since the Unix epoch.
+fn now_millis() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_millis() as i64)
 }
 
 /// Partitions as a log names them.

@@ -11,6 +11,7 @@ use super::Instance;
 use crate::{
     AppError, RunReport, commit,
     shutdown::{ShutdownDeadlines, left},
+    snapshot::State,
 };
 
 impl Instance {
@@ -31,6 +32,7 @@ impl Instance {
         deadlines: ShutdownDeadlines,
     ) -> Result<RunReport, AppError> {
         self.ending = true;
+        self.show(State::Ending);
         let mut sources = Vec::new();
         for (_, partition) in self.partitions.iter_mut() {
             partition.revoking = true;
@@ -42,7 +44,8 @@ impl Instance {
         while !self.running.is_empty() {
             tokio::select! {
                 biased;
-                Some(finished) = self.tasks.join_next() => self.finished(finished),
+                Some(finished) = self.tasks.join_next() => self.finished(finished, Instant::now()),
+                Some(command) = self.registered.inbox.recv() => self.obey(command),
                 event = self.consumer.next(), if !ended => match event {
                     Some(ConsumerEvent::Records(_)) => {}
                     Some(event) => self.change(event),
@@ -66,6 +69,7 @@ impl Instance {
         let closed = loop {
             tokio::select! {
                 closed = &mut closing => break closed,
+                Some(command) = self.registered.inbox.recv() => self.obey(command),
                 event = self.consumer.next(), if !ended => match event {
                     // The close commits the partitions that are still assigned; a revoke before it removes them.
                     Some(ConsumerEvent::Revoked(sources, ack)) => {
@@ -78,6 +82,8 @@ impl Instance {
                 },
             }
         };
+        self.meter.commits += commits.len() as u64;
+        self.show(State::Ended);
         match (self.stop, closed) {
             (Some(stop), _) => Err(stop),
             (None, Err(error)) => Err(AppError::Consumer {

@@ -2,18 +2,22 @@
 //! Next: `events` takes what the consumer reads, `attempts` runs the handlers.
 
 mod attempts;
+mod commands;
 mod dead_letters;
 mod events;
 mod finish;
+mod shown;
 mod stuck;
 mod unfinished;
 
 use std::{hash::RandomState, sync::Arc, time::Duration};
 
-use kafkaesk_client::consumer::{Commits, Consumer, ConsumerControl};
+use kafkaesk_client::{
+    consumer::{Commits, Consumer, ConsumerControl},
+    settings::Role,
+};
 use rustc_hash::FxHashMap;
 use tokio::{
-    sync::mpsc,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -24,14 +28,15 @@ use crate::{
     backpressure::{Backpressure, PEEK},
     commit::Committer,
     context::Context,
-    control::{Command, Request},
     dispatch::Dispatch,
     drain::Drains,
     failures::Failures,
     fence::Fence,
+    meter::Meter,
     notices::Notices,
-    partitions::Partitions,
+    partitions::{Generation, Partitions},
     pause::Pause,
+    registry::Registered,
     routes::Routes,
     schedule::{LaneId, Schedule},
     shutdown::Shutdown,
@@ -42,6 +47,9 @@ use unfinished::Reminder;
 
 /// After this long without an assignment, the log says so.
 const HINT: Duration = Duration::from_secs(5);
+
+/// librdkafka's default of `max.poll.interval.ms`.
+const MAX_POLL: Duration = Duration::from_secs(300);
 
 /// A consumer with its lanes.
 pub(crate) struct Instance {
@@ -74,8 +82,17 @@ pub(crate) struct Instance {
     /// Partitions that are being given up.
     drains: Drains,
     committer: Committer,
-    /// What it is asked for from outside.
-    inbox: mpsc::Receiver<Command>,
+    /// What it is asked for from outside, and where it shows itself.
+    registered: Registered,
+    /// Its group without prefix.
+    name: String,
+    meter: Meter,
+    /// The assignment whose messages the dispatch measures now.
+    measured: Generation,
+    /// `max.poll.interval.ms`: a handler that runs for longer is stuck.
+    max_poll: Duration,
+    /// It had an assignment.
+    joined: bool,
     report: RunReport,
     /// It starts nothing any more.
     ending: bool,
@@ -91,7 +108,8 @@ impl Instance {
         context: Arc<Context>,
         routes: Routes,
         consumer: Consumer,
-        inbox: mpsc::Receiver<Command>,
+        registered: Registered,
+        name: String,
         drain: Duration,
     ) -> Self {
         let now = Instant::now();
@@ -99,7 +117,12 @@ impl Instance {
             control: consumer.control(),
             drains: Drains::new(context.group.clone(), drain),
             committer: Committer::new(now),
-            inbox,
+            registered,
+            name,
+            meter: Meter::default(),
+            measured: 0,
+            max_poll: max_poll(&context),
+            joined: false,
             failures: Failures::new(context.options.failure_limit),
             throttle: context
                 .options
@@ -136,7 +159,13 @@ impl Instance {
         while self.stop.is_none() && begun.borrow().is_none() {
             let now = Instant::now();
             self.schedule.wake(now);
-            self.pause.wake(now);
+            if self.pause.wake(now) {
+                info!(
+                    group = self.context.group,
+                    pattern = self.context.pattern,
+                    "the time of a pause by a command is over; the subscription goes on"
+                );
+            }
             if let Some(throttle) = &mut self.throttle {
                 throttle.refill(now);
             }
@@ -161,7 +190,7 @@ impl Instance {
             let mut wake_at = self.committer.due();
             for at in [
                 self.schedule.next_due(),
-                self.pause.until(),
+                self.pause.due(),
                 self.hint_at,
                 self.drains.next_deadline(),
                 (!reading).then_some(peek_at),
@@ -178,16 +207,17 @@ impl Instance {
                 biased;
                 _ = begun.changed() => {}
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    self.finished(finished);
+                    let now = Instant::now();
+                    self.finished(finished, now);
                     while let Some(finished) = self.tasks.try_join_next() {
-                        self.finished(finished);
+                        self.finished(finished, now);
                     }
                 }
                 event = self.consumer.next(), if reading => {
                     peek_at = Instant::now() + PEEK;
                     self.event(event).await;
                 }
-                Some(command) = self.inbox.recv(), if !self.inbox.is_closed() => self.obey(command),
+                Some(command) = self.registered.inbox.recv() => self.obey(command),
                 () = tokio::task::yield_now(), if more => {}
                 () = sleep_until(wake_at) => {}
             }
@@ -195,31 +225,22 @@ impl Instance {
         self.finish(end.begin()).await
     }
 
-    fn commit(&self, commits: Commits) {
+    fn commit(&mut self, commits: Commits) {
         if !commits.is_empty() {
+            self.meter.commits += commits.len() as u64;
             self.control.commit(commits);
         }
     }
+}
 
-    /// Does what a command asks for.
-    fn obey(&mut self, command: Command) {
-        match command.request {
-            Request::Commit => {
-                let commits = self.committer.take_new(&self.partitions);
-                self.commit(commits);
-            }
-            Request::Pause | Request::Resume => {
-                let paused = command.request == Request::Pause;
-                self.pause.command(paused);
-                info!(
-                    group = self.context.group,
-                    pattern = self.context.pattern,
-                    "{} by a command",
-                    if paused { "paused" } else { "resumed" }
-                );
-            }
-        }
-        // The caller may have dropped its future.
-        let _ = command.done.send(());
-    }
+/// How long the subscription's consumer may go without a poll.
+fn max_poll(context: &Context) -> Duration {
+    const NAME: &str = "max.poll.interval.ms";
+    let own = context.options.kafka_settings.get(NAME);
+    let settings = &context.connection.settings().kafka_settings;
+    let text = own
+        .map(String::as_str)
+        .or_else(|| settings.get(Role::Consumer, NAME));
+    text.and_then(|text| text.parse().ok())
+        .map_or(MAX_POLL, Duration::from_millis)
 }

@@ -60,7 +60,7 @@ enum Wish {
 /// Judges one attempt.
 pub(crate) fn judge(
     ending: AttemptResult,
-    delivery: &Delivery,
+    delivery: &mut Delivery,
     failures: &mut Failures,
     notices: &mut Notices,
 ) -> Disposition {
@@ -72,6 +72,9 @@ pub(crate) fn judge(
         return Disposition::Finish;
     }
     let judged = judged(ending, delivery);
+    if let Some(error) = &judged.error {
+        delivery.keep_error(error);
+    }
     let disposition = disposition(&judged, delivery, failures, notices);
     if let Some(telemetry) = &delivery.context().telemetry {
         telemetry.attempt_ended(&AttemptEnded {

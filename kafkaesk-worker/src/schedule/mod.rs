@@ -124,6 +124,8 @@ pub(crate) struct Backlog {
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
     pub(crate) generation: Generation,
+    /// When it is tried next; `None` as soon as a handler is free.
+    pub(crate) next: Option<Instant>,
     pub(crate) failures: FailedAttempts,
     pub(crate) delivery: &'a Delivery,
     /// How many wait for it.
@@ -284,11 +286,49 @@ impl Schedule {
             let delivery = &queue.items.front()?.delivery;
             Some(Held {
                 generation: lane.generation,
+                next: match queue.state {
+                    LaneState::Waiting(until) => Some(until),
+                    LaneState::Ready | LaneState::Running => None,
+                },
                 failures: *delivery.failures()?,
                 delivery,
                 waiting: queue.items.len() - 1,
             })
         })
+    }
+
+    /// Takes a message that failed and waits for its next attempt out of the head of its lane, which is busy then.
+    pub(crate) fn take_held(
+        &mut self,
+        is_wanted: impl Fn(&Delivery) -> bool,
+    ) -> Option<(LaneId, Item)> {
+        let (lane, queue) = self.lanes.iter_mut().find(|(_, queue)| {
+            queue.state != LaneState::Running
+                && queue.items.front().is_some_and(|item| {
+                    item.delivery.failures().is_some() && is_wanted(&item.delivery)
+                })
+        })?;
+        let lane = *lane;
+        let backlog = self.backlogs.entry(lane.generation).or_default();
+        if matches!(queue.state, LaneState::Waiting(_)) {
+            backlog.backing_off -= queue.amount;
+        }
+        let item = queue.items.pop_front()?;
+        queue.state = LaneState::Running;
+        queue.amount -= item.amount();
+        backlog.all -= item.amount();
+        Some((lane, item))
+    }
+
+    /// What waits in all lanes.
+    pub(crate) fn total(&self) -> Backlog {
+        let mut total = Backlog::default();
+        for backlog in self.backlogs.values() {
+            total.all += backlog.all;
+            total.backing_off += backlog.backing_off;
+            total.deep += backlog.deep;
+        }
+        total
     }
 
     /// How many records wait in a lane, without the one that is being handled.

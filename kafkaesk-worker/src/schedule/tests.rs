@@ -147,7 +147,7 @@ fn what_is_forgotten_waits_for_nothing_and_is_counted_no_more() {
 fn records_that_back_off_slow_no_reading_and_are_bounded_all_the_same() {
     let (mut maker, mut schedule) = (Maker::new(), Schedule::default());
     let (mut backpressure, mut partitions) = (Backpressure::default(), Partitions::default());
-    assert_eq!(partitions.assign(source()), GENERATION);
+    assert_eq!(partitions.assign(source(), 0), GENERATION);
     let until = Instant::now() + Duration::from_secs(1);
     let mut paused = |schedule: &Schedule, backpressure: &mut Backpressure| {
         backpressure.update(&mut partitions, schedule, &Nobody);
@@ -170,6 +170,14 @@ fn records_that_back_off_slow_no_reading_and_are_bounded_all_the_same() {
 struct Nobody;
 
 impl ConsumerControl for Nobody {
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn is_joined(&self) -> bool {
+        true
+    }
+
     fn commit(&self, _: Commits) {}
 
     fn pause(&self, _: &[Arc<Source>]) {}

@@ -18,3 +18,4 @@ mod support;
 mod test_app;
 mod unavailable;
 mod vectors;
+mod watch;

@@ -12,6 +12,7 @@ use kafkaesk_core::Source;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::pulse::Pulse;
 use crate::{
     ClientError,
     broker::BoxFuture,
@@ -27,6 +28,8 @@ pub(super) struct ControlRequests {
     commits: Mutex<BySource<Position>>,
     pauses: Mutex<BySource<bool>>,
     close_state: Mutex<CloseState>,
+    /// What the thread shows of itself.
+    pub(super) pulse: Pulse,
 }
 
 /// Whether a close was requested, and whether the thread has ended.
@@ -46,6 +49,7 @@ impl Drop for Ended {
         let mut close_state = self.0.close_state.lock();
         close_state.ended = true;
         close_state.asked = None;
+        self.0.pulse.end();
     }
 }
 
@@ -110,6 +114,14 @@ impl ConsumerControl for ControlRequests {
 
     fn resume(&self, sources: &[Arc<Source>]) {
         self.set_paused(sources, false);
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.pulse.silent_for(Instant::now())
+    }
+
+    fn is_joined(&self) -> bool {
+        self.pulse.is_joined()
     }
 
     fn close_within(

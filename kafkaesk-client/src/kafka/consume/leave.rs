@@ -118,6 +118,7 @@ impl Member {
             if close.is_some() {
                 break;
             }
+            self.setup.requests.pulse.beat(Instant::now());
             let _ = self.consumer.poll(FULL);
         }
         self.end();

@@ -38,7 +38,7 @@ use crate::{
         context::Context,
         errors::{Operation, client_error, code_error, code_of},
         librdkafka_log::{Meaning, is_passing, meaning},
-        native::{Batch, Message, Queue},
+        native::{self, Batch, Message, Queue},
     },
 };
 
@@ -46,7 +46,7 @@ use crate::{
 const IDLE_MS: i32 = 20;
 /// How long it waits for events while the reader has no room.
 pub(super) const FULL: Duration = Duration::from_millis(2);
-/// How often positions are looked at that moved without a record.
+/// How often positions are looked at that moved without a record, and the membership.
 const POSITIONS: Duration = Duration::from_secs(1);
 /// librdkafka's default, in milliseconds.
 const MAX_POLL: u64 = 300_000;
@@ -61,7 +61,7 @@ pub(super) struct Member {
     topics: BTreeSet<String>,
     /// Topics that were gone at the last look; a second look decides.
     missing: BTreeSet<String>,
-    /// When positions are looked at.
+    /// When positions and the membership are looked at.
     positions_at: Instant,
     ahead: Ahead,
     /// Whether a partition stands still, or did at the last check.
@@ -285,10 +285,12 @@ impl Member {
             handover::reset(places, outbox, settled);
         }
         let now = Instant::now();
+        self.setup.requests.pulse.beat(now);
         if now < self.positions_at {
             return;
         }
         self.positions_at = now + POSITIONS;
+        self.check_membership();
         if self.stalled {
             let mut state = context.state.lock();
             let State { places, outbox, .. } = &mut *state;
@@ -313,6 +315,18 @@ impl Member {
             {
                 handover::position(place, outbox, next);
             }
+        }
+    }
+
+    /// An assignment says that the member has joined. What it does not say is checked here: that the membership is over, and,
+    /// with KIP-848, that the group has no partition for it.
+    fn check_membership(&self) {
+        let pulse = &self.setup.requests.pulse;
+        let in_group = native::is_in_group(&self.consumer);
+        if !self.is_subscribed() || (in_group && self.by_heartbeat) {
+            pulse.set_joined(true);
+        } else if !in_group {
+            pulse.set_joined(false);
         }
     }
 

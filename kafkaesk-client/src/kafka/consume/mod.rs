@@ -5,7 +5,7 @@
 //! pieces into events, `places` keeps what is known of each partition, `resets` warns of offsets that are not in their
 //! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id,
 //! `commits` follows commits to their answers; `outbox` and `control_requests` are the two channels between the thread
-//! and its user.
+//! and its user, and `pulse` says whether the thread runs.
 
 mod ahead;
 mod commits;
@@ -19,6 +19,7 @@ mod member;
 mod outbox;
 mod pauses;
 mod places;
+mod pulse;
 mod reader;
 mod rebalance;
 mod records;
@@ -39,7 +40,7 @@ use self::{
     control_requests::{ControlRequests, Ended},
     setup::{Instance, Setup},
 };
-pub(super) use self::{discovery::Discovery, records::one, start::by_time};
+pub(super) use self::{discovery::Discovery, records::one};
 use super::{blocking, context::Shared, metadata::Lookup};
 use crate::{
     ClientError, Settings,

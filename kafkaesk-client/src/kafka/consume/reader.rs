@@ -135,6 +135,7 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
     };
     reader.compare_ids(&cluster, &found);
     reader.assign(&found, &starts, true)?;
+    reader.setup.requests.pulse.set_joined(true);
     thread::Builder::new()
         .name("kafkaesk-reader".into())
         .spawn(move || reader.run())
@@ -266,6 +267,7 @@ impl Reader {
             handover::reset(&mut self.places, &mut self.outbox, settled);
         }
         let now = Instant::now();
+        self.setup.requests.pulse.beat(now);
         if now < self.stalls_at {
             return;
         }
@@ -376,6 +378,7 @@ impl Reader {
                 let _ = close.committed.send(Ok(()));
                 return;
             }
+            self.setup.requests.pulse.beat(Instant::now());
             thread::sleep(FULL);
         }
     }

@@ -97,6 +97,8 @@ impl Membership {
     }
 
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
+        // An empty list says so as well: others have all partitions.
+        self.requests.pulse.set_joined(true);
         let mut assigned = Vec::new();
         let mut state = self.state.lock();
         for element in partitions.elements() {
@@ -158,6 +160,8 @@ impl Membership {
         };
         let mut all = Vec::new();
         for source in assigned {
+            // Each may take a request.
+            self.requests.pulse.beat(Instant::now());
             let (topic, partition) = (source.topic.as_str(), source.partition);
             let Some(element) = committed.find_partition(topic, partition) else {
                 continue;
@@ -210,6 +214,7 @@ impl Membership {
         let (ack, acknowledged) = RevokeAck::new(deadline);
         state.outbox.push(ConsumerEvent::Revoked(gone.clone(), ack));
         let mut commits = Commits::new();
+        self.requests.pulse.expect_silence(deadline);
         if state.outbox.flush_until(deadline) {
             commits = wait(acknowledged, deadline).unwrap_or_else(|| {
                 tracing::warn!(
@@ -220,6 +225,7 @@ impl Membership {
                 Commits::new()
             });
         }
+        self.requests.pulse.beat(Instant::now());
         drop(state);
         // Earlier requests belong to this assignment; the acknowledgement comes after them and counts.
         let mut last = self.requests.take_commits_of(&gone);

@@ -79,7 +79,7 @@ pub(super) fn settle<C: ConsumerContext>(
 }
 
 /// Asks for offsets by time, again while a partition's leader is not settled, as in the first moments of a topic.
-pub(in super::super) fn by_time<C: ConsumerContext>(
+fn by_time<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     wanted: &TopicPartitionList,
     timeout: Duration,

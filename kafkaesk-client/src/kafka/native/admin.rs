@@ -1,4 +1,5 @@
-//! An administrator's questions for which rdkafka has no safe call: ids of topics, groups that brokers assign partitions to.
+//! An administrator's questions for which rdkafka has no safe call: ids of topics, groups and what they committed, offsets of
+//! partitions.
 //! Each blocks for its timeout at most, and copies what it returns.
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
 };
 
 use rdkafka::{
-    bindings as sys,
+    TopicPartitionList, bindings as sys,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{IsError, RDKafkaErrorCode},
 };
@@ -195,10 +196,12 @@ pub(in super::super) fn groups<C: ConsumerContext>(
     Ok(groups)
 }
 
-/// Everything that a group committed: topic, partition, and the next offset. Blocks for `timeout` at most.
+/// What a group committed in these partitions, of which there is one at least, or everything: topic, partition, and the next
+/// offset. Blocks for `timeout` at most.
 pub(in super::super) fn group_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     group: &str,
+    only: Option<&TopicPartitionList>,
     timeout: Duration,
 ) -> Result<Vec<(String, i32, i64)>, RDKafkaErrorCode> {
     let Ok(group) = CString::new(group) else {
@@ -206,11 +209,11 @@ pub(in super::super) fn group_offsets<C: ConsumerContext>(
     };
     let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
     let answer = ask(consumer, kind, timeout, |client, options, answers| {
-        // SAFETY: `ask` gives what is valid for the call; null asks for all partitions; the question copies its argument,
-        // which is destroyed here.
+        let only = only.map_or(std::ptr::null_mut(), TopicPartitionList::ptr);
+        // SAFETY: `ask` gives what is valid for the call; the list is borrowed and copied, and null asks for all partitions; the
+        // question copies its argument, which is destroyed here.
         unsafe {
-            let mut wanted =
-                sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), std::ptr::null());
+            let mut wanted = sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), only);
             sys::rd_kafka_ListConsumerGroupOffsets(client, &mut wanted, 1, options, answers);
             sys::rd_kafka_ListConsumerGroupOffsets_destroy(wanted);
         }
@@ -241,6 +244,53 @@ pub(in super::super) fn group_offsets<C: ConsumerContext>(
                     offsets.push((text(element.topic), element.partition, element.offset));
                 }
             }
+        }
+    }
+    Ok(offsets)
+}
+
+/// The offset of a topic's partition, or why its leader did not give it.
+pub(in super::super) type ListedOffset = (String, i32, Result<i64, RDKafkaErrorCode>);
+
+/// The offsets of partitions: those at which the list's elements stand (the beginning or the end, for a reader of committed
+/// records), as far as their leaders gave them within `timeout`, or why they did not. An error where no partition has a
+/// leader. Blocks for `timeout` at most.
+pub(in super::super) fn list_offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    wanted: &TopicPartitionList,
+    timeout: Duration,
+) -> Result<Vec<ListedOffset>, RDKafkaErrorCode> {
+    let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS;
+    let answer = ask(consumer, kind, timeout, |client, options, answers| {
+        let committed = sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
+        // SAFETY: `ask` gives what is valid for the calls; the list is borrowed and copied. An error of the option is ours; it
+        // is null for options of this kind.
+        unsafe {
+            let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, committed);
+            if !error.is_null() {
+                sys::rd_kafka_error_destroy(error);
+            }
+            sys::rd_kafka_ListOffsets(client, wanted.ptr(), options, answers);
+        }
+    })?;
+    let mut offsets = Vec::new();
+    // SAFETY: the event is ours and owns the result, its elements and their partitions, which are read before it is given back.
+    unsafe {
+        let result = sys::rd_kafka_event_ListOffsets_result(answer.0.as_ptr());
+        if result.is_null() {
+            return Err(RDKafkaErrorCode::Fail);
+        }
+        let mut count = 0;
+        let found = sys::rd_kafka_ListOffsets_result_infos(result, &mut count);
+        for index in 0..count {
+            let element = &*sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*found.add(index));
+            let offset = match element.err.is_error() {
+                true => Err(element.err.into()),
+                // A leader that did not answer left it as it was.
+                false if element.offset < 0 => Err(RDKafkaErrorCode::OperationTimedOut),
+                false => Ok(element.offset),
+            };
+            offsets.push((text(element.topic), element.partition, offset));
         }
     }
     Ok(offsets)

@@ -22,7 +22,9 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 
-pub(super) use self::admin::{GroupMember, group_members, group_offsets, groups, topic_ids};
+pub(super) use self::admin::{
+    GroupMember, group_members, group_offsets, groups, list_offsets, topic_ids,
+};
 
 /// A queue of our own, into which partitions are forwarded. To be dropped before its client.
 #[derive(Debug)]
@@ -165,6 +167,24 @@ pub(super) fn is_member<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> bool 
         }
         let known = *id != 0;
         sys::rd_kafka_mem_free(client, id.cast());
+        known
+    }
+}
+
+/// Whether the group counts this consumer in its current generation, or was last heard to. Asks no broker. In a classic group
+/// this begins with the answer to JoinGroup, before partitions are assigned; with KIP-848, with the first heartbeat.
+pub(super) fn is_in_group<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> bool {
+    // SAFETY: the client is valid for the call. The metadata is ours, its id is text that ends with a zero byte and lives as
+    // long, and both are read before it is given back.
+    unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata(consumer.client().native_ptr());
+        if metadata.is_null() {
+            return false;
+        }
+        let id = sys::rd_kafka_consumer_group_metadata_member_id(metadata);
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        let known = !id.is_null() && *id != 0 && generation > 0;
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
         known
     }
 }

@@ -60,6 +60,14 @@ impl Fixture {
         self.connection.settings().topic_prefix.as_str()
     }
 
+    pub(super) fn source(&self, stream: &str, partition: i32) -> Source {
+        Source {
+            topic: self.topic(stream),
+            stream: StreamId::new(stream).unwrap(),
+            partition,
+        }
+    }
+
     pub(super) fn topic(&self, stream: &str) -> TopicName {
         let stream = StreamId::new(stream).unwrap();
         let prefix = &self.connection.settings().topic_prefix;
@@ -398,6 +406,15 @@ impl Tap {
         match self.next().await {
             Some(Seen::Assigned(sources)) => sources,
             other => panic!("expected an assignment, got {other:?}"),
+        }
+    }
+
+    /// Waits until it has joined its group.
+    pub(super) async fn joins(&mut self) {
+        let end = tokio::time::Instant::now() + TIMEOUT;
+        while !self.consumer.control().is_joined() {
+            assert!(tokio::time::Instant::now() < end, "it does not join");
+            self.quiet(Duration::from_millis(50)).await;
         }
     }
 

@@ -234,3 +234,27 @@ pub(super) async fn a_paused_partition_rests_until_it_is_resumed(law: Fixture) {
     assert_eq!(value(&tap.records(1).await[0]), 1);
     tap.close().await;
 }
+
+pub(super) async fn a_member_has_joined_whether_or_not_it_got_a_partition_until_it_leaves(
+    law: Fixture,
+) {
+    let topic = law.create("a", 1).await;
+    let group = law.group();
+    let mut first = law.consume(Some(&group), "a", Start::Earliest).await;
+    first.joins().await;
+    let mut second = law.consume(Some(&group), "a", Start::Earliest).await;
+    second.joins().await;
+    law.fill(&topic, 0, [1]).await;
+    // So the second one has no partition.
+    first.records(1).await;
+    let other = format!("{group}-other");
+    let mut idle = law.consume(Some(&other), "b", Start::Earliest).await;
+    idle.joins().await;
+    let reader = law.consume(None, "a", Start::Earliest).await;
+    for tap in [first, second, idle, reader] {
+        let control = tap.consumer.control();
+        assert!(control.is_joined());
+        tap.close().await;
+        assert!(!control.is_joined());
+    }
+}

@@ -6,7 +6,7 @@ use kafkaesk_client::{
     lag::{GroupLag, PartitionLag},
 };
 
-use super::fixture::Fixture;
+use super::fixture::{Fixture, TIMEOUT};
 
 /// The lag of the fixture's group.
 async fn lag(law: &Fixture) -> GroupLag {
@@ -95,4 +95,77 @@ pub(super) async fn what_is_deleted_is_no_lag(law: Fixture) {
     law.create_again(&topic, 1).await;
     // The offset of the former topic lies beyond the end of this one, or went with the former.
     assert_eq!(lag(&law).await.records(), 0);
+}
+
+pub(super) async fn the_lag_of_given_partitions_is_theirs_alone(law: Fixture) {
+    let topic = law.create("a", 3).await;
+    law.fill(&topic, 0, 0..6).await;
+    law.fill(&topic, 2, 6..9).await;
+    let group = law.group();
+    let asked = [2, 0, 0].map(|partition| law.source("a", partition));
+    // Nothing is committed yet, and nobody knows the group.
+    let fresh = law.connection.lag_of(&group, &asked).await.unwrap();
+    let behind: Vec<_> = fresh.iter().map(PartitionLag::records).collect();
+    assert_eq!(behind, [Some(3), Some(6), Some(6)]);
+
+    let mut tap = law.consume(Some(&group), "a", Start::Earliest).await;
+    let read = tap.records(9).await;
+    let source = |partition| {
+        let mut of = read
+            .iter()
+            .filter(|read| read.source.partition == partition);
+        of.next().unwrap().source.clone()
+    };
+    let commits = vec![
+        (source(0), NextOffset(4).into()),
+        (source(2), NextOffset(1).into()),
+    ];
+    tap.consumer.control().close(commits).await.unwrap();
+    tap.abandon().await;
+    law.delete_records(&topic, 0, Offset(1)).await;
+    let some = law.connection.lag_of(&group, &asked).await.unwrap();
+    let whole = lag(&law).await;
+    for (lag, source) in some.iter().zip(&asked) {
+        let same = &whole.partitions[usize::try_from(source.partition).unwrap()];
+        assert_eq!((&lag.topic, &lag.stream), (&source.topic, &source.stream));
+        assert_eq!(lag.partition, source.partition);
+        assert_eq!(lag.committed, same.committed);
+        assert_eq!(lag.bounds, same.bounds);
+        assert!(lag.bounds.is_some() && lag.committed.is_some());
+        assert_eq!(lag.oldest, None);
+    }
+    let behind: Vec<_> = some.iter().map(PartitionLag::records).collect();
+    assert_eq!(behind, [Some(2), Some(2), Some(2)]);
+    assert_eq!(some[1].bounds.unwrap().first, NextOffset(1));
+    let none = law.connection.lag_of(&group, &[]).await.unwrap();
+    assert!(none.is_empty());
+}
+
+pub(super) async fn a_partition_that_is_not_there_has_no_bounds_and_the_others_have(law: Fixture) {
+    let topic = law.create("a", 1).await;
+    law.fill(&topic, 0, 0..2).await;
+    let gone = law.create("b", 1).await;
+    let group = law.group();
+    let asked = [
+        law.source("a", 0),
+        law.source("a", 5),
+        law.source("b", 0),
+        law.source("c", 0),
+    ];
+    let there = async || {
+        let lags = law.connection.lag_of(&group, &asked).await.unwrap();
+        lags.iter().map(PartitionLag::records).collect::<Vec<_>>()
+    };
+    assert_eq!(there().await, [Some(2), None, Some(0), None]);
+    law.delete_topic(&gone).await;
+    // What was known of a deleted topic is forgotten with the next refusal.
+    let end = tokio::time::Instant::now() + TIMEOUT;
+    while there().await != [Some(2), None, None, None] {
+        assert!(tokio::time::Instant::now() < end, "{:?}", there().await);
+    }
+    let nothing = law.connection.lag_of(&group, &asked[1..]).await.unwrap();
+    assert!(
+        nothing.iter().all(|lag| lag.bounds.is_none()),
+        "{nothing:?}"
+    );
 }

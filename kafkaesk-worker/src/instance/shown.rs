@@ -1,0 +1,126 @@
+//! Shows what the instance does: fills a snapshot from its own state, when one is asked for.
+
+use std::{
+    cmp::Reverse,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use super::Instance;
+use crate::{
+    partitions::{Generation, Partition},
+    schedule::{Amount, Held},
+    snapshot::{
+        HeldMessage, PartitionSnapshot, RunningHandler, State, SubscriptionSnapshot, Waiting,
+    },
+};
+
+impl Instance {
+    /// What it does now.
+    pub(super) fn show(&self, state: State) {
+        self.registered.show(Arc::new(self.snapshot(state)));
+    }
+
+    /// Where it is in its life.
+    pub(super) fn state(&self) -> State {
+        match (self.ending, self.joined || self.control.is_joined()) {
+            (true, _) => State::Ending,
+            (false, true) => State::Running,
+            (false, false) => State::Joining,
+        }
+    }
+
+    fn snapshot(&self, state: State) -> SubscriptionSnapshot {
+        let now = Instant::now();
+        let context = &self.context;
+        let mut shown = SubscriptionSnapshot::new(&context.group, &self.name, &context.pattern);
+        shown.state = state;
+        shown.concurrency = context.options.concurrency;
+        shown.running = self.running.len();
+        shown.oldest_running = self.oldest_running(now);
+        let is_stuck = |began: Instant| now.saturating_duration_since(began) >= self.max_poll;
+        let running = self.running.values();
+        shown.stuck = running.filter(|running| is_stuck(running.began)).count();
+        let total = self.schedule.total();
+        shown.backing_off = waiting(total.backing_off);
+        let mut ready = total.all;
+        ready -= total.backing_off;
+        shown.ready = waiting(ready);
+        let mut held: Vec<Held<'_>> = self.schedule.held().collect();
+        shown.held_total = held.len();
+        held.sort_by_key(|held| held.failures.since);
+        held.truncate(SubscriptionSnapshot::LISTED);
+        shown.held = held.iter().map(|held| held_message(held, now)).collect();
+        shown.pause = self.pause.state(now);
+        shown.pauses = self.pause.total();
+        shown.throttle = self.throttle.as_ref().map(|throttle| throttle.per_second());
+        let partitions = self.partitions.iter();
+        shown.partitions = partitions
+            .map(|(generation, partition)| self.partition(generation, partition))
+            .collect();
+        shown.partitions.sort_by(|a, b| {
+            (&a.source.topic, a.source.partition).cmp(&(&b.source.topic, b.source.partition))
+        });
+        shown.counts = self.partitions.all_counts();
+        self.meter.fill(&mut shown);
+        shown
+    }
+
+    fn oldest_running(&self, now: Instant) -> Vec<RunningHandler> {
+        let mut running: Vec<_> = self.running.values().collect();
+        running.sort_by_key(|running| Reverse(now.saturating_duration_since(running.began)));
+        let oldest = running.into_iter().take(SubscriptionSnapshot::LISTED);
+        oldest
+            .map(|running| RunningHandler {
+                source: running.source.clone(),
+                offset: running.offset,
+                key: running.key.clone(),
+                attempt: running.attempt,
+                age: now.saturating_duration_since(running.began),
+                dead_letter: running.named.is_none(),
+            })
+            .collect()
+    }
+
+    fn partition(&self, generation: Generation, partition: &Partition) -> PartitionSnapshot {
+        let mut shown = PartitionSnapshot::new(partition.source.clone(), partition.since);
+        let tracker = &partition.tracker;
+        shown.position = tracker.watermark();
+        shown.read = partition.read;
+        shown.committed = self.committer.committed(generation);
+        shown.first_unfinished = tracker.first_unfinished();
+        shown.uncommitted = tracker.uncommitted_span();
+        shown.running = partition.running;
+        shown.waiting = self.schedule.backlog(generation).all.records;
+        shown.paused = partition.paused;
+        shown.revoking = partition.revoking;
+        shown.stalled = partition.stalled.as_ref().map(ToString::to_string);
+        shown
+    }
+}
+
+fn waiting(amount: Amount) -> Waiting {
+    Waiting {
+        records: amount.records,
+        bytes: amount.bytes,
+    }
+}
+
+fn held_message(held: &Held<'_>, now: Instant) -> HeldMessage {
+    let record = held.delivery.record();
+    let wall = SystemTime::now();
+    let ago = now.saturating_duration_since(held.failures.since);
+    let left = |next: Instant| next.saturating_duration_since(now);
+    HeldMessage {
+        source: record.source.clone(),
+        offset: record.offset.0,
+        key: record.key.clone(),
+        attempts: held.failures.attempts,
+        since: wall.checked_sub(ago).unwrap_or(wall),
+        next: wall + held.next.map_or(Duration::ZERO, left),
+        error: held.delivery.last_error().map(str::to_owned),
+        waiting: held.waiting,
+    }
+}
