@@ -25,6 +25,13 @@ pub const BATCH_RECORDS: usize = 512;
 /// How many bytes of records one event carries, at most (a single larger record goes alone).
 pub const BATCH_BYTES: usize = 256 * 1024;
 
+/// How long a consumer may go without a poll, from its `max.poll.interval.ms`; librdkafka's default, five minutes, where that
+/// is not set.
+pub fn max_poll_interval(property: Option<&str>) -> Duration {
+    let millis = property.and_then(|text| text.parse().ok());
+    Duration::from_millis(millis.unwrap_or(300_000))
+}
+
 /// The default for how long a close waits for the brokers.
 pub const CLOSE: Duration = Duration::from_secs(20);
 

@@ -8,6 +8,9 @@ use tokio::{sync::oneshot, time::Instant};
 
 use crate::registry::Registry;
 
+/// The longest pause of limited time.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// What an instance is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -95,7 +98,7 @@ impl Control {
     /// Commits what is finished, without waiting for the interval. Resolves when the commits are handed to the Kafka
     /// client, which logs and repeats those that are refused.
     pub async fn commit(&self, group: &str) -> usize {
-        self.tell(group, Request::Commit).await
+        self.ask(group, Request::Commit).await
     }
 
     /// Starts no further handler. Running handlers finish; reading stops at the bounds of waiting records; partitions,
@@ -108,18 +111,18 @@ impl Control {
     pub async fn pause_for(&self, group: &str, reason: &str, lasting: Option<Duration>) -> usize {
         let until = lasting.map(|lasting| Instant::now() + lasting.min(LONGEST));
         let reason = reason.to_owned();
-        self.tell(group, Request::Pause { reason, until }).await
+        self.ask(group, Request::Pause { reason, until }).await
     }
 
     /// Starts handlers again after [`Self::pause`].
     pub async fn resume(&self, group: &str) -> usize {
-        self.tell(group, Request::Resume).await
+        self.ask(group, Request::Resume).await
     }
 
     /// Starts at most so many messages per second in each instance, until the end of the run. `None` returns to what the
     /// subscription's own option says.
     pub async fn throttle(&self, group: &str, per_second: Option<NonZeroU32>) -> usize {
-        self.tell(group, Request::Throttle(per_second)).await
+        self.ask(group, Request::Throttle(per_second)).await
     }
 
     /// Gives up one message that is held: that failed and waits for its next attempt. The log names it.
@@ -146,12 +149,9 @@ impl Control {
         groups
     }
 
-    async fn tell(&self, group: &str, request: Request) -> usize {
+    async fn ask(&self, group: &str, request: Request) -> usize {
         let entries = self.0.of(group);
         let answers = join_all(entries.iter().map(|entry| entry.ask(request.clone()))).await;
         answers.into_iter().flatten().count()
     }
 }
-
-/// The longest pause of limited time.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);

@@ -10,7 +10,10 @@ use kafkaesk_core::{Reason, Record, Source, TopicName};
 
 use crate::{
     delivery::Delivery,
-    snapshot::{AttemptEnd, Rebalance, Rebalanced, RecentError, SubscriptionSnapshot, TopicMeter},
+    snapshot::{
+        AttemptEnd, Rebalance, RebalanceEvent, Rebalanced, RecentError, SubscriptionSnapshot,
+        TopicMeter,
+    },
 };
 
 /// The most pairs of topic and schema whose refusals are counted one by one.
@@ -107,9 +110,9 @@ impl Meter {
         *self.refused.entry(key).or_default() += 1;
     }
 
-    /// An attempt ended with an error.
+    /// An attempt ended with an error, which was cut already.
     pub(crate) fn failed(&mut self, end: AttemptEnd, error: &str, delivery: &Delivery) {
-        let (error, now) = (cut(error), SystemTime::now());
+        let now = SystemTime::now();
         let source = delivery.record().source.clone();
         let offset = delivery.record().offset.0;
         let known = self
@@ -125,7 +128,7 @@ impl Meter {
                 ..known
             },
             None => RecentError {
-                error,
+                error: error.to_owned(),
                 end,
                 source,
                 offset,
@@ -139,11 +142,11 @@ impl Meter {
     }
 
     /// Partitions came or went; so many are left.
-    pub(crate) fn rebalanced(&mut self, event: &'static str, partitions: usize, left: usize) {
+    pub(crate) fn rebalanced(&mut self, event: RebalanceEvent, partitions: usize, left: usize) {
         let count = match event {
-            "assigned" => &mut self.rebalanced.assigned,
-            "revoked" => &mut self.rebalanced.revoked,
-            _ => &mut self.rebalanced.lost,
+            RebalanceEvent::Assigned => &mut self.rebalanced.assigned,
+            RebalanceEvent::Revoked => &mut self.rebalanced.revoked,
+            RebalanceEvent::Lost => &mut self.rebalanced.lost,
         };
         *count += partitions as u64;
         self.rebalances.push_front(Rebalance {
@@ -153,6 +156,11 @@ impl Meter {
             left,
         });
         self.rebalances.truncate(SubscriptionSnapshot::RECENT);
+    }
+
+    /// Whether a partition was ever assigned.
+    pub(crate) fn had_partition(&self) -> bool {
+        self.rebalanced.assigned > 0
     }
 
     /// Writes the counts into a snapshot.

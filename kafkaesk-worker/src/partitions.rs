@@ -1,12 +1,13 @@
 //! Partitions: the assigned partitions of an instance, each with its tracker. `commit` decides what is committed.
 
-use std::{collections::HashMap, sync::Arc, time::SystemTime};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc, time::SystemTime};
 
 use kafkaesk_client::consumer::Stalled;
 use kafkaesk_core::{NextOffset, Offset, Source};
 use rustc_hash::FxHashMap;
 
 use crate::{
+    delivery::Delivery,
     meter::TopicIndex,
     snapshot::Counts,
     tracker::{Ticket, Tracker},
@@ -36,6 +37,19 @@ pub(crate) struct Partition {
     pub(crate) since: SystemTime,
     /// The offset behind the last record that was read.
     pub(crate) read: Option<NextOffset>,
+}
+
+impl Partition {
+    /// Follows a message that was read, until its offset is finished.
+    pub(crate) fn track(&mut self, delivery: &Delivery) -> Ticket {
+        self.tracker
+            .push_dated(delivery.place(), delivery.record().timestamp)
+    }
+}
+
+/// The order of topic and partition.
+pub(crate) fn by_place(a: &Source, b: &Source) -> Ordering {
+    (&a.topic, a.partition).cmp(&(&b.topic, b.partition))
 }
 
 /// All assigned partitions of an instance.
@@ -146,7 +160,7 @@ impl Partitions {
                     .map(|(source, counts)| (source.clone(), *counts)),
             )
             .collect();
-        all.sort_by(|(a, _), (b, _)| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        all.sort_by(|(a, _), (b, _)| by_place(a, b));
         all
     }
 

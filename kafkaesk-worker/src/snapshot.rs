@@ -128,9 +128,9 @@ impl SubscriptionSnapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum State {
-    /// It joined its group and had no assignment yet. Having no partition is an assignment, too, but librdkafka does not tell of it.
+    /// It has not joined its group yet.
     Joining,
-    /// It had an assignment.
+    /// It has joined: it had an assignment, or its group has no partition for it.
     Running,
     /// Its shutdown began.
     Ending,
@@ -394,13 +394,35 @@ pub struct Rebalanced {
     pub lost: u64,
 }
 
+/// What a rebalance does to partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RebalanceEvent {
+    /// They are this member's from here on.
+    Assigned,
+    /// They are given up after a drain and a commit.
+    Revoked,
+    /// They belonged to another member already.
+    Lost,
+}
+
+impl RebalanceEvent {
+    /// One word, as in labels and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Assigned => "assigned",
+            Self::Revoked => "revoked",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// One rebalance.
 #[derive(Clone, Debug)]
 pub struct Rebalance {
     /// When.
     pub at: SystemTime,
-    /// `assigned`, `revoked`, `lost`.
-    pub event: &'static str,
+    /// What happened to the partitions.
+    pub event: RebalanceEvent,
     /// How many partitions.
     pub partitions: usize,
     /// How many it had afterwards.

@@ -7,7 +7,7 @@ use rdkafka::{error::KafkaResult, types::RDKafkaErrorCode};
 use super::errors::code_of;
 
 /// Between two questions.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Asks again while the group's coordinator is being chosen or loads its groups, as for the first group of a young
 /// cluster or after a broker went: librdkafka does so for members, not for calls such as these.

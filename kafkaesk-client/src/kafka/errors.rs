@@ -41,6 +41,14 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// Whether a partition's leader is not settled, as in the first moments of a topic: it is asked again.
+pub(super) fn leader_moves(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable
+    )
+}
+
 /// The code inside, which rdkafka's own accessor leaves out for admin calls.
 pub(super) fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     match error {

@@ -14,8 +14,8 @@ use rdkafka::{
 };
 
 use super::{
-    coordinator::while_coordinator_moves,
-    errors::{Operation, client_error, code_of},
+    coordinator::{ASK_AGAIN, while_coordinator_moves},
+    errors::{Operation, client_error, code_of, leader_moves},
     metadata::Lookup,
     native,
 };
@@ -26,8 +26,6 @@ use crate::{
 
 /// How long a leader that has just changed is asked again.
 const SETTLE: Duration = Duration::from_secs(2);
-/// Between two questions.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The groups that may be described, and whether they have members, where the brokers say so. None on the dev broker.
 pub(super) fn groups(lookup: &Lookup) -> Result<Groups, ClientError> {
@@ -117,9 +115,7 @@ fn offsets(
                 Ok(offset) => {
                     found.insert((topic, partition), NextOffset(offset));
                 }
-                Err(
-                    RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable,
-                ) => {
+                Err(code) if leader_moves(code) => {
                     moving.insert((topic, partition));
                 }
                 Err(code) => {

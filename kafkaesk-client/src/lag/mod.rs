@@ -160,11 +160,7 @@ impl Connection {
         group: &str,
         partitions: &[Source],
     ) -> Result<Vec<PartitionLag>, ClientError> {
-        let asked: BTreeSet<_> = partitions
-            .iter()
-            .map(|it| (it.topic.clone(), it.partition))
-            .collect();
-        let asked: Vec<_> = asked.into_iter().collect();
+        let asked = distinct(partitions.iter().map(|it| (&it.topic, it.partition)));
         // Before the bounds, so that no commit lies beyond its end.
         let committed = self.broker().group_offsets(group, Some(&asked)).await?;
         let mut lags: Vec<_> = partitions
@@ -176,11 +172,7 @@ impl Connection {
     }
 
     async fn find_bounds(&self, partitions: Vec<&mut PartitionLag>) -> Result<(), ClientError> {
-        let asked: BTreeSet<(TopicName, i32)> = partitions
-            .iter()
-            .map(|it| (it.topic.clone(), it.partition))
-            .collect();
-        let asked: Vec<_> = asked.into_iter().collect();
+        let asked = distinct(partitions.iter().map(|it| (&it.topic, it.partition)));
         let found = self.broker().bounds(&asked).await?;
         let bounds: BTreeMap<_, _> = asked.into_iter().zip(found).collect();
         for it in partitions {
@@ -215,4 +207,13 @@ impl Connection {
             }
         }
     }
+}
+
+/// Each partition once, as the broker wants them.
+fn distinct<'a>(partitions: impl Iterator<Item = (&'a TopicName, i32)>) -> Vec<(TopicName, i32)> {
+    let distinct: BTreeSet<_> = partitions.collect();
+    let distinct = distinct.into_iter();
+    distinct
+        .map(|(topic, partition)| (topic.clone(), partition))
+        .collect()
 }

@@ -4,17 +4,21 @@ use std::time::{Duration, Instant};
 
 use kafkaesk_client::{
     Connection,
-    consumer::{Commits, Consumer, ConsumerEvent, Start},
+    consumer::{Commits, Consumer, ConsumerEvent, ConsumerSpec, Start},
     testing,
 };
 
 use crate::support::{connect, next, spec, stream};
 
-/// A stream with so many partitions.
-async fn create(connection: &Connection, name: &str, partitions: u32) {
-    let mut wanted = kafkaesk_client::catalog::StreamSpec::new(stream(name));
+/// A Kafka with a stream of so many partitions, and what a member of a group there asks for.
+async fn prepare(partitions: u32) -> (testing::TestKafka, Connection, ConsumerSpec) {
+    let kafka = testing::kafka().await;
+    let connection = connect(&kafka).await;
+    let mut wanted = kafkaesk_client::catalog::StreamSpec::new(stream("a"));
     wanted.partitions = Some(partitions);
     connection.catalog().ensure_stream(&wanted).await.unwrap();
+    let group = format!("{}group", kafka.prefix());
+    (kafka, connection, spec(Some(&group), "a", Start::Earliest))
 }
 
 /// Polls until something is so.
@@ -39,12 +43,8 @@ async fn longest_silence(consumer: &Consumer, time: Duration) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_runs_or_waits_for_its_user_is_not_silent() {
-    let kafka = testing::kafka().await;
-    let connection = connect(&kafka).await;
-    create(&connection, "a", 2).await;
-    let group = format!("{}group", kafka.prefix());
+    let (_kafka, connection, wanted) = prepare(2).await;
     let broker = connection.broker();
-    let wanted = spec(Some(&group), "a", Start::Earliest);
     let mut first = broker.consume(wanted.clone()).await.unwrap();
     let reader = broker
         .consume(spec(None, "a", Start::Earliest))
@@ -68,11 +68,7 @@ async fn a_thread_that_runs_or_waits_for_its_user_is_not_silent() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_the_brokers_gave_no_partition_has_joined() {
-    let kafka = testing::kafka().await;
-    let connection = connect(&kafka).await;
-    create(&connection, "a", 1).await;
-    let group = format!("{}group", kafka.prefix());
-    let mut wanted = spec(Some(&group), "a", Start::Earliest);
+    let (_kafka, connection, mut wanted) = prepare(1).await;
     let settings = &mut wanted.kafka_settings;
     settings.insert("group.protocol".into(), "consumer".into());
     let broker = connection.broker();

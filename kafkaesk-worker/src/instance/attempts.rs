@@ -92,8 +92,7 @@ impl Instance {
 
     fn wait(&mut self, lane: LaneId, mut delivery: Delivery) {
         if let Some(partition) = self.partitions.get_mut(lane.generation) {
-            let timestamp = delivery.record().timestamp;
-            let ticket = partition.tracker.push_dated(delivery.place(), timestamp);
+            let ticket = partition.track(&delivery);
             delivery.keep();
             self.schedule.wait(lane, Item { delivery, ticket });
         }
@@ -205,11 +204,7 @@ impl Instance {
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
             return;
         };
-        let ticket = ticket.unwrap_or_else(|| {
-            partition
-                .tracker
-                .push_dated(delivery.place(), record.timestamp)
-        });
+        let ticket = ticket.unwrap_or_else(|| partition.track(&delivery));
         partition.running += 1;
         if !mutation::is(Mutation::LaneReleasedTooEarly) {
             self.schedule.occupy(lane);
@@ -335,7 +330,7 @@ impl Instance {
         let offset = delivery.place();
         let end = ending.end();
         let disposition = judge(ending, &mut delivery, &mut self.failures, &mut self.notices);
-        if !matches!(disposition, Disposition::Finish) || end != AttemptEnd::Done {
+        if end != AttemptEnd::Done {
             self.count(lane.generation, &delivery, end, &disposition);
         }
         let pauses = matches!(disposition, Disposition::Pause(..)) || self.failures.exceeded();
@@ -386,9 +381,7 @@ impl Instance {
             Disposition::Stop => {
                 if let (None, Some(partition)) = (ticket, self.partitions.get_mut(lane.generation))
                 {
-                    partition
-                        .tracker
-                        .push_dated(offset, delivery.record().timestamp);
+                    partition.track(&delivery);
                 }
                 let record = delivery.record();
                 self.stop.get_or_insert(AppError::Aborted {
@@ -409,7 +402,7 @@ impl Instance {
         end: AttemptEnd,
         disposition: &Disposition,
     ) {
-        if let Some(error) = delivery.last_error().filter(|_| end != AttemptEnd::Done) {
+        if let Some(error) = delivery.last_error() {
             self.meter.failed(end, error, delivery);
         }
         if end == AttemptEnd::Mismatch {
@@ -441,11 +434,7 @@ impl Instance {
         if partition.revoking && !self.ending {
             return self.schedule.release(lane);
         }
-        let ticket = ticket.unwrap_or_else(|| {
-            partition
-                .tracker
-                .push_dated(delivery.place(), delivery.record().timestamp)
-        });
+        let ticket = ticket.unwrap_or_else(|| partition.track(&delivery));
         delivery.failed(Instant::now(), counts);
         self.schedule
             .back_off(lane, Item { delivery, ticket }, until);

@@ -12,7 +12,7 @@ use kafkaesk_core::Source;
 use tracing::{debug, info, warn};
 
 use super::Instance;
-use crate::{AppError, delivery::Delivery};
+use crate::{AppError, delivery::Delivery, snapshot::RebalanceEvent};
 
 impl Instance {
     pub(super) async fn event(&mut self, event: Option<ConsumerEvent>) {
@@ -35,7 +35,6 @@ impl Instance {
         match event {
             ConsumerEvent::Assigned(sources) => {
                 info!(group = self.context.group, partitions = %names(&sources), "assigned");
-                self.joined = true;
                 let count = sources.len();
                 for source in sources {
                     // The former assignment was not revoked: drop everything of it.
@@ -47,7 +46,7 @@ impl Instance {
                     self.fence(&source, generation);
                 }
                 self.meter
-                    .rebalanced("assigned", count, self.partitions.len());
+                    .rebalanced(RebalanceEvent::Assigned, count, self.partitions.len());
             }
             ConsumerEvent::Finished(source, completions) => {
                 debug!(group = self.context.group, %source, "what was finished before is passed over");
@@ -62,7 +61,8 @@ impl Instance {
             ConsumerEvent::Revoked(sources, ack) => {
                 info!(group = self.context.group, partitions = %names(&sources), "revoked");
                 let left = self.partitions.len().saturating_sub(sources.len());
-                self.meter.rebalanced("revoked", sources.len(), left);
+                self.meter
+                    .rebalanced(RebalanceEvent::Revoked, sources.len(), left);
                 self.drains
                     .begin(&mut self.partitions, &mut self.schedule, &sources, ack);
             }
@@ -73,7 +73,8 @@ impl Instance {
                     "lost; what was in flight there is delivered again, here or to another member"
                 );
                 let left = self.partitions.len().saturating_sub(sources.len());
-                self.meter.rebalanced("lost", sources.len(), left);
+                self.meter
+                    .rebalanced(RebalanceEvent::Lost, sources.len(), left);
                 self.drains
                     .lose(&mut self.partitions, &mut self.schedule, &sources);
             }

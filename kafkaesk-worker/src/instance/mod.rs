@@ -13,7 +13,7 @@ mod unfinished;
 use std::{hash::RandomState, sync::Arc, time::Duration};
 
 use kafkaesk_client::{
-    consumer::{Commits, Consumer, ConsumerControl},
+    consumer::{Commits, Consumer, ConsumerControl, max_poll_interval},
     settings::Role,
 };
 use rustc_hash::FxHashMap;
@@ -47,9 +47,6 @@ use unfinished::Reminder;
 
 /// After this long without an assignment, the log says so.
 const HINT: Duration = Duration::from_secs(5);
-
-/// librdkafka's default of `max.poll.interval.ms`.
-const MAX_POLL: Duration = Duration::from_secs(300);
 
 /// A consumer with its lanes.
 pub(crate) struct Instance {
@@ -91,8 +88,6 @@ pub(crate) struct Instance {
     measured: Generation,
     /// `max.poll.interval.ms`: a handler that runs for longer is stuck.
     max_poll: Duration,
-    /// It had an assignment.
-    joined: bool,
     report: RunReport,
     /// It starts nothing any more.
     ending: bool,
@@ -122,7 +117,6 @@ impl Instance {
             meter: Meter::default(),
             measured: 0,
             max_poll: max_poll(&context),
-            joined: false,
             failures: Failures::new(context.options.failure_limit),
             throttle: context
                 .options
@@ -241,6 +235,5 @@ fn max_poll(context: &Context) -> Duration {
     let text = own
         .map(String::as_str)
         .or_else(|| settings.get(Role::Consumer, NAME));
-    text.and_then(|text| text.parse().ok())
-        .map_or(MAX_POLL, Duration::from_millis)
+    max_poll_interval(text)
 }

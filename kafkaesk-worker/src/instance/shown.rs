@@ -8,9 +8,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::Instance;
+use super::{Instance, unfinished::wall};
 use crate::{
-    partitions::{Generation, Partition},
+    partitions::{Generation, Partition, by_place},
     schedule::{Amount, Held},
     snapshot::{
         HeldMessage, PartitionSnapshot, RunningHandler, State, SubscriptionSnapshot, Waiting,
@@ -25,7 +25,10 @@ impl Instance {
 
     /// Where it is in its life.
     pub(super) fn state(&self) -> State {
-        match (self.ending, self.joined || self.control.is_joined()) {
+        match (
+            self.ending,
+            self.meter.had_partition() || self.control.is_joined(),
+        ) {
             (true, _) => State::Ending,
             (false, true) => State::Running,
             (false, false) => State::Joining,
@@ -60,9 +63,9 @@ impl Instance {
         shown.partitions = partitions
             .map(|(generation, partition)| self.partition(generation, partition))
             .collect();
-        shown.partitions.sort_by(|a, b| {
-            (&a.source.topic, a.source.partition).cmp(&(&b.source.topic, b.source.partition))
-        });
+        shown
+            .partitions
+            .sort_by(|a, b| by_place(&a.source, &b.source));
         shown.counts = self.partitions.all_counts();
         self.meter.fill(&mut shown);
         shown
@@ -110,16 +113,14 @@ fn waiting(amount: Amount) -> Waiting {
 
 fn held_message(held: &Held<'_>, now: Instant) -> HeldMessage {
     let record = held.delivery.record();
-    let wall = SystemTime::now();
-    let ago = now.saturating_duration_since(held.failures.since);
     let left = |next: Instant| next.saturating_duration_since(now);
     HeldMessage {
         source: record.source.clone(),
         offset: record.offset.0,
         key: record.key.clone(),
         attempts: held.failures.attempts,
-        since: wall.checked_sub(ago).unwrap_or(wall),
-        next: wall + held.next.map_or(Duration::ZERO, left),
+        since: wall(held.failures.since),
+        next: SystemTime::now() + held.next.map_or(Duration::ZERO, left),
         error: held.delivery.last_error().map(str::to_owned),
         waiting: held.waiting,
     }

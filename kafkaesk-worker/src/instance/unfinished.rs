@@ -150,7 +150,7 @@ impl Instance {
 }
 
 /// The time of day of a moment.
-fn wall(moment: Instant) -> SystemTime {
+pub(super) fn wall(moment: Instant) -> SystemTime {
     let now = SystemTime::now();
     now.checked_sub(moment.elapsed()).unwrap_or(now)
 }

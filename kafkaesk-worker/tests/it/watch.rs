@@ -10,7 +10,12 @@ use kafkaesk_worker::{
     subscription,
 };
 
-use crate::{events::Content, support};
+use tokio::sync::oneshot;
+
+use crate::{
+    events::Content,
+    support::{self, Ran},
+};
 
 const ANSWER: Duration = Duration::from_millis(500);
 
@@ -55,6 +60,12 @@ async fn once(watch: &Watch, holds: impl Fn(&SubscriptionSnapshot) -> bool) -> S
     seen.await.unwrap()
 }
 
+/// Ends the application.
+async fn end(stop: oneshot::Sender<()>, ran: Ran) {
+    stop.send(()).unwrap();
+    ran.await.unwrap().unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn counts_are_those_of_the_attempts_and_stay_after_the_end() {
     let app = app();
@@ -81,8 +92,7 @@ async fn counts_are_those_of_the_attempts_and_stay_after_the_end() {
         .find(|of| of.source == *source)
         .unwrap();
     assert_eq!(own.position.map(|next| next.0), Some(3));
-    stop.send(()).unwrap();
-    ran.await.unwrap().unwrap();
+    end(stop, ran).await;
     let after = watch.snapshot(ANSWER).await;
     let it = &after.subscriptions[0];
     assert_eq!((it.state, it.counts[0].1.finished), (State::Ended, 3));
@@ -112,8 +122,7 @@ async fn a_held_message_is_named_with_its_attempts_and_its_error() {
     assert_eq!(partition.position.map(|next| next.0), Some(1));
     assert_eq!(it.errors[0].error, "no such account");
     assert!(it.errors[0].count >= 3 && it.errors.len() == 1);
-    stop.send(()).unwrap();
-    ran.await.unwrap().unwrap();
+    end(stop, ran).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -151,8 +160,7 @@ async fn exactly_the_named_held_message_is_skipped() {
     assert_eq!(seen.subscriptions[0].counts[0].1.finished, 3);
     control.commit("g").await;
     assert_eq!(broker.lag("g"), 0);
-    stop.send(()).unwrap();
-    ran.await.unwrap().unwrap();
+    end(stop, ran).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,8 +178,7 @@ async fn a_skipped_message_can_be_kept_as_a_dead_letter() {
     let seen = once(&watch, |it| !it.dead_letters.is_empty()).await;
     let (reason, count) = seen.subscriptions[0].dead_letters[0];
     assert_eq!((reason.as_str(), count), ("skipped", 1));
-    stop.send(()).unwrap();
-    ran.await.unwrap().unwrap();
+    end(stop, ran).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -208,8 +215,7 @@ async fn a_pause_of_limited_time_is_shown_with_its_reason_and_ends_by_itself() {
         before.elapsed()
     );
     assert_eq!(done.subscriptions[0].pause, None);
-    stop.send(()).unwrap();
-    ran.await.unwrap().unwrap();
+    end(stop, ran).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,8 +237,7 @@ async fn a_throttle_by_command_holds_until_it_is_taken_back() {
     );
     control.throttle("g", None).await;
     assert_eq!(watch.snapshot(ANSWER).await.subscriptions[0].throttle, None);
-    stop.send(()).unwrap();
-    ran.await.unwrap().unwrap();
+    end(stop, ran).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -262,6 +267,5 @@ async fn a_subscription_whose_handler_blocks_its_thread_is_shown_as_silent() {
         |it: &SubscriptionSnapshot| it.counts.iter().any(|(_, counts)| counts.finished == 1);
     let after = once(&watch, answers).await;
     assert!(after.subscriptions[0].silent_for < Duration::from_millis(500));
-    stop.send(()).unwrap();
-    ran.await.unwrap().unwrap();
+    end(stop, ran).await;
 }

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     ClientError,
-    consumer::{BATCH_RECORDS, ConsumerEvent},
+    consumer::{BATCH_RECORDS, ConsumerEvent, max_poll_interval},
     kafka::{
         config::{Role, client_config},
         context::Context,
@@ -48,8 +48,6 @@ const IDLE_MS: i32 = 20;
 pub(super) const FULL: Duration = Duration::from_millis(2);
 /// How often positions are looked at that moved without a record, and the membership.
 const POSITIONS: Duration = Duration::from_secs(1);
-/// librdkafka's default, in milliseconds.
-const MAX_POLL: u64 = 300_000;
 
 /// The thread's state. The order of the fields is the order of their end: messages before the client.
 pub(super) struct Member {
@@ -81,16 +79,13 @@ pub(super) fn start(
 ) -> Result<(), ClientError> {
     let mut config = client_config(&setup.settings, Role::Member);
     config.set("group.id", &group);
-    let max_poll = config
-        .get("max.poll.interval.ms")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(MAX_POLL);
+    let max_poll = max_poll_interval(config.get("max.poll.interval.ms"));
     let by_heartbeat = config.get("group.protocol") == Some("consumer");
     let membership = Membership {
         context: Context(setup.shared.clone()),
         group: group.clone(),
         prefix: setup.settings.topic_prefix.clone(),
-        drain: setup.spec.drain.min(Duration::from_millis(max_poll / 3)),
+        drain: setup.spec.drain.min(max_poll / 3),
         requests: setup.requests.clone(),
         lookup: setup.lookup.clone(),
         resets: Arc::new(Resets::default()),

@@ -18,13 +18,10 @@ use crate::{
     ClientError,
     consumer::Start,
     kafka::{
-        coordinator::while_coordinator_moves,
-        errors::{Operation, client_error, code_of},
+        coordinator::{ASK_AGAIN, while_coordinator_moves},
+        errors::{Operation, client_error, code_of, leader_moves},
     },
 };
-
-/// The wait before a moving coordinator is asked again.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Writes a new group's first offsets, unless it starts at the earliest or has offsets already.
 pub(super) fn settle<C: ConsumerContext>(
@@ -89,9 +86,8 @@ fn by_time<C: ConsumerContext>(
         let answer = consumer.offsets_for_times(wanted.clone(), timeout);
         let moves = match &answer {
             Ok(found) => found.elements().iter().any(|element| {
-                element
-                    .error()
-                    .is_err_and(|error| is_of_a_moving_leader(&error))
+                let error = element.error().err();
+                error.as_ref().is_some_and(is_of_a_moving_leader)
             }),
             Err(error) => is_of_a_moving_leader(error),
         };
@@ -103,10 +99,7 @@ fn by_time<C: ConsumerContext>(
 }
 
 fn is_of_a_moving_leader(error: &KafkaError) -> bool {
-    matches!(
-        code_of(error),
-        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
-    )
+    code_of(error).is_some_and(leader_moves)
 }
 
 /// Each partition's offset at that start. One that is empty starts at its end.
