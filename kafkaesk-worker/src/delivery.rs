@@ -143,9 +143,13 @@ impl Delivery {
         self.history.as_ref()?.error.as_deref()
     }
 
-    /// Keeps the error of an attempt.
-    pub(crate) fn keep_error(&mut self, error: &str) {
-        self.history.get_or_insert_default().error = Some(cut(error));
+    /// Keeps the error of an attempt, or that it had none.
+    pub(crate) fn keep_error(&mut self, error: Option<&str>) {
+        match (error, &mut self.history) {
+            (Some(error), history) => history.get_or_insert_default().error = Some(cut(error)),
+            (None, Some(history)) => history.error = None,
+            (None, None) => {}
+        }
     }
 
     /// Records a failed attempt before the next one. `counts`: whether it counts against `max-attempts`.

@@ -72,9 +72,7 @@ pub(crate) fn judge(
         return Disposition::Finish;
     }
     let judged = judged(ending, delivery);
-    if let Some(error) = &judged.error {
-        delivery.keep_error(error);
-    }
+    delivery.keep_error(judged.error.as_deref());
     let disposition = disposition(&judged, delivery, failures, notices);
     if let Some(telemetry) = &delivery.context().telemetry {
         telemetry.attempt_ended(&AttemptEnded {

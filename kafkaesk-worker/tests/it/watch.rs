@@ -126,6 +126,33 @@ async fn a_held_message_is_named_with_its_attempts_and_its_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_without_an_error_repeats_no_earlier_one() {
+    let tries = std::sync::atomic::AtomicU32::new(0);
+    let handler = move |_: Content| {
+        let first = tries.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        async move {
+            match first {
+                true => Err(HandlerError::msg("no such account")),
+                false => Ok(Outcome::retry()),
+            }
+        }
+    };
+    let app = App::new().subscribe(
+        subscription("content.*", handler)
+            .group("g")
+            .max_attempts(0),
+    );
+    let watch = app.watch();
+    let (_broker, connection, stop, ran) = support::start(app);
+    publish(&connection, &["1"]).await;
+    let is_held = |it: &SubscriptionSnapshot| it.held.iter().any(|held| held.attempts >= 3);
+    let seen = once(&watch, is_held).await;
+    let it = &seen.subscriptions[0];
+    assert_eq!((it.errors[0].count, it.held[0].error.as_deref()), (1, None));
+    end(stop, ran).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn exactly_the_named_held_message_is_skipped() {
     let app = app();
     let (watch, control) = (app.watch(), app.control());
