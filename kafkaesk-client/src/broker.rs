@@ -12,6 +12,7 @@ use crate::{
     ClientError,
     consumer::{Consumer, ConsumerSpec},
     delivery::Delivery,
+    meter::{Published, Tally},
     transaction::Transaction,
 };
 
@@ -340,11 +341,42 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
         clippy::result_large_err,
         reason = "a full queue gives the record back, unboxed on the hot path"
     )]
-    fn send(&self, record: Outgoing) -> Result<Delivery, SendError>;
+    fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
+        self.send_counted(record, None)
+    }
 
     /// Queues a record. Waits for room in the order of the calls, without sleeping or spinning, for `delivery-timeout`
     /// at most. If the future is dropped while it waits, nothing was queued.
-    fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>>;
+    ///
+    /// # Errors
+    /// [`ClientError::QueueFull`] where there was no room in time, and others of [`ClientError`].
+    fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>> {
+        self.queue_counted(record, None)
+    }
+
+    /// As [`Self::send`], counted as a publish of this tally from the hand-over on; without one it is not counted.
+    #[doc(hidden)]
+    #[allow(
+        clippy::result_large_err,
+        reason = "a full queue gives the record back, unboxed on the hot path"
+    )]
+    fn send_counted(
+        &self,
+        record: Outgoing,
+        tally: Option<Tally<'_>>,
+    ) -> Result<Delivery, SendError>;
+
+    /// As [`Self::queue`], counted as [`Self::send_counted`] counts.
+    #[doc(hidden)]
+    fn queue_counted<'a>(
+        &'a self,
+        record: Outgoing,
+        tally: Option<Tally<'a>>,
+    ) -> BoxFuture<'a, Result<Delivery, ClientError>>;
+
+    /// Shows what the broker's clients know of themselves. Asks nothing.
+    #[doc(hidden)]
+    fn show(&self, _published: &mut Published) {}
 
     /// Resolves when the queue is empty, which means that every record queued before has its answer. Fails after
     /// `timeout`.

@@ -217,6 +217,14 @@ pub enum ClientError {
         /// librdkafka's word.
         reason: String,
     },
+    /// A publish that found no room in the local queue in time: the record was not sent.
+    #[error("publishing to {topic} failed, the record was not written: {reason}")]
+    QueueFull {
+        /// The topic.
+        topic: TopicName,
+        /// Whose queue, and for how long.
+        reason: String,
+    },
     /// A publish with an unknown result: the record may be in the log.
     #[error(
         "publishing to {topic} ended without an answer, the record may or may not be written: {reason}"

@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 pub use kafkaesk_settings::StreamSpec;
 
 pub(crate) use self::publish_cache::{BoundStream, EventEntry};
-use crate::{Settings, broker::Broker};
+use crate::{Settings, broker::Broker, meter::TopicMeters};
 
 /// A stored version, compiled.
 #[derive(Debug)]
@@ -88,7 +88,9 @@ pub struct Catalog {
     bindings: bindings::BindingsLog,
     /// What publishing looks up.
     publish_cache: Arc<publish_cache::PublishCache>,
-    /// Keeps that fresh.
+    /// What was published, by topic.
+    meters: TopicMeters,
+    /// Keeps the publish cache fresh.
     refresher: refresh::Refresher,
 }
 
@@ -125,8 +127,14 @@ impl Catalog {
             wanted: Mutex::default(),
             bindings: bindings::BindingsLog::default(),
             publish_cache,
+            meters: TopicMeters::default(),
             refresher: refresh::Refresher::default(),
         })
+    }
+
+    /// What was published, by topic.
+    pub(crate) fn meters(&self) -> &TopicMeters {
+        &self.meters
     }
 
     pub(crate) fn replication_factor(&self, brokers: usize) -> u16 {

@@ -16,6 +16,7 @@ use super::{Catalog, StoredSchema};
 use crate::{
     ClientError,
     broker::{BatchLimit, TopicNews},
+    meter::TopicMeter,
 };
 
 /// At most this many streams and this many schema ids are remembered. One more empties the map.
@@ -29,6 +30,8 @@ pub(crate) struct BoundStream {
     pub(crate) schema: SchemaName,
     /// How large its batches may get.
     pub(crate) batch: BatchLimit,
+    /// Counts its publishes.
+    pub(crate) meter: Arc<TopicMeter>,
     /// When the cluster was last asked about it.
     seen: Instant,
 }
@@ -198,6 +201,7 @@ impl Catalog {
             topic: topic.clone(),
             schema: schema.clone(),
             batch,
+            meter: self.meters.of(topic, stream),
             seen: Instant::now(),
         });
         put(

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     ClientError, Receipt,
     broker::{BatchLimit, TopicListener, TopicNews},
+    meter::Flight,
 };
 
 /// A record that librdkafka holds, and who waits for it.
@@ -33,6 +34,8 @@ pub(super) struct Pending {
     pub(super) units: u32,
     /// Which batches it went in.
     pub(super) batch: BatchLimit,
+    /// Counts its answer; `None` for a record that is not a publish.
+    pub(super) flight: Option<Flight>,
     pub(super) answer: oneshot::Sender<Result<Receipt, ClientError>>,
 }
 
@@ -112,21 +115,30 @@ impl ProducerContext for Deliveries {
             topic,
             bytes,
             batch,
+            flight,
             answer,
             ..
         } = *pending;
         let result = match result {
             Ok(message) => {
                 self.context.0.delivered();
+                let partition = message.partition();
+                let offset = Some(message.offset())
+                    .filter(|offset| *offset >= 0)
+                    .map(Offset);
+                if let Some(flight) = flight {
+                    flight.delivered(partition, offset);
+                }
                 Ok(Receipt {
                     topic,
-                    partition: message.partition(),
-                    offset: Some(message.offset())
-                        .filter(|offset| *offset >= 0)
-                        .map(Offset),
+                    partition,
+                    offset,
                 })
             }
             Err((error, message)) => {
+                if let Some(flight) = flight {
+                    flight.failed();
+                }
                 match code_of(error) {
                     Some(
                         RDKafkaErrorCode::UnknownTopic

@@ -333,6 +333,7 @@ fn append_with(
             bytes: value.len(),
             units: 0,
             batch: BatchLimit::default(),
+            flight: None,
             answer,
         });
         writer

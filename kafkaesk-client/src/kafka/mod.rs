@@ -42,6 +42,7 @@ use crate::{
         Outgoing, SendError, TopicInfo, TopicListener, TopicSpec, sealed,
     },
     consumer::{Consumer, ConsumerSpec},
+    meter::{Published, Tally},
     transaction::Transaction,
 };
 
@@ -374,12 +375,24 @@ impl Broker for KafkaBroker {
         self.shared.reason()
     }
 
-    fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
-        self.producers.send(record)
+    fn send_counted(
+        &self,
+        record: Outgoing,
+        tally: Option<Tally<'_>>,
+    ) -> Result<Delivery, SendError> {
+        self.producers.send(record, tally)
     }
 
-    fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>> {
-        Box::pin(self.producers.queue(record))
+    fn queue_counted<'a>(
+        &'a self,
+        record: Outgoing,
+        tally: Option<Tally<'a>>,
+    ) -> BoxFuture<'a, Result<Delivery, ClientError>> {
+        Box::pin(self.producers.queue(record, tally))
+    }
+
+    fn show(&self, published: &mut Published) {
+        self.producers.show(published);
     }
 
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     ClientError, Delivery, Receipt, Settings,
     broker::{BatchLimit, Outgoing, size_of},
+    meter::{Flight, Handed, Tally},
 };
 
 /// Room is counted in units of this many bytes.
@@ -155,11 +156,20 @@ impl Producer {
         &self,
         room: SemaphorePermit<'a>,
         record: &Outgoing,
+        tally: Option<Tally<'_>>,
     ) -> Result<Delivery, Unsent<'a>> {
         let (answer, answered) = oneshot::channel();
         let units = u32::try_from(room.num_permits()).unwrap_or(u32::MAX);
-        match self.producer.send(native_record(record, units, answer)) {
+        let handed = tally.map(Tally::hand_over);
+        let flight = handed.map(Handed::flight);
+        match self
+            .producer
+            .send(native_record(record, units, flight, answer))
+        {
             Ok(()) => {
+                if let Some(handed) = handed {
+                    handed.accepted();
+                }
                 // The delivery report gives it back.
                 room.forget();
                 if self.given_up.load(Ordering::Relaxed) {
@@ -176,8 +186,8 @@ impl Producer {
 
     /// Ends a producer that failed for good, without waiting: what was never sent is answered at once, and what was on its
     /// way when the brokers answer it, [`LAST_FLUSH`] at most. Returns how many records have no answer yet.
-    pub(super) fn retire(&self) -> i32 {
-        let unanswered = self.producer.in_flight_count();
+    pub(super) fn retire(&self) -> u64 {
+        let unanswered = self.unanswered();
         self.producer
             .purge(PurgeConfig::default().queue().non_blocking());
         self.given_up.store(true, Ordering::Relaxed);
@@ -185,12 +195,17 @@ impl Producer {
         unanswered
     }
 
+    /// How many records have no answer yet, about: a few events of librdkafka may be among them.
+    pub(super) fn unanswered(&self) -> u64 {
+        u64::try_from(self.producer.in_flight_count()).unwrap_or(0)
+    }
+
     fn refusal(&self, error: &KafkaError, record: &Outgoing) -> ClientError {
         if matches!(
             error,
             KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull)
         ) {
-            return ClientError::NotDelivered {
+            return ClientError::QueueFull {
                 topic: record.topic.clone(),
                 reason: "librdkafka's queue is full before ours; remove `queue.buffering.max.messages` from kafka-settings".into(),
             };
@@ -271,10 +286,12 @@ impl std::fmt::Debug for Producer {
     }
 }
 
-/// A record as librdkafka takes it. `units`: what its delivery report gives back of the queue's room.
+/// A record as librdkafka takes it. `units`: what its delivery report gives back of the queue's room. `flight`: what counts
+/// its answer, if anything does.
 pub(super) fn native_record(
     record: &Outgoing,
     units: u32,
+    flight: Option<Flight>,
     answer: oneshot::Sender<Result<Receipt, ClientError>>,
 ) -> BaseRecord<'_, [u8], [u8], Box<Pending>> {
     let mut base = BaseRecord::with_opaque_to(
@@ -284,6 +301,7 @@ pub(super) fn native_record(
             bytes: record.value_len(),
             units,
             batch: record.batch,
+            flight,
             answer,
         }),
     );

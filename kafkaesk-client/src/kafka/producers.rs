@@ -23,6 +23,7 @@ use super::{
 use crate::{
     ClientError, Delivery, Settings,
     broker::{BatchLimit, Outgoing, SendError, TopicListener},
+    meter::{Published, Tally},
 };
 
 /// A producer is replaced this long after it was made, at the earliest: what ends each new one at once, such as a right that
@@ -87,17 +88,21 @@ impl Producers {
         clippy::result_large_err,
         reason = "a full queue gives the record back, unboxed on the hot path"
     )]
-    pub(super) fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
+    pub(super) fn send(
+        &self,
+        record: Outgoing,
+        tally: Option<Tally<'_>>,
+    ) -> Result<Delivery, SendError> {
         let Some(room) = self.room.now(&record) else {
             return Err(SendError::Full(record));
         };
         let slot = self.by_limit[record.batch.index()].read();
         let sent = match &*slot {
-            Some(producer) => producer.send(room, &record),
+            Some(producer) => producer.send(room, &record, tally),
             None => {
                 drop(slot);
                 let producer = self.get(record.batch).map_err(SendError::Refused)?;
-                producer.send(room, &record)
+                producer.send(room, &record, tally)
             }
         };
         match sent {
@@ -110,11 +115,15 @@ impl Producers {
 
     /// Queues a record when there is room for it and a producer that works, for `delivery-timeout` at most. Those who wait
     /// for room are served in their order, and keep the room that they got: given back, it would go round among them.
-    pub(super) async fn queue(&self, record: Outgoing) -> Result<Delivery, ClientError> {
+    pub(super) async fn queue(
+        &self,
+        record: Outgoing,
+        tally: Option<Tally<'_>>,
+    ) -> Result<Delivery, ClientError> {
         let deadline = Instant::now() + self.settings.delivery_timeout;
         let room = self.room.soon(&record);
         let Ok(room) = tokio::time::timeout_at(deadline.into(), room).await else {
-            return Err(ClientError::NotDelivered {
+            return Err(ClientError::QueueFull {
                 topic: record.topic,
                 reason: match self.shared.reason() {
                     Some(reason) => format!(
@@ -127,7 +136,7 @@ impl Producers {
         let mut room = room?;
         loop {
             let producer = self.get(record.batch)?;
-            let reason = match producer.send(room, &record) {
+            let reason = match producer.send(room, &record, tally) {
                 Ok(delivery) => return Ok(delivery),
                 Err(Unsent::Refused(error)) => return Err(error),
                 Err(Unsent::Failed(kept, reason)) => {
@@ -171,6 +180,13 @@ impl Producers {
             "the producer failed and is replaced; of the records that it held, those that were never sent end with an error, and nobody knows of those that were"
         );
         None
+    }
+
+    /// Shows what waits for an answer.
+    pub(super) fn show(&self, published: &mut Published) {
+        let made = self.made();
+        published.queue_records = made.iter().map(|one| one.unanswered()).sum();
+        published.queue_bytes = self.room.taken() as u64;
     }
 
     /// Those that were made.

@@ -127,7 +127,9 @@ impl Begun {
         for record in records {
             let (answer, answered) = oneshot::channel();
             answers.push(answered);
-            if let Err((error, pending)) = self.producer.send(native_record(record, 0, answer)) {
+            if let Err((error, pending)) =
+                self.producer.send(native_record(record, 0, None, answer))
+            {
                 drop(pending);
                 let topic = &record.topic;
                 let action = format!("writing to {topic} in a transaction");

@@ -27,6 +27,7 @@ use crate::{
         Outgoing, SendError, TopicInfo, TopicSpec, Upcoming, sealed,
     },
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
+    meter::Tally,
     transaction::Transaction,
 };
 
@@ -337,8 +338,13 @@ impl Broker for MemoryBroker {
         })
     }
 
-    fn send(&self, record: Outgoing) -> Result<Delivery, SendError> {
+    fn send_counted(
+        &self,
+        record: Outgoing,
+        tally: Option<Tally<'_>>,
+    ) -> Result<Delivery, SendError> {
         let (answer, delivery) = oneshot::channel();
+        let handed = tally.map(Tally::hand_over);
         let appended = self.append(
             &record.topic,
             record.partition,
@@ -350,16 +356,30 @@ impl Broker for MemoryBroker {
         if let Err(error @ ClientError::TooLarge { .. }) = appended {
             return Err(SendError::Refused(error));
         }
+        if let Some(handed) = handed {
+            handed.accepted();
+            match &appended {
+                Ok((partition, offset)) => handed.flight().delivered(*partition, Some(*offset)),
+                Err(_) => handed.flight().failed(),
+            }
+        }
         let _ = answer.send(appended.map(|at| receipt(record.topic, at)));
         Ok(Delivery(delivery))
     }
 
-    fn queue(&self, record: Outgoing) -> BoxFuture<'_, Result<Delivery, ClientError>> {
-        ready(self.send(record).map_err(|refused| match refused {
-            SendError::Refused(error) => error,
-            // Memory has no bound.
-            SendError::Full(_) => ClientError::Closed,
-        }))
+    fn queue_counted<'a>(
+        &'a self,
+        record: Outgoing,
+        tally: Option<Tally<'a>>,
+    ) -> BoxFuture<'a, Result<Delivery, ClientError>> {
+        ready(
+            self.send_counted(record, tally)
+                .map_err(|refused| match refused {
+                    SendError::Refused(error) => error,
+                    // Memory has no bound.
+                    SendError::Full(_) => ClientError::Closed,
+                }),
+        )
     }
 
     fn flush(&self, _timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {

@@ -15,6 +15,7 @@ use crate::{
     ClientError, Connection,
     broker::{Outgoing, SendError},
     catalog::{BoundStream, EventEntry, StoredSchema},
+    meter::{Begun, Tally},
 };
 
 /// How long a first publish waits before it looks schema and stream up again; each further time twice as long.
@@ -42,6 +43,8 @@ pub(super) struct Request {
     pub(super) timestamp: Option<i64>,
     /// Schema and stream are known and the data fits: only the queue was full.
     checked: bool,
+    /// Since its first step on a stream that is known: how it is counted.
+    begun: Option<Begun>,
     /// The first thing that was wrong.
     refused: Option<ClientError>,
 }
@@ -152,6 +155,7 @@ impl Request {
             partition: None,
             timestamp: None,
             checked: false,
+            begun: None,
             refused,
         }
     }
@@ -164,11 +168,12 @@ impl Request {
     /// Publishes without waiting, if nothing must be waited for: the usual case.
     pub(super) fn try_publish(mut self: Box<Self>) -> TryPublish {
         if let Some(error) = self.refused.take() {
-            return TryPublish::Refused(error);
+            return TryPublish::Refused(self.ended(error));
         }
         let Target::Cached(known) = &self.target else {
             return TryPublish::Wait(self);
         };
+        let begun = *self.begun.get_or_insert_with(|| known.meter.begin());
         if let Content::Event(entry, value) = &self.content {
             let Some(stored) = entry
                 .stored
@@ -178,13 +183,15 @@ impl Request {
                 return TryPublish::Wait(self);
             };
             if let Err(error) = check(value, entry, stored, &known.stream) {
-                return TryPublish::Refused(error);
+                return TryPublish::Refused(self.ended(error));
             }
         }
-        let connection = self.connection.clone();
-        match connection.broker().send(self.outgoing(&known.clone())) {
+        let (connection, known) = (self.connection.clone(), known.clone());
+        let tally = Tally::new(&known.meter, begun);
+        let record = self.outgoing(&known);
+        match connection.broker().send_counted(record, Some(tally)) {
             Ok(delivery) => TryPublish::Queued(delivery),
-            Err(SendError::Refused(error)) => TryPublish::Refused(error),
+            Err(SendError::Refused(error)) => TryPublish::Refused(self.ended(error)),
             Err(SendError::Full(record)) => {
                 self.take_back(record);
                 self.checked = true;
@@ -195,9 +202,14 @@ impl Request {
 
     /// Publishes, and waits for what [`Self::try_publish`] could not do at once.
     pub(super) async fn publish_waiting(mut self: Box<Self>) -> Result<Delivery, ClientError> {
-        if let Some(error) = self.refused.take() {
-            return Err(error);
+        match self.publish_soon().await {
+            Ok(delivery) => Ok(delivery),
+            Err(error) => Err(self.ended(error)),
         }
+    }
+
+    async fn publish_soon(&mut self) -> Result<Delivery, ClientError> {
+        let at = std::time::Instant::now();
         let connection = self.connection.clone();
         connection.broker().prepare();
         let ready = match &self.target {
@@ -207,7 +219,33 @@ impl Request {
             Target::New(stream) => self.ready(stream).await?,
             Target::Invalid => return Err(ClientError::Closed),
         };
-        connection.broker().queue(self.outgoing(&ready)).await
+        let begin = || ready.meter.begin_at(|| at);
+        let tally = Tally::new(&ready.meter, *self.begun.get_or_insert_with(begin));
+        let record = self.outgoing(&ready);
+        connection.broker().queue_counted(record, Some(tally)).await
+    }
+
+    /// Counts a publish that ends before it was accepted for sending.
+    fn ended(&self, error: ClientError) -> ClientError {
+        let (settings, meters) = (
+            self.connection.settings(),
+            self.connection.catalog().meters(),
+        );
+        let of_new = |stream: &StreamId| {
+            let topic = settings.topic_prefix.topic(stream).ok()?;
+            Some(meters.of(&topic, stream))
+        };
+        let meter = match &self.target {
+            Target::Cached(known) => Some(known.meter.clone()),
+            Target::New(stream) => of_new(stream),
+            Target::Invalid => None,
+        };
+        let schema = match &self.content {
+            Content::Event(entry, _) => Some(&entry.id),
+            Content::Tombstone | Content::None => None,
+        };
+        meters.ended(&meter.unwrap_or_else(|| meters.others()), schema, &error);
+        error
     }
 
     /// Schema and stream ready for this record. What passes by itself, such as an outage, is tried again until

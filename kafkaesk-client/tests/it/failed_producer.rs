@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kafkaesk_client::{ClientError, Publish, Settings, testing};
+use kafkaesk_client::{ClientError, Publish, Settings, meter::PublishEnd, testing};
 use rdkafka::{
     admin::{AdminOptions, NewTopic, TopicReplication},
     mocking::MockCluster,
@@ -27,7 +27,8 @@ async fn what_a_failed_producer_held_is_failed_or_unknown_and_later_events_are_p
     // Each record is a batch, and five at most are on their way.
     let producer = &mut settings.kafka_settings.producer;
     producer.insert("batch.num.messages".into(), "1".into());
-    let publisher = open(&settings).await.publisher();
+    let connection = open(&settings).await;
+    let publisher = connection.publisher();
     let publish = |text: String| publisher.publish("failed.held", &content(text)).key("k");
     publish("first".into()).await.unwrap();
 
@@ -59,6 +60,12 @@ async fn what_a_failed_producer_held_is_failed_or_unknown_and_later_events_are_p
         let answer = tokio::time::timeout(Duration::from_secs(10), later).await;
         answer.expect("no answer").unwrap();
     }
+    // What the failed producer counted stays, and an unknown end is a failure.
+    let shown = &connection.published().topics[0];
+    assert_eq!(shown.called[PublishEnd::Accepted as usize], 1 + 30 + 3);
+    assert_eq!(shown.failed, unknown + failed);
+    assert_eq!(shown.partitions.len(), 1);
+    assert_eq!(shown.partitions[0].delivered, 1 + written + 3);
     let lines = log.lines(LINE);
     let ours = lines.iter().filter(|line| line.contains("failed.held"));
     assert_eq!(ours.count(), 1, "{lines:#?}");

@@ -11,6 +11,7 @@ use kafkaesk_client::{
     ClientError, Connection, Delivery, Publisher, Settings,
     consumer::{Consumer, Start},
     core::{TopicPrefix, partitioner::partition_for_key},
+    meter::PublishEnd,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -296,6 +297,41 @@ async fn a_first_publish_fails_after_the_delivery_timeout_and_says_what_to_do() 
         "{took:?}"
     );
     assert_eq!(topics_at(&kafka.plain, "late."), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_found_no_room_and_what_failed_in_the_queue_are_counted_apart() {
+    let (kafka, mut settings) = kafka("full.").await;
+    settings.delivery_timeout = Duration::from_secs(4);
+    // Room for some forty of these records.
+    let producer = &mut settings.kafka_settings.producer;
+    producer.insert("queue.buffering.max.kbytes".into(), "32".into());
+    let connection = open(&settings).await;
+    let publisher = connection.publisher();
+    let publish = || publisher.publish("content.full", &content("x".repeat(300)));
+    publish().await.unwrap();
+    kafka.way.send_replace(Way::Cut);
+    let waiting: Vec<_> = (0..300)
+        .map(|_| tokio::spawn(publish().into_future()))
+        .collect();
+    while connection.published().queue_records < 20 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(connection.published().queue_bytes > 20 * 300);
+    let (mut full, mut failed) = (0, 0);
+    for publish in waiting {
+        let answer = tokio::time::timeout(Duration::from_secs(30), publish).await;
+        match answer.expect("no answer").unwrap().unwrap_err() {
+            ClientError::QueueFull { .. } => full += 1,
+            ClientError::NotDelivered { .. } | ClientError::DeliveryUnknown { .. } => failed += 1,
+            error => panic!("{error}"),
+        }
+    }
+    assert!(full > 0 && failed > 0, "{full} {failed}");
+    let shown = &connection.published().topics[0];
+    assert_eq!(shown.called[PublishEnd::Accepted as usize], 1 + failed);
+    assert_eq!(shown.called[PublishEnd::Full as usize], full);
+    assert_eq!(shown.failed, failed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ mod dead_letters;
 mod fixture;
 mod groups;
 mod lag;
+mod published;
 mod publishing;
 mod readers;
 mod records;
@@ -54,6 +55,9 @@ laws! {
     lag::what_is_deleted_is_no_lag,
     lag::the_lag_of_given_partitions_is_theirs_alone,
     lag::a_partition_that_is_not_there_has_no_bounds_and_the_others_have,
+    published::what_is_said_of_publishes_is_what_their_receipts_say,
+    published::a_refused_event_is_counted_under_its_schema_and_nothing_is_sent,
+    published::a_publish_has_one_end_and_an_accepted_record_another,
     publishing::a_tombstone_is_a_null_value_under_its_key,
     publishing::a_tombstone_creates_and_binds_nothing,
     publishing::a_stored_document_that_cannot_be_used_refuses_every_publish,
