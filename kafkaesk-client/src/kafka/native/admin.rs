@@ -127,7 +127,10 @@ pub(in super::super) fn topic_ids<C: ConsumerContext>(
             }
             ids.insert(
                 text(sys::rd_kafka_TopicDescription_name(topic)),
-                text(sys::rd_kafka_Uuid_base64str(id)),
+                // librdkafka writes the base64 of MIME; Kafka's own tools print base64url.
+                text(sys::rd_kafka_Uuid_base64str(id))
+                    .replace('+', "-")
+                    .replace('/', "_"),
             );
         }
     }
