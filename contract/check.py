@@ -219,8 +219,11 @@ def dead_letters(case):
 
 def completions(case):
     if "unfinished" in case:
-        written = rules.write_completions(case["topic-id"], case["committed"], set(case["unfinished"]), case["end"])
-        same(written, case["metadata"])
+        write = rules.write_metadata if case.get("names-topic") else rules.write_completions
+        same(write(case["topic-id"], case["committed"], set(case["unfinished"]), case["end"]), case["metadata"])
+        return
+    if "counts" in case:
+        same(rules.counts(case["metadata"], case["topic-id"], case["committed"]), case["counts"])
         return
     found = rules.read_completions(case["metadata"], case["topic-id"], case["committed"], case["log-end"])
     same(found, case["reads"])

@@ -1024,6 +1024,17 @@ def write_completions(topic_id, committed, unfinished, end):
     return head + text.decode("ascii") if text and unfinished else ""
 
 
+def write_metadata(topic_id, committed, unfinished, end):
+    """The metadata of a commit that names its topic in any case."""
+    return write_completions(topic_id, committed, unfinished, end) or f"kafkaesk:1:{topic_id}:{committed}:"
+
+
+def counts(text, topic_id, committed):
+    """Whether an offset was not committed for another topic of that name, as its metadata says."""
+    named = re.match(r"kafkaesk:1:([A-Za-z0-9_-]{22}):([^:]*):", text)
+    return not named or named[2] != str(committed) or named[1] == topic_id
+
+
 def read_completions(text, topic_id, committed, log_end):
     """Runs of offsets beyond the commit that are not finished, and where what is known ends; None where nothing is known."""
     head = f"kafkaesk:1:{topic_id}:{committed}:"

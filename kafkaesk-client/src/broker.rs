@@ -113,7 +113,7 @@ pub type LogSink = Box<dyn FnMut(LogRecord) -> Result<(), ClientError> + Send>;
 pub struct GroupPosition {
     /// Its members, as a person finds them: client, host, member id.
     pub members: Vec<String>,
-    /// What it committed; `None` for nothing.
+    /// What it committed; `None` for nothing, or only for a deleted topic of that name.
     pub committed: Option<NextOffset>,
     /// The partition's first offset.
     pub first: NextOffset,

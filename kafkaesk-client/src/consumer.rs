@@ -351,3 +351,12 @@ pub(crate) fn created_again(topic: &str) -> String {
          deleted topic does not count"
     )
 }
+
+/// The same for a partition of a group that did not see it happen, where an offset of the deleted topic was committed.
+pub(crate) fn created_again_before(source: &Source, committed: NextOffset) -> String {
+    format!(
+        "topic {} was deleted and created again: {source} is read from its first record, and offset {committed}, which was \
+         committed for the deleted topic, does not count",
+        source.topic
+    )
+}

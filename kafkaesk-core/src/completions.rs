@@ -1,5 +1,5 @@
-//! Completions: which records beyond a committed offset are finished, as text in the commit's metadata
-//! (contract/README.md §9). Pure.
+//! Completions: which records beyond a committed offset are finished, and which topic the offset belongs to, as text in
+//! the commit's metadata (contract/README.md §9). Pure.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -9,6 +9,8 @@ use crate::{NextOffset, Offset};
 pub const MAX_BYTES: usize = 4096;
 /// The start of the text: the program and the version of the format.
 const MARK: &str = "kafkaesk:1:";
+/// The length of a topic's id, as Kafka prints it.
+const ID_BYTES: usize = 22;
 
 /// The finished records from a committed offset on: all below [`Self::end`], except the runs of unfinished ones.
 /// Offsets without a record count as finished.
@@ -137,6 +139,26 @@ impl Completions {
         )
     }
 
+    /// The metadata of the commit of `committed` on the topic with this id. It always names the topic, so that a reader can
+    /// tell the offset of a deleted topic from one of a later topic with the same name. Behind that it is as [`Self::write`].
+    pub fn metadata(&self, topic_id: &str, committed: NextOffset) -> String {
+        let text = self.write(topic_id, committed);
+        match text.is_empty() {
+            true => self.head(topic_id, committed),
+            false => text,
+        }
+    }
+
+    /// The id of the topic that the metadata of the commit of `committed` names, whatever it says beyond that. `None` for
+    /// metadata of another program, form or commit: then the offset counts for every topic of its name.
+    pub fn topic_id(metadata: &str, committed: NextOffset) -> Option<&str> {
+        let (id, rest) = metadata.strip_prefix(MARK)?.split_once(':')?;
+        let (offset, _) = rest.split_once(':')?;
+        let is_of_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let is_id = id.len() == ID_BYTES && id.bytes().all(is_of_id);
+        (is_id && offset == committed.0.to_string()).then_some(id)
+    }
+
     /// Reads the text of a commit. `None` for a text of another program or form, of another topic or commit, or a broken
     /// one: then nothing is known, and records may come again.
     pub fn read(text: &str, topic_id: &str, committed: NextOffset) -> Option<Self> {
@@ -230,6 +252,18 @@ mod tests {
     }
 
     #[test]
+    fn every_metadata_names_its_topic() {
+        let id = &ID[..ID_BYTES];
+        for completions in [of(&[], 5), of(&[5], 6), of(&[5, 7], 9)] {
+            let metadata = completions.metadata(id, NextOffset(5));
+            assert_eq!(Completions::topic_id(&metadata, NextOffset(5)), Some(id));
+            assert_eq!(Completions::topic_id(&metadata, NextOffset(6)), None);
+            let read = Completions::read(&metadata, id, NextOffset(5));
+            assert_eq!(read.unwrap_or_default(), completions);
+        }
+    }
+
+    #[test]
     fn a_broken_text_says_nothing() {
         let head = format!("{MARK}{ID}:5:");
         for broken in [
@@ -296,6 +330,8 @@ mod tests {
         fn no_text_ends_the_reader(text in "\\PC{0,60}", next in any::<i64>()) {
             let _ = Completions::read(&text, ID, NextOffset(next));
             let _ = Completions::read(&format!("{MARK}{ID}:{next}:{text}"), ID, NextOffset(next));
+            let _ = Completions::topic_id(&text, NextOffset(next));
+            let _ = Completions::topic_id(&format!("{MARK}{text}:{next}:"), NextOffset(next));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use kafkaesk_core::{NextOffset, Offset, Record, Source, TopicName};
+use kafkaesk_core::{Completions, NextOffset, Offset, Record, Source, TopicName};
 use rdkafka::{
     Offset as KafkaOffset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
@@ -51,13 +51,19 @@ pub(super) fn position(
     let committed =
         while_coordinator_moves(timeout, || asking.committed_offsets(list.clone(), timeout))
             .map_err(|e| client_error(e, doing))?;
-    let committed = committed
-        .elements()
-        .first()
-        .and_then(|element| match element.offset() {
-            KafkaOffset::Offset(offset) => Some(NextOffset(offset)),
-            _ => None,
-        });
+    let committed = committed.elements();
+    let committed = match committed.first().map(|it| (it.offset(), it.metadata())) {
+        Some((KafkaOffset::Offset(offset), metadata)) => {
+            let next = NextOffset(offset);
+            // What was committed for a deleted topic of that name counts for no member either.
+            let deleted = match Completions::topic_id(metadata, next) {
+                Some(named) => id_of(lookup, topic, timeout)?.is_some_and(|now| now != named),
+                None => false,
+            };
+            (!deleted).then_some(next)
+        }
+        _ => None,
+    };
     let members = members(&asking, group, timeout, doing)?;
     let from = committed.map_or(low, |next| next.0).max(low);
     let upcoming = match from < high {
@@ -90,9 +96,24 @@ fn upcoming(first: First<Upcoming>) -> Upcoming {
     }
 }
 
+/// A topic's id, if it has one.
+fn id_of(
+    lookup: &Lookup,
+    topic: &TopicName,
+    timeout: Duration,
+) -> Result<Option<String>, ClientError> {
+    if lookup.is_dev() {
+        return Ok(None);
+    }
+    Ok(lookup
+        .topic_ids(&[topic.as_str()], timeout)?
+        .remove(topic.as_str()))
+}
+
 /// Commits for a group without members.
 pub(super) fn move_to(
     clients: &Clients,
+    lookup: &Lookup,
     group: &str,
     topic: &TopicName,
     partition: i32,
@@ -106,8 +127,13 @@ pub(super) fn move_to(
     let timeout = clients.settings.connect_timeout;
     let asking = stranger(clients, group)?;
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic.as_str(), partition, KafkaOffset::Offset(next.0))
+    let mut element = list.add_partition(topic.as_str(), partition);
+    element
+        .set_offset(KafkaOffset::Offset(next.0))
         .map_err(|e| client_error(e, doing))?;
+    if let Some(id) = id_of(lookup, topic, timeout)? {
+        element.set_metadata(Completions::default().metadata(&id, next));
+    }
     while_coordinator_moves(timeout, || asking.commit(&list, CommitMode::Sync)).map_err(|error| {
         match code_of(&error) {
             // Kafka accepts an offset from outside only while the group has no members.

@@ -338,11 +338,11 @@ impl Broker for KafkaBroker {
         partition: i32,
         next: NextOffset,
     ) -> BoxFuture<'a, Result<(), ClientError>> {
-        let clients = self.clients.clone();
+        let (clients, lookup) = (self.clients.clone(), self.lookup.clone());
         let (group, topic) = (group.to_owned(), topic.clone());
         Box::pin(async move {
             blocking("moving a group", move || {
-                groups::move_to(&clients, &group, &topic, partition, next)
+                groups::move_to(&clients, &lookup, &group, &topic, partition, next)
             })
             .await
         })

@@ -7,6 +7,7 @@ mod catalog;
 mod conformance;
 mod connect;
 mod consume;
+mod created_again;
 mod dev;
 mod failed_producer;
 mod kip848;

@@ -17,7 +17,15 @@ fn every_commit_says_what_the_contract_says_beyond_its_offset() {
             let unfinished = unfinished.as_array().expect("offsets").iter();
             let all = unfinished.map(|offset| Offset(number(offset)));
             let completions = Completions::new(all, NextOffset(number(&case["end"])));
-            return same(completions.write(id, committed).as_str(), metadata);
+            let written = match case.get("names-topic") {
+                Some(_) => completions.metadata(id, committed),
+                None => completions.write(id, committed),
+            };
+            return same(written.as_str(), metadata);
+        }
+        if let Some(counts) = case.get("counts") {
+            let named = Completions::topic_id(metadata, committed);
+            return same(&json!(named.is_none_or(|named| named == id)), counts);
         }
         let log_end = number(&case["log-end"]);
         let read = Completions::read(metadata, id, committed)

@@ -1,14 +1,24 @@
-//! Topics that were deleted and created again under a group's member: noticed by their ids, read from their first record.
+//! Topics that were deleted and created again under a group: noticed by their ids, read from their first record. A member
+//! compares the ids while it runs, and at each assignment with the id that the group's commit names.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
-use kafkaesk_core::{NextOffset, Source};
-use rdkafka::consumer::Consumer;
+use kafkaesk_core::{Completions, NextOffset, Source};
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer};
 
-use super::{last_commits::list, member::Member, pauses, rebalance::State};
+use super::{
+    last_commits::list,
+    member::Member,
+    pauses,
+    rebalance::{ASK, FoundCommit, Membership, State},
+};
 use crate::{
     broker::Cluster,
-    consumer::{Commits, ConsumerEvent, created_again},
+    consumer::{Commits, ConsumerControl as _, ConsumerEvent, created_again, created_again_before},
 };
 
 impl Member {
@@ -68,5 +78,59 @@ impl Member {
             tracing::warn!(topic, %error, "resuming failed");
         }
         self.committing.send(&self.consumer, first);
+    }
+}
+
+impl Membership {
+    /// Replaces what was committed for a deleted topic, as the commit's metadata says: its partition begins at the first
+    /// record of the present topic, and the group's offset is overwritten.
+    pub(super) fn replace_deleted(
+        &self,
+        state: &mut State,
+        assigned: &TopicPartitionList,
+        commits: &mut [FoundCommit],
+    ) {
+        let suspects: BTreeSet<&str> = commits
+            .iter()
+            .filter(|commit| commit.names_another(&state.ids))
+            .map(|commit| commit.source.topic.as_str())
+            .collect();
+        if suspects.is_empty() {
+            return;
+        }
+        self.requests.pulse.beat(Instant::now());
+        let names: Vec<&str> = suspects.into_iter().collect();
+        // Another member may have noticed a new topic earlier than this one.
+        let ids = self.lookup.topic_ids(&names, ASK).unwrap_or_else(|error| {
+            tracing::debug!(%error, "the ids of assigned topics are unknown; those of the last look count");
+            state.ids.clone()
+        });
+        let deleted = commits.iter_mut().filter(|it| it.names_another(&ids));
+        for FoundCommit {
+            source,
+            next,
+            metadata,
+        } in deleted
+        {
+            let warning = created_again_before(source, *next);
+            state.outbox.push(ConsumerEvent::Warning(warning));
+            metadata.clear();
+            *next = NextOffset(0);
+            self.requests.commit(vec![(source.clone(), (*next).into())]);
+            if let Some(mut element) =
+                assigned.find_partition(source.topic.as_str(), source.partition)
+            {
+                drop(element.set_offset(Offset::Offset(next.0)));
+            }
+        }
+    }
+}
+
+impl FoundCommit {
+    /// Whether it was made for a topic with another id than its topic has here. Not if either is unknown.
+    fn names_another(&self, ids: &HashMap<String, String>) -> bool {
+        let named = Completions::topic_id(&self.metadata, self.next);
+        let now = ids.get(self.source.topic.as_str());
+        named.zip(now).is_some_and(|(named, now)| named != now)
     }
 }

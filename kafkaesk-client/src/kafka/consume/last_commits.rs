@@ -136,23 +136,20 @@ pub(super) fn commit_now<C: ConsumerContext>(
         .map_or(Ok(()), |(_, _, code)| Err(*code))
 }
 
-/// The commits as librdkafka's list; the last one of a partition counts. Completions beyond an offset are written only
-/// with a known topic id, which distinguishes a recreated topic from the former one.
+/// The commits as librdkafka's list; the last one of a partition counts. The metadata names the topic's id, if it is known,
+/// which distinguishes a recreated topic from the former one, and the completions beyond the offset.
 pub(super) fn list(commits: &Commits, ids: &HashMap<String, String>) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(commits.len());
-    for (source, position) in commits {
+    for (source, position) in commits.iter().rev() {
         let (topic, partition) = (source.topic.as_str(), source.partition);
-        if list.find_partition(topic, partition).is_none() {
-            list.add_partition(topic, partition);
-        }
-        let Some(mut element) = list.find_partition(topic, partition) else {
+        if list.find_partition(topic, partition).is_some() {
             continue;
-        };
+        }
+        let mut element = list.add_partition(topic, partition);
         drop(element.set_offset(Offset::Offset(position.next.0)));
-        let metadata = ids
-            .get(topic)
-            .map(|id| position.finished.write(id, position.next));
-        element.set_metadata(metadata.unwrap_or_default());
+        if let Some(id) = ids.get(topic) {
+            element.set_metadata(position.finished.metadata(id, position.next));
+        }
     }
     list
 }

@@ -112,7 +112,7 @@ pub(super) fn start(
     let found = setup.topics(&cluster);
     let mut of_pattern = found.clone();
     of_pattern.retain(|topic, _| !setup.spec.is_retry_topic(topic));
-    start::settle(&consumer, &setup, &group, &of_pattern)?;
+    start::settle(&consumer, &setup, &group, &of_pattern, &cluster)?;
     let mut member = Member {
         batch: Batch::new(BATCH_RECORDS),
         committing: Committing::new(answers),

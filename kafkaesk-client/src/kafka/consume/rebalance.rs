@@ -32,8 +32,8 @@ use super::{
 };
 use crate::consumer::{Commits, ConsumerEvent, RevokeAck, created_again as created_again_words};
 
-/// The longest time that a revoke waits for the ids of its topics.
-const ASK: Duration = Duration::from_secs(2);
+/// The longest time that an assignment or a revoke waits for the ids of its topics, or for the group's commits.
+pub(super) const ASK: Duration = Duration::from_secs(2);
 /// The longest time that it waits for the answer to its commit.
 const COMMIT: Duration = Duration::from_secs(5);
 
@@ -62,6 +62,13 @@ pub(super) struct State {
     pub(super) outbox: Outbox,
     /// The member leaves: its user has drained already and gets no more rebalance events.
     pub(super) leaving: Option<Leaving>,
+}
+
+/// What the group had committed of a partition when it was assigned.
+pub(super) struct FoundCommit {
+    pub(super) source: Arc<Source>,
+    pub(super) next: NextOffset,
+    pub(super) metadata: String,
 }
 
 delegate_client_context!(Membership);
@@ -127,7 +134,9 @@ impl Membership {
         if assigned.is_empty() || state.leaving.is_some() {
             return;
         }
-        let finished = self.look_up(consumer, &mut state, &assigned);
+        let mut commits = self.look_up(consumer, &assigned);
+        self.replace_deleted(&mut state, partitions, &mut commits);
+        let finished = self.finished(consumer, &mut state, &commits);
         state.outbox.push(ConsumerEvent::Assigned(assigned));
         for (source, finished) in finished {
             state.outbox.push(ConsumerEvent::Finished(source, finished));
@@ -135,14 +144,9 @@ impl Membership {
         state.outbox.flush();
     }
 
-    /// Requests the group's commits of these partitions, to learn which records beyond them are finished, and (for
-    /// records to pass over) which record is next. Without an answer, records may be repeated.
-    fn look_up(
-        &self,
-        consumer: &BaseConsumer<Self>,
-        state: &mut State,
-        assigned: &[Arc<Source>],
-    ) -> Vec<(Arc<Source>, Completions)> {
+    /// Requests the group's commits of these partitions. Without an answer, records may be repeated, and an offset that was
+    /// committed for a deleted topic counts.
+    fn look_up(&self, consumer: &BaseConsumer<Self>, assigned: &[Arc<Source>]) -> Vec<FoundCommit> {
         let mut asked = TopicPartitionList::with_capacity(assigned.len());
         for source in assigned {
             asked.add_partition(source.topic.as_str(), source.partition);
@@ -158,29 +162,43 @@ impl Membership {
                 return Vec::new();
             }
         };
+        let found = assigned.iter().filter_map(|source| {
+            let element = committed.find_partition(source.topic.as_str(), source.partition)?;
+            let next = element.offset().to_raw().filter(|next| *next >= 0)?;
+            Some(FoundCommit {
+                source: source.clone(),
+                next: NextOffset(next),
+                metadata: element.metadata().to_owned(),
+            })
+        });
+        found.collect()
+    }
+
+    /// Which records beyond these commits are finished. Notes which record is next where one is to be passed over.
+    fn finished(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        state: &mut State,
+        commits: &[FoundCommit],
+    ) -> Vec<(Arc<Source>, Completions)> {
         let mut all = Vec::new();
-        for source in assigned {
+        for commit in commits {
             // Each may take a request.
             self.requests.pulse.beat(Instant::now());
-            let (topic, partition) = (source.topic.as_str(), source.partition);
-            let Some(element) = committed.find_partition(topic, partition) else {
-                continue;
+            let source = &commit.source;
+            let is_skipped = |place: &RecordPlace| {
+                place.stream == source.stream && place.partition == source.partition
             };
-            let Some(next) = element.offset().to_raw().filter(|next| *next >= 0) else {
-                continue;
-            };
-            let is_skipped =
-                |place: &RecordPlace| place.stream == source.stream && place.partition == partition;
             if state.skip.iter().any(is_skipped)
                 && let Some(place) = state.places.of(source)
             {
                 // Only the next record of the group may be passed over, so its offset must be known.
-                place.next = Some(next);
+                place.next = Some(commit.next.0);
             }
             let finished = state
                 .ids
-                .get(topic)
-                .and_then(|id| Completions::read(element.metadata(), id, NextOffset(next)));
+                .get(source.topic.as_str())
+                .and_then(|id| Completions::read(&commit.metadata, id, commit.next));
             if let Some(finished) = finished
                 && is_in_log(consumer, source, &finished)
             {
@@ -302,6 +320,10 @@ impl Membership {
             }
         });
         for topic in created_again {
+            // Discovery must still notice the new id for the partitions that stay.
+            if !state.places.of_topic(&topic).is_empty() {
+                continue;
+            }
             let warning = created_again_words(&topic);
             state.outbox.push(ConsumerEvent::Warning(warning));
             if let Some(id) = now.get(&topic) {

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use kafkaesk_core::{Completions, NextOffset};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
@@ -16,6 +17,7 @@ use rdkafka::{
 use super::setup::Setup;
 use crate::{
     ClientError,
+    broker::Cluster,
     consumer::Start,
     kafka::{
         coordinator::{ASK_AGAIN, while_coordinator_moves},
@@ -23,12 +25,14 @@ use crate::{
     },
 };
 
-/// Writes a new group's first offsets, unless it starts at the earliest or has offsets already.
+/// Writes a new group's first offsets, unless it starts at the earliest or has offsets already. `cluster` tells the topics'
+/// ids.
 pub(super) fn settle<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     setup: &Setup,
     group: &str,
     found: &HashMap<String, u32>,
+    cluster: &Cluster,
 ) -> Result<(), ClientError> {
     if setup.spec.start == Start::Earliest || found.is_empty() {
         return Ok(());
@@ -56,6 +60,7 @@ pub(super) fn settle<C: ConsumerContext>(
     if starts.count() == 0 {
         return Ok(());
     }
+    name_topics(&starts, cluster);
     match while_coordinator_moves(timeout, || consumer.commit(&starts, CommitMode::Sync)) {
         Ok(()) => Ok(()),
         // The group has members: the first of them has decided the start.
@@ -95,6 +100,18 @@ fn by_time<C: ConsumerContext>(
             return answer;
         }
         std::thread::sleep(ASK_AGAIN);
+    }
+}
+
+/// Names the topics' ids beside the offsets, so that they do not count for a later topic of the same name.
+fn name_topics(starts: &TopicPartitionList, cluster: &Cluster) {
+    for mut element in starts.elements() {
+        let topic = cluster.topics.get(element.topic());
+        if let (Some(id), Offset::Offset(next)) =
+            (topic.and_then(|topic| topic.id.as_ref()), element.offset())
+        {
+            element.set_metadata(Completions::default().metadata(id, NextOffset(next)));
+        }
     }
 }
 
