@@ -121,6 +121,7 @@ impl Clients {
 
     /// Serves the events of idle clients and drops those that were idle for [`IDLE`]. To be called several times a second.
     pub(super) fn tend(&self) {
+        self.shared.take_time();
         self.shared.still_away();
         self.reader.tend(|reader| {
             // No group: nothing but events comes out.

@@ -23,7 +23,10 @@ use super::{
     librdkafka_log::{self, Fate},
     oauth::TokenSource,
 };
-use crate::{ClientError, Settings};
+use crate::{
+    ClientError, Settings,
+    meter::{ActionKind, Actions, Published},
+};
 
 /// The same line is written again only after this long.
 const REPEAT: Duration = Duration::from_secs(30);
@@ -81,6 +84,12 @@ pub(super) struct Shared {
     /// No broker answers: `away` says since when. Asked for each delivered record, so without a lock.
     down: AtomicBool,
     away: Mutex<Option<Away>>,
+    /// A broker answered since `heard_at` was set.
+    heard: AtomicBool,
+    /// When a broker last answered.
+    heard_at: Mutex<Option<Instant>>,
+    /// Questions to the brokers.
+    pub(super) actions: Actions,
     /// How many bytes wait in the producers' queue, for the log.
     pub(super) queued: OnceLock<Box<dyn Fn() -> usize + Send + Sync>>,
     /// The connection was closed: its last threads do not log the loss of brokers.
@@ -126,13 +135,18 @@ impl Shared {
     /// A broker answered: earlier reasons are obsolete.
     pub(super) fn answered(&self) {
         self.connected.store(true, Ordering::Relaxed);
+        self.heard.store(true, Ordering::Relaxed);
         self.back();
         *self.reason.lock() = None;
         *self.refused.lock() = None;
     }
 
-    /// A broker took a record: a program that only publishes learns by this alone that the brokers are back.
-    pub(super) fn delivered(&self) {
+    /// A broker took something: a program that only publishes learns by this alone that the brokers are back. Called for each
+    /// delivered record, so without a lock or a clock.
+    pub(super) fn heard(&self) {
+        if !self.heard.load(Ordering::Relaxed) {
+            self.heard.store(true, Ordering::Relaxed);
+        }
         if self.down.load(Ordering::Relaxed) {
             self.answered();
         }
@@ -145,6 +159,33 @@ impl Shared {
             let (servers, after) = (&self.servers, round(away.since.elapsed()));
             tracing::warn!(servers, ?after, "the brokers answer again");
         }
+    }
+
+    /// Takes the time of the last answer. To be called several times a second.
+    pub(super) fn take_time(&self) {
+        if self.heard.swap(false, Ordering::Relaxed) {
+            *self.heard_at.lock() = Some(Instant::now());
+        }
+    }
+
+    /// Shows what was asked, and how the brokers are.
+    pub(super) fn show(&self, published: &mut Published) {
+        self.take_time();
+        published.actions = self.actions.shown();
+        published.brokers_up = Some(!self.down.load(Ordering::Relaxed));
+        published.last_answer = self.heard_at.lock().map(|at| at.elapsed());
+    }
+
+    /// Asks, and counts the question.
+    pub(super) fn counted<T, E>(
+        &self,
+        kind: ActionKind,
+        ask: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begun = Instant::now();
+        let answer = ask();
+        self.actions.ended(kind, begun.elapsed(), answer.is_ok());
+        answer
     }
 
     /// Says from time to time that still no broker answers. To be called several times a second.

@@ -121,7 +121,7 @@ impl ProducerContext for Deliveries {
         } = *pending;
         let result = match result {
             Ok(message) => {
-                self.context.0.delivered();
+                self.context.0.heard();
                 let partition = message.partition();
                 let offset = Some(message.offset())
                     .filter(|offset| *offset >= 0)

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     ClientError,
     broker::{Cluster, TopicInfo},
+    meter::ActionKind,
 };
 
 /// The events of the handle (errors, log lines, token requests) wait at most this long.
@@ -148,8 +149,13 @@ impl Lookup {
 
     /// The same, with the ids of the topics that carry streams behind this prefix: what tells a topic from one that was
     /// deleted and created again. Ids are left out where the brokers have none. Blocks for twice `connect_timeout`, at
-    /// most.
-    pub(super) fn cluster_with_ids(&self, prefix: &TopicPrefix) -> Result<Cluster, ClientError> {
+    /// most. Counted as one question.
+    pub(super) fn discover(&self, prefix: &TopicPrefix) -> Result<Cluster, ClientError> {
+        self.shared
+            .counted(ActionKind::Metadata, || self.cluster_with_ids(prefix))
+    }
+
+    fn cluster_with_ids(&self, prefix: &TopicPrefix) -> Result<Cluster, ClientError> {
         let mut cluster = self.cluster()?;
         let names: Vec<&str> = cluster
             .topics

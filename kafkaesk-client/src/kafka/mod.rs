@@ -25,7 +25,12 @@ mod transaction;
 #[cfg(feature = "dev-broker")]
 pub(crate) use native::set_mock_rebalance_delay;
 
-use std::{collections::BTreeMap, sync::Arc, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use kafkaesk_core::{NextOffset, Offset, Record, TopicName};
@@ -42,7 +47,7 @@ use crate::{
         Outgoing, SendError, TopicInfo, TopicListener, TopicSpec, sealed,
     },
     consumer::{Consumer, ConsumerSpec},
-    meter::{Published, Tally},
+    meter::{ActionKind, Published, Tally},
     transaction::Transaction,
 };
 
@@ -55,7 +60,11 @@ pub(crate) async fn connect(settings: &Settings) -> Result<Arc<dyn Broker>, Clie
     ));
     let lookup = Arc::new(Lookup::new(clients.clone())?);
     let asking = lookup.clone();
-    blocking("connecting", move || asking.cluster()).await?;
+    let shared = clients.shared.clone();
+    blocking("connecting", move || {
+        shared.counted(ActionKind::Metadata, || asking.cluster())
+    })
+    .await?;
     Ok(Arc::new(KafkaBroker {
         settings: clients.settings.clone(),
         shared: clients.shared.clone(),
@@ -82,6 +91,31 @@ struct KafkaBroker {
 }
 
 impl KafkaBroker {
+    /// A question to the brokers, counted when it ends.
+    fn asked<'a, T: Send + 'a>(
+        &'a self,
+        kind: ActionKind,
+        asking: impl Future<Output = Result<T, ClientError>> + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, ClientError>> {
+        self.timed(kind, Result::is_ok, asking)
+    }
+
+    /// The same, of one with an answer of any form.
+    fn timed<'a, T: Send + 'a>(
+        &'a self,
+        kind: ActionKind,
+        is_ok: fn(&T) -> bool,
+        asking: impl Future<Output = T> + Send + 'a,
+    ) -> BoxFuture<'a, T> {
+        Box::pin(async move {
+            let begun = Instant::now();
+            let answer = asking.await;
+            let actions = &self.shared.actions;
+            actions.ended(kind, begun.elapsed(), is_ok(&answer));
+            answer
+        })
+    }
+
     async fn is_dev(&self) -> bool {
         let lookup = self.lookup.clone();
         blocking("asking for metadata", move || Ok(lookup.is_dev()))
@@ -129,7 +163,7 @@ impl sealed::Sealed for KafkaBroker {}
 impl Broker for KafkaBroker {
     fn cluster(&self) -> BoxFuture<'_, Result<Arc<Cluster>, ClientError>> {
         let lookup = self.lookup.clone();
-        Box::pin(async move {
+        self.asked(ActionKind::Metadata, async move {
             blocking("asking for metadata", move || lookup.cluster())
                 .await
                 .map(Arc::new)
@@ -142,7 +176,7 @@ impl Broker for KafkaBroker {
         operation: &'static str,
     ) -> BoxFuture<'a, Result<Option<TopicInfo>, ClientError>> {
         let (lookup, topic) = (self.lookup.clone(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::Metadata, async move {
             blocking("asking for a topic", move || {
                 lookup.topic(topic.as_str(), operation)
             })
@@ -154,7 +188,8 @@ impl Broker for KafkaBroker {
         &'a self,
         specs: &'a [TopicSpec],
     ) -> BoxFuture<'a, Vec<Result<Creation, ClientError>>> {
-        Box::pin(async move {
+        let all = |answers: &Vec<Result<_, _>>| answers.iter().all(Result::is_ok);
+        self.timed(ActionKind::CreateTopics, all, async move {
             let created = if self.is_dev().await {
                 self.create_by_asking(specs).await
             } else {
@@ -178,7 +213,7 @@ impl Broker for KafkaBroker {
         &'a self,
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<bool, ClientError>> {
-        Box::pin(async move {
+        self.asked(ActionKind::DeleteTopic, async move {
             if self.is_dev().await {
                 return Err(ClientError::Setting(
                     "the dev broker deletes no topic; it keeps nothing after its end".into(),
@@ -193,7 +228,7 @@ impl Broker for KafkaBroker {
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Vec<String>, ClientError>> {
         let (lookup, topic) = (self.lookup.clone(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::Groups, async move {
             blocking("asking for groups", move || lookup.readers(topic.as_str())).await
         })
     }
@@ -202,7 +237,8 @@ impl Broker for KafkaBroker {
         &'a self,
         specs: &'a [TopicSpec],
     ) -> BoxFuture<'a, Vec<Result<(), ClientError>>> {
-        Box::pin(async move {
+        let all = |answers: &Vec<Result<_, _>>| answers.iter().all(Result::is_ok);
+        self.timed(ActionKind::CheckTopics, all, async move {
             if self.is_dev().await {
                 // It takes any.
                 return specs.iter().map(|_| Ok(())).collect();
@@ -215,7 +251,7 @@ impl Broker for KafkaBroker {
         &'a self,
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<BTreeMap<String, String>>, ClientError>> {
-        Box::pin(async move {
+        self.asked(ActionKind::TopicConfig, async move {
             if self.is_dev().await {
                 // It would use up the whole timeout.
                 return Ok(None);
@@ -232,7 +268,7 @@ impl Broker for KafkaBroker {
         sink: LogSink,
     ) -> BoxFuture<'a, Result<Option<NextOffset>, ClientError>> {
         let (clients, lookup, topic) = (self.clients.clone(), self.lookup.clone(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::ReadLog, async move {
             blocking("reading a log", move || {
                 log::read(&clients, &lookup, &topic, from, until, sink)
             })
@@ -246,7 +282,7 @@ impl Broker for KafkaBroker {
         records: Vec<(Bytes, Bytes)>,
     ) -> BoxFuture<'a, Result<Vec<Offset>, ClientError>> {
         let (clients, topic) = (self.clients.clone(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::AppendLog, async move {
             blocking("appending to a log", move || {
                 log::append(&clients, &topic, &records)
             })
@@ -259,7 +295,7 @@ impl Broker for KafkaBroker {
         topic: &'a TopicName,
     ) -> BoxFuture<'a, Result<Option<Bytes>, ClientError>> {
         let (clients, lookup, topic) = (self.clients.clone(), self.lookup.clone(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::ReadRecord, async move {
             blocking("reading a topic's last record", move || {
                 log::last_value(&clients, &lookup, &topic)
             })
@@ -269,7 +305,9 @@ impl Broker for KafkaBroker {
 
     fn groups(&self) -> BoxFuture<'_, Result<Groups, ClientError>> {
         let lookup = self.lookup.clone();
-        Box::pin(async move { blocking("listing groups", move || lag::groups(&lookup)).await })
+        self.asked(ActionKind::Groups, async move {
+            blocking("listing groups", move || lag::groups(&lookup)).await
+        })
     }
 
     fn group_offsets<'a>(
@@ -279,7 +317,7 @@ impl Broker for KafkaBroker {
     ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>> {
         let (lookup, group) = (self.lookup.clone(), group.to_owned());
         let only = only.map(<[_]>::to_vec);
-        Box::pin(async move {
+        self.asked(ActionKind::GroupOffsets, async move {
             blocking("asking for commits", move || {
                 lag::group_offsets(&lookup, &group, only.as_deref())
             })
@@ -292,7 +330,7 @@ impl Broker for KafkaBroker {
         partitions: &'a [(TopicName, i32)],
     ) -> BoxFuture<'a, Result<Vec<Option<Bounds>>, ClientError>> {
         let (lookup, partitions) = (self.lookup.clone(), partitions.to_vec());
-        Box::pin(async move {
+        self.asked(ActionKind::Bounds, async move {
             blocking("asking for bounds", move || {
                 lag::bounds(&lookup, &partitions)
             })
@@ -308,7 +346,7 @@ impl Broker for KafkaBroker {
     ) -> BoxFuture<'a, Result<GroupPosition, ClientError>> {
         let (clients, lookup) = (self.clients.clone(), self.lookup.clone());
         let (group, topic) = (group.to_owned(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::GroupPosition, async move {
             blocking("looking at a group", move || {
                 groups::position(&clients, &lookup, &group, &topic, partition)
             })
@@ -323,7 +361,7 @@ impl Broker for KafkaBroker {
         from: Offset,
     ) -> BoxFuture<'a, Result<Option<Record>, ClientError>> {
         let (clients, topic) = (self.clients.clone(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::ReadRecord, async move {
             blocking("reading a record", move || {
                 groups::record(&clients, &topic, partition, from)
             })
@@ -340,7 +378,7 @@ impl Broker for KafkaBroker {
     ) -> BoxFuture<'a, Result<(), ClientError>> {
         let (clients, lookup) = (self.clients.clone(), self.lookup.clone());
         let (group, topic) = (group.to_owned(), topic.clone());
-        Box::pin(async move {
+        self.asked(ActionKind::MoveGroup, async move {
             blocking("moving a group", move || {
                 groups::move_to(&clients, &lookup, &group, &topic, partition, next)
             })
@@ -358,7 +396,7 @@ impl Broker for KafkaBroker {
     }
 
     fn rediscover<'a>(&'a self, topic: &'a TopicName) -> BoxFuture<'a, Result<(), ClientError>> {
-        Box::pin(async move {
+        self.asked(ActionKind::Metadata, async move {
             for producer in self.producers.made() {
                 let asking = producer.asker(topic.as_str(), self.settings.connect_timeout);
                 blocking("asking for a topic", asking).await?;
@@ -393,10 +431,11 @@ impl Broker for KafkaBroker {
 
     fn show(&self, published: &mut Published) {
         self.producers.show(published);
+        self.shared.show(published);
     }
 
     fn flush(&self, timeout: Duration) -> BoxFuture<'_, Result<(), ClientError>> {
-        Box::pin(async move {
+        self.asked(ActionKind::Flush, async move {
             let flush = self.producers.flusher();
             blocking("flushing", move || flush(timeout)).await
         })
@@ -405,7 +444,7 @@ impl Broker for KafkaBroker {
     fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>> {
         let (clients, lookup, id) = (self.clients.clone(), self.lookup.clone(), id.to_owned());
         let turn = self.beginning.clone();
-        Box::pin(async move {
+        self.asked(ActionKind::BeginTransaction, async move {
             let wanted = Arc::new(());
             let still = Arc::downgrade(&wanted);
             let begun = blocking("beginning with a transactional id", move || {
@@ -423,7 +462,7 @@ impl Broker for KafkaBroker {
     }
 
     fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>> {
-        Box::pin(async move {
+        self.asked(ActionKind::StartConsumer, async move {
             self.consumers
                 .start(&self.settings, &self.shared, &self.lookup, spec)
                 .await

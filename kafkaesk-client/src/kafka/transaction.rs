@@ -27,6 +27,7 @@ use super::{
 use crate::{
     ClientError,
     broker::Outgoing,
+    meter::ActionKind,
     transaction::{Commit, Transaction},
 };
 
@@ -91,7 +92,9 @@ impl Commit for Transactional {
         Box::pin(async move {
             let begun = begun.ok_or(ClientError::Closed)?;
             super::blocking("writing in a transaction", move || {
-                begun.lock().commit(&records)
+                let begun = begun.lock();
+                let shared = &begun.producer.context().context.0;
+                shared.counted(ActionKind::CommitTransaction, || begun.commit(&records))
             })
             .await
         })

@@ -1,11 +1,13 @@
-//! Published: what a connection published, as its user sees it. Plain numbers, made when they are asked for.
+//! Published: what a connection published and asked, as its user sees it. Plain numbers, made when they are asked for.
+
+use std::time::Duration;
 
 use kafkaesk_core::{Offset, StreamId, TopicName};
 
-use super::Histogram;
+use super::{Action, Histogram};
 use crate::{ClientError, Connection};
 
-/// What a connection published since it was opened. Counts never go back.
+/// What a connection published and asked since it was opened. Counts never go back.
 ///
 /// Events and tombstones that a [`Publisher`](crate::Publisher) publishes are counted. Dead letters, transactions and the
 /// records of schemas and bindings are not.
@@ -16,11 +18,22 @@ pub struct Published {
     pub topics: Vec<PublishedTopic>,
     /// All later topics together, and publishes to names that no stream can have.
     pub others: PublishedElsewhere,
+    /// Questions to the brokers: each kind once, in the order of [`ActionKind::ALL`](super::ActionKind::ALL). Empty for the
+    /// broker in memory, as everything below: it has no queue and asks nobody.
+    pub actions: Vec<Action>,
     /// Records that wait in the producers' queues or are on their way, about: up to a few more, and without those of a
-    /// producer that failed. Dead letters count here as well. 0 for the broker in memory.
+    /// producer that failed. Dead letters count here as well.
     pub queue_records: u64,
     /// Their bytes, each record with some 256 bytes for its keeping.
     pub queue_bytes: u64,
+    /// Whether the last that was heard of the brokers was an answer. `false` since all of them were found to be away, which
+    /// nobody finds out while nothing is sent or asked.
+    pub brokers_up: Option<bool>,
+    /// How long ago a broker last named its topics, took a record or a commit; up to 0.2 s less. A connection with a consumer
+    /// asks for topics every two seconds (`discovery-interval`). One that only publishes asks for nothing in between: there
+    /// this grows while nothing is published, and a question such as [`Broker::cluster`](crate::broker::Broker::cluster)
+    /// tells whether the brokers are there.
+    pub last_answer: Option<Duration>,
 }
 
 /// What was published to one topic.
@@ -133,7 +146,7 @@ impl PublishEnd {
 }
 
 impl Connection {
-    /// What this connection published since it was opened. Asks the brokers nothing and delays no publish; it takes a
+    /// What this connection published and asked since it was opened. Asks the brokers nothing and delays no publish; it takes a
     /// microsecond or so for each topic.
     pub fn published(&self) -> Published {
         let mut published = self.catalog().meters().shown();

@@ -3,6 +3,7 @@
 
 mod support;
 
+mod asked;
 mod catalog;
 mod conformance;
 mod connect;

@@ -11,7 +11,7 @@ use kafkaesk_client::{
     ClientError, Connection, Delivery, Publisher, Settings,
     consumer::{Consumer, Start},
     core::{TopicPrefix, partitioner::partition_for_key},
-    meter::PublishEnd,
+    meter::{ActionKind, PublishEnd},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -297,6 +297,40 @@ async fn a_first_publish_fails_after_the_delivery_timeout_and_says_what_to_do() 
         "{took:?}"
     );
     assert_eq!(topics_at(&kafka.plain, "late."), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_brokers_are_away_questions_fail_and_their_last_answer_ages() {
+    let (kafka, settings) = kafka("asked.").await;
+    let connection = open(&settings).await;
+    let publisher = connection.publisher();
+    publisher.publish("content.a", &content("a")).await.unwrap();
+    let asked = || {
+        let shown = connection.published();
+        let metadata = ActionKind::Metadata as usize;
+        let asked = shown.actions[metadata].clone();
+        (
+            asked.ok,
+            asked.failed,
+            shown.brokers_up,
+            shown.last_answer.unwrap(),
+        )
+    };
+    let (ok, failed, up, age) = asked();
+    assert!(ok > 0 && age < Duration::from_secs(1), "{ok} {age:?}");
+    assert_eq!((failed, up), (0, Some(true)));
+    kafka.way.send_replace(Way::Cut);
+    let cut = Instant::now();
+    connection.broker().cluster().await.unwrap_err();
+    assert_eq!((asked().0, asked().1, asked().2), (ok, 1, Some(false)));
+    // An answer that came before the cut is taken for one of up to 0.2 s later.
+    assert!(asked().3 + Duration::from_millis(300) > cut.elapsed());
+    kafka.way.send_replace(Way::Open);
+    // The record's delivery alone tells that they are back.
+    publisher.publish("content.a", &content("a")).await.unwrap();
+    let (again, .., up, age) = asked();
+    assert_eq!((again, up), (ok, Some(true)));
+    assert!(age < Duration::from_secs(1), "{age:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

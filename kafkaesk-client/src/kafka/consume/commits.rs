@@ -29,8 +29,8 @@ const AFTER_REBALANCE: Duration = Duration::from_millis(500);
 pub(super) struct Committing {
     /// Where the coordinator's answers come.
     answers: Queue,
-    /// Commits without an answer, by number.
-    unanswered: HashMap<usize, Commits>,
+    /// Commits without an answer, by number, and when they were sent.
+    unanswered: HashMap<usize, (Instant, Commits)>,
     /// The number of the last commit.
     number: usize,
     /// The last commit that named a partition, by its source.
@@ -63,7 +63,7 @@ impl Committing {
         let mut commits = std::mem::take(&mut self.refused);
         let mut unanswered: Vec<_> = self.unanswered.drain().collect();
         unanswered.sort_unstable_by_key(|(number, _)| *number);
-        commits.extend(unanswered.into_iter().flat_map(|(_, sent)| sent));
+        commits.extend(unanswered.into_iter().flat_map(|(_, (_, sent))| sent));
         commits
     }
 
@@ -92,8 +92,14 @@ impl Committing {
         }
         let sent = native::commit(consumer, &list, &self.answers, self.number);
         match sent {
-            Ok(()) => drop(self.unanswered.insert(self.number, commits)),
-            Err(error) => self.refused(consumer, self.number, commits, error),
+            Ok(()) => {
+                let sent = (Instant::now(), commits);
+                self.unanswered.insert(self.number, sent);
+            }
+            Err(error) => {
+                consumer.context().committed(false, Instant::now());
+                self.refused(consumer, self.number, commits, error);
+            }
         }
     }
 
@@ -103,7 +109,11 @@ impl Committing {
             let Some(answer) = native::commit_answer(&self.answers, 0) else {
                 return;
             };
-            let mut commits = self.unanswered.remove(&answer.number).unwrap_or_default();
+            let Some((sent, mut commits)) = self.unanswered.remove(&answer.number) else {
+                continue;
+            };
+            let is_ok = answer.result.is_ok() && answer.refused.is_empty();
+            consumer.context().committed(is_ok, sent);
             let error = match answer.result {
                 Err(error) => error,
                 Ok(()) => {

@@ -41,10 +41,7 @@ impl Discovery {
         settings: &Settings,
     ) -> Result<TopicWatch, ClientError> {
         let (asking, prefix) = (lookup.clone(), settings.topic_prefix.clone());
-        let cluster = blocking("looking for topics", move || {
-            asking.cluster_with_ids(&prefix)
-        })
-        .await?;
+        let cluster = blocking("looking for topics", move || asking.discover(&prefix)).await?;
         let mut slot = self.0.lock();
         let poller = match slot.upgrade() {
             Some(poller) => {
@@ -97,7 +94,7 @@ impl Poller {
                     if stopped.load(Ordering::Relaxed) {
                         return;
                     }
-                    match lookup.cluster_with_ids(&prefix) {
+                    match lookup.discover(&prefix) {
                         Ok(cluster) => {
                             publish.send_replace(Arc::new(cluster));
                         }

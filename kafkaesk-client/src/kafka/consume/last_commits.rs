@@ -9,11 +9,11 @@ use std::{
 use kafkaesk_core::Source;
 use rdkafka::{
     Offset, TopicPartitionList,
-    consumer::{BaseConsumer, ConsumerContext},
+    consumer::{BaseConsumer, Consumer},
     error::RDKafkaErrorCode,
 };
 
-use super::control_requests::identity;
+use super::{control_requests::identity, rebalance::Membership};
 use crate::{
     ClientError,
     consumer::{Commits, Position},
@@ -75,9 +75,9 @@ impl Leaving {
     }
 
     /// Commits and waits for the answer, until the deadline at the latest.
-    pub(super) fn commit<C: ConsumerContext>(
+    pub(super) fn commit(
         &mut self,
-        consumer: &BaseConsumer<C>,
+        consumer: &BaseConsumer<Membership>,
         commits: &TopicPartitionList,
     ) {
         let Some(answers) = &self.answers else {
@@ -115,8 +115,8 @@ impl Leaving {
 }
 
 /// Commits and blocks for the answer until then.
-pub(super) fn commit_now<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
+pub(super) fn commit_now(
+    consumer: &BaseConsumer<Membership>,
     answers: &Queue,
     commits: &TopicPartitionList,
     deadline: Instant,
@@ -124,6 +124,18 @@ pub(super) fn commit_now<C: ConsumerContext>(
     if commits.count() == 0 {
         return Ok(());
     }
+    let sent = Instant::now();
+    let committed = answered(consumer, answers, commits, deadline);
+    consumer.context().committed(committed.is_ok(), sent);
+    committed
+}
+
+fn answered(
+    consumer: &BaseConsumer<Membership>,
+    answers: &Queue,
+    commits: &TopicPartitionList,
+    deadline: Instant,
+) -> Result<(), RDKafkaErrorCode> {
     native::commit(consumer, commits, answers, 0)?;
     let left = deadline.saturating_duration_since(Instant::now());
     let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);

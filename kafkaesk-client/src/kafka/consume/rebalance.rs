@@ -30,7 +30,10 @@ use super::{
     places::Places,
     resets::Resets,
 };
-use crate::consumer::{Commits, ConsumerEvent, RevokeAck, created_again as created_again_words};
+use crate::{
+    consumer::{Commits, ConsumerEvent, RevokeAck, created_again as created_again_words},
+    meter::ActionKind,
+};
 
 /// The longest time that an assignment or a revoke waits for the ids of its topics, or for the group's commits.
 pub(super) const ASK: Duration = Duration::from_secs(2);
@@ -99,6 +102,17 @@ impl ConsumerContext for Membership {
 }
 
 impl Membership {
+    /// Counts a commit that was sent then and has its answer now.
+    pub(super) fn committed(&self, is_ok: bool, sent: Instant) {
+        let shared = &self.context.0;
+        if is_ok {
+            shared.heard();
+        }
+        shared
+            .actions
+            .ended(ActionKind::Commit, sent.elapsed(), is_ok);
+    }
+
     fn log_line(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.resets.log(&self.context, level, facility, message);
     }
