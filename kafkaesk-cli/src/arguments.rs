@@ -14,6 +14,7 @@ use crate::{
     },
     exit::EXIT_HELP,
     format::{LogFormat, OutputFormat},
+    operate_options::OperateOptions,
 };
 
 /// The whole command line of [`crate::run`].
@@ -177,6 +178,9 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub dead_letter_headers: Option<String>,
+    /// Those of `worker` and `dev` alone, from their own arguments.
+    #[arg(skip)]
+    pub(crate) operate: OperateOptions,
     /// How data is printed [default: text]
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
     pub output: Option<OutputFormat>,
@@ -215,6 +219,7 @@ impl Options {
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        .chain(self.operate.settings())
         .collect()
     }
 }

@@ -115,7 +115,12 @@ fn own_command() -> clap::Command {
 /// }
 /// # }
 /// ```
-pub async fn execute(app: App, options: Options, command: Command) -> ExitCode {
+pub async fn execute(app: App, mut options: Options, command: Command) -> ExitCode {
+    match &command {
+        Command::Worker(arguments) => options.operate.clone_from(&arguments.operate),
+        Command::Dev(arguments) => options.operate.clone_from(&arguments.operate),
+        _ => {}
+    }
     let default_level = match command {
         Command::Worker(_) | Command::Dev(_) => "info",
         // The log must show a stream that a misspelt name created.

@@ -36,6 +36,18 @@ pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
     Ok(Duration::from_millis(total))
 }
 
+/// A span for people: its two largest units, `4m 12s`, `2d 3h`.
+pub fn rough_span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, ..) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
 /// Writes the shortest text that [`parse_span`] reads back: `7d`, `90m`, `1500ms`.
 pub fn format_span(span: Duration) -> String {
     let millis = span.as_millis();
@@ -50,4 +62,22 @@ pub fn format_span(span: Duration) -> String {
         }
     }
     format!("{millis}ms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rough_span_has_its_two_largest_units() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (252, "4m 12s"),
+            (7_260, "2h 1m"),
+            (183_600, "2d 3h"),
+        ] {
+            assert_eq!(rough_span(Duration::from_secs(seconds)), text);
+        }
+    }
 }

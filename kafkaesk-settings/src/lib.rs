@@ -10,6 +10,7 @@ mod kafka_settings;
 mod load;
 mod nearest;
 mod oidc;
+mod operate;
 mod property;
 mod redact;
 mod stream_spec;
@@ -30,6 +31,7 @@ pub use load::{
 };
 pub use nearest::nearest;
 pub use oidc::{OidcError, OidcSettings};
+pub use operate::{MetricsDetail, OperateSettings};
 pub use property::{
     Property, PropertyError, Role, ValueKind, ValueProblem, canonical_property, check_property,
     properties, property_warning,

@@ -22,7 +22,14 @@ const INBOX: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     instances: Mutex<Vec<Arc<Entry>>>,
-    shutdown: Mutex<Option<Shutdown>>,
+    run: Mutex<Option<Run>>,
+}
+
+/// A run of the application.
+#[derive(Debug)]
+struct Run {
+    expected: usize,
+    shutdown: Shutdown,
 }
 
 /// One instance, running or ended.
@@ -80,15 +87,20 @@ impl Registry {
         Registered { inbox, entry }
     }
 
-    /// The run that its instances belong to.
-    pub(crate) fn begin(&self, shutdown: Shutdown) {
+    /// The run that its instances belong to. It starts so many of them.
+    pub(crate) fn begin(&self, expected: usize, shutdown: Shutdown) {
         self.instances.lock().clear();
-        *self.shutdown.lock() = Some(shutdown);
+        *self.run.lock() = Some(Run { expected, shutdown });
+    }
+
+    /// How many instances the run starts.
+    pub(crate) fn expected(&self) -> usize {
+        self.run.lock().as_ref().map_or(0, |run| run.expected)
     }
 
     /// When its shutdown began, if it did.
     pub(crate) fn shutdown(&self) -> Option<SystemTime> {
-        self.shutdown.lock().as_ref()?.begun()
+        self.run.lock().as_ref()?.shutdown.begun()
     }
 
     /// The instances, in the order of their start.

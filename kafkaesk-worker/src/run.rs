@@ -56,12 +56,13 @@ impl App {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<RunReport, AppError> {
         self.check()?;
-        if self.chosen().next().is_none() {
+        let expected = self.chosen().count();
+        if expected == 0 {
             return Err(AppError::NothingToRun);
         }
         let hooks = std::mem::take(&mut self.hooks);
         let end = Shutdown::within(timeout);
-        self.control.0.begin(end.clone());
+        self.control.0.begin(expected, end.clone());
         let mut shutdown = pin!(shutdown);
         let ran = tokio::select! {
             biased;

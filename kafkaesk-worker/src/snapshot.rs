@@ -14,6 +14,8 @@ use kafkaesk_core::{NextOffset, Reason, Source, StreamId, TopicName};
 pub struct Snapshot {
     /// One for each subscription that was started. Those that ended stay, with their last counts.
     pub subscriptions: Vec<Arc<SubscriptionSnapshot>>,
+    /// How many subscriptions the run starts; 0 before it runs.
+    pub expected: usize,
     /// When the shutdown began, if it did.
     pub shutdown: Option<SystemTime>,
 }
@@ -222,6 +224,9 @@ pub enum PausedBy {
 }
 
 impl PausedBy {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Operator, Self::Unavailable];
+
     /// One word, as in labels and JSON.
     pub fn name(self) -> &'static str {
         match self {

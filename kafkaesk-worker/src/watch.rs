@@ -35,6 +35,7 @@ impl Watch {
         let subscriptions = join_all(entries.iter().map(|entry| look(entry, within))).await;
         Snapshot {
             subscriptions,
+            expected: self.0.expected(),
             shutdown: self.0.shutdown(),
         }
     }

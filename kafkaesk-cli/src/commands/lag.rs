@@ -13,7 +13,11 @@ use kafkaesk_client::{
     lag::{GroupLag, Look, PartitionLag, Verdict, Window},
     settings::nearest,
 };
-use kafkaesk_core::{StreamId, span::parse_span, timestamp};
+use kafkaesk_core::{
+    StreamId,
+    span::{parse_span, rough_span},
+    timestamp,
+};
 use serde_json::{Value, json};
 
 use crate::{context::Context, errors, exit::Exit, format::OutputFormat, output, signals};
@@ -250,16 +254,9 @@ fn seconds(oldest: i64, now: i64) -> f64 {
     now.saturating_sub(oldest).max(0) as f64 / 1000.0
 }
 
-/// A span for people: its two largest units.
 fn age(oldest: i64, now: i64) -> String {
-    let seconds = now.saturating_sub(oldest).max(0) / 1000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, ..) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
+    let millis = u64::try_from(now.saturating_sub(oldest)).unwrap_or(0);
+    rough_span(Duration::from_millis(millis))
 }
 
 fn text(judged: &[Judged], arguments: &LagArguments, now: i64) -> anyhow::Result<()> {
@@ -315,23 +312,4 @@ fn row(it: &PartitionLag, verdict: Verdict, now: i64) -> Vec<String> {
             .map_or_else(String::new, |oldest| age(oldest, now)),
         verdict.to_string(),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_has_its_two_largest_units() {
-        for (seconds, text) in [
-            (0, "0s"),
-            (59, "59s"),
-            (252, "4m 12s"),
-            (7_260, "2h 1m"),
-            (183_600, "2d 3h"),
-        ] {
-            assert_eq!(age(0, seconds * 1000), text);
-        }
-        assert_eq!(age(5_000, 0), "0s");
-    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::{Connection, settings::nearest};
+use kafkaesk_operate::Operate;
 use kafkaesk_worker::{App, AppError};
 use tokio::{
     sync::{oneshot, watch},
@@ -18,6 +19,7 @@ use crate::{
     errors::Usage,
     exit::Exit,
     handlers::{Configured, stdout::Stdout},
+    operate_options::OperateOptions,
     signals,
 };
 
@@ -35,11 +37,16 @@ pub struct WorkerArguments {
     /// group reads in that partition when it is assigned; may be given several times
     #[arg(long, value_name = "STREAM[PARTITION]@OFFSET")]
     pub skip: Vec<String>,
+    /// What it shows of itself.
+    #[command(flatten)]
+    pub operate: OperateOptions,
 }
 
 /// Runs until Ctrl-C, SIGTERM or SIGHUP.
 pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> anyhow::Result<Exit> {
-    let declared = context.configuration()?.subscriptions.clone();
+    let configuration = context.configuration()?;
+    let declared = configuration.subscriptions.clone();
+    let settings = configuration.operate.clone();
     let app = std::mem::take(&mut context.app);
     if declared.is_empty() && app.subscriptions().is_empty() {
         return Err(Usage(
@@ -55,11 +62,16 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
     }
     let app = check(&declared, app, &arguments.groups)?;
     let mut shutdown = signals::shutdown().context("listening to signals")?;
+    // Before the connection: health is asked for while no broker answers.
+    let operate = Operate::start(settings, app.watch(), app.control()).await?;
+    if let Some(address) = operate.address() {
+        info!(%address, "metrics, health and commands are at http://{address}/");
+    }
     let Some(connection) = shutdown.unless(context.connect()).await else {
         return Ok(Exit::Done);
     };
     let connection = connection?;
-    run_declared(app, connection, &declared, &arguments.groups).await
+    run_declared(app, connection, operate, &declared, &arguments.groups).await
 }
 
 /// The application with only these groups (all, if none are named), checked together with the declared subscriptions
@@ -124,6 +136,7 @@ fn places(error: &AppError, declared: &[SubscriptionSettings]) -> Option<String>
 async fn run_declared(
     mut app: App,
     connection: Connection,
+    operate: Operate,
     declared: &[SubscriptionSettings],
     groups: &[String],
 ) -> anyhow::Result<Exit> {
@@ -136,17 +149,20 @@ async fn run_declared(
             app = app.subscribe(settings.subscription(handler));
         }
     }
-    run_app(app, connection, handlers).await
+    run_app(app, connection, operate, handlers).await
 }
 
-/// Runs an application until a signal, then ends its handlers' child processes, all within `shutdown-timeout`.
+/// Runs an application until a signal, then ends its handlers' child processes and what shows it, all within
+/// `shutdown-timeout`.
 pub(crate) async fn run_app(
     app: App,
     connection: Connection,
+    mut operate: Operate,
     handlers: Vec<Configured>,
 ) -> anyhow::Result<Exit> {
     let mut shutdown = signals::shutdown().context("listening to signals")?;
     let timeout = connection.settings().shutdown_timeout.max(LEAST);
+    operate.connected(&connection);
     let (stopping, mut stopped) = watch::channel(None);
     let (running, ended) = oneshot::channel::<()>();
     let run = async {
@@ -177,6 +193,9 @@ pub(crate) async fn run_app(
             .await;
     };
     let (ran, ()) = tokio::join!(run, end_children);
+    let begun = *stopping.borrow();
+    let left = begun.map_or(timeout, |begun| timeout.saturating_sub(begun.elapsed()));
+    operate.finish(left).await;
     // `worker | head` ends as quietly as any other command; what was not printed is not committed.
     if ran.is_err() && handlers.iter().any(Configured::is_output_closed) {
         return Ok(Exit::Done);

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use kafkaesk_client::{
     Settings,
-    settings::{Effective, Loader, SchemaDeclaration, StreamDeclaration},
+    settings::{Effective, Loader, OperateSettings, SchemaDeclaration, StreamDeclaration},
 };
 use tracing::warn;
 
@@ -24,6 +24,8 @@ use crate::Options;
 pub(crate) struct Configuration {
     /// How to reach Kafka and how to behave there.
     pub(crate) settings: Settings,
+    /// What the program shows of itself.
+    pub(crate) operate: OperateSettings,
     /// `schemas`.
     pub(crate) schemas: Vec<SchemaDeclaration>,
     /// `[[streams]]`.
@@ -82,6 +84,7 @@ impl Configuration {
         Ok(Self {
             subscriptions,
             settings: loaded.settings,
+            operate: loaded.operate,
             schemas: loaded.schemas,
             streams: loaded.streams,
             effective: loaded.effective,
@@ -91,14 +94,15 @@ impl Configuration {
     }
 }
 
-/// The environment's variables that `{ env = … }` takes secrets from: librdkafka's properties, and what handlers send or
-/// hand on.
+/// The environment's variables that `{ env = … }` takes secrets from: librdkafka's properties, the token of commands,
+/// and what handlers send or hand on.
 fn variables_with_secrets(effective: &[Effective]) -> BTreeSet<String> {
     effective
         .iter()
         .filter(|setting| {
             let key = format!(".{}", setting.key);
             [
+                ".operate-token",
                 ".kafka-settings.",
                 ".handler.http",
                 ".handler.headers.",

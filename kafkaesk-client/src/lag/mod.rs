@@ -49,17 +49,22 @@ pub struct PartitionLag {
 }
 
 impl PartitionLag {
-    /// What a group committed there; the rest is not known yet.
-    fn of(source: Source, committed: &GroupOffsets) -> Self {
-        let place = (source.topic.as_str().to_owned(), source.partition);
+    /// Where a group stands, without the time of its first unread record.
+    pub fn new(source: Source, committed: Option<NextOffset>, bounds: Option<Bounds>) -> Self {
         Self {
             topic: source.topic,
             stream: source.stream,
             partition: source.partition,
-            committed: committed.get(&place).copied(),
-            bounds: None,
+            committed,
+            bounds,
             oldest: None,
         }
+    }
+
+    /// What a group committed there; the rest is not known yet.
+    fn of(source: Source, committed: &GroupOffsets) -> Self {
+        let place = (source.topic.as_str().to_owned(), source.partition);
+        Self::new(source, committed.get(&place).copied(), None)
     }
 
     /// How many records the group has not read: from what it committed, or from the first record that is still there, to the

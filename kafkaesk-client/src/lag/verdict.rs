@@ -19,6 +19,10 @@ pub enum Verdict {
     Warn,
     /// Its position went back, and it has not got to where it was before.
     Rewind,
+    /// It is behind, and its subscription is paused. Only the worker itself knows this.
+    Paused,
+    /// One message holds it up: it failed and is tried again. Only the worker itself knows this.
+    Held,
     /// It is behind and has members, and its position stands still.
     Stall,
     /// It is behind and nobody is in the group.
@@ -26,6 +30,18 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them, from best to worst.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Unknown,
+        Self::Warn,
+        Self::Rewind,
+        Self::Paused,
+        Self::Held,
+        Self::Stall,
+        Self::Stop,
+    ];
+
     /// One word, as in tables and JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -33,6 +49,8 @@ impl Verdict {
             Self::Unknown => "UNKNOWN",
             Self::Warn => "WARN",
             Self::Rewind => "REWIND",
+            Self::Paused => "PAUSED",
+            Self::Held => "HELD",
             Self::Stall => "STALL",
             Self::Stop => "STOP",
         }
@@ -48,6 +66,10 @@ impl Verdict {
             }
             Self::Rewind => {
                 "the position went back, by a reset or a topic that was created again; messages are delivered again until it is caught up"
+            }
+            Self::Paused => "its subscription is paused; resume it when the cause is gone",
+            Self::Held => {
+                "one message fails and is tried again; repair its handler, or skip the message"
             }
             Self::Stall => {
                 "members are there and nothing is committed; a message is held or retried, or a handler hangs: the worker's log names it"
@@ -175,6 +197,12 @@ mod tests {
     /// As many looks as cover the span, each made from its number.
     fn span(look: impl Fn(i64) -> (i64, u64)) -> Vec<(i64, u64)> {
         (0..=10).map(look).collect()
+    }
+
+    #[test]
+    fn all_verdicts_are_listed_once_from_best_to_worst() {
+        assert!(Verdict::ALL.is_sorted_by(|a, b| a < b));
+        assert_eq!(Verdict::ALL.last(), Some(&Verdict::Stop));
     }
 
     #[test]

@@ -10,9 +10,12 @@ use super::{
     keys::{KAFKA_SETTINGS, KEYS},
     layers::Merged,
     node::Node,
+    operate,
     typed::Scalar,
 };
-use crate::{REDACTED, Settings, shown_property, without_secrets, without_user_info};
+use crate::{
+    OperateSettings, REDACTED, Settings, shown_property, without_secrets, without_user_info,
+};
 
 /// One setting's effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +50,13 @@ impl Effective {
     }
 }
 
-pub(super) fn list(merged: &Merged, settings: &Settings) -> Vec<Effective> {
-    let defaults = in_words(settings);
+pub(super) fn list(
+    merged: &Merged,
+    settings: &Settings,
+    operate: &OperateSettings,
+) -> Vec<Effective> {
+    let mut defaults = in_words(settings);
+    defaults.extend(operate::in_words(operate));
     let mut list = Vec::new();
     for key in KEYS.iter().filter(|key| **key != KAFKA_SETTINGS) {
         match (merged.setting(key), defaults.get(key)) {

@@ -18,10 +18,11 @@ use super::{
     keys::KEYS,
     layers::{Layer, Merged},
     node::Node,
+    operate,
     origin::FLAG,
     resolve,
 };
-use crate::Settings;
+use crate::{OperateSettings, Settings};
 
 /// The table of the profiles in a file.
 const PROFILE: &str = "profile";
@@ -57,6 +58,8 @@ pub struct Loader {
 pub struct Loaded {
     /// Typed and checked.
     pub settings: Settings,
+    /// What the program shows of itself.
+    pub operate: OperateSettings,
     /// `[[streams]]`.
     pub streams: Vec<StreamDeclaration>,
     /// `schemas`, or `[[schemas]]`.
@@ -157,6 +160,7 @@ impl Loader {
         }
         let merged = Merged::new(&variables, layers);
         let mut settings = resolve::settings(&merged, &mut warnings)?;
+        let operate = operate::settings(&merged)?;
         let list = |key| merged.setting(key);
         let streams = list("streams").map(declarations::streams).transpose()?;
         let schemas = list("schemas").map(declarations::schemas).transpose()?;
@@ -170,8 +174,9 @@ impl Loader {
             settings.auto_create_streams = false;
         }
         Ok(Loaded {
-            effective: effective::list(&merged, &settings),
+            effective: effective::list(&merged, &settings, &operate),
             settings,
+            operate,
             streams,
             schemas: schemas.unwrap_or_default(),
             subscriptions: subscriptions.unwrap_or_default(),

@@ -15,6 +15,7 @@ mod layers;
 mod limits;
 mod loader;
 mod node;
+mod operate;
 mod origin;
 mod resolve;
 mod section;

@@ -14,6 +14,7 @@ use kafkaesk_client::{
     catalog::{Pushed, StreamSpec},
     dev::DevBroker,
 };
+use kafkaesk_operate::Operate;
 use kafkaesk_worker::{App, Subscription};
 
 use super::{schema, worker};
@@ -23,6 +24,7 @@ use crate::{
     errors::Usage,
     exit::Exit,
     handlers::{Configured, stdout::Stdout},
+    operate_options::OperateOptions,
     output, signals,
 };
 
@@ -33,6 +35,9 @@ pub struct DevArguments {
     /// The project's folder, with its kafkaesk.toml [default: as found from here]
     #[arg(value_name = "DIR")]
     pub directory: Option<PathBuf>,
+    /// What it shows of itself.
+    #[command(flatten)]
+    pub operate: OperateOptions,
 }
 
 /// Runs until Ctrl-C, SIGTERM or SIGHUP.
@@ -58,6 +63,7 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     // Everything that needs no broker is checked before one is started.
     let (sources, streams) = schema::sources(&configuration, app.schemas()?)?;
     let app = worker::check(&configuration.subscriptions, app, &[])?;
+    let operate = operate(&configuration, &app).await?;
 
     let isolated = isolate::isolate(&configuration.settings, &mut configuration.subscriptions);
     let broker = DevBroker::start(&isolated.address)?;
@@ -82,7 +88,7 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
         .map(|s| s.pattern.clone());
     let own = app.subscriptions().iter().map(|s| s.pattern().to_owned());
     let patterns: Vec<String> = declared.chain(own).collect();
-    let ended = work(app, connection, &configuration, || {
+    let ended = work(app, connection, operate, &configuration, || {
         hint::command(
             &configuration,
             &patterns,
@@ -124,6 +130,7 @@ async fn prepare(
 async fn work(
     app: App,
     connection: Connection,
+    operate: Operate,
     configuration: &Configuration,
     command: impl FnOnce() -> Option<String>,
 ) -> anyhow::Result<Exit> {
@@ -140,6 +147,11 @@ async fn work(
             output::note(note);
         }
         handlers.push((subscription, handler));
+    }
+    if let Some(address) = operate.address() {
+        output::line(format!(
+            "operate http://{address}/  metrics, health, commands"
+        ))?;
     }
     let nothing = handlers.is_empty() && app.subscriptions().is_empty();
     if nothing {
@@ -158,7 +170,25 @@ async fn work(
         app.subscribe(subscription.clone())
     });
     let handlers = handlers.into_iter().map(|(_, handler)| handler).collect();
-    worker::run_app(app, connection, handlers).await
+    worker::run_app(app, connection, operate, handlers).await
+}
+
+/// Starts what shows the worker, at the configured address or at [`LISTEN`].
+async fn operate(configuration: &Configuration, app: &App) -> anyhow::Result<Operate> {
+    let mut settings = configuration.operate.clone();
+    let is_chosen = settings.listen.is_some();
+    settings.listen.get_or_insert_with(|| LISTEN.to_owned());
+    match Operate::start(settings.clone(), app.watch(), app.control()).await {
+        // A second `dev` on this machine, for example.
+        Err(error) if !is_chosen => {
+            output::note(format!(
+                "no metrics and health here: {error}; `operate-listen` chooses another address"
+            ));
+            settings.listen = None;
+            Ok(Operate::start(settings, app.watch(), app.control()).await?)
+        }
+        started => Ok(started?),
+    }
 }
 
 fn say_worker(subscription: &Subscription, to: &str) -> std::io::Result<()> {
@@ -168,6 +198,9 @@ fn say_worker(subscription: &Subscription, to: &str) -> std::io::Result<()> {
         subscription.pattern()
     ))
 }
+
+/// Where `dev` shows its worker, if the configuration says nothing.
+const LISTEN: &str = "127.0.0.1:9464";
 
 const NOTHING: &str = "\
 no subscriptions yet; declare one in kafkaesk.toml and start again:

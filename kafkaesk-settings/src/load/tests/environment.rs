@@ -1,6 +1,7 @@
 //! Laws of `KAFKAESK_*` variables and of flags.
 
 use super::{empty, shown};
+use crate::MetricsDetail;
 
 #[test]
 fn every_setting_has_its_variable() {
@@ -15,6 +16,16 @@ fn every_setting_has_its_variable() {
         .variable("KAFKAESK_DELIVERY_TIMEOUT", "90s")
         .variable("KAFKAESK_SHUTDOWN_TIMEOUT", "1m")
         .variable("KAFKAESK_DISCOVERY_INTERVAL", "500ms")
+        .variable("KAFKAESK_OPERATE_LISTEN", "[::1]:9464")
+        .variable("KAFKAESK_OPERATE_TOKEN", "12345678")
+        .variable("KAFKAESK_OPERATE_LINGER", "20s")
+        .variable("KAFKAESK_METRICS_DETAIL", "group")
+        .variable("KAFKAESK_METRICS_MAX_SERIES", "1000")
+        .variable("KAFKAESK_METRICS_FILE", "last.prom")
+        .variable("KAFKAESK_LAG_INTERVAL", "5")
+        .variable("KAFKAESK_LAG_WINDOW", "1m")
+        .variable("KAFKAESK_LAG_ALLOWED", "7")
+        .variable("KAFKAESK_ALIVE_WITHIN", "45s")
         .variable("KAFKAESK_SCHEMAS", "a/*.json,b.json")
         .load();
     let settings = &loaded.settings;
@@ -29,6 +40,20 @@ fn every_setting_has_its_variable() {
     assert_eq!(settings.shutdown_timeout.as_secs(), 60);
     assert_eq!(settings.discovery_interval.as_millis(), 500);
     assert_eq!(loaded.schemas.len(), 2);
+    let operate = &loaded.operate;
+    assert_eq!(operate.listen.as_deref(), Some("[::1]:9464"));
+    assert_eq!(operate.token.as_deref(), Some("12345678"));
+    assert_eq!(operate.detail, MetricsDetail::Group);
+    assert_eq!((operate.max_series, operate.lag_allowed), (1000, 7));
+    let file = operate.metrics_file.as_ref().unwrap();
+    assert!(file.is_absolute() && file.ends_with("last.prom"));
+    let spans = [
+        operate.linger,
+        operate.lag_interval,
+        operate.lag_window,
+        operate.alive_within,
+    ];
+    assert_eq!(spans.map(|span| span.as_secs()), [20, 5, 60, 45]);
     assert_eq!(
         shown(&loaded, "delivery-timeout"),
         ("90s".into(), "environment KAFKAESK_DELIVERY_TIMEOUT".into())

@@ -133,7 +133,9 @@ fn an_unknown_key_names_its_line_and_the_nearest_one() {
     );
     let error = case("[colour]\nred = 1\n").refused();
     assert!(
-        error.starts_with("kafkaesk.toml:1: unknown key `colour`; known are auto-create-streams, "),
+        error.starts_with(
+            "kafkaesk.toml:1: unknown key `colour`; known are alive-within, auto-create-streams, "
+        ),
         "{error}"
     );
 }

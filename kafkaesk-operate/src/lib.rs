@@ -1,0 +1,16 @@
+//! Operate: shows what a running application does, and takes commands, over HTTP.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod health;
+mod lag;
+pub mod metrics;
+mod observer;
+mod operate;
+mod service;
+#[cfg(test)]
+mod testing;
+mod view;
+
+pub use operate::{Operate, StartError};

@@ -1,0 +1,219 @@
+//! Collect: reads a view into the values of all metrics. Next: `sheet`.
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use kafkaesk_client::lag::Verdict;
+use kafkaesk_worker::snapshot::{AttemptEnd, PausedBy, State, SubscriptionSnapshot};
+
+use super::{
+    names::Id,
+    process::Process,
+    sheet::{Labels, Sheet, Value},
+};
+use crate::{
+    health::{ANSWER_WITHIN, is_alive},
+    lag::{Judged, worst},
+    view::View,
+};
+
+pub(super) fn collect<'a>(
+    view: &'a View,
+    alive_within: Duration,
+    process: &Process,
+    sheet: &mut Sheet<'a>,
+) {
+    let mut verdicts: BTreeMap<&str, Verdict> = BTreeMap::new();
+    for (subscription, judged) in view.subscriptions() {
+        of_partitions(subscription, judged, sheet);
+        of_topics(subscription, sheet);
+        of_group(subscription, alive_within, sheet);
+        if subscription.state != State::Ended {
+            let verdict = verdicts.entry(&subscription.group).or_insert(Verdict::Ok);
+            *verdict = worst(judged).max(*verdict);
+        }
+    }
+    for (group, worst) in verdicts {
+        for verdict in Verdict::ALL {
+            let labels = Labels {
+                group,
+                own: [verdict.name(), ""],
+                ..Labels::default()
+            };
+            sheet.add(Id::Status, labels, size(usize::from(verdict == worst)));
+        }
+    }
+    of_process(view, process, sheet);
+}
+
+fn count(value: u64) -> Value<'static> {
+    Value::Whole(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn size(value: usize) -> Value<'static> {
+    count(value as u64)
+}
+
+fn seconds(span: Duration) -> Value<'static> {
+    Value::Float(span.as_secs_f64())
+}
+
+fn of_partitions<'a>(it: &'a SubscriptionSnapshot, judged: &'a [Judged], sheet: &mut Sheet<'a>) {
+    let group = it.group.as_str();
+    for (source, counts) in &it.counts {
+        let labels = Labels {
+            stream: source.topic.as_str(),
+            partition: Some(source.partition),
+            group,
+            ..Labels::default()
+        };
+        for end in AttemptEnd::ALL {
+            // A series for each way to end would be eight for each partition; most stay at zero.
+            if counts.of(end) > 0 || end == AttemptEnd::Done {
+                let own = [end.name(), ""];
+                sheet.add(
+                    Id::Consumed,
+                    Labels { own, ..labels },
+                    count(counts.of(end)),
+                );
+            }
+        }
+        sheet.add(Id::Retries, labels, count(counts.retries));
+        sheet.add(Id::Finished, labels, count(counts.finished));
+    }
+    for (own, judged) in it.partitions.iter().zip(judged) {
+        let labels = Labels {
+            stream: own.source.topic.as_str(),
+            partition: Some(own.source.partition),
+            group,
+            ..Labels::default()
+        };
+        if let Some(position) = own.position {
+            sheet.add(Id::ConsumedOffset, labels, Value::Whole(position.0 - 1));
+        }
+        if let Some(age) = judged.age {
+            sheet.add(Id::LagSeconds, labels, seconds(age));
+        }
+        let Some(lag) = &judged.lag else {
+            continue;
+        };
+        if let Some(records) = lag.records() {
+            sheet.add(Id::LagRecords, labels, count(records));
+        }
+        if let Some(committed) = lag.committed {
+            sheet.add(Id::Committed, labels, Value::Whole(committed.0));
+        }
+        if let Some(bounds) = lag.bounds {
+            let labels = Labels {
+                group: "",
+                ..labels
+            };
+            sheet.add(Id::StreamEnd, labels, Value::Whole(bounds.end.0));
+            sheet.add(Id::StreamStart, labels, Value::Whole(bounds.first.0));
+        }
+    }
+}
+
+fn of_topics<'a>(it: &'a SubscriptionSnapshot, sheet: &mut Sheet<'a>) {
+    for (topic, meter) in &it.topics {
+        let labels = Labels {
+            stream: topic.as_str(),
+            group: &it.group,
+            ..Labels::default()
+        };
+        for (id, histogram) in [
+            (Id::Elapsed, &meter.elapsed),
+            (Id::Lead, &meter.lead),
+            (Id::BatchSize, &meter.batches),
+        ] {
+            sheet.add(id, labels, Value::Observed(Cow::Borrowed(histogram)));
+        }
+    }
+    for (topic, schema, refused) in &it.refused {
+        let labels = Labels {
+            stream: topic.as_str(),
+            own: [schema, "consume"],
+            ..Labels::default()
+        };
+        sheet.add(Id::Refused, labels, count(*refused));
+    }
+}
+
+fn of_group<'a>(it: &'a SubscriptionSnapshot, alive_within: Duration, sheet: &mut Sheet<'a>) {
+    let labels = Labels {
+        group: &it.group,
+        ..Labels::default()
+    };
+    let with = |own: &'a str| Labels {
+        own: [own, ""],
+        ..labels
+    };
+    let runs = it.state != State::Ended;
+    let gauges = [
+        (Id::Assigned, size(it.partitions.len())),
+        (Id::Instances, size(usize::from(runs))),
+        (Id::Concurrency, count(it.concurrency.into())),
+        (Id::Inflight, size(it.running)),
+        (Id::Stuck, size(it.stuck)),
+        (Id::Held, size(it.held_total)),
+        (Id::Pauses, count(it.pauses)),
+        (Id::Commits, count(it.commits)),
+        (Id::Busy, seconds(it.busy)),
+    ];
+    for (id, value) in gauges {
+        sheet.add(id, labels, value);
+    }
+    for (event, partitions) in [
+        ("assigned", it.rebalanced.assigned),
+        ("revoked", it.rebalanced.revoked),
+        ("lost", it.rebalanced.lost),
+    ] {
+        sheet.add(Id::Rebalanced, with(event), count(partitions));
+    }
+    for (reason, letters) in &it.dead_letters {
+        sheet.add(Id::DeadLetters, with(reason.as_str()), count(*letters));
+    }
+    for (state, waiting) in [("ready", it.ready), ("backoff", it.backing_off)] {
+        sheet.add(Id::Waiting, with(state), size(waiting.records));
+        sheet.add(Id::WaitingBytes, with(state), size(waiting.bytes));
+    }
+    let by_flow = it.partitions.iter().filter(|own| own.paused).count();
+    sheet.add(Id::Paused, with("flow"), size(by_flow));
+    for by in PausedBy::ALL {
+        let paused = it.pause.as_ref().is_some_and(|pause| pause.by == by);
+        let partitions = if paused { it.partitions.len() } else { 0 };
+        sheet.add(Id::Paused, with(by.name()), size(partitions));
+    }
+    if !runs {
+        return;
+    }
+    let oldest = it
+        .oldest_running
+        .first()
+        .map_or(Duration::ZERO, |it| it.age);
+    sheet.add(Id::OldestInflight, labels, seconds(oldest));
+    let silent = it.silent_for.max(it.thread_silent_for);
+    sheet.add(Id::Heartbeat, labels, seconds(silent));
+    let alive = is_alive(it, alive_within);
+    sheet.add(Id::Health, labels, size(usize::from(alive)));
+}
+
+fn of_process(view: &View, process: &Process, sheet: &mut Sheet<'_>) {
+    let none = Labels::default();
+    let answers = view.answered.is_some_and(|ago| ago <= ANSWER_WITHIN);
+    sheet.add(Id::Brokers, none, size(usize::from(answers)));
+    let version = Labels {
+        own: [env!("CARGO_PKG_VERSION"), ""],
+        ..none
+    };
+    sheet.add(Id::Build, version, Value::Whole(1));
+    sheet.add(Id::Start, none, Value::Float(process.start()));
+    for (id, value) in [
+        (Id::Cpu, process.cpu().map(Value::Float)),
+        (Id::Memory, process.memory().map(count)),
+        (Id::Files, process.files().map(size)),
+    ] {
+        if let Some(value) = value {
+            sheet.add(id, none, value);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Observer: looks at the application and asks Kafka for its lag, again and again, and keeps what it saw. Next: `view`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use futures_util::future::join_all;
+use kafkaesk_client::{ClientError, Connection, settings::OperateSettings};
+use kafkaesk_core::Source;
+use kafkaesk_worker::{Watch, snapshot::Snapshot};
+use parking_lot::Mutex;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tracing::debug;
+
+use crate::{
+    lag::{Looks, Rules},
+    view::View,
+};
+
+/// How long a snapshot waits for a subscription.
+const ANSWER: Duration = Duration::from_millis(500);
+/// A view is shared by all who ask within this time.
+const FRESH: Duration = Duration::from_secs(1);
+/// How often the application is looked at, at least: a subscription's sign of life is its answer.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What was seen, and what sees it.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    watch: Watch,
+    begun: Instant,
+    lag_interval: Duration,
+    tick: Duration,
+    /// Held while a view is made, so that all who ask meanwhile get the same one.
+    view: tokio::sync::Mutex<Option<(Instant, Arc<View>)>>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    looks: Looks,
+    answered: Option<Instant>,
+    connected: bool,
+}
+
+impl Observer {
+    pub(crate) fn new(watch: Watch, settings: &OperateSettings) -> Self {
+        let rules = Rules {
+            window: settings.lag_window,
+            allowed: settings.lag_allowed,
+            held_after: settings.lag_interval,
+            stale_after: settings.lag_interval * 3,
+        };
+        Self {
+            watch,
+            begun: Instant::now(),
+            lag_interval: settings.lag_interval,
+            tick: TICK
+                .min(settings.alive_within / 3)
+                .min(settings.lag_interval),
+            view: tokio::sync::Mutex::new(None),
+            seen: Mutex::new(Seen {
+                looks: Looks::new(rules),
+                answered: None,
+                connected: false,
+            }),
+        }
+    }
+
+    /// What the process does. Takes half a second at most, and asks Kafka nothing. Answers within the same second are the
+    /// same.
+    pub(crate) async fn view(&self) -> Arc<View> {
+        let mut kept = self.view.lock().await;
+        if let Some((at, view)) = &*kept
+            && at.elapsed() < FRESH
+        {
+            return view.clone();
+        }
+        let snapshot = self.watch.snapshot(ANSWER).await;
+        let view = Arc::new(self.judged(snapshot));
+        *kept = Some((Instant::now(), view.clone()));
+        view
+    }
+
+    /// Makes the next view new, whenever the last one was made.
+    pub(crate) async fn forget_view(&self) {
+        *self.view.lock().await = None;
+    }
+
+    fn judged(&self, snapshot: Snapshot) -> View {
+        let (at, now) = (self.begun.elapsed(), SystemTime::now());
+        let seen = self.seen.lock();
+        let subscriptions = snapshot.subscriptions.iter();
+        View {
+            lags: subscriptions
+                .map(|subscription| seen.looks.judge(subscription, at, now))
+                .collect(),
+            snapshot,
+            answered: seen.answered.map(|at| at.elapsed()),
+            connected: seen.connected,
+        }
+    }
+
+    /// Looks at the application and asks Kafka, until it is dropped.
+    pub(crate) async fn run(&self, connection: Connection) {
+        self.seen.lock().connected = true;
+        let mut ticks = interval(self.tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asked: Option<Instant> = None;
+        loop {
+            ticks.tick().await;
+            let view = self.view().await;
+            if asked.is_none_or(|asked| asked.elapsed() >= self.lag_interval) {
+                asked = Some(Instant::now());
+                self.ask(&connection, &view.snapshot).await;
+            }
+            // Nothing is assigned, lag is asked for less often, or it had no answer.
+            if self.waits_for_an_answer() {
+                self.answered(connection.broker().cluster().await.map(drop));
+            }
+        }
+    }
+
+    fn waits_for_an_answer(&self) -> bool {
+        let answered = self.seen.lock().answered;
+        answered.is_none_or(|at| at.elapsed() > TICK * 2)
+    }
+
+    /// Asks Kafka where the groups stand in the partitions that are assigned here.
+    async fn ask(&self, connection: &Connection, snapshot: &Snapshot) {
+        self.seen.lock().looks.keep(&snapshot.subscriptions);
+        let asked = snapshot.subscriptions.iter().map(|it| async move {
+            let assigned = it.partitions.iter().map(|own| own.source.clone());
+            let assigned: Vec<Arc<Source>> = assigned.collect();
+            if assigned.is_empty() {
+                return;
+            }
+            let sources: Vec<Source> = assigned.iter().map(|it| (**it).clone()).collect();
+            let lags = connection.lag_of(&it.group, &sources).await;
+            let at = self.begun.elapsed();
+            match lags {
+                Ok(lags) => {
+                    self.answered(Ok(()));
+                    let mut seen = self.seen.lock();
+                    for (source, lag) in assigned.iter().zip(lags) {
+                        seen.looks.look(&it.group, source, lag, at);
+                    }
+                }
+                Err(error) => self.answered(Err(error)),
+            }
+        });
+        join_all(asked).await;
+    }
+
+    fn answered(&self, answer: Result<(), ClientError>) {
+        match answer {
+            Ok(()) => self.seen.lock().answered = Some(Instant::now()),
+            Err(error) => debug!(%error, "asking for the lag"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Operate: starts the service before anything else, and ends it after everything else.
+
+use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use kafkaesk_client::{Connection, settings::OperateSettings};
+use kafkaesk_worker::{Control, Watch};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
+use tracing::warn;
+
+use crate::{
+    metrics::Format,
+    observer::Observer,
+    service::{Service, router, serve},
+};
+
+/// Shows an application while it runs.
+///
+/// ```no_run
+/// # use kafkaesk_client::{Connection, Settings, settings::OperateSettings};
+/// # use kafkaesk_operate::Operate;
+/// # use kafkaesk_worker::App;
+/// # async fn run(app: App, settings: Settings) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut operate = OperateSettings::default();
+/// operate.listen = Some("127.0.0.1:9464".into());
+/// let mut operate = Operate::start(operate, app.watch(), app.control()).await?;
+/// let connection = Connection::open(&settings).await?;
+/// operate.connected(&connection);
+/// app.run_on(connection, async { drop(tokio::signal::ctrl_c().await) }).await?;
+/// operate.finish(std::time::Duration::from_secs(5)).await;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping it ends the service at once.
+pub struct Operate {
+    service: Arc<Service>,
+    address: Option<SocketAddr>,
+    tasks: JoinSet<()>,
+}
+
+/// Shows no view: it has the keys of messages.
+impl fmt::Debug for Operate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operate")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The service cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen at `operate-listen` {listen}: {source}")]
+#[non_exhaustive]
+pub struct StartError {
+    /// The address, as given.
+    pub listen: String,
+    /// What the operating system says.
+    pub source: io::Error,
+}
+
+impl Operate {
+    /// Listens, if the settings name an address, and answers from now on; the application may start later. Must be called
+    /// in a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]: the address is in use, not this machine's, or not allowed.
+    pub async fn start(
+        settings: OperateSettings,
+        watch: Watch,
+        control: Control,
+    ) -> Result<Self, StartError> {
+        let observer = Arc::new(Observer::new(watch, &settings));
+        let service = Arc::new(Service::new(settings, observer, control));
+        let mut tasks = JoinSet::new();
+        let mut address = None;
+        if let Some(listen) = &service.settings.listen {
+            let failed = |source| StartError {
+                listen: listen.clone(),
+                source,
+            };
+            let listener = TcpListener::bind(listen).await.map_err(failed)?;
+            let local = listener.local_addr().map_err(failed)?;
+            tasks.spawn(serve(listener, router(&service, local.ip().is_loopback())));
+            address = Some(local);
+        }
+        Ok(Self {
+            service,
+            address,
+            tasks,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Asks Kafka over this connection from now on.
+    pub fn connected(&mut self, connection: &Connection) {
+        if self.is_off() {
+            return;
+        }
+        let (observer, connection) = (self.service.observer.clone(), connection.clone());
+        self.tasks
+            .spawn(async move { observer.run(connection).await });
+    }
+
+    /// Ends after the application: writes `metrics-file`, and waits up to `operate-linger`, but not longer than `within`, for
+    /// one more scrape, so that the last counts are seen.
+    pub async fn finish(mut self, within: Duration) {
+        if self.is_off() {
+            return;
+        }
+        // A view from before the end misses the last counts.
+        self.service.observer.forget_view().await;
+        let deadline = Instant::now() + self.service.settings.linger.min(within);
+        if let Some(file) = self.service.settings.metrics_file.clone() {
+            let text = self.service.exposition(Format::Prometheus).await;
+            let written = tokio::task::spawn_blocking({
+                let file = file.clone();
+                move || write(&file, &text)
+            });
+            if let Ok(Err(error)) = written.await {
+                warn!(file = %file.display(), %error, "cannot write `metrics-file`; the last metrics are lost");
+            }
+        }
+        if self.address.is_some() {
+            let _ = timeout_at(deadline, self.service.scraped.notified()).await;
+        }
+        self.tasks.shutdown().await;
+    }
+
+    fn is_off(&self) -> bool {
+        self.address.is_none() && self.service.settings.metrics_file.is_none()
+    }
+}
+
+/// Writes a file whole: a reader sees the former one or this one.
+fn write(file: &Path, text: &[u8]) -> io::Result<()> {
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    std::fs::write(&part, text)?;
+    std::fs::rename(&part, file)
+}

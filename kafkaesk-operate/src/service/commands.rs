@@ -1,0 +1,175 @@
+//! Commands: pause, resume and throttle the subscriptions of a group in this process, and give up one held message.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use axum::{
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
+};
+use kafkaesk_client::settings::nearest;
+use kafkaesk_core::{
+    RecordPlace,
+    span::{format_span, parse_span},
+};
+use kafkaesk_worker::{Skip, Skipped};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+use tracing::info;
+
+use super::{
+    Service,
+    guard::{json, refusal},
+};
+
+/// How long a command waits for the subscriptions. One that does not answer takes the command later.
+const WAIT: Duration = Duration::from_secs(5);
+/// The characters of a reason, at most.
+const REASON: usize = 200;
+
+/// `{"reason": "the database is moved", "for": "10m"}`, both optional.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct PauseBody {
+    reason: String,
+    #[serde(rename = "for")]
+    lasting: Option<String>,
+}
+
+/// `{"per_second": 100}`, or `null` for the subscription's own setting.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ThrottleBody {
+    #[serde(deserialize_with = "Option::deserialize")]
+    per_second: Option<NonZeroU32>,
+}
+
+/// `{"message": "orders.placed[3]@4711", "dead_letter": true}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SkipBody {
+    message: String,
+    #[serde(default)]
+    dead_letter: bool,
+}
+
+pub(super) async fn pause(
+    State(service): State<Arc<Service>>,
+    Path(group): Path<String>,
+    body: Bytes,
+) -> Result<Response, Response> {
+    let body: PauseBody = match body.is_empty() {
+        true => PauseBody::default(),
+        false => read(&body)?,
+    };
+    let lasting = body.lasting.as_deref().map(parse_span).transpose();
+    let lasting = lasting.map_err(|error| bad(format!("`for`: {error}")))?;
+    let reason: String = body.reason.chars().take(REASON).collect();
+    let reason = reason.replace(|c: char| c.is_control(), " ");
+    let name = service.group(&group)?;
+    let until = lasting.map_or("resume".to_owned(), format_span);
+    info!(group = name, reason, until, "pausing by a command");
+    let paused = service.control.pause_for(&name, &reason, lasting);
+    Ok(answered(&name, timeout(WAIT, paused).await.ok()))
+}
+
+pub(super) async fn resume(
+    State(service): State<Arc<Service>>,
+    Path(group): Path<String>,
+) -> Result<Response, Response> {
+    let name = service.group(&group)?;
+    info!(group = name, "resuming by a command");
+    let resumed = service.control.resume(&name);
+    Ok(answered(&name, timeout(WAIT, resumed).await.ok()))
+}
+
+pub(super) async fn throttle(
+    State(service): State<Arc<Service>>,
+    Path(group): Path<String>,
+    body: Bytes,
+) -> Result<Response, Response> {
+    let body: ThrottleBody = read(&body)?;
+    let name = service.group(&group)?;
+    info!(group = name, per_second = ?body.per_second, "throttling by a command");
+    let throttled = service.control.throttle(&name, body.per_second);
+    Ok(answered(&name, timeout(WAIT, throttled).await.ok()))
+}
+
+pub(super) async fn skip(
+    State(service): State<Arc<Service>>,
+    Path(group): Path<String>,
+    body: Bytes,
+) -> Result<Response, Response> {
+    let body: SkipBody = read(&body)?;
+    let place: RecordPlace = body
+        .message
+        .parse()
+        .map_err(|error| bad(format!("`message`: {error}")))?;
+    let name = service.group(&group)?;
+    let skip = Skip {
+        place,
+        dead_letter: body.dead_letter,
+    };
+    match timeout(WAIT, service.control.skip(&name, skip)).await {
+        Ok(Skipped::Done) => Ok(done(json!({ "group": name, "skipped": body.message }))),
+        Ok(Skipped::NoDeadLetters) => Err(refusal(
+            StatusCode::CONFLICT,
+            "the settings switch dead letters off (`dead-letters = false`)",
+        )),
+        Ok(_) => Err(refusal(
+            StatusCode::CONFLICT,
+            format!(
+                "{} does not hold {} in this process: it was handled since, or another process has its partition",
+                name, body.message
+            ),
+        )),
+        Err(_) => Ok(answered(&name, None)),
+    }
+}
+
+impl Service {
+    /// The group, if it runs here.
+    fn group(&self, given: &str) -> Result<String, Response> {
+        let all = self.control.groups();
+        if let Some(name) = all.iter().find(|name| *name == given) {
+            return Ok(name.clone());
+        }
+        let near = nearest(given, all.iter().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean {near}?"));
+        Err(refusal(
+            StatusCode::NOT_FOUND,
+            format!(
+                "no subscription of this process is in the group {given:?}{}",
+                near.unwrap_or_default()
+            ),
+        ))
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+    serde_json::from_slice(body).map_err(|error| bad(format!("the body: {error}")))
+}
+
+fn bad(sentence: String) -> Response {
+    refusal(StatusCode::BAD_REQUEST, sentence)
+}
+
+fn done(answer: Value) -> Response {
+    json(StatusCode::OK, &answer)
+}
+
+/// How many subscriptions did it.
+fn answered(group: &str, subscriptions: Option<usize>) -> Response {
+    match subscriptions {
+        Some(some) => done(json!({ "group": group, "subscriptions": some })),
+        None => json(
+            StatusCode::ACCEPTED,
+            &json!({
+                "group": group,
+                "note": "a subscription has not answered yet: a handler blocks its thread; it takes the command when that handler ends"
+            }),
+        ),
+    }
+}

@@ -1,0 +1,64 @@
+//! Connections: accepts them, a bounded number at a time and each for a bounded time. Next: `routes`.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tracing::debug;
+
+/// Connections at a time. Further ones wait in the operating system.
+const CONNECTIONS: usize = 512;
+/// How long a request's head may take.
+const HEAD: Duration = Duration::from_secs(5);
+/// How long a connection may take, its one answer included.
+const WHOLE: Duration = Duration::from_secs(15);
+/// The bytes of a request's head, at most.
+const HEAD_BYTES: usize = 16 * 1024;
+/// After the operating system refuses a connection, as when no file is left.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Serves until it is dropped.
+pub(crate) async fn serve(listener: TcpListener, router: Router) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    one(stream, router).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                debug!(%error, "accepting a connection");
+                sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+async fn one(stream: TcpStream, router: Router) {
+    let mut http = http1::Builder::new();
+    // A reader that takes its time must not keep a place: one answer for each connection.
+    http.keep_alive(false)
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_BYTES);
+    let service = TowerToHyperService::new(router);
+    let served = timeout(WHOLE, http.serve_connection(TokioIo::new(stream), service)).await;
+    if let Ok(Err(error)) = served {
+        debug!(%error, "answering a request");
+    }
+}

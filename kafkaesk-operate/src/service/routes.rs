@@ -1,0 +1,103 @@
+//! Routes: which address answers what.
+
+use std::{sync::Arc, time::SystemTime};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{from_fn, from_fn_with_state, map_response},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use super::{Service, commands, guard};
+use crate::{
+    health::{Question, checks},
+    metrics::Format,
+};
+
+/// The bytes of a command's body, at most.
+const BODY: usize = 16 * 1024;
+
+/// What is answered without a token, in the order of the index.
+const INDEX: &str = "\
+kafkaesk
+  GET /metrics   Prometheus text, or OpenMetrics by Accept
+  GET /livez     200 unless a restart would help (/healthz is the same)
+  GET /readyz    200 while every subscription takes part and a broker answers
+  POST /subscriptions/{group}/pause, resume, throttle, skip   need operate-token
+";
+
+/// All routes. `on_loopback`: only this machine can connect, so only its own names are answered.
+pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
+    let commands = Router::new()
+        .route("/subscriptions/{group}/pause", post(commands::pause))
+        .route("/subscriptions/{group}/resume", post(commands::resume))
+        .route("/subscriptions/{group}/throttle", post(commands::throttle))
+        .route("/subscriptions/{group}/skip", post(commands::skip))
+        .layer(DefaultBodyLimit::max(BODY))
+        .route_layer(from_fn_with_state(service.clone(), guard::with_token));
+    let all = Router::new()
+        .route("/", get(|| async { INDEX }))
+        .route("/metrics", get(metrics))
+        .route("/livez", get(|state| health(state, Question::Live)))
+        .route("/healthz", get(|state| health(state, Question::Live)))
+        .route("/readyz", get(|state| health(state, Question::Ready)))
+        .merge(commands)
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(service.clone(), guard::bound))
+        .layer(map_response(with_headers))
+        .with_state(service.clone());
+    match on_loopback {
+        true => all.layer(from_fn(guard::own_host)),
+        false => all,
+    }
+}
+
+/// What every answer carries: nobody keeps it, frames it or guesses its type.
+async fn with_headers(mut response: Response) -> Response {
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter();
+    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::accepted(&accept.join(","));
+    let text = service.exposition(format).await;
+    service.scraped.notify_waiters();
+    ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
+}
+
+async fn health(State(service): State<Arc<Service>>, question: Question) -> Response {
+    let view = service.observer.view().await;
+    let checks = checks(question, &view, service.settings.alive_within);
+    let mut history = service.history.lock();
+    let answer = history.answer(question, checks, SystemTime::now());
+    let status = match answer.ok {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    guard::json(status, &answer)
+}
+
+async fn unknown(request: Request) -> Response {
+    let path: String = request.uri().path().chars().take(100).collect();
+    let sentence = format!("there is no {path}; GET / lists what there is");
+    guard::refusal(StatusCode::NOT_FOUND, sentence)
+}
+
+async fn wrong_method(request: Request) -> Response {
+    let method: String = request.method().as_str().chars().take(20).collect();
+    let sentence = format!("this address takes no {method}; GET / lists what there is");
+    guard::refusal(StatusCode::METHOD_NOT_ALLOWED, sentence)
+}

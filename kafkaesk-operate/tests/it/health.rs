@@ -1,0 +1,77 @@
+//! Laws of `/livez` and `/readyz`, from outside.
+
+use std::{sync::mpsc, time::Duration};
+
+use kafkaesk_operate::Operate;
+use kafkaesk_worker::{prelude::*, subscription};
+
+use crate::{
+    http::get,
+    support::{Content, Running, shown, until},
+};
+
+fn app() -> App {
+    App::new().subscribe(subscription("content.*", |_: Content| async {}).group("g"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_is_ready_from_the_join_until_the_shutdown_and_alive_before_and_after() {
+    let app = app();
+    let before = Operate::start(shown(), app.watch(), app.control())
+        .await
+        .unwrap();
+    let address = before.address().unwrap();
+    assert_eq!(get(address, "/livez").await.status, 200);
+    let ready = get(address, "/readyz").await;
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("it has not connected yet"), "{ready:?}");
+    drop(before);
+
+    let running = Running::start(app, shown()).await;
+    let address = running.address;
+    let ready = until(address, "/readyz", |answer| answer.status == 200).await;
+    let checks = ready.json()["checks"].as_array().unwrap().len();
+    assert_eq!((ready.json()["ok"].as_bool(), checks), (Some(true), 4));
+    let (operate, _) = running.end().await;
+    let ended = until(address, "/readyz", |answer| answer.status == 503).await;
+    assert!(ended.body.contains("it began at "), "{ended:?}");
+    assert_eq!(get(address, "/livez").await.status, 200);
+    assert_eq!(get(address, "/healthz").await.status, 200);
+    operate.finish(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_handler_that_blocks_its_thread_fails_livez_and_its_end_heals_it() {
+    let (release, blocked) = mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let handler = move |_: Content| {
+        blocked.lock().unwrap().recv().unwrap();
+        async {}
+    };
+    let app = App::new().subscribe(subscription("content.*", handler).group("g"));
+    let mut settings = shown();
+    settings.alive_within = Duration::from_secs(1);
+    let running = Running::start(app, settings).await;
+    until(running.address, "/readyz", |answer| answer.status == 200).await;
+    assert_eq!(get(running.address, "/livez").await.status, 200);
+    running.publish(&["1"]).await;
+    let failing = until(running.address, "/livez", |answer| answer.status == 503).await;
+    let checks = failing.json()["checks"].clone();
+    let task = checks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["check"] == "task")
+        .unwrap();
+    assert_eq!((&task["ok"], &task["group"]), (&false.into(), &"g".into()));
+    assert!(
+        task["sentence"]
+            .as_str()
+            .unwrap()
+            .contains("spawn_blocking"),
+        "{task}"
+    );
+    release.send(()).unwrap();
+    until(running.address, "/livez", |answer| answer.status == 200).await;
+    running.end().await;
+}

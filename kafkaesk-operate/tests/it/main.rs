@@ -1,0 +1,10 @@
+//! The service from outside, over HTTP.
+#![allow(clippy::unwrap_used)]
+
+mod commands;
+mod health;
+mod http;
+mod kafka;
+mod metrics;
+mod strangers;
+mod support;

@@ -1,0 +1,134 @@
+//! Laws of what comes from those who mean no good, or do not know better.
+
+use std::time::{Duration, Instant};
+
+use kafkaesk_operate::Operate;
+use kafkaesk_worker::{prelude::*, subscription};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+
+use crate::{
+    http::{get, get_with, post, send},
+    support::{Content, Running, TOKEN, shown, until},
+};
+
+fn app() -> App {
+    App::new().subscribe(subscription("content.*", |_: Content| async {}).group("g"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_in_use_is_an_error_that_names_it() {
+    let app = app();
+    let first = Operate::start(shown(), app.watch(), app.control())
+        .await
+        .unwrap();
+    let mut settings = shown();
+    settings.listen = first.address().map(|address| address.to_string());
+    let error = Operate::start(settings.clone(), app.watch(), app.control())
+        .await
+        .unwrap_err();
+    let named = format!(
+        "cannot listen at `operate-listen` {}: ",
+        first.address().unwrap()
+    );
+    assert!(error.to_string().starts_with(&named), "{error}");
+    settings.listen = Some("no.such.host.invalid:9464".into());
+    let error = Operate::start(settings, app.watch(), app.control()).await;
+    assert!(error.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_there_or_not_meant_for_us_is_refused_in_a_sentence() {
+    let running = Running::start(app(), shown()).await;
+    let address = running.address;
+    let unknown = get(address, "/nothing").await;
+    assert_eq!(unknown.status, 404);
+    assert!(
+        unknown.json()["error"]
+            .as_str()
+            .unwrap()
+            .contains("/nothing")
+    );
+    let method = post(address, "/metrics", None, "").await;
+    assert_eq!(
+        (method.status, method.header("allow")),
+        (405, Some("GET,HEAD"))
+    );
+    let rebound = send(
+        address,
+        b"GET /metrics HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    )
+    .await;
+    assert_eq!(rebound.status, 421);
+    let long = get(address, &format!("/metrics?{}", "q".repeat(40_000))).await;
+    assert!((400..500).contains(&long.status), "{}", long.status);
+    let garbage = send(address, b"\x16\x03\x01\x02garbage\r\n\r\n").await;
+    assert_eq!(garbage.status, 400);
+    let large = "x".repeat(20_000);
+    let large = post(address, "/subscriptions/g/pause", Some(TOKEN), &large).await;
+    assert_eq!(large.status, 413);
+    let index = get(address, "/").await;
+    assert_eq!(index.status, 200);
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        assert_eq!(index.header(name), Some(value));
+    }
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_say_nothing_do_not_keep_others_from_an_answer() {
+    let running = Running::start(app(), shown()).await;
+    let mut idle = Vec::new();
+    for number in 0..1000 {
+        // More than are served at a time wait in the operating system; that is bounded too.
+        let connected = TcpStream::connect(running.address);
+        let connected = tokio::time::timeout(Duration::from_secs(1), connected).await;
+        if let Ok(Ok(mut stream)) = connected {
+            if number % 2 == 0 {
+                let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\n").await;
+            }
+            idle.push(stream);
+        }
+    }
+    let begun = Instant::now();
+    let answer = get(running.address, "/metrics").await;
+    assert_eq!(answer.status, 200);
+    // Two rounds of the time for a request's head.
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(idle);
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_has_a_secret() {
+    let running = Running::start(app(), shown()).await;
+    running.publish(&["planted-secret-content"]).await;
+    until(running.address, "/readyz", |answer| answer.status == 200).await;
+    let wrong = "Authorization: Bearer planted-secret-guess\r\n";
+    for path in ["/", "/metrics", "/livez", "/readyz", "/healthz", "/nothing"] {
+        let answer = get_with(running.address, path, wrong).await;
+        assert!(
+            !format!("{answer:?}").contains("planted-secret"),
+            "{path}: {answer:?}"
+        );
+    }
+    let answer = post(
+        running.address,
+        "/subscriptions/g/pause",
+        Some("planted-secret-guess"),
+        "",
+    )
+    .await;
+    assert!(
+        !format!("{answer:?}").contains("planted-secret"),
+        "{answer:?}"
+    );
+    assert!(!format!("{:?}", running.operate).contains("planted-secret"));
+    running.end().await;
+}

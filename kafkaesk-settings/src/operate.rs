@@ -1,0 +1,85 @@
+//! Operate: the settings of what a program shows of itself: its service, its metrics, how it judges lag and health.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use crate::REDACTED;
+
+/// What a program shows of itself, and where.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperateSettings {
+    /// `host:port` that the service listens at. Default none: no service.
+    pub listen: Option<String>,
+    /// What a command must carry as `Authorization: Bearer …`. Default none: every command is refused.
+    pub token: Option<String>,
+    /// How long the service waits at the end for one more scrape, at most, within the shutdown's time. Default 0.
+    pub linger: Duration,
+    /// Which label sets the metrics have. Default one for each partition.
+    pub detail: MetricsDetail,
+    /// The most series of one answer; what is beyond is counted together. Default 20,000.
+    pub max_series: usize,
+    /// A file that gets the last state of all metrics at the end. Default none.
+    pub metrics_file: Option<PathBuf>,
+    /// How often Kafka is asked for the ends of partitions and for commits. Default 10 s.
+    pub lag_interval: Duration,
+    /// The time whose looks a verdict is made of. Default 2 min, but three times `lag_interval` at least.
+    pub lag_window: Duration,
+    /// The lag of a partition, in records, that is always well. Default 0.
+    pub lag_allowed: u64,
+    /// How long a subscription may give no sign of life before `/livez` fails. Default 30 s.
+    pub alive_within: Duration,
+}
+
+impl Default for OperateSettings {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            token: None,
+            linger: Duration::ZERO,
+            detail: MetricsDetail::default(),
+            max_series: 20_000,
+            metrics_file: None,
+            lag_interval: Duration::from_secs(10),
+            lag_window: Duration::from_secs(120),
+            lag_allowed: 0,
+            alive_within: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Shows no token.
+impl fmt::Debug for OperateSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OperateSettings")
+            .field("listen", &self.listen)
+            .field("token", &self.token.as_ref().map(|_| REDACTED))
+            .field("detail", &self.detail)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which label sets the metrics have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "load", derive(serde::Deserialize))]
+#[cfg_attr(feature = "load", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum MetricsDetail {
+    /// One for each partition.
+    #[default]
+    Partition,
+    /// One for each stream: the label `partition` is absent.
+    Stream,
+    /// One for each group: the labels `stream_id` and `partition` are absent.
+    Group,
+}
+
+impl MetricsDetail {
+    /// The word of the setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Partition => "partition",
+            Self::Stream => "stream",
+            Self::Group => "group",
+        }
+    }
+}
