@@ -2,6 +2,8 @@
 
 use std::{future::pending, io, sync::OnceLock, thread};
 
+#[cfg(unix)]
+use signal_hook::iterator::{SignalsInfo, exfiltrator::WithRawSiginfo};
 use tokio::sync::watch;
 use tracing::info;
 
@@ -61,8 +63,10 @@ pub(crate) fn shutdown() -> io::Result<Shutdown> {
     Ok(LISTENING.get_or_init(|| Shutdown(asked)).clone())
 }
 
+/// Each delivery counts: by default signal-hook gives two of a kind once, if they come before its iterator looks.
 #[cfg(unix)]
-struct Signals(signal_hook::iterator::Signals);
+struct Signals(SignalsInfo<WithRawSiginfo>);
+
 
 #[cfg(unix)]
 impl Signals {
@@ -72,13 +76,14 @@ impl Signals {
         if !is_ignored(SIGHUP) {
             wanted.push(SIGHUP);
         }
-        signal_hook::iterator::Signals::new(wanted).map(Self)
+        SignalsInfo::new(wanted).map(Self)
     }
 
     /// Waits for one: its name, and the exit status of a process that it ends.
     fn next(&mut self) -> (&'static str, i32) {
         use signal_hook::consts::{SIGHUP, SIGINT};
-        match self.0.forever().next() {
+        let signal = self.0.forever().next();
+        match signal.map(|signal| signal.si_signo) {
             Some(SIGINT) => ("Ctrl-C", 130),
             Some(SIGHUP) => ("SIGHUP", 129),
             _ => ("SIGTERM", 143),
@@ -129,4 +134,21 @@ impl Signals {
 #[cfg(not(unix))]
 fn exit_now(status: i32) -> ! {
     std::process::exit(status)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use signal_hook::consts::SIGUSR1;
+
+    use super::*;
+
+    #[test]
+    fn two_signals_of_a_kind_count_twice_however_fast_they_follow() {
+        let mut signals = SignalsInfo::<WithRawSiginfo>::new([SIGUSR1]).unwrap();
+        for _ in 0..2 {
+            signal_hook::low_level::raise(SIGUSR1).unwrap();
+        }
+        let taken: Vec<i32> = signals.pending().map(|signal| signal.si_signo).collect();
+        assert_eq!(taken, [SIGUSR1, SIGUSR1]);
+    }
 }
