@@ -67,7 +67,6 @@ pub(crate) fn shutdown() -> io::Result<Shutdown> {
 #[cfg(unix)]
 struct Signals(SignalsInfo<WithRawSiginfo>);
 
-
 #[cfg(unix)]
 impl Signals {
     fn listen() -> io::Result<Self> {

@@ -43,7 +43,6 @@ struct Looked {
 
 /// How a subscription does in one partition.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "for /stats")]
 pub(crate) struct Judged {
     /// The partition.
     pub(crate) source: Arc<Source>,

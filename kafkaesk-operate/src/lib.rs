@@ -8,7 +8,9 @@ mod lag;
 pub mod metrics;
 mod observer;
 mod operate;
+mod rates;
 mod service;
+pub mod stats;
 #[cfg(test)]
 mod testing;
 mod view;

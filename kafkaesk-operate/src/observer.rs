@@ -14,7 +14,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
 use crate::{
-    lag::{Looks, Rules},
+    lag::{Judged, Looks, Rules},
+    rates::Rates,
     view::View,
 };
 
@@ -40,8 +41,9 @@ pub(crate) struct Observer {
 #[derive(Debug)]
 struct Seen {
     looks: Looks,
+    rates: Rates,
     answered: Option<Instant>,
-    connected: bool,
+    connection: Option<Connection>,
 }
 
 impl Observer {
@@ -62,8 +64,9 @@ impl Observer {
             view: tokio::sync::Mutex::new(None),
             seen: Mutex::new(Seen {
                 looks: Looks::new(rules),
+                rates: Rates::default(),
                 answered: None,
-                connected: false,
+                connection: None,
             }),
         }
     }
@@ -90,21 +93,28 @@ impl Observer {
 
     fn judged(&self, snapshot: Snapshot) -> View {
         let (at, now) = (self.begun.elapsed(), SystemTime::now());
-        let seen = self.seen.lock();
+        let mut seen = self.seen.lock();
+        let published = seen.connection.as_ref().map(Connection::published);
+        let published = published.unwrap_or_default();
+        let own = seen.answered.map(|at| at.elapsed());
+        let answered = own.into_iter().chain(published.last_answer).min();
         let subscriptions = snapshot.subscriptions.iter();
+        let lags: Vec<Vec<Judged>> = subscriptions
+            .map(|subscription| seen.looks.judge(subscription, at, now))
+            .collect();
         View {
-            lags: subscriptions
-                .map(|subscription| seen.looks.judge(subscription, at, now))
-                .collect(),
+            rates: seen.rates.look(&snapshot, &lags, at),
+            lags,
             snapshot,
-            answered: seen.answered.map(|at| at.elapsed()),
-            connected: seen.connected,
+            answered,
+            connected: seen.connection.is_some(),
+            published,
         }
     }
 
     /// Looks at the application and asks Kafka, until it is dropped.
     pub(crate) async fn run(&self, connection: Connection) {
-        self.seen.lock().connected = true;
+        self.seen.lock().connection = Some(connection.clone());
         let mut ticks = interval(self.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked: Option<Instant> = None;

@@ -8,7 +8,8 @@ use std::{
 use kafkaesk_client::lag::Verdict;
 use kafkaesk_core::{NextOffset, Source, StreamId, TopicName};
 use kafkaesk_worker::snapshot::{
-    Counts, HeldMessage, PartitionSnapshot, Snapshot, State, SubscriptionSnapshot, Unsettled,
+    AttemptEnd, Counts, HeldMessage, PartitionSnapshot, Snapshot, State, SubscriptionSnapshot,
+    Unsettled,
 };
 
 use crate::{lag::Judged, view::View};
@@ -53,6 +54,7 @@ pub(crate) fn hold(it: &mut SubscriptionSnapshot, since: Duration) {
         attempts: 17,
         since: SystemTime::now() - since,
         next: SystemTime::now(),
+        end: AttemptEnd::Retry,
         error: Some("connection refused".into()),
         waiting: 0,
     };
@@ -81,5 +83,6 @@ pub(crate) fn view(subscriptions: Vec<SubscriptionSnapshot>) -> View {
         },
         answered: Some(Duration::from_secs(1)),
         connected: true,
+        ..View::default()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use kafkaesk_client::meter::Published;
 use kafkaesk_worker::snapshot::{Snapshot, SubscriptionSnapshot};
 
-use crate::lag::Judged;
+use crate::{lag::Judged, rates::Point};
 
 /// A process at one moment.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +14,11 @@ pub(crate) struct View {
     pub(crate) snapshot: Snapshot,
     /// Its partitions, judged: one list for each subscription of the snapshot.
     pub(crate) lags: Vec<Vec<Judged>>,
-    /// How long ago a broker last answered a question of the observer; `None` before the first answer.
+    /// What the connection published and asked.
+    pub(crate) published: Published,
+    /// How the subscriptions did in the last minutes, in the order of the snapshot.
+    pub(crate) rates: Vec<Vec<Point>>,
+    /// How long ago a broker last answered; `None` before the first answer.
     pub(crate) answered: Option<Duration>,
     /// Whether there is a connection.
     pub(crate) connected: bool,

@@ -15,6 +15,7 @@ use crate::{
     context::{Context, SeenSchema},
     meter::cut,
     outcome::Rejection,
+    snapshot::AttemptEnd,
     state::States,
 };
 
@@ -41,7 +42,9 @@ struct Parts {
 #[derive(Clone, Debug, Default)]
 struct History {
     failures: Option<FailedAttempts>,
-    /// The error of the last attempt, cut.
+    /// How the last attempt ended.
+    end: Option<AttemptEnd>,
+    /// Its error, cut.
     error: Option<String>,
     /// The message is given up: this dead letter will be written, and no handler gets the message any more.
     given_up: Option<Box<DeadLetter>>,
@@ -143,13 +146,16 @@ impl Delivery {
         self.history.as_ref()?.error.as_deref()
     }
 
-    /// Keeps the error of an attempt, or that it had none.
-    pub(crate) fn keep_error(&mut self, error: Option<&str>) {
-        match (error, &mut self.history) {
-            (Some(error), history) => history.get_or_insert_default().error = Some(cut(error)),
-            (None, Some(history)) => history.error = None,
-            (None, None) => {}
-        }
+    /// How its last attempt ended, if it was not [`AttemptEnd::Done`].
+    pub(crate) fn last_end(&self) -> Option<AttemptEnd> {
+        self.history.as_ref()?.end
+    }
+
+    /// Keeps how an attempt ended, and its error, or that it had none.
+    pub(crate) fn keep_end(&mut self, end: AttemptEnd, error: Option<&str>) {
+        let history = self.history.get_or_insert_default();
+        history.end = Some(end);
+        history.error = error.map(cut);
     }
 
     /// Records a failed attempt before the next one. `counts`: whether it counts against `max-attempts`.

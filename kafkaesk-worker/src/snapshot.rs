@@ -194,7 +194,9 @@ pub struct HeldMessage {
     pub since: SystemTime,
     /// When it is tried next.
     pub next: SystemTime,
-    /// The last error, 500 characters at most.
+    /// How the last attempt ended.
+    pub end: AttemptEnd,
+    /// The last error, 500 characters at most. That of a [`AttemptEnd::Mismatch`] may quote the message.
     pub error: Option<String>,
     /// How many messages wait for it in its lane.
     pub waiting: usize,

@@ -2,13 +2,16 @@
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
-use kafkaesk_client::lag::Verdict;
+use kafkaesk_client::{
+    lag::Verdict,
+    meter::{PublishEnd, Published, PublishedElsewhere},
+};
 use kafkaesk_worker::snapshot::{AttemptEnd, PausedBy, State, SubscriptionSnapshot};
 
 use super::{
     names::Id,
     process::Process,
-    sheet::{Labels, Sheet, Value},
+    sheet::{Labels, OTHER, Sheet, Value},
 };
 use crate::{
     health::{ANSWER_WITHIN, is_alive},
@@ -42,6 +45,7 @@ pub(super) fn collect<'a>(
             sheet.add(Id::Status, labels, size(usize::from(verdict == worst)));
         }
     }
+    of_published(&view.published, sheet);
     of_process(view, process, sheet);
 }
 
@@ -195,6 +199,93 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, alive_within: Duration, sheet: &mu
     sheet.add(Id::Heartbeat, labels, seconds(silent));
     let alive = is_alive(it, alive_within);
     sheet.add(Id::Health, labels, size(usize::from(alive)));
+}
+
+fn of_published<'a>(published: &'a Published, sheet: &mut Sheet<'a>) {
+    for it in &published.topics {
+        let labels = Labels {
+            stream: it.topic.as_str(),
+            ..Labels::default()
+        };
+        let with = |first, second| Labels {
+            own: [first, second],
+            ..labels
+        };
+        of_calls(&it.called, labels, sheet);
+        if it.failed > 0 {
+            let failed = Labels {
+                partition: Some(-1),
+                ..with("failed", "")
+            };
+            sheet.add(Id::Delivered, failed, count(it.failed));
+        }
+        for own in &it.partitions {
+            let partition = Some(own.partition);
+            let delivered = Labels {
+                partition,
+                ..with("none", "")
+            };
+            sheet.add(Id::Delivered, delivered, count(own.delivered));
+            if let Some(offset) = own.offset {
+                let labels = Labels {
+                    partition,
+                    ..labels
+                };
+                sheet.add(Id::ProducedOffset, labels, Value::Whole(offset.0));
+            }
+        }
+        for (id, histogram) in [
+            (Id::CalledTime, &it.called_time),
+            (Id::DeliveredTime, &it.delivery_time),
+        ] {
+            sheet.add(id, labels, Value::Observed(Cow::Borrowed(histogram)));
+        }
+        for (schema, refused) in &it.refused {
+            sheet.add(Id::Refused, with(schema, "publish"), count(*refused));
+        }
+    }
+    of_others(&published.others, sheet);
+    for action in &published.actions {
+        let with = |error| Labels {
+            own: [action.kind.name(), error],
+            ..Labels::default()
+        };
+        if action.ok + action.failed == 0 {
+            continue;
+        }
+        sheet.add(Id::Action, with("none"), count(action.ok));
+        sheet.add(Id::Action, with("failed"), count(action.failed));
+        let time = Value::Observed(Cow::Borrowed(&action.time));
+        sheet.add(Id::ActionTime, with(""), time);
+    }
+    let none = Labels::default();
+    sheet.add(Id::QueueMessages, none, count(published.queue_records));
+    sheet.add(Id::QueueBytes, none, count(published.queue_bytes));
+}
+
+/// What was published to topics beyond those that the client counts one by one.
+fn of_others(others: &PublishedElsewhere, sheet: &mut Sheet<'_>) {
+    if *others == PublishedElsewhere::default() {
+        return;
+    }
+    let labels = Labels {
+        stream: OTHER,
+        ..Labels::default()
+    };
+    of_calls(&others.called, labels, sheet);
+    for (error, records) in [("none", others.delivered), ("failed", others.failed)] {
+        let own = [error, ""];
+        sheet.add(Id::Delivered, Labels { own, ..labels }, count(records));
+    }
+}
+
+fn of_calls<'a>(called: &[u64], labels: Labels<'a>, sheet: &mut Sheet<'a>) {
+    for (end, calls) in PublishEnd::ALL.iter().zip(called) {
+        if *calls > 0 || *end == PublishEnd::Accepted {
+            let own = [end.name(), ""];
+            sheet.add(Id::Called, Labels { own, ..labels }, count(*calls));
+        }
+    }
 }
 
 fn of_process(view: &View, process: &Process, sheet: &mut Sheet<'_>) {

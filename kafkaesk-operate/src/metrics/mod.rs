@@ -111,13 +111,13 @@ const HEAD: &str = "\
 # Metrics
 
 `/metrics` of a worker with `operate-listen` has these metrics. This page is made of their declaration
-(`kafkaesk-operate/src/metrics/names.rs`) by `cargo run -p kafkaesk-operate --example metrics`; a test compares the two.
+(`kafkaesk-operate/src/metrics/names.rs`) by `cargo run -p kafkaesk-operate --example documents -- metrics`; a test compares the two.
 [operate.md](operate.md) says how to read them.
 
 `stream_id` is the whole name of the topic, prefix included, as in the Python library. `group_id` is the group as Kafka knows
 it. Gauges of a partition exist while it is assigned to the process, and end with the assignment; its counters stay as long as
 the process runs. With `metrics-detail = \"stream\"` the label `partition` is absent, with `\"group\"` the label `stream_id` as
-well, and the metrics of one place in a log (unit: offset) are left out.
+well; both leave out the metrics of one place in a log (unit: offset). Labels without a value are absent.
 
 | metric | kind | unit | labels | meaning |
 |---|---|---|---|---|

@@ -95,6 +95,24 @@ families! {
         "partitions" "Partitions that came and went: assigned, revoked or lost.";
     Health: Gauge Min "kafkaesk_consumer_health" ["group_id"]
         "0 or 1" "1 while nothing of the group needs a restart, as /livez says.";
+    Called: Counter Sum "kafkaesk_publish_messages" ["stream_id", "error"]
+        "messages" "Publishes that were called, by how they ended: none (handed over), schema, too_large, full, unavailable, denied or other.";
+    CalledTime: Histogram Sum "kafkaesk_publish_messages_time" ["stream_id"]
+        "seconds" "How long a publish took until its record was handed over; one of sixteen is measured.";
+    Delivered: Counter Sum "kafkaesk_published_messages" ["stream_id", "partition", "error"]
+        "messages" "Records by what became of them: none (the brokers have it), or failed, with the partition -1.";
+    DeliveredTime: Histogram Sum "kafkaesk_published_messages_time" ["stream_id"]
+        "seconds" "How long the brokers took to answer for a record; one of sixteen is measured.";
+    ProducedOffset: Gauge Place "kafkaesk_produced_topic_offset" ["stream_id", "partition"]
+        "offset" "The offset of the last record that was published here.";
+    Action: Counter Sum "kafkaesk_kafka_action" ["type", "error"]
+        "questions" "Questions to the brokers, by kind; error is none or failed.";
+    ActionTime: Histogram Sum "kafkaesk_kafka_action_time" ["type"]
+        "seconds" "How long they took, repetitions by the client included.";
+    QueueMessages: Gauge Sum "kafkaesk_publisher_queue_messages" []
+        "records" "Records that wait to be sent, or for the brokers' answer.";
+    QueueBytes: Gauge Sum "kafkaesk_publisher_queue_bytes" []
+        "bytes" "What they hold in memory.";
     LagRecords: Gauge Sum "kafkaesk_consumer_lag_records" ["stream_id", "partition", "group_id"]
         "records" "Records from the committed offset, or from the first one that is still there, to the end. Absent while unknown.";
     LagSeconds: Gauge Max "kafkaesk_consumer_lag_seconds" ["stream_id", "partition", "group_id"]
@@ -138,7 +156,7 @@ families! {
     DeadLetters: Counter Sum "kafkaesk_dead_letters" ["group_id", "reason"]
         "messages" "Dead letters that the brokers have, by reason.";
     Refused: Counter Sum "kafkaesk_schema_refused" ["stream_id", "schema", "side"]
-        "messages" "Events that their stored schema refused; side is consume.";
+        "messages" "Events that their stored schema refused; side is publish or consume.";
     Brokers: Gauge Min "kafkaesk_brokers_reachable" []
         "0 or 1" "1 while a broker answered within the last 30 seconds.";
     Folded: Gauge Max "kafkaesk_metrics_folded_series" []

@@ -75,7 +75,7 @@ impl<'a> Sheet<'a> {
         if self.detail != MetricsDetail::Partition {
             labels.partition = None;
         }
-        if self.detail == MetricsDetail::Group && !labels.group.is_empty() {
+        if self.detail == MetricsDetail::Group {
             labels.stream = "";
         }
         let is_detailed = has_partition == labels.partition.is_some();

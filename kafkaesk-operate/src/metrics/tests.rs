@@ -37,7 +37,7 @@ fn the_document_is_made_of_the_declaration() {
     assert_eq!(
         written,
         document(),
-        "run: cargo run -p kafkaesk-operate --example metrics > docs/metrics.md"
+        "run: cargo run -p kafkaesk-operate --example documents -- metrics > docs/metrics.md"
     );
 }
 
@@ -51,6 +51,13 @@ fn the_names_of_the_python_library_stay() {
         "kafkaesk_consumed_messages_batch_size",
         "kafkaesk_consumer_rebalanced",
         "kafkaesk_consumer_health",
+        "kafkaesk_publish_messages",
+        "kafkaesk_publish_messages_time",
+        "kafkaesk_published_messages",
+        "kafkaesk_published_messages_time",
+        "kafkaesk_produced_topic_offset",
+        "kafkaesk_kafka_action",
+        "kafkaesk_kafka_action_time",
     ] {
         assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
     }

@@ -4,17 +4,20 @@ use std::{sync::Arc, time::SystemTime};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 
+use tokio::task::spawn_blocking;
+
 use super::{Service, commands, guard};
 use crate::{
     health::{Question, checks},
     metrics::Format,
+    stats::{self, Wish},
 };
 
 /// The bytes of a command's body, at most.
@@ -24,6 +27,7 @@ const BODY: usize = 16 * 1024;
 const INDEX: &str = "\
 kafkaesk
   GET /metrics   Prometheus text, or OpenMetrics by Accept
+  GET /stats     what each subscription does, as JSON (?group=, sort=, limit=, skip=); /stats/schema is its JSON Schema
   GET /livez     200 unless a restart would help (/healthz is the same)
   GET /readyz    200 while every subscription takes part and a broker answers
   POST /subscriptions/{group}/pause, resume, throttle, skip   need operate-token
@@ -41,6 +45,8 @@ pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
     let all = Router::new()
         .route("/", get(|| async { INDEX }))
         .route("/metrics", get(metrics))
+        .route("/stats", get(stats))
+        .route("/stats/schema", get(stats_schema))
         .route("/livez", get(|state| health(state, Question::Live)))
         .route("/healthz", get(|state| health(state, Question::Live)))
         .route("/readyz", get(|state| health(state, Question::Ready)))
@@ -76,6 +82,29 @@ async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Res
     let text = service.exposition(format).await;
     service.scraped.notify_waiters();
     ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
+}
+
+/// Bounded, and made apart from the threads that run handlers.
+async fn stats(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let wish: Wish = match serde_urlencoded::from_str(&query) {
+        Ok(wish) => wish,
+        Err(error) => {
+            let sentence = format!(
+                "the query: {error}; it may have group, sort (verdict, lag or group), limit and skip"
+            );
+            return guard::refusal(StatusCode::BAD_REQUEST, sentence);
+        }
+    };
+    let view = service.observer.view().await;
+    let text = spawn_blocking(move || stats::text(&view, &wish)).await;
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, text.unwrap_or_default()).into_response()
+}
+
+async fn stats_schema() -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/schema+json")];
+    (kind, stats::schema()).into_response()
 }
 
 async fn health(State(service): State<Arc<Service>>, question: Question) -> Response {

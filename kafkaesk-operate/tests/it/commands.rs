@@ -96,6 +96,21 @@ async fn exactly_the_named_held_message_is_skipped() {
     });
     let message = format!("content.a[{}]@0", partition.unwrap());
     let path = "/subscriptions/g/skip";
+    // Held for longer than lag-interval, it holds its partition: the first sentence names it.
+    let seen = until(running.address, "/stats", |all| {
+        all.json()["verdict"] == "HELD"
+    })
+    .await;
+    let (stats, sentence) = (seen.json(), format!("{message} failed "));
+    assert!(
+        stats["sentence"].as_str().unwrap().contains(&sentence),
+        "{stats}"
+    );
+    let held = &stats["subscriptions"][0]["held"][0];
+    assert_eq!(
+        (&held["message"], &held["end"], &held["error"]),
+        (&json!(message), &json!("retry"), &json!("no such account"))
+    );
     let other = json!({"message": message.replace("@0", "@7")}).to_string();
     let refused = post(running.address, path, Some(TOKEN), &other).await;
     assert_eq!(refused.status, 409, "{refused:?}");

@@ -61,6 +61,11 @@ async fn what_is_not_there_or_not_meant_for_us_is_refused_in_a_sentence() {
     assert_eq!(rebound.status, 421);
     let long = get(address, &format!("/metrics?{}", "q".repeat(40_000))).await;
     assert!((400..500).contains(&long.status), "{}", long.status);
+    for query in ["group=", "colour=red", "limit=-1", "sort=size", "limit=%zz"] {
+        let wrong = get(address, &format!("/stats?{query}")).await;
+        let expected = if query == "group=" { 200 } else { 400 };
+        assert_eq!(wrong.status, expected, "{query}: {wrong:?}");
+    }
     let garbage = send(address, b"\x16\x03\x01\x02garbage\r\n\r\n").await;
     assert_eq!(garbage.status, 400);
     let large = "x".repeat(20_000);
@@ -111,7 +116,9 @@ async fn no_answer_has_a_secret() {
     running.publish(&["planted-secret-content"]).await;
     until(running.address, "/readyz", |answer| answer.status == 200).await;
     let wrong = "Authorization: Bearer planted-secret-guess\r\n";
-    for path in ["/", "/metrics", "/livez", "/readyz", "/healthz", "/nothing"] {
+    for path in [
+        "/", "/metrics", "/stats", "/livez", "/readyz", "/healthz", "/nothing",
+    ] {
         let answer = get_with(running.address, path, wrong).await;
         assert!(
             !format!("{answer:?}").contains("planted-secret"),

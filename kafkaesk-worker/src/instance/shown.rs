@@ -13,7 +13,8 @@ use crate::{
     partitions::{Generation, Partition, by_place},
     schedule::{Amount, Held},
     snapshot::{
-        HeldMessage, PartitionSnapshot, RunningHandler, State, SubscriptionSnapshot, Waiting,
+        AttemptEnd, HeldMessage, PartitionSnapshot, RunningHandler, State, SubscriptionSnapshot,
+        Waiting,
     },
 };
 
@@ -121,6 +122,7 @@ fn held_message(held: &Held<'_>, now: Instant) -> HeldMessage {
         attempts: held.failures.attempts,
         since: wall(held.failures.since),
         next: SystemTime::now() + held.next.map_or(Duration::ZERO, left),
+        end: held.delivery.last_end().unwrap_or(AttemptEnd::Retry),
         error: held.delivery.last_error().map(str::to_owned),
         waiting: held.waiting,
     }

@@ -21,6 +21,7 @@ use crate::{
     notices::Notices,
     outcome::{AttemptResult, Disposition, Outcome},
     policy::Policy,
+    snapshot::AttemptEnd,
     telemetry::AttemptEnded,
 };
 
@@ -71,8 +72,11 @@ pub(crate) fn judge(
         failures.succeeded();
         return Disposition::Finish;
     }
+    let end = ending.end();
     let judged = judged(ending, delivery);
-    delivery.keep_error(judged.error.as_deref());
+    if end != AttemptEnd::Done {
+        delivery.keep_end(end, judged.error.as_deref());
+    }
     let disposition = disposition(&judged, delivery, failures, notices);
     if let Some(telemetry) = &delivery.context().telemetry {
         telemetry.attempt_ended(&AttemptEnded {

@@ -1,0 +1,361 @@
+//! Build: reads a view into the document of `/stats`.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use kafkaesk_client::lag::Verdict;
+use kafkaesk_core::{Source, span::rough_span};
+use kafkaesk_worker::snapshot::{AttemptEnd, State, SubscriptionSnapshot};
+
+use super::{Sort, Wish, document as doc};
+use crate::{
+    health::ANSWER_WITHIN,
+    lag::{Judged, time, worst},
+    rates::{Point, lag, per_second},
+    view::View,
+};
+
+/// Problems that are listed, at most.
+const PROBLEMS: usize = 50;
+
+/// A subscription with what is known of it.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    it: &'a SubscriptionSnapshot,
+    judged: &'a [Judged],
+    rates: &'a [Point],
+    verdict: Verdict,
+}
+
+/// The document: `limit` subscriptions, with `listed` entries in each of their lists.
+pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> doc::Stats {
+    let rates = view.rates.iter().map(Vec::as_slice);
+    let rates = rates.chain(std::iter::repeat(&[][..]));
+    let known = view.subscriptions().zip(rates);
+    let mut all: Vec<Known<'_>> = known
+        .map(|((it, judged), rates)| Known {
+            it,
+            judged,
+            rates,
+            verdict: worst(judged),
+        })
+        .collect();
+    let (mut problems, problems_total) = problems(view, &all);
+    problems.truncate(PROBLEMS);
+    if let Some(group) = &wish.group {
+        all.retain(|known| known.it.group == *group || known.it.name == *group);
+    }
+    let subscriptions_total = all.len();
+    let behind = |known: &Known<'_>| lag(known.judged).unwrap_or(0);
+    all.sort_by(|a, b| {
+        let names = (&a.it.group, &a.it.pattern).cmp(&(&b.it.group, &b.it.pattern));
+        let lags = behind(b).cmp(&behind(a));
+        match wish.sort {
+            Sort::Verdict => b.verdict.cmp(&a.verdict).then(lags).then(names),
+            Sort::Lag => lags.then(names),
+            Sort::Group => names,
+        }
+    });
+    let verdict = all.iter().map(|known| known.verdict).max();
+    doc::Stats {
+        at: time(SystemTime::now()),
+        version: env!("CARGO_PKG_VERSION"),
+        verdict: verdict.unwrap_or(Verdict::Ok).name(),
+        sentence: sentence(view, &problems, problems_total),
+        connected: view.connected,
+        answered_seconds: view.answered.map(|ago| ago.as_secs_f64()),
+        shutdown: view.snapshot.shutdown.map(time),
+        problems,
+        problems_total,
+        subscriptions: all
+            .iter()
+            .skip(wish.skip)
+            .take(limit)
+            .map(|known| subscription(known, listed))
+            .collect(),
+        subscriptions_total,
+        listed,
+        publisher: publisher(view),
+    }
+}
+
+/// The most important thing: the worst problem, or that all is well.
+fn sentence(view: &View, problems: &[doc::Problem], total: usize) -> String {
+    let Some(worst) = problems.first() else {
+        let running = view.snapshot.subscriptions.iter();
+        let running = running.filter(|it| it.state == State::Running).count();
+        return format!("all is well: {running} subscriptions run");
+    };
+    let of = [&worst.group, &worst.partition];
+    let of: Vec<&str> = of.into_iter().flatten().map(String::as_str).collect();
+    let of = match of.as_slice() {
+        [] => String::new(),
+        some => format!("{}: ", some.join(" ")),
+    };
+    let more = match total {
+        1 => String::new(),
+        total => format!(" (and {} more)", total - 1),
+    };
+    match worst.verdict {
+        "OK" => format!("{of}{}{more}", worst.sentence),
+        verdict => format!("{of}{verdict}: {}{more}", worst.sentence),
+    }
+}
+
+/// What is wrong, worst first, and how much of it there is.
+fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
+    let of_process = |sentence: String| doc::Problem {
+        group: None,
+        partition: None,
+        verdict: Verdict::Ok.name(),
+        sentence,
+    };
+    let mut first = Vec::new();
+    if let Some(at) = view.snapshot.shutdown {
+        first.push(of_process(format!("the shutdown began at {}", time(at))));
+    }
+    match view.answered {
+        _ if !view.connected => first.push(of_process("it has not connected to Kafka yet".into())),
+        Some(ago) if ago > ANSWER_WITHIN => first.push(of_process(format!(
+            "no broker has answered for {}; look at the brokers and the network",
+            rough_span(ago)
+        ))),
+        _ => {}
+    }
+    let mut of_groups: Vec<(Verdict, Option<u64>, doc::Problem)> = Vec::new();
+    for known in all {
+        let silent = known.it.silent_for.max(known.it.thread_silent_for);
+        if known.it.state != State::Ended && silent > ANSWER_WITHIN {
+            first.push(doc::Problem {
+                group: Some(known.it.group.clone()),
+                ..of_process(format!(
+                    "it has given no sign of life for {}; a handler may block its thread",
+                    rough_span(silent)
+                ))
+            });
+        }
+        // A pause without lag is worth knowing, and no partition says so.
+        if let Some(pause) = &known.it.pause
+            && known.verdict < Verdict::Paused
+        {
+            let reason = match pause.reason.as_str() {
+                "" => String::new(),
+                reason => format!(": {reason}"),
+            };
+            let problem = doc::Problem {
+                group: Some(known.it.group.clone()),
+                partition: None,
+                verdict: Verdict::Paused.name(),
+                sentence: format!(
+                    "paused by {} since {}{reason}",
+                    pause.by.name(),
+                    time(pause.since)
+                ),
+            };
+            of_groups.push((Verdict::Paused, None, problem));
+        }
+        for judged in known.judged {
+            if judged.verdict <= Verdict::Unknown {
+                continue;
+            }
+            let problem = doc::Problem {
+                group: Some(known.it.group.clone()),
+                partition: Some(place(&judged.source)),
+                verdict: judged.verdict.name(),
+                sentence: judged.sentence.clone(),
+            };
+            let records = judged.lag.as_ref().and_then(|lag| lag.records());
+            of_groups.push((judged.verdict, records, problem));
+        }
+    }
+    of_groups.sort_by_key(|it| std::cmp::Reverse((it.0, it.1)));
+    let total = first.len() + of_groups.len();
+    first.extend(of_groups.into_iter().map(|(_, _, problem)| problem));
+    (first, total)
+}
+
+fn subscription(known: &Known<'_>, listed: usize) -> doc::Subscription {
+    let Known {
+        it,
+        judged,
+        rates,
+        verdict,
+    } = *known;
+    let mut attempts = BTreeMap::new();
+    let (mut retries, mut finished) = (0, 0);
+    for (_, counts) in &it.counts {
+        for end in AttemptEnd::ALL {
+            *attempts.entry(end.name()).or_default() += counts.of(end);
+        }
+        retries += counts.retries;
+        finished += counts.finished;
+    }
+    let mut worst_first: Vec<_> = it.partitions.iter().zip(judged).collect();
+    worst_first.sort_by_key(|(_, judged)| {
+        let records = judged.lag.as_ref().and_then(|lag| lag.records());
+        std::cmp::Reverse((judged.verdict, records))
+    });
+    let reason = worst_first.first().map(|(_, judged)| judged);
+    let ages = judged.iter().map(|it| it.age).collect::<Option<Vec<_>>>();
+    let oldest = ages.map(|ages| ages.into_iter().max().unwrap_or_default());
+    let letters = !it.dead_letters.is_empty();
+    doc::Subscription {
+        group: it.group.clone(),
+        name: it.name.clone(),
+        pattern: it.pattern.clone(),
+        state: it.state.name(),
+        verdict: verdict.name(),
+        sentence: match reason {
+            Some(judged) => judged.sentence.clone(),
+            None => "it has no partition".to_owned(),
+        },
+        lag_records: lag(judged),
+        lag_seconds: oldest.map(|age| age.as_secs_f64()),
+        finished_per_second: per_second(rates),
+        history: rates
+            .iter()
+            .take(usize::from(listed > 0) * 62)
+            .map(moment)
+            .collect(),
+        concurrency: it.concurrency,
+        running: it.running,
+        stuck: it.stuck,
+        oldest_running: it
+            .oldest_running
+            .iter()
+            .take(listed)
+            .map(|it| doc::Running {
+                message: message(&it.source, it.offset),
+                attempt: it.attempt,
+                seconds: it.age.as_secs_f64(),
+            })
+            .collect(),
+        ready: it.ready.records,
+        backing_off: it.backing_off.records,
+        held_total: it.held_total,
+        held: it
+            .held
+            .iter()
+            .take(listed)
+            .map(|it| doc::Held {
+                message: message(&it.source, it.offset),
+                attempts: it.attempts,
+                since: time(it.since),
+                next: time(it.next),
+                end: it.end.name(),
+                error: it.error.clone().filter(|_| says_nothing(it.end)),
+                waiting: it.waiting,
+            })
+            .collect(),
+        pause: it.pause.as_ref().map(|pause| doc::Pause {
+            by: pause.by.name(),
+            reason: pause.reason.clone(),
+            since: time(pause.since),
+            until: pause.until.map(time),
+        }),
+        throttle: it.throttle,
+        attempts,
+        retries,
+        finished,
+        dead_letters: it
+            .dead_letters
+            .iter()
+            .map(|(reason, letters)| (reason.as_str().to_owned(), *letters))
+            .collect(),
+        dead_letters_command: letters
+            .then(|| format!("kafkaesk-cli dead-letters redrive {}", it.name)),
+        schema_refused: it.refused.iter().map(|(_, _, refused)| refused).sum(),
+        commits: it.commits,
+        silent_seconds: it.silent_for.max(it.thread_silent_for).as_secs_f64(),
+        partitions_total: it.partitions.len(),
+        partitions: worst_first
+            .iter()
+            .take(listed)
+            .map(|(own, judged)| {
+                let bounds = judged.lag.as_ref().and_then(|lag| lag.bounds);
+                let committed = judged.lag.as_ref().and_then(|lag| lag.committed);
+                doc::Partition {
+                    stream: own.source.stream.as_str().to_owned(),
+                    partition: own.source.partition,
+                    verdict: judged.verdict.name(),
+                    sentence: judged.sentence.clone(),
+                    lag_records: judged.lag.as_ref().and_then(|lag| lag.records()),
+                    lag_seconds: judged.age.map(|age| age.as_secs_f64()),
+                    committed: committed.map(|next| next.0),
+                    position: own.position.map(|next| next.0),
+                    start: bounds.map(|bounds| bounds.first.0),
+                    end: bounds.map(|bounds| bounds.end.0),
+                    running: own.running,
+                    waiting: own.waiting,
+                    paused: own.paused,
+                    since: time(own.since),
+                }
+            })
+            .collect(),
+        errors: it
+            .errors
+            .iter()
+            .take(listed)
+            .map(|it| doc::Error {
+                end: it.end.name(),
+                error: Some(it.error.clone()).filter(|_| says_nothing(it.end)),
+                message: message(&it.source, it.offset),
+                count: it.count,
+                first: time(it.first),
+                last: time(it.last),
+            })
+            .collect(),
+        rebalances: it
+            .rebalances
+            .iter()
+            .take(listed)
+            .map(|it| doc::Rebalance {
+                at: time(it.at),
+                event: it.event.name(),
+                partitions: it.partitions,
+                left: it.left,
+            })
+            .collect(),
+    }
+}
+
+fn publisher(view: &View) -> doc::Publisher {
+    let published = &view.published;
+    let (others, topics) = (&published.others, &published.topics);
+    let called = topics.iter().flat_map(|it| &it.called);
+    let delivered = topics.iter().flat_map(|it| &it.partitions);
+    doc::Publisher {
+        called: called.chain(&others.called).sum(),
+        delivered: delivered.map(|it| it.delivered).sum::<u64>() + others.delivered,
+        failed: topics.iter().map(|it| it.failed).sum::<u64>() + others.failed,
+        queue_records: published.queue_records,
+        queue_bytes: published.queue_bytes,
+    }
+}
+
+fn moment(point: &Point) -> doc::Moment {
+    doc::Moment {
+        seconds_ago: rounded(point.ago),
+        finished: point.finished,
+        lag_records: point.lag,
+    }
+}
+
+fn rounded(span: Duration) -> f64 {
+    (span.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// Whether an error of this kind says nothing of the message itself. What does not fit a schema is quoted there.
+fn says_nothing(end: AttemptEnd) -> bool {
+    end != AttemptEnd::Mismatch
+}
+
+fn place(source: &Source) -> String {
+    format!("{}[{}]", source.stream, source.partition)
+}
+
+fn message(source: &Source, offset: i64) -> String {
+    format!("{}@{offset}", place(source))
+}
