@@ -26,13 +26,13 @@ pub struct Published {
     pub queue_records: u64,
     /// Their bytes, each record with some 256 bytes for its keeping.
     pub queue_bytes: u64,
-    /// Whether the last that was heard of the brokers was an answer. `false` since all of them were found to be away, which
-    /// nobody finds out while nothing is sent or asked.
+    /// Whether the last that was heard of the brokers was an answer: `false` while all of them are known to be away, which
+    /// nobody learns while nothing is sent or asked. `None` for the broker in memory.
     pub brokers_up: Option<bool>,
     /// How long ago a broker last named its topics, took a record or a commit; up to 0.2 s less. A connection with a consumer
     /// asks for topics every two seconds (`discovery-interval`). One that only publishes asks for nothing in between: there
     /// this grows while nothing is published, and a question such as [`Broker::cluster`](crate::broker::Broker::cluster)
-    /// tells whether the brokers are there.
+    /// tells whether the brokers are there. `None` for the broker in memory.
     pub last_answer: Option<Duration>,
 }
 
@@ -47,9 +47,9 @@ pub struct PublishedTopic {
     /// Publishes that were called, by their end, in the order of [`PublishEnd::ALL`]. One that waits has no end yet, and
     /// one that was dropped before it had one has none at all.
     pub called: [u64; PublishEnd::ALL.len()],
-    /// Seconds from the first poll of a publish until its record was handed to the producer; those that were refused are
-    /// left out. The serialization of the event is not in it. The first publish and each sixteenth after it are measured, and each of the
-    /// latter counts as sixteen.
+    /// Seconds from the first poll of a publish until its record was handed to the producer; refused ones are left out, and so
+    /// is the time in which the event was serialized. The first publish is measured and each sixteenth after it, and each of
+    /// the latter counts as sixteen.
     pub called_time: Histogram,
     /// What the brokers took, by partition, in the order of their numbers.
     pub partitions: Vec<PublishedPartition>,
@@ -71,8 +71,8 @@ pub struct PublishedPartition {
     pub partition: i32,
     /// Records that the brokers have.
     pub delivered: u64,
-    /// The offset of the last of them whose answer named one. While a flush runs it may for a moment be that of a batch
-    /// before.
+    /// The offset of the last of them whose answer named one. A flush takes answers beside the producer's own thread, so it
+    /// may leave the offset of an earlier batch here, until the partition's next record.
     pub offset: Option<Offset>,
 }
 
@@ -99,7 +99,8 @@ pub enum PublishEnd {
     TooLarge,
     /// The queue had no room in time.
     Full,
-    /// The brokers did not answer in time.
+    /// The brokers did not answer in time, or the producer could not take the record, as for a partition that does not
+    /// exist.
     Unavailable,
     /// A right or the right credentials are missing.
     Denied,

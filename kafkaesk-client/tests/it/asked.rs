@@ -3,10 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kafkaesk_client::{
-    Connection, Settings, broker::TopicSpec, consumer::Start, meter::ActionKind, testing,
+    Connection, Settings,
+    broker::TopicSpec,
+    consumer::Start,
+    dev::DevBroker,
+    meter::{ActionKind, PublishEnd},
+    testing,
 };
 
-use crate::support::{commits, connect, content, read_contents, spec};
+use crate::support::{commits, connect, content, open, read_contents, spec};
 
 /// Questions that were answered, and that failed.
 fn asked(connection: &Connection, kind: ActionKind) -> (u64, u64) {
@@ -77,6 +82,29 @@ async fn a_members_commits_are_counted_when_they_are_answered() {
     let closed = closed.close(commits(&read));
     closed.await.unwrap();
     assert_eq!(asked(&connection, ActionKind::Commit), (2, 0));
+}
+
+#[tokio::test]
+async fn publishes_to_the_dev_broker_are_counted_as_their_receipts_say() {
+    let broker = DevBroker::start("127.0.0.1:0").unwrap();
+    let connection = open(&Settings::new(&broker.address().to_string())).await;
+    let publisher = connection.publisher();
+    let mut last = None;
+    for _ in 0..20 {
+        let publish = publisher.publish("content.a", &content("x")).key("k");
+        last = Some(publish.await.unwrap());
+    }
+    let (last, shown) = (last.unwrap(), connection.published());
+    assert_eq!(shown.topics[0].called[PublishEnd::Accepted as usize], 20);
+    assert_eq!(shown.topics[0].partitions.len(), 1);
+    let partition = &shown.topics[0].partitions[0];
+    assert_eq!(
+        (partition.partition, partition.delivered),
+        (last.partition, 20)
+    );
+    assert_eq!(partition.offset, last.offset);
+    assert_eq!(asked(&connection, ActionKind::CreateTopics).1, 0);
+    assert_eq!(shown.brokers_up, Some(true));
 }
 
 #[tokio::test]
