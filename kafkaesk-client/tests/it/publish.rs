@@ -396,9 +396,11 @@ async fn with_the_brokers_gone_every_publish_ends_in_an_error_in_time() {
         while let Some(one) = waiting.join_next().await {
             match one.unwrap() {
                 Ok(_) => {}
-                Err(ClientError::NotDelivered { .. } | ClientError::DeliveryUnknown { .. }) => {
-                    refused += 1
-                }
+                Err(
+                    ClientError::NotDelivered { .. }
+                    | ClientError::DeliveryUnknown { .. }
+                    | ClientError::QueueFull { .. },
+                ) => refused += 1,
                 Err(error) => panic!("{error}"),
             }
         }
