@@ -136,7 +136,7 @@ pub enum State {
     Running,
     /// Its shutdown began.
     Ending,
-    /// It ended.
+    /// It ended: its counts stay, and it has no partitions, handlers or messages any more.
     Ended,
 }
 

@@ -64,6 +64,15 @@ pub fn shells() -> Result<()> {
     need("fish", || find("fish").is_some(), &["fish"])
 }
 
+/// The Prometheus that the metrics are checked with.
+///
+/// # Errors
+/// Names what is missing, with the one line that installs it.
+pub fn monitoring_tools() -> Result<()> {
+    let is_there = || find("prometheus").is_some() && find("promtool").is_some();
+    need("prometheus with promtool", is_there, &["prometheus"])
+}
+
 /// What a Kafka without Docker needs.
 ///
 /// # Errors

@@ -61,7 +61,8 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
 
 /// With further header lines, each with `\r\n` at its end.
 pub(crate) async fn get_with(address: SocketAddr, path: &str, headers: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}\r\n");
     send(address, request.as_bytes()).await
 }
 

@@ -6,5 +6,6 @@ mod health;
 mod http;
 mod kafka;
 mod metrics;
+mod prometheus;
 mod strangers;
 mod support;

@@ -36,12 +36,23 @@ impl Instance {
         }
     }
 
+    /// Counts stay after the end. What is true now ends with it: its partitions belong to others.
     fn snapshot(&self, state: State) -> SubscriptionSnapshot {
-        let now = Instant::now();
         let context = &self.context;
         let mut shown = SubscriptionSnapshot::new(&context.group, &self.name, &context.pattern);
         shown.state = state;
-        shown.concurrency = context.options.concurrency;
+        shown.pauses = self.pause.total();
+        shown.counts = self.partitions.all_counts();
+        self.meter.fill(&mut shown);
+        if state != State::Ended {
+            self.show_present(&mut shown);
+        }
+        shown
+    }
+
+    fn show_present(&self, shown: &mut SubscriptionSnapshot) {
+        let now = Instant::now();
+        shown.concurrency = self.context.options.concurrency;
         shown.running = self.running.len();
         shown.oldest_running = self.oldest_running(now);
         let is_stuck = |began: Instant| now.saturating_duration_since(began) >= self.max_poll;
@@ -58,7 +69,6 @@ impl Instance {
         held.truncate(SubscriptionSnapshot::LISTED);
         shown.held = held.iter().map(|held| held_message(held, now)).collect();
         shown.pause = self.pause.state(now);
-        shown.pauses = self.pause.total();
         shown.throttle = self.throttle.as_ref().map(|throttle| throttle.per_second());
         let partitions = self.partitions.iter();
         shown.partitions = partitions
@@ -67,9 +77,6 @@ impl Instance {
         shown
             .partitions
             .sort_by(|a, b| by_place(&a.source, &b.source));
-        shown.counts = self.partitions.all_counts();
-        self.meter.fill(&mut shown);
-        shown
     }
 
     fn oldest_running(&self, now: Instant) -> Vec<RunningHandler> {

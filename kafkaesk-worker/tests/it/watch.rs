@@ -96,6 +96,7 @@ async fn counts_are_those_of_the_attempts_and_stay_after_the_end() {
     let after = watch.snapshot(ANSWER).await;
     let it = &after.subscriptions[0];
     assert_eq!((it.state, it.counts[0].1.finished), (State::Ended, 3));
+    assert!(it.partitions.is_empty() && it.concurrency == 0);
     assert!(it.commits >= 1 && after.shutdown.is_some());
 }
 
