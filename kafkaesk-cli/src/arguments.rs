@@ -7,10 +7,20 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     commands::{
-        complete::CompleteArguments, completions::CompletionsArguments, config::ConfigArguments,
-        dead_letters::DeadLettersArguments, dev::DevArguments, groups::GroupsArguments,
-        lag::LagArguments, publish::PublishArguments, schema::SchemaArguments,
-        streams::StreamsArguments, tail::TailArguments, worker::WorkerArguments,
+        complete::CompleteArguments,
+        completions::CompletionsArguments,
+        config::ConfigArguments,
+        dead_letters::DeadLettersArguments,
+        dev::DevArguments,
+        groups::GroupsArguments,
+        lag::LagArguments,
+        pause::{PauseArguments, ResumeArguments},
+        publish::PublishArguments,
+        schema::SchemaArguments,
+        streams::StreamsArguments,
+        tail::TailArguments,
+        top::TopArguments,
+        worker::WorkerArguments,
     },
     exit::EXIT_HELP,
     format::{LogFormat, OutputFormat},
@@ -241,6 +251,12 @@ pub enum Command {
     Streams(StreamsArguments),
     /// Show how far consumer groups are behind, from Kafka alone
     Lag(LagArguments),
+    /// Show what running workers do, in the terminal
+    Top(TopArguments),
+    /// Start no further handler of a group in running workers
+    Pause(PauseArguments),
+    /// End a pause of a group in running workers
+    Resume(ResumeArguments),
     /// Move a consumer group that has no members
     Groups(GroupsArguments),
     /// List the messages that a consumer group gave up, return them to the group, or discard them

@@ -26,6 +26,7 @@ mod lines;
 mod logging;
 mod operate_options;
 mod output;
+mod processes;
 mod progress;
 mod progress_bar;
 mod reading;

@@ -10,8 +10,8 @@ use crate::{
     Command, Options,
     arguments::Line,
     commands::{
-        complete, completions, config, dead_letters, dev, groups, lag, publish, schema, streams,
-        tail, worker,
+        complete, completions, config, dead_letters, dev, groups, lag, pause, publish, schema,
+        streams, tail, top, worker,
     },
     context::Context,
     errors,
@@ -19,8 +19,8 @@ use crate::{
     logging, output, signals, stderr, terminal,
 };
 
-/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `lag`, `groups`,
-/// `dead-letters`, `config`, `dev`, `completions`. Reads the process's arguments.
+/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `lag`, `top`, `pause`,
+/// `resume`, `groups`, `dead-letters`, `config`, `dev`, `completions`. Reads the process's arguments.
 ///
 /// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to
 /// standard error. A second Ctrl-C, SIGTERM or SIGHUP during `worker`, `dev`, `tail` or
@@ -161,6 +161,9 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
         Command::Tail(arguments) => tail::run(&context, &arguments).await,
         Command::Streams(arguments) => streams::run(&context, &arguments).await,
         Command::Lag(arguments) => lag::run(&context, &arguments).await,
+        Command::Top(arguments) => top::run(&arguments).await,
+        Command::Pause(arguments) => pause::pause(&context, &arguments).await,
+        Command::Resume(arguments) => pause::resume(&context, &arguments).await,
         Command::Groups(arguments) => groups::run(&context, &arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(&context, &arguments).await,
         Command::Config(arguments) => config::run(&context, &arguments),

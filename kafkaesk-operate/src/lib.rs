@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod board;
 mod health;
 mod lag;
 pub mod metrics;
@@ -15,4 +16,5 @@ pub mod stats;
 mod testing;
 mod view;
 
+pub use board::{JudgedGroup, LagBoard};
 pub use operate::{Operate, StartError};

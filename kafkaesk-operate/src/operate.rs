@@ -5,7 +5,6 @@ use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use kafkaesk_client::{Connection, settings::OperateSettings};
 use kafkaesk_worker::{Control, Watch};
 use tokio::{
-    net::TcpListener,
     task::JoinSet,
     time::{Instant, timeout_at},
 };
@@ -14,7 +13,7 @@ use tracing::warn;
 use crate::{
     metrics::Format,
     observer::Observer,
-    service::{Service, router, serve},
+    service::{Service, bind, router, serve},
 };
 
 /// Shows an application while it runs.
@@ -78,12 +77,7 @@ impl Operate {
         let mut tasks = JoinSet::new();
         let mut address = None;
         if let Some(listen) = &service.settings.listen {
-            let failed = |source| StartError {
-                listen: listen.clone(),
-                source,
-            };
-            let listener = TcpListener::bind(listen).await.map_err(failed)?;
-            let local = listener.local_addr().map_err(failed)?;
+            let (listener, local) = bind(listen).await?;
             tasks.spawn(serve(listener, router(&service, local.ip().is_loopback())));
             address = Some(local);
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use kafkaesk_client::{
     Connection,
     lag::{GroupLag, Look, PartitionLag, Verdict, Window},
@@ -18,15 +18,25 @@ use kafkaesk_core::{
     span::{parse_span, rough_span},
     timestamp,
 };
+use kafkaesk_operate::{JudgedGroup, LagBoard};
 use serde_json::{Value, json};
 
-use crate::{context::Context, errors, exit::Exit, format::OutputFormat, output, signals};
+use crate::{
+    context::Context,
+    errors::{self, Usage},
+    exit::Exit,
+    format::OutputFormat,
+    output, signals,
+};
 
 /// How many partitions of a group are shown, where nothing else is said.
 const ROWS: usize = 10;
+/// How often a served lag is looked at, if `--watch` does not say.
+const SERVED: Duration = Duration::from_secs(10);
 
 /// Arguments of `lag`.
 #[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("repeats").args(["watch", "listen"]).multiple(true)))]
 #[command(after_help = "\
 Verdicts, from best to worst:
   OK       everything is read, or the group gains on the end
@@ -43,8 +53,11 @@ pub struct LagArguments {
     #[arg(long, value_name = "SPAN", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = pause)]
     pub watch: Option<Duration>,
     /// How long a group is watched before it is judged by how it moves
-    #[arg(long, value_name = "SPAN", default_value = "2m", value_parser = span, requires = "watch")]
+    #[arg(long, value_name = "SPAN", default_value = "2m", value_parser = span, requires = "repeats")]
     pub window: Duration,
+    /// Serve the lag as metrics for Prometheus at this address, until Ctrl-C; looks every 10s, or as --watch says
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
     /// Show every partition [default: the ten of each group that are furthest behind]
     #[arg(long)]
     pub all: bool,
@@ -53,7 +66,7 @@ pub struct LagArguments {
 impl LagArguments {
     /// Whether it ends by a signal.
     pub(crate) fn listens(&self) -> bool {
-        self.watch.is_some()
+        self.watch.is_some() || self.listen.is_some()
     }
 }
 
@@ -78,42 +91,67 @@ pub(crate) async fn run(context: &Context, arguments: &LagArguments) -> anyhow::
     let connection = context.connect().await?;
     let mut windows = Windows::new();
     let begun = Instant::now();
-    let Some(pause) = arguments.watch else {
-        look(context, &connection, arguments, begun, &mut windows).await?;
+    let board = board(context, arguments).await?;
+    let served = board.as_ref().map(|_| SERVED);
+    let Some(pause) = arguments.watch.or(served) else {
+        let judged = look(&connection, arguments, begun, &mut windows).await?;
+        print(context, arguments, &judged)?;
         return Ok(Exit::Done);
     };
     let mut shutdown = signals::shutdown()?;
     let mut has_looked = false;
     loop {
-        let looking = look(context, &connection, arguments, begun, &mut windows);
+        let looking = look(&connection, arguments, begun, &mut windows);
         match shutdown.unless(looking).await {
             None => return Ok(Exit::Done),
-            Some(Ok(())) => has_looked = true,
-            // A watch goes on, to show what comes after an outage.
-            Some(Err(error)) if has_looked && !errors::is_closed_output(&error) => {
+            Some(Ok(judged)) => {
+                has_looked = true;
+                if arguments.watch.is_some() {
+                    print(context, arguments, &judged)?;
+                }
+                if let Some(board) = &board {
+                    board.show(Some(judged));
+                }
+            }
+            // It goes on, to show what comes after an outage.
+            Some(Err(error)) if has_looked => {
                 output::error(errors::describe(&error));
+                if let Some(board) = &board {
+                    board.show(None);
+                }
             }
             Some(Err(error)) => return Err(error),
         }
         let asked = shutdown.unless(tokio::time::sleep(pause)).await;
-        if asked.is_none() || output::reader_is_gone() {
+        let is_read = arguments.watch.is_none() || !output::reader_is_gone();
+        if asked.is_none() || !is_read {
             return Ok(Exit::Done);
         }
     }
 }
 
+/// What serves the lag, if that is asked for.
+async fn board(context: &Context, arguments: &LagArguments) -> anyhow::Result<Option<LagBoard>> {
+    let Some(listen) = &arguments.listen else {
+        return Ok(None);
+    };
+    let mut settings = context.configuration()?.operate.clone();
+    settings.listen = Some(listen.clone());
+    let board = LagBoard::start(settings).await.map_err(Usage::of)?;
+    let address = board.address();
+    output::note(format!("the lag is served at http://{address}/metrics"));
+    Ok(Some(board))
+}
+
 async fn look(
-    context: &Context,
     connection: &Connection,
     arguments: &LagArguments,
     begun: Instant,
     windows: &mut Windows,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<JudgedGroup>> {
     let groups = find(connection, &arguments.groups).await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let now = i64::try_from(now.as_millis())?;
     let at = begun.elapsed();
-    let mut judged: Vec<Judged> = Vec::new();
+    let mut judged: Vec<JudgedGroup> = Vec::new();
     // A partition that is gone takes its looks with it.
     let mut former = std::mem::take(windows);
     for group in groups {
@@ -134,19 +172,29 @@ async fn look(
             });
             windows.insert(key, window);
         }
-        judged.push(Judged {
+        judged.push(JudgedGroup {
             verdict: verdicts.iter().copied().max().unwrap_or(Verdict::Unknown),
-            group,
+            lag: group,
             verdicts,
         });
     }
+    Ok(judged)
+}
+
+fn print(
+    context: &Context,
+    arguments: &LagArguments,
+    judged: &[JudgedGroup],
+) -> anyhow::Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let now = i64::try_from(now.as_millis())?;
     match context.options.format() {
         OutputFormat::Json => {
-            for it in &judged {
-                output::json(&it.json(now))?;
+            for it in judged {
+                output::json(&json(it, now))?;
             }
         }
-        OutputFormat::Text => text(&judged, arguments, now)?,
+        OutputFormat::Text => text(judged, arguments, now)?,
     }
     Ok(())
 }
@@ -179,75 +227,62 @@ async fn find(connection: &Connection, names: &[String]) -> anyhow::Result<Vec<G
     Ok(groups)
 }
 
-/// A group with its verdicts, one for each partition and the worst of them.
-struct Judged {
-    group: GroupLag,
-    verdicts: Vec<Verdict>,
-    verdict: Verdict,
+fn json(it: &JudgedGroup, now: i64) -> Value {
+    let partitions: Vec<Value> = partitions(it)
+        .map(|(it, verdict)| {
+            json!({
+                "stream": it.stream.as_str(),
+                "partition": it.partition,
+                "committed": it.committed.map(|next| next.0),
+                "start": it.bounds.map(|bounds| bounds.first.0),
+                "end": it.bounds.map(|bounds| bounds.end.0),
+                "lag": it.records(),
+                "oldest": it.oldest.and_then(timestamp::format),
+                "seconds": it.oldest.map(|oldest| seconds(oldest, now)),
+                "verdict": verdict.name(),
+            })
+        })
+        .collect();
+    let oldest = it.lag.oldest();
+    json!({
+        "at": timestamp::format(now),
+        "group": it.lag.group,
+        "members": it.lag.has_members,
+        "lag": lag(it),
+        "oldest": oldest.and_then(timestamp::format),
+        "seconds": oldest.map(|oldest| seconds(oldest, now)),
+        "verdict": it.verdict.name(),
+        "partitions": partitions,
+    })
 }
 
-impl Judged {
-    fn json(&self, now: i64) -> Value {
-        let partitions: Vec<Value> = self
-            .partitions()
-            .map(|(it, verdict)| {
-                json!({
-                    "stream": it.stream.as_str(),
-                    "partition": it.partition,
-                    "committed": it.committed.map(|next| next.0),
-                    "start": it.bounds.map(|bounds| bounds.first.0),
-                    "end": it.bounds.map(|bounds| bounds.end.0),
-                    "lag": it.records(),
-                    "oldest": it.oldest.and_then(timestamp::format),
-                    "seconds": it.oldest.map(|oldest| seconds(oldest, now)),
-                    "verdict": verdict.name(),
-                })
-            })
-            .collect();
-        let oldest = self.group.oldest();
-        json!({
-            "at": timestamp::format(now),
-            "group": self.group.group,
-            "members": self.group.has_members,
-            "lag": self.lag(),
-            "oldest": oldest.and_then(timestamp::format),
-            "seconds": oldest.map(|oldest| seconds(oldest, now)),
-            "verdict": self.verdict.name(),
-            "partitions": partitions,
-        })
-    }
+/// `None` for a group that committed nothing: nobody can say from outside what it has read.
+fn lag(it: &JudgedGroup) -> Option<u64> {
+    (!it.lag.partitions.is_empty()).then(|| it.lag.records())
+}
 
-    /// `None` for a group that committed nothing: nobody can say from outside what it has read.
-    fn lag(&self) -> Option<u64> {
-        (!self.group.partitions.is_empty()).then(|| self.group.records())
-    }
+fn head(it: &JudgedGroup, now: i64) -> Vec<String> {
+    let members = match it.lag.has_members {
+        Some(true) => "has members",
+        Some(false) => "nobody is in it",
+        None => "members unknown",
+    };
+    let oldest = it.lag.oldest();
+    vec![
+        it.lag.group.clone(),
+        members.to_owned(),
+        lag(it).map_or_else(|| "lag unknown".to_owned(), |lag| format!("lag {lag}")),
+        oldest.map_or_else(String::new, |oldest| age(oldest, now)),
+        match lag(it) {
+            Some(_) => format!("{}: {}", it.verdict, it.verdict.advice()),
+            None => format!("{}: it has committed nothing in our streams", it.verdict),
+        },
+    ]
+}
 
-    fn row(&self, now: i64) -> Vec<String> {
-        let members = match self.group.has_members {
-            Some(true) => "has members",
-            Some(false) => "nobody is in it",
-            None => "members unknown",
-        };
-        let oldest = self.group.oldest();
-        vec![
-            self.group.group.clone(),
-            members.to_owned(),
-            self.lag()
-                .map_or_else(|| "lag unknown".to_owned(), |lag| format!("lag {lag}")),
-            oldest.map_or_else(String::new, |oldest| age(oldest, now)),
-            match self.lag() {
-                Some(_) => format!("{}: {}", self.verdict, self.verdict.advice()),
-                None => format!("{}: it has committed nothing in our streams", self.verdict),
-            },
-        ]
-    }
-
-    fn partitions(&self) -> impl Iterator<Item = (&PartitionLag, Verdict)> {
-        self.group
-            .partitions
-            .iter()
-            .zip(self.verdicts.iter().copied())
-    }
+fn partitions(it: &JudgedGroup) -> impl Iterator<Item = (&PartitionLag, Verdict)> {
+    let verdicts = it.verdicts.iter().copied();
+    it.lag.partitions.iter().zip(verdicts)
 }
 
 fn seconds(oldest: i64, now: i64) -> f64 {
@@ -259,17 +294,17 @@ fn age(oldest: i64, now: i64) -> String {
     rough_span(Duration::from_millis(millis))
 }
 
-fn text(judged: &[Judged], arguments: &LagArguments, now: i64) -> anyhow::Result<()> {
+fn text(judged: &[JudgedGroup], arguments: &LagArguments, now: i64) -> anyhow::Result<()> {
     if arguments.watch.is_some() {
         output::line(format!("-- {}", timestamp::format(now).unwrap_or_default()))?;
     }
     if judged.is_empty() {
         output::note("no consumer group committed anything in our streams");
     }
-    let heads: Vec<_> = judged.iter().map(|it| it.row(now)).collect();
+    let heads: Vec<_> = judged.iter().map(|it| head(it, now)).collect();
     for (it, head) in judged.iter().zip(output::table(&heads)) {
         output::line(head)?;
-        let mut rows: Vec<(&PartitionLag, Verdict)> = it.partitions().collect();
+        let mut rows: Vec<(&PartitionLag, Verdict)> = partitions(it).collect();
         if !arguments.all {
             rows.retain(|(it, verdict)| *verdict != Verdict::Ok || it.records() != Some(0));
         }

@@ -144,3 +144,58 @@ async fn a_group_that_there_is_not_is_an_error_with_the_nearest_name() {
         .run(&["lag", "--window", "5s"])
         .fails(64, &["--watch"]);
 }
+
+#[tokio::test]
+async fn a_lag_that_is_served_is_that_of_kafka_and_ends_with_a_signal() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let group = format!("{}billing", kafka.prefix());
+    project.toml(&format!(
+        "[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{group}\"\nhandler = \"stdout\"\n"
+    ));
+    publish(&project, 2);
+    let mut worker = project.start(&["worker"]);
+    worker.until("two messages", |worker| worker.stdout().len() == 2);
+    worker.signal("TERM");
+    worker.end();
+    publish(&project, 3);
+    let mut lag = project.start(&["lag", &group, "--listen", "127.0.0.1:0"]);
+    lag.until("the address", |lag| lag.stderr().contains("/metrics"));
+    let said = lag.stderr();
+    let url = said
+        .split_whitespace()
+        .find(|word| word.starts_with("http://"));
+    let mut text = String::new();
+    for _ in 0..600 {
+        text = reqwest::get(url.unwrap())
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        if text.contains("kafkaesk_consumer_lag_records{") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let of = |name: &str| -> f64 {
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    };
+    assert_eq!(of("kafkaesk_consumer_lag_records{"), 3.0, "{text}");
+    assert_eq!(of("kafkaesk_consumer_committed_offset{"), 2.0, "{text}");
+    assert_eq!(of("kafkaesk_stream_end_offset{"), 5.0, "{text}");
+    let stop = format!("kafkaesk_consumer_status{{group_id=\"{group}\",status=\"STOP\"}} 1");
+    assert!(text.contains(&stop), "{text}");
+    assert!(text.contains("kafkaesk_brokers_reachable 1"));
+    lag.signal("TERM");
+    assert_eq!(lag.end().status, 0);
+    project
+        .run(&["lag", "--listen", "no-port"])
+        .fails(64, &["cannot listen at `operate-listen` no-port"]);
+    project
+        .run(&["lag", "--window", "1m"])
+        .fails(64, &["--watch"]);
+}

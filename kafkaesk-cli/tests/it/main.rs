@@ -14,6 +14,7 @@ mod github;
 mod lag;
 mod library;
 mod no_envelope;
+mod operate;
 mod publish;
 mod schemas;
 mod server;

@@ -1,9 +1,13 @@
 //! Collect: reads a view into the values of all metrics. Next: `sheet`.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use kafkaesk_client::{
-    lag::Verdict,
+    lag::{PartitionLag, Verdict},
     meter::{PublishEnd, Published, PublishedElsewhere},
 };
 use kafkaesk_worker::snapshot::{AttemptEnd, PausedBy, State, SubscriptionSnapshot};
@@ -14,17 +18,14 @@ use super::{
     sheet::{Labels, OTHER, Sheet, Value},
 };
 use crate::{
+    board::JudgedGroup,
     health::{ANSWER_WITHIN, is_alive},
     lag::{Judged, worst},
     view::View,
 };
 
-pub(super) fn collect<'a>(
-    view: &'a View,
-    alive_within: Duration,
-    process: &Process,
-    sheet: &mut Sheet<'a>,
-) {
+/// A process that runs subscriptions.
+pub(super) fn of_view<'a>(view: &'a View, alive_within: Duration, sheet: &mut Sheet<'a>) {
     let mut verdicts: BTreeMap<&str, Verdict> = BTreeMap::new();
     for (subscription, judged) in view.subscriptions() {
         of_partitions(subscription, judged, sheet);
@@ -36,17 +37,11 @@ pub(super) fn collect<'a>(
         }
     }
     for (group, worst) in verdicts {
-        for verdict in Verdict::ALL {
-            let labels = Labels {
-                group,
-                own: [verdict.name(), ""],
-                ..Labels::default()
-            };
-            sheet.add(Id::Status, labels, size(usize::from(verdict == worst)));
-        }
+        of_status(group, worst, sheet);
     }
     of_published(&view.published, sheet);
-    of_process(view, process, sheet);
+    let answers = view.answered.is_some_and(|ago| ago <= ANSWER_WITHIN);
+    of_brokers(answers, sheet);
 }
 
 fn count(value: u64) -> Value<'static> {
@@ -97,23 +92,66 @@ fn of_partitions<'a>(it: &'a SubscriptionSnapshot, judged: &'a [Judged], sheet: 
         if let Some(age) = judged.age {
             sheet.add(Id::LagSeconds, labels, seconds(age));
         }
-        let Some(lag) = &judged.lag else {
-            continue;
-        };
-        if let Some(records) = lag.records() {
-            sheet.add(Id::LagRecords, labels, count(records));
+        if let Some(lag) = &judged.lag {
+            of_lag(lag, labels, sheet);
         }
-        if let Some(committed) = lag.committed {
-            sheet.add(Id::Committed, labels, Value::Whole(committed.0));
-        }
-        if let Some(bounds) = lag.bounds {
+    }
+}
+
+/// Groups as Kafka knows them; `None` where it did not answer.
+pub(super) fn of_groups<'a>(groups: Option<&'a [JudgedGroup]>, sheet: &mut Sheet<'a>) {
+    of_brokers(groups.is_some(), sheet);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+    for it in groups.unwrap_or_default() {
+        let group = it.lag.group.as_str();
+        of_status(group, it.verdict, sheet);
+        for lag in &it.lag.partitions {
             let labels = Labels {
-                group: "",
-                ..labels
+                stream: lag.topic.as_str(),
+                partition: Some(lag.partition),
+                group,
+                ..Labels::default()
             };
-            sheet.add(Id::StreamEnd, labels, Value::Whole(bounds.end.0));
-            sheet.add(Id::StreamStart, labels, Value::Whole(bounds.first.0));
+            of_lag(lag, labels, sheet);
+            let age = match lag.oldest {
+                Some(oldest) => u64::try_from(now - oldest).ok(),
+                None => lag.records().filter(|records| *records == 0),
+            };
+            if let Some(millis) = age {
+                let age = Duration::from_millis(millis);
+                sheet.add(Id::LagSeconds, labels, seconds(age));
+            }
         }
+    }
+}
+
+/// What Kafka says of a partition.
+fn of_lag<'a>(lag: &PartitionLag, labels: Labels<'a>, sheet: &mut Sheet<'a>) {
+    if let Some(records) = lag.records() {
+        sheet.add(Id::LagRecords, labels, count(records));
+    }
+    if let Some(committed) = lag.committed {
+        sheet.add(Id::Committed, labels, Value::Whole(committed.0));
+    }
+    if let Some(bounds) = lag.bounds {
+        let labels = Labels {
+            group: "",
+            ..labels
+        };
+        sheet.add(Id::StreamEnd, labels, Value::Whole(bounds.end.0));
+        sheet.add(Id::StreamStart, labels, Value::Whole(bounds.first.0));
+    }
+}
+
+fn of_status<'a>(group: &'a str, worst: Verdict, sheet: &mut Sheet<'a>) {
+    for verdict in Verdict::ALL {
+        let labels = Labels {
+            group,
+            own: [verdict.name(), ""],
+            ..Labels::default()
+        };
+        sheet.add(Id::Status, labels, size(usize::from(verdict == worst)));
     }
 }
 
@@ -288,10 +326,13 @@ fn of_calls<'a>(called: &[u64], labels: Labels<'a>, sheet: &mut Sheet<'a>) {
     }
 }
 
-fn of_process(view: &View, process: &Process, sheet: &mut Sheet<'_>) {
+fn of_brokers(answers: bool, sheet: &mut Sheet<'_>) {
+    sheet.add(Id::Brokers, Labels::default(), size(usize::from(answers)));
+}
+
+/// The process itself.
+pub(super) fn of_process(process: &Process, sheet: &mut Sheet<'_>) {
     let none = Labels::default();
-    let answers = view.answered.is_some_and(|ago| ago <= ANSWER_WITHIN);
-    sheet.add(Id::Brokers, none, size(usize::from(answers)));
     let version = Labels {
         own: [env!("CARGO_PKG_VERSION"), ""],
         ..none

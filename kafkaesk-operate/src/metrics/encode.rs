@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use axum::http::{HeaderMap, header};
+
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, prometheus_text, text},
@@ -35,6 +37,13 @@ impl Format {
             true => Self::OpenMetrics,
             false => Self::Prometheus,
         }
+    }
+
+    /// What a request asks for.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let accept = headers.get_all(header::ACCEPT).iter();
+        let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
+        Self::accepted(&accept.join(","))
     }
 
     /// The `Content-Type`.

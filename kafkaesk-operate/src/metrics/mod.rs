@@ -26,7 +26,7 @@ use self::{
     process::Process,
     sheet::{Admission, Labels, Sheet, Value},
 };
-use crate::view::View;
+use crate::{board::JudgedGroup, view::View};
 
 /// The metrics of one process.
 #[derive(Clone, Debug)]
@@ -51,23 +51,52 @@ impl Metrics {
 
     /// All metrics as text. Takes as long as its size: some 100 ms for 10,000 partitions.
     pub(crate) fn text(&self, view: Arc<View>, format: Format) -> String {
-        let metrics = self.clone();
-        encode(Exposition { metrics, view }, format)
+        self.encoded(Of::View(view), format)
     }
+
+    /// The lag of groups as text; `None` where Kafka did not answer.
+    pub(crate) fn of_groups(
+        &self,
+        groups: Option<Arc<Vec<JudgedGroup>>>,
+        format: Format,
+    ) -> String {
+        self.encoded(Of::Groups(groups), format)
+    }
+
+    fn encoded(&self, of: Of, format: Format) -> String {
+        let metrics = self.clone();
+        encode(Exposition { metrics, of }, format)
+    }
+}
+
+/// What an exposition is made of.
+#[derive(Debug)]
+enum Of {
+    /// A process.
+    View(Arc<View>),
+    /// Groups as Kafka knows them; `None` where it did not answer.
+    Groups(Option<Arc<Vec<JudgedGroup>>>),
 }
 
 /// One exposition.
 #[derive(Debug)]
 struct Exposition {
     metrics: Metrics,
-    view: Arc<View>,
+    of: Of,
 }
 
 impl Fill for Exposition {
     fn fill(&self, with: &mut dyn FnMut(&Sheet<'_>) -> fmt::Result) -> fmt::Result {
         let own = &self.metrics;
         let mut sheet = Sheet::new(own.detail);
-        collect::collect(&self.view, own.alive_within, &own.process, &mut sheet);
+        match &self.of {
+            Of::View(view) => collect::of_view(view, own.alive_within, &mut sheet),
+            Of::Groups(groups) => {
+                let groups = groups.as_ref().map(|groups| groups.as_slice());
+                collect::of_groups(groups, &mut sheet);
+            }
+        }
+        collect::of_process(&own.process, &mut sheet);
         let mut admission = own.admission.lock();
         let before = admission.folded();
         sheet = admission.fold(sheet);

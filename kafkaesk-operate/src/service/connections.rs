@@ -1,6 +1,6 @@
 //! Connections: accepts them, a bounded number at a time and each for a bounded time. Next: `routes`.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -15,6 +15,8 @@ use tokio::{
 };
 use tracing::debug;
 
+use crate::StartError;
+
 /// Connections at a time. Further ones wait in the operating system.
 const CONNECTIONS: usize = 512;
 /// How long a request's head may take.
@@ -25,6 +27,20 @@ const WHOLE: Duration = Duration::from_secs(15);
 const HEAD_BYTES: usize = 16 * 1024;
 /// After the operating system refuses a connection, as when no file is left.
 const BREATH: Duration = Duration::from_millis(100);
+
+/// Listens, and says where.
+///
+/// # Errors
+/// [`StartError`]: the address is in use, not this machine's, or not allowed.
+pub(crate) async fn bind(listen: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError {
+        listen: listen.to_owned(),
+        source,
+    };
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
 
 /// Serves until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, router: Router) {

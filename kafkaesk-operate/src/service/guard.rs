@@ -22,7 +22,7 @@ pub(super) fn json(status: StatusCode, answer: &impl Serialize) -> Response {
 }
 
 /// A refusal: a status, and a sentence as JSON.
-pub(super) fn refusal(status: StatusCode, sentence: impl Into<String>) -> Response {
+pub(crate) fn refusal(status: StatusCode, sentence: impl Into<String>) -> Response {
     json(status, &json!({ "error": sentence.into() }))
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn bound(
 }
 
 /// On loopback, refuses a name that is not this machine's own: a web page could use one that resolves here (DNS rebinding).
-pub(super) async fn own_host(request: Request, next: Next) -> Response {
+pub(crate) async fn own_host(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     match host.is_none_or(|host| host.to_str().is_ok_and(is_own)) {
         true => next.run(request).await,

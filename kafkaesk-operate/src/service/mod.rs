@@ -2,7 +2,7 @@
 
 mod commands;
 mod connections;
-mod guard;
+pub(crate) mod guard;
 mod routes;
 
 use std::sync::Arc;
@@ -13,7 +13,10 @@ use kafkaesk_worker::Control;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
-pub(crate) use self::{connections::serve, routes::router};
+pub(crate) use self::{
+    connections::{bind, serve},
+    routes::router,
+};
 use crate::{
     health::History,
     metrics::{Format, Metrics},

@@ -76,9 +76,7 @@ async fn with_headers(mut response: Response) -> Response {
 }
 
 async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
-    let accept = headers.get_all(header::ACCEPT).iter();
-    let accept: Vec<&str> = accept.filter_map(|value| value.to_str().ok()).collect();
-    let format = Format::accepted(&accept.join(","));
+    let format = Format::of(&headers);
     let text = service.exposition(format).await;
     service.scraped.notify_waiters();
     ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
