@@ -24,7 +24,9 @@ const ANSWER: Duration = Duration::from_millis(500);
 /// A view is shared by all who ask within this time.
 const FRESH: Duration = Duration::from_secs(1);
 /// How often the application is looked at, at least: a subscription's sign of life is its answer.
-const TICK: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_secs(2);
+/// Where no broker has answered for longer, one is asked for nothing but an answer.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// What was seen, and what sees it.
 #[derive(Debug)]
@@ -117,24 +119,25 @@ impl Observer {
         self.seen.lock().connection = Some(connection.clone());
         let mut ticks = interval(self.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut asked: Option<Instant> = None;
+        let mut asked: Option<(Instant, SystemTime)> = None;
         loop {
             ticks.tick().await;
             let view = self.view().await;
-            if asked.is_none_or(|asked| asked.elapsed() >= self.lag_interval) {
-                asked = Some(Instant::now());
+            let is_due = asked.is_none_or(|(at, wall)| {
+                // A partition that has just come is not left unknown until the next look.
+                at.elapsed() >= self.lag_interval || has_new_partition(&view.snapshot, wall)
+            });
+            if is_due {
+                asked = Some((Instant::now(), SystemTime::now()));
                 self.ask(&connection, &view.snapshot).await;
             }
             // Nothing is assigned, lag is asked for less often, or it had no answer.
-            if self.waits_for_an_answer() {
+            let answered = self.seen.lock().answered.map(|at| at.elapsed());
+            let answered = answered.into_iter().chain(view.answered).min();
+            if answered.is_none_or(|ago| ago > SILENCE) {
                 self.answered(connection.broker().cluster().await.map(drop));
             }
         }
-    }
-
-    fn waits_for_an_answer(&self) -> bool {
-        let answered = self.seen.lock().answered;
-        answered.is_none_or(|at| at.elapsed() > TICK * 2)
     }
 
     /// Asks Kafka where the groups stand in the partitions that are assigned here.
@@ -169,4 +172,9 @@ impl Observer {
             Err(error) => debug!(%error, "asking for the lag"),
         }
     }
+}
+
+fn has_new_partition(snapshot: &Snapshot, since: SystemTime) -> bool {
+    let mut partitions = snapshot.subscriptions.iter().flat_map(|it| &it.partitions);
+    partitions.any(|own| own.since >= since)
 }
