@@ -86,7 +86,10 @@ fn sentence(view: &View, problems: &[doc::Problem], total: usize) -> String {
     let Some(worst) = problems.first() else {
         let running = view.snapshot.subscriptions.iter();
         let running = running.filter(|it| it.state == State::Running).count();
-        return format!("all is well: {running} subscriptions run");
+        return match running {
+            1 => "all is well: 1 subscription runs".to_owned(),
+            some => format!("all is well: {some} subscriptions run"),
+        };
     };
     let of = [&worst.group, &worst.partition];
     let of: Vec<&str> = of.into_iter().flatten().map(String::as_str).collect();
@@ -136,10 +139,8 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
                 ))
             });
         }
-        // A pause without lag is worth knowing, and no partition says so.
-        if let Some(pause) = &known.it.pause
-            && known.verdict < Verdict::Paused
-        {
+        // Once for all of its partitions, and also where none is behind.
+        if let Some(pause) = &known.it.pause {
             let reason = match pause.reason.as_str() {
                 "" => String::new(),
                 reason => format!(": {reason}"),
@@ -157,7 +158,10 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
             of_groups.push((Verdict::Paused, None, problem));
         }
         for judged in known.judged {
-            if judged.verdict <= Verdict::Unknown {
+            if matches!(
+                judged.verdict,
+                Verdict::Ok | Verdict::Unknown | Verdict::Paused
+            ) {
                 continue;
             }
             let problem = doc::Problem {

@@ -38,7 +38,7 @@ fn a_document_fits_its_schema() {
 #[test]
 fn the_sentence_names_the_worst_and_says_how_much_more_there_is() {
     let all_well = read(&view(vec![running("billing", &[])]), &Wish::default());
-    assert_eq!(all_well["sentence"], "all is well: 1 subscriptions run");
+    assert_eq!(all_well["sentence"], "all is well: 1 subscription runs");
     let mut it = running("billing", &["orders.placed"]);
     it.pause = Some(PauseState {
         by: PausedBy::Operator,
@@ -47,6 +47,7 @@ fn the_sentence_names_the_worst_and_says_how_much_more_there_is() {
         until: None,
     });
     let mut view = view(vec![it]);
+    view.lags[0][0].verdict = kafkaesk_client::lag::Verdict::Paused;
     let paused = read(&view, &Wish::default());
     assert_eq!(
         paused["sentence"],

@@ -98,9 +98,12 @@ impl Screen {
             Constraint::Length(below),
         ])
         .areas(frame.area());
-        let processes = self.board.answers;
+        let processes = match self.board.answers {
+            1 => "1 process".to_owned(),
+            some => format!("{some} processes"),
+        };
         let title =
-            format!("kafkaesk top  {url}  {processes} processes   ↑↓ select  Enter details  q end");
+            format!("kafkaesk top  {url}  {processes}   ↑↓ select  Enter details  q end");
         let bold = Style::new().add_modifier(Modifier::BOLD);
         frame.render_widget(Paragraph::new(title).style(bold), head);
         let silent = self
