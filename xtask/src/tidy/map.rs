@@ -7,13 +7,14 @@ use anyhow::{Context, Result};
 use super::Source;
 
 /// What a path in ARCHITECTURE.md may begin with, and the folder that it stands for.
-const HOMES: [(&str, &str); 13] = [
+const HOMES: [(&str, &str); 14] = [
     ("core/", "kafkaesk-core/src/"),
     ("schema/", "kafkaesk-schema/src/"),
     ("settings/", "kafkaesk-settings/src/"),
     ("client/tests/", "kafkaesk-client/tests/"),
     ("client/", "kafkaesk-client/src/"),
     ("worker/", "kafkaesk-worker/src/"),
+    ("operate/", "kafkaesk-operate/src/"),
     ("macros/", "kafkaesk-macros/src/"),
     ("cli/", "kafkaesk-cli/src/"),
     ("contract/", "contract/"),

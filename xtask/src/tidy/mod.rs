@@ -16,13 +16,14 @@ const UNSAFE: &str = "kafkaesk-client/src/kafka/native/";
 /// They change how a user's own types are read or written (cargo unifies features).
 const FORBIDDEN: [&str; 3] = ["arbitrary_precision", "preserve_order", "unbounded_depth"];
 /// What a user depends on.
-const SHIPPED: [&str; 7] = [
+const SHIPPED: [&str; 8] = [
     "kafkaesk-core",
     "kafkaesk-schema",
     "kafkaesk-settings",
     "kafkaesk-client",
     "kafkaesk-macros",
     "kafkaesk-worker",
+    "kafkaesk-operate",
     "kafkaesk-cli",
 ];
 
