@@ -9,6 +9,7 @@ mod lag;
 pub mod metrics;
 mod observer;
 mod operate;
+mod page;
 mod rates;
 mod service;
 pub mod stats;

@@ -73,6 +73,19 @@ pub fn monitoring_tools() -> Result<()> {
     need("prometheus with promtool", is_there, &["prometheus"])
 }
 
+/// The browser that the page of the service is tested in, and what drives it.
+///
+/// # Errors
+/// Names what is missing, with the one line that installs it.
+pub fn browser() -> Result<()> {
+    let is_there = || find("chromium").is_some() && find("chromedriver").is_some();
+    need(
+        "chromium and chromedriver",
+        is_there,
+        &["chromium", "chromium-driver"],
+    )
+}
+
 /// What a Kafka without Docker needs.
 ///
 /// # Errors

@@ -46,6 +46,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     machine::interop_tools()?;
     machine::shells()?;
     machine::monitoring_tools()?;
+    machine::browser()?;
     let kafka = Kafka::find()?;
     println!("Kafka: {}", kafka.describe());
     checks(&mut steps);

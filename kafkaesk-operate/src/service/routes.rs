@@ -17,17 +17,19 @@ use super::{Service, commands, guard};
 use crate::{
     health::{Question, checks},
     metrics::Format,
+    page,
     stats::{self, Wish},
 };
 
 /// The bytes of a command's body, at most.
 const BODY: usize = 16 * 1024;
 
-/// What is answered without a token, in the order of the index.
+/// What there is, for those who are no browser.
 const INDEX: &str = "\
 kafkaesk
+  GET /          the page, for a browser
   GET /metrics   Prometheus text, or OpenMetrics by Accept
-  GET /stats     what each subscription does, as JSON (?group=, sort=, limit=, skip=); /stats/schema is its JSON Schema
+  GET /stats     what each subscription does, as JSON (?group=, search=, sort=, limit=, skip=); /stats/schema is its JSON Schema
   GET /livez     200 unless a restart would help (/healthz is the same)
   GET /readyz    200 while every subscription takes part and a broker answers
   POST /subscriptions/{group}/pause, resume, throttle, skip   need operate-token
@@ -43,7 +45,7 @@ pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
         .layer(DefaultBodyLimit::max(BODY))
         .route_layer(from_fn_with_state(service.clone(), guard::with_token));
     let all = Router::new()
-        .route("/", get(|| async { INDEX }))
+        .route("/", get(index))
         .route("/metrics", get(metrics))
         .route("/stats", get(stats))
         .route("/stats/schema", get(stats_schema))
@@ -75,6 +77,13 @@ async fn with_headers(mut response: Response) -> Response {
     response
 }
 
+async fn index(headers: HeaderMap) -> Response {
+    match page::is_wanted(&headers) {
+        true => page::page().into_response(),
+        false => INDEX.into_response(),
+    }
+}
+
 async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
     let format = Format::of(&headers);
     let text = service.exposition(format).await;
@@ -89,7 +98,7 @@ async fn stats(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -
         Ok(wish) => wish,
         Err(error) => {
             let sentence = format!(
-                "the query: {error}; it may have group, sort (verdict, lag or group), limit and skip"
+                "the query: {error}; it may have group, search, sort (verdict, lag or group), limit and skip"
             );
             return guard::refusal(StatusCode::BAD_REQUEST, sentence);
         }

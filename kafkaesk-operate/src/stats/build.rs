@@ -29,6 +29,25 @@ struct Known<'a> {
     verdict: Verdict,
 }
 
+impl Known<'_> {
+    /// Whether its group or pattern contains this, given in lower case.
+    fn is_named(&self, search: &str) -> bool {
+        [&self.it.group, &self.it.name, &self.it.pattern]
+            .iter()
+            .any(|name| contains(name, search))
+    }
+
+    /// Whether one of its partitions, such as `orders.placed[3]`, contains this.
+    fn has_partition(&self, search: &str) -> bool {
+        let mut partitions = self.it.partitions.iter();
+        partitions.any(|own| contains(&place(&own.source), search))
+    }
+}
+
+fn contains(name: &str, search: &str) -> bool {
+    search.is_empty() || name.to_lowercase().contains(search)
+}
+
 /// The document: `limit` subscriptions, with `listed` entries in each of their lists.
 pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> doc::Stats {
     let rates = view.rates.iter().map(Vec::as_slice);
@@ -44,9 +63,14 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
         .collect();
     let (mut problems, problems_total) = problems(view, &all);
     problems.truncate(PROBLEMS);
+    // Of all of them, whatever is asked for: so is the sentence.
+    let verdict = all.iter().map(|known| known.verdict).max();
+    let verdict = verdict.unwrap_or(Verdict::Ok);
     if let Some(group) = &wish.group {
         all.retain(|known| known.it.group == *group || known.it.name == *group);
     }
+    let search = wish.search.as_deref().unwrap_or_default().to_lowercase();
+    all.retain(|known| known.is_named(&search) || known.has_partition(&search));
     let subscriptions_total = all.len();
     let behind = |known: &Known<'_>| lag(known.judged).unwrap_or(0);
     all.sort_by(|a, b| {
@@ -58,12 +82,11 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
             Sort::Group => names,
         }
     });
-    let verdict = all.iter().map(|known| known.verdict).max();
     doc::Stats {
         at: time(SystemTime::now()),
         version: env!("CARGO_PKG_VERSION"),
-        verdict: verdict.unwrap_or(Verdict::Ok).name(),
-        sentence: sentence(view, &problems, problems_total),
+        verdict: verdict.name(),
+        sentence: sentence(view, verdict, &problems, problems_total),
         connected: view.connected,
         answered_seconds: view.answered.map(|ago| ago.as_secs_f64()),
         shutdown: view.snapshot.shutdown.map(time),
@@ -73,7 +96,7 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
             .iter()
             .skip(wish.skip)
             .take(limit)
-            .map(|known| subscription(known, listed))
+            .map(|known| subscription(known, &search, listed))
             .collect(),
         subscriptions_total,
         listed,
@@ -82,13 +105,17 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
 }
 
 /// The most important thing: the worst problem, or that all is well.
-fn sentence(view: &View, problems: &[doc::Problem], total: usize) -> String {
+fn sentence(view: &View, verdict: Verdict, problems: &[doc::Problem], total: usize) -> String {
     let Some(worst) = problems.first() else {
         let running = view.snapshot.subscriptions.iter();
         let running = running.filter(|it| it.state == State::Running).count();
+        let known = match verdict {
+            Verdict::Ok => "all is well",
+            _ => "the lag is not known yet",
+        };
         return match running {
-            1 => "all is well: 1 subscription runs".to_owned(),
-            some => format!("all is well: {some} subscriptions run"),
+            1 => format!("{known}: 1 subscription runs"),
+            some => format!("{known}: {some} subscriptions run"),
         };
     };
     let of = [&worst.group, &worst.partition];
@@ -180,7 +207,7 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
     (first, total)
 }
 
-fn subscription(known: &Known<'_>, listed: usize) -> doc::Subscription {
+fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscription {
     let Known {
         it,
         judged,
@@ -202,6 +229,7 @@ fn subscription(known: &Known<'_>, listed: usize) -> doc::Subscription {
         std::cmp::Reverse((judged.verdict, records))
     });
     let reason = worst_first.first().map(|(_, judged)| judged);
+    let is_named = known.is_named(search);
     let ages = judged.iter().map(|it| it.age).collect::<Option<Vec<_>>>();
     let oldest = ages.map(|ages| ages.into_iter().max().unwrap_or_default());
     let letters = !it.dead_letters.is_empty();
@@ -276,6 +304,7 @@ fn subscription(known: &Known<'_>, listed: usize) -> doc::Subscription {
         partitions_total: it.partitions.len(),
         partitions: worst_first
             .iter()
+            .filter(|(own, _)| is_named || contains(&place(&own.source), search))
             .take(listed)
             .map(|(own, judged)| {
                 let bounds = judged.lag.as_ref().and_then(|lag| lag.bounds);

@@ -24,6 +24,9 @@ pub(crate) const BYTES: usize = 1024 * 1024;
 pub(crate) struct Wish {
     /// Only this group.
     pub(crate) group: Option<String>,
+    /// Only those whose group, pattern or partitions contain this, whatever the case. If only partitions do, only these are
+    /// listed.
+    pub(crate) search: Option<String>,
     /// The order of the subscriptions.
     pub(crate) sort: Sort,
     /// How many subscriptions, at most.

@@ -152,3 +152,52 @@ fn subscriptions_are_sorted_and_paged() {
     // Nothing is known of the partitions of b and c; a has none, and is well.
     assert_eq!(groups(&Wish::default()), ["b", "c", "a"]);
 }
+
+#[test]
+fn a_search_finds_groups_patterns_and_partitions_and_lists_only_the_partitions_that_it_found() {
+    let view = view(vec![
+        running("billing", &["orders.placed", "orders.paid"]),
+        running("audit", &["users.added"]),
+    ]);
+    let found = |search: &str| {
+        let wish = Wish {
+            search: Some(search.into()),
+            sort: Sort::Group,
+            ..Wish::default()
+        };
+        let read = read(&view, &wish);
+        let all = read["subscriptions"].as_array().unwrap().clone();
+        assert_eq!(read["subscriptions_total"], all.len());
+        all.iter()
+            .map(|it| {
+                let listed = it["partitions"].as_array().unwrap().len();
+                format!("{} {listed}", it["group"].as_str().unwrap())
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(""), ["audit 1", "billing 2"]);
+    assert_eq!(found("BILL"), ["billing 2"]);
+    assert_eq!(found("paid"), ["billing 1"]);
+    assert_eq!(found("added[0]"), ["audit 1"]);
+    assert!(found("added[1]").is_empty());
+    assert!(found("nothing").is_empty());
+}
+
+#[test]
+fn the_verdict_is_that_of_all_subscriptions_whatever_is_asked_for() {
+    let view = view(vec![running("a", &["s"]), running("b", &[])]);
+    for wish in [
+        Wish::default(),
+        Wish {
+            group: Some("b".into()),
+            ..Wish::default()
+        },
+    ] {
+        let read = read(&view, &wish);
+        assert_eq!(read["verdict"], "UNKNOWN");
+        assert_eq!(
+            read["sentence"],
+            "the lag is not known yet: 2 subscriptions run"
+        );
+    }
+}

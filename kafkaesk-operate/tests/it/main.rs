@@ -1,11 +1,13 @@
 //! The service from outside, over HTTP.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod commands;
 mod health;
 mod http;
 mod kafka;
 mod metrics;
+mod page;
 mod prometheus;
 mod strangers;
 mod support;
