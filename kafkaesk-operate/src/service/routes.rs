@@ -24,7 +24,7 @@ use crate::{
 /// The bytes of a command's body, at most.
 const BODY: usize = 16 * 1024;
 
-/// What there is, for those who are no browser.
+/// What is answered here, for all but browsers.
 const INDEX: &str = "\
 kafkaesk
   GET /          the page, for a browser
