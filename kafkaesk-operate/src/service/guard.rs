@@ -26,7 +26,7 @@ pub(crate) fn refusal(status: StatusCode, sentence: impl Into<String>) -> Respon
     json(status, &json!({ "error": sentence.into() }))
 }
 
-/// Bounds the requests that are answered at a time.
+/// Bounds the requests that are answered at a time; health is not among them.
 pub(super) async fn bound(
     State(service): State<Arc<Service>>,
     request: Request,

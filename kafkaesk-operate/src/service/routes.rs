@@ -44,18 +44,21 @@ pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
         .route("/subscriptions/{group}/skip", post(commands::skip))
         .layer(DefaultBodyLimit::max(BODY))
         .route_layer(from_fn_with_state(service.clone(), guard::with_token));
-    let all = Router::new()
+    let bounded = Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
         .route("/stats", get(stats))
         .route("/stats/schema", get(stats_schema))
+        .merge(commands)
+        .route_layer(from_fn_with_state(service.clone(), guard::bound));
+    // Whoever asks for much must not make it look dead.
+    let all = Router::new()
         .route("/livez", get(|state| health(state, Question::Live)))
         .route("/healthz", get(|state| health(state, Question::Live)))
         .route("/readyz", get(|state| health(state, Question::Ready)))
-        .merge(commands)
+        .merge(bounded)
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(service.clone(), guard::bound))
         .layer(map_response(with_headers))
         .with_state(service.clone());
     match on_loopback {

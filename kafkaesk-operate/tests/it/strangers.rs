@@ -139,3 +139,41 @@ async fn no_answer_has_a_secret() {
     assert!(!format!("{:?}", running.operate).contains("planted-secret"));
     running.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn too_many_requests_at_a_time_are_refused_and_health_is_answered_all_the_same() {
+    let (release, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = std::sync::Mutex::new(blocked);
+    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Content| {
+        begin.send(()).unwrap();
+        let _ = blocked.lock().unwrap().recv();
+        async {}
+    };
+    let app = App::new().subscribe(subscription("content.*", handler).group("g"));
+    let running = Running::start(app, shown()).await;
+    let address = running.address;
+    until(address, "/readyz", |answer| answer.status == 200).await;
+    running.publish(&["1"]).await;
+    begun.recv().await.unwrap();
+    // Each waits for the subscription, whose thread a handler blocks.
+    let waiting: Vec<_> = (0..16)
+        .map(|_| tokio::spawn(post(address, "/subscriptions/g/resume", Some(TOKEN), "")))
+        .collect();
+    let refused = until(address, "/stats", |answer| answer.status == 503).await;
+    assert!(
+        refused.json()["error"]
+            .as_str()
+            .unwrap()
+            .starts_with("16 requests")
+    );
+    assert_eq!(get(address, "/livez").await.status, 200);
+    assert_eq!(get(address, "/readyz").await.status, 200);
+    release.send(()).unwrap();
+    for command in waiting {
+        let answer = command.await.unwrap();
+        assert!([200, 202, 503].contains(&answer.status), "{answer:?}");
+    }
+    until(address, "/stats", |answer| answer.status == 200).await;
+    running.end().await;
+}

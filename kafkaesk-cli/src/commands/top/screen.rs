@@ -102,8 +102,7 @@ impl Screen {
             1 => "1 process".to_owned(),
             some => format!("{some} processes"),
         };
-        let title =
-            format!("kafkaesk top  {url}  {processes}   ↑↓ select  Enter details  q end");
+        let title = format!("kafkaesk top  {url}  {processes}   ↑↓ select  Enter details  q end");
         let bold = Style::new().add_modifier(Modifier::BOLD);
         frame.render_widget(Paragraph::new(title).style(bold), head);
         let silent = self
