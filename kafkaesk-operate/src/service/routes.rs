@@ -51,7 +51,7 @@ pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
         .route("/stats/schema", get(stats_schema))
         .merge(commands)
         .route_layer(from_fn_with_state(service.clone(), guard::bound));
-    // Whoever asks for much must not make it look dead.
+    // Anyone who asks for much must not make it look dead.
     let all = Router::new()
         .route("/livez", get(|state| health(state, Question::Live)))
         .route("/healthz", get(|state| health(state, Question::Live)))
