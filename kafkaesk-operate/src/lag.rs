@@ -173,12 +173,6 @@ impl Looks {
     }
 }
 
-/// The worst verdict of some partitions.
-pub(crate) fn worst(judged: &[Judged]) -> Verdict {
-    let verdicts = judged.iter().map(|it| it.verdict);
-    verdicts.max().unwrap_or(Verdict::Ok)
-}
-
 /// How old the first unfinished record is. Unknown where it was not read yet.
 fn age(own: &PartitionSnapshot, lag: &PartitionLag, now: SystemTime) -> Option<Duration> {
     let end = lag.bounds?.end;

@@ -15,6 +15,7 @@ mod service;
 pub mod stats;
 #[cfg(test)]
 mod testing;
+mod thread;
 mod view;
 
 pub use board::{JudgedGroup, LagBoard};

@@ -4,16 +4,14 @@ use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use kafkaesk_client::{Connection, settings::OperateSettings};
 use kafkaesk_worker::{Control, Watch};
-use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::{
     metrics::Format,
     observer::Observer,
     service::{Service, bind, router, serve},
+    thread::Thread,
 };
 
 /// Shows an application while it runs.
@@ -34,11 +32,13 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Dropping it ends the service at once.
+/// The service has a thread of its own, so it answers while handlers block the application's threads. Dropping it ends the
+/// service at once.
 pub struct Operate {
     service: Arc<Service>,
     address: Option<SocketAddr>,
-    tasks: JoinSet<()>,
+    /// None where nothing is shown.
+    thread: Option<Thread>,
 }
 
 /// Shows no view: it has the keys of messages.
@@ -52,7 +52,7 @@ impl fmt::Debug for Operate {
 
 /// The service cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen at `operate-listen` {listen}: {source}")]
+#[error("cannot listen at {listen}: {source}")]
 #[non_exhaustive]
 pub struct StartError {
     /// The address, as given.
@@ -62,11 +62,10 @@ pub struct StartError {
 }
 
 impl Operate {
-    /// Listens, if the settings name an address, and answers from now on; the application may start later. Must be called
-    /// in a tokio runtime.
+    /// Listens, if the settings name an address, and answers from now on; the application may start later.
     ///
     /// # Errors
-    /// [`StartError`]: the address is in use, not this machine's, or not allowed.
+    /// [`StartError`]: the address is in use, not this machine's, or not allowed, or there is no thread left.
     pub async fn start(
         settings: OperateSettings,
         watch: Watch,
@@ -74,18 +73,31 @@ impl Operate {
     ) -> Result<Self, StartError> {
         let observer = Arc::new(Observer::new(watch, &settings));
         let service = Arc::new(Service::new(settings, observer, control));
-        let mut tasks = JoinSet::new();
-        let mut address = None;
-        if let Some(listen) = &service.settings.listen {
-            let (listener, local) = bind(listen).await?;
-            tasks.spawn(serve(listener, router(&service, local.ip().is_loopback())));
-            address = Some(local);
-        }
-        Ok(Self {
+        let mut operate = Self {
             service,
-            address,
-            tasks,
-        })
+            address: None,
+            thread: None,
+        };
+        let settings = &operate.service.settings;
+        let listen = settings.listen.clone();
+        if listen.is_none() && settings.metrics_file.is_none() {
+            return Ok(operate);
+        }
+        let failed = |source| StartError {
+            listen: listen.clone().unwrap_or_default(),
+            source,
+        };
+        let thread = Thread::start().map_err(failed)?;
+        if let Some(listen) = listen.clone() {
+            // A listener belongs to the runtime that it is made in.
+            let bound = thread.handle.spawn(async move { bind(&listen).await });
+            let (listener, local) = bound.await.map_err(|error| failed(error.into()))??;
+            let router = router(&operate.service, local.ip().is_loopback());
+            thread.handle.spawn(serve(listener, router));
+            operate.address = Some(local);
+        }
+        operate.thread = Some(thread);
+        Ok(operate)
     }
 
     /// Where it listens.
@@ -95,20 +107,20 @@ impl Operate {
 
     /// Asks Kafka over this connection from now on.
     pub fn connected(&mut self, connection: &Connection) {
-        if self.is_off() {
-            return;
+        if let Some(thread) = &self.thread {
+            let (observer, connection) = (self.service.observer.clone(), connection.clone());
+            thread
+                .handle
+                .spawn(async move { observer.run(connection).await });
         }
-        let (observer, connection) = (self.service.observer.clone(), connection.clone());
-        self.tasks
-            .spawn(async move { observer.run(connection).await });
     }
 
     /// Ends after the application: writes `metrics-file`, and waits up to `operate-linger`, but not longer than `within`, for
     /// one more scrape, so that the last counts are seen.
     pub async fn finish(mut self, within: Duration) {
-        if self.is_off() {
+        let Some(thread) = self.thread.take() else {
             return;
-        }
+        };
         // A view from before the end misses the last counts.
         self.service.observer.forget_view().await;
         let deadline = Instant::now() + self.service.settings.linger.min(within);
@@ -125,11 +137,7 @@ impl Operate {
         if self.address.is_some() {
             let _ = timeout_at(deadline, self.service.scraped.notified()).await;
         }
-        self.tasks.shutdown().await;
-    }
-
-    fn is_off(&self) -> bool {
-        self.address.is_none() && self.service.settings.metrics_file.is_none()
+        thread.end().await;
     }
 }
 

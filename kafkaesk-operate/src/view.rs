@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kafkaesk_client::meter::Published;
-use kafkaesk_worker::snapshot::{Snapshot, SubscriptionSnapshot};
+use kafkaesk_client::{lag::Verdict, meter::Published};
+use kafkaesk_worker::snapshot::{Snapshot, State, SubscriptionSnapshot};
 
-use crate::{lag::Judged, rates::Point};
+use crate::{health::ANSWER_WITHIN, lag::Judged, rates::Point};
 
 /// A process at one moment.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,21 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// Whether a broker answered lately: otherwise nothing that is known of Kafka is known to be so still.
+    pub(crate) fn hears(&self) -> bool {
+        self.connected && self.answered.is_some_and(|ago| ago <= ANSWER_WITHIN)
+    }
+
+    /// The worst verdict of a subscription. Nothing is well of which nothing is known.
+    pub(crate) fn verdict(&self, it: &SubscriptionSnapshot, judged: &[Judged]) -> Verdict {
+        let verdicts = judged.iter().map(|it| it.verdict);
+        let worst = verdicts.max().unwrap_or(Verdict::Ok);
+        match self.hears() && it.state != State::Joining {
+            true => worst,
+            false => worst.max(Verdict::Unknown),
+        }
+    }
+
     /// The subscriptions with their judged partitions.
     pub(crate) fn subscriptions(
         &self,

@@ -21,13 +21,7 @@ use kafkaesk_core::{
 use kafkaesk_operate::{JudgedGroup, LagBoard};
 use serde_json::{Value, json};
 
-use crate::{
-    context::Context,
-    errors::{self, Usage},
-    exit::Exit,
-    format::OutputFormat,
-    output, signals,
-};
+use crate::{context::Context, errors, exit::Exit, format::OutputFormat, output, signals};
 
 /// How many partitions of a group are shown, where nothing else is said.
 const ROWS: usize = 10;
@@ -137,7 +131,7 @@ async fn board(context: &Context, arguments: &LagArguments) -> anyhow::Result<Op
     };
     let mut settings = context.configuration()?.operate.clone();
     settings.listen = Some(listen.clone());
-    let board = LagBoard::start(settings).await.map_err(Usage::of)?;
+    let board = LagBoard::start(settings).await?;
     let address = board.address();
     output::note(format!("the lag is served at http://{address}/metrics"));
     Ok(Some(board))

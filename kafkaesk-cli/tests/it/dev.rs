@@ -1,7 +1,9 @@
 //! `dev`: a broker, the schemas and a worker in one process; published to from a second one. Needs no Kafka.
 
 use std::{
-    net::TcpListener,
+    collections::BTreeSet,
+    net::{SocketAddr, TcpListener},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -10,10 +12,16 @@ use crate::{
     support::{ORDER, Project, Running},
 };
 
-/// A loopback address that nobody uses now.
+/// A loopback address that nobody uses now, and no other test got.
 pub(crate) fn free() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        if GIVEN.lock().unwrap().insert(address) {
+            return address.to_string();
+        }
+    }
 }
 
 fn project(handler: &str) -> Project {

@@ -127,9 +127,6 @@ async fn a_command_without_the_right_token_is_refused_with_what_to_do() {
     worker.end();
     let taken = std::net::TcpListener::bind(&address).unwrap();
     let worker = project.run(&["worker", "--operate-listen", &address]);
-    worker.fails(
-        1,
-        &[&format!("cannot listen at `operate-listen` {address}")],
-    );
+    worker.fails(1, &[&format!("cannot listen at {address}")]);
     drop(taken);
 }

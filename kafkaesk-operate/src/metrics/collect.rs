@@ -17,12 +17,7 @@ use super::{
     process::Process,
     sheet::{Labels, OTHER, Sheet, Value},
 };
-use crate::{
-    board::JudgedGroup,
-    health::{ANSWER_WITHIN, is_alive},
-    lag::{Judged, worst},
-    view::View,
-};
+use crate::{board::JudgedGroup, health::is_alive, lag::Judged, view::View};
 
 /// A process that runs subscriptions.
 pub(super) fn of_view<'a>(view: &'a View, alive_within: Duration, sheet: &mut Sheet<'a>) {
@@ -33,15 +28,14 @@ pub(super) fn of_view<'a>(view: &'a View, alive_within: Duration, sheet: &mut Sh
         of_group(subscription, alive_within, sheet);
         if subscription.state != State::Ended {
             let verdict = verdicts.entry(&subscription.group).or_insert(Verdict::Ok);
-            *verdict = worst(judged).max(*verdict);
+            *verdict = view.verdict(subscription, judged).max(*verdict);
         }
     }
     for (group, worst) in verdicts {
         of_status(group, worst, sheet);
     }
     of_published(&view.published, sheet);
-    let answers = view.answered.is_some_and(|ago| ago <= ANSWER_WITHIN);
-    of_brokers(answers, sheet);
+    of_brokers(view.hears(), sheet);
 }
 
 fn count(value: u64) -> Value<'static> {

@@ -9,15 +9,11 @@ use axum::{
     response::Response,
 };
 use kafkaesk_client::settings::nearest;
-use kafkaesk_core::{
-    RecordPlace,
-    span::{format_span, parse_span},
-};
+use kafkaesk_core::{RecordPlace, span::parse_span};
 use kafkaesk_worker::{Skip, Skipped};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::timeout;
-use tracing::info;
 
 use super::{
     Service,
@@ -46,13 +42,17 @@ struct ThrottleBody {
     per_second: Option<NonZeroU32>,
 }
 
-/// `{"message": "orders.placed[3]@4711", "dead_letter": true}`
+/// `{"message": "orders.placed[3]@4711", "dead_letter": false}`: kept as a dead letter, unless it says otherwise.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SkipBody {
     message: String,
-    #[serde(default)]
+    #[serde(default = "kept")]
     dead_letter: bool,
+}
+
+fn kept() -> bool {
+    true
 }
 
 pub(super) async fn pause(
@@ -68,9 +68,7 @@ pub(super) async fn pause(
     let lasting = lasting.map_err(|error| bad(format!("`for`: {error}")))?;
     let reason: String = body.reason.chars().take(REASON).collect();
     let reason = reason.replace(|c: char| c.is_control(), " ");
-    let name = service.group(&group)?;
-    let until = lasting.map_or("resume".to_owned(), format_span);
-    info!(group = name, reason, until, "pausing by a command");
+    let name = service.group(&group).await?;
     let paused = service.control.pause_for(&name, &reason, lasting);
     Ok(answered(&name, timeout(WAIT, paused).await.ok()))
 }
@@ -79,8 +77,7 @@ pub(super) async fn resume(
     State(service): State<Arc<Service>>,
     Path(group): Path<String>,
 ) -> Result<Response, Response> {
-    let name = service.group(&group)?;
-    info!(group = name, "resuming by a command");
+    let name = service.group(&group).await?;
     let resumed = service.control.resume(&name);
     Ok(answered(&name, timeout(WAIT, resumed).await.ok()))
 }
@@ -91,8 +88,7 @@ pub(super) async fn throttle(
     body: Bytes,
 ) -> Result<Response, Response> {
     let body: ThrottleBody = read(&body)?;
-    let name = service.group(&group)?;
-    info!(group = name, per_second = ?body.per_second, "throttling by a command");
+    let name = service.group(&group).await?;
     let throttled = service.control.throttle(&name, body.per_second);
     Ok(answered(&name, timeout(WAIT, throttled).await.ok()))
 }
@@ -107,7 +103,7 @@ pub(super) async fn skip(
         .message
         .parse()
         .map_err(|error| bad(format!("`message`: {error}")))?;
-    let name = service.group(&group)?;
+    let name = service.group(&group).await?;
     let skip = Skip {
         place,
         dead_letter: body.dead_letter,
@@ -116,7 +112,7 @@ pub(super) async fn skip(
         Ok(Skipped::Done) => Ok(done(json!({ "group": name, "skipped": body.message }))),
         Ok(Skipped::NoDeadLetters) => Err(refusal(
             StatusCode::CONFLICT,
-            "the settings switch dead letters off (`dead-letters = false`)",
+            "the settings switch dead letters off (`dead-letters = false`); with `\"dead_letter\": false` the message is passed over, and kept nowhere",
         )),
         Ok(_) => Err(refusal(
             StatusCode::CONFLICT,
@@ -130,8 +126,13 @@ pub(super) async fn skip(
 }
 
 impl Service {
-    /// The group, if it runs here.
-    fn group(&self, given: &str) -> Result<String, Response> {
+    /// The group as commands name it, if it runs here: with or without the group prefix.
+    async fn group(&self, given: &str) -> Result<String, Response> {
+        let view = self.observer.view().await;
+        let mut known = view.snapshot.subscriptions.iter();
+        if let Some(it) = known.find(|it| it.group == given || it.name == given) {
+            return Ok(it.name.clone());
+        }
         let all = self.control.groups();
         if let Some(name) = all.iter().find(|name| *name == given) {
             return Ok(name.clone());

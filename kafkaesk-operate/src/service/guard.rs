@@ -75,7 +75,12 @@ pub(super) async fn with_token(
         );
     };
     match bearer(request.headers()) {
-        Some(given) if is_same(given.as_bytes(), token.as_bytes()) => next.run(request).await,
+        Some(given) if is_same(given.as_bytes(), token.as_bytes()) => {
+            let response = next.run(request).await;
+            // Who looks next sees what the command did.
+            service.observer.forget_view().await;
+            response
+        }
         given => {
             let what = match given {
                 Some(_) => "the token is wrong",

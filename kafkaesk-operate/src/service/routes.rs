@@ -67,8 +67,20 @@ pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
     }
 }
 
-/// What every answer carries: nobody keeps it, frames it or guesses its type.
+/// What every answer carries: nobody keeps it, frames it or guesses its type. Refusals that axum words become ours.
 async fn with_headers(mut response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_ours = kind.is_some_and(|kind| kind == "application/json");
+    if status.is_client_error() && !is_ours {
+        response = guard::refusal(
+            status,
+            match status {
+                StatusCode::PAYLOAD_TOO_LARGE => "the body is larger than 16 KiB",
+                _ => "the address or the body cannot be read; GET / lists what there is",
+            },
+        );
+    }
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

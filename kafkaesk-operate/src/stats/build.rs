@@ -12,7 +12,7 @@ use kafkaesk_worker::snapshot::{AttemptEnd, State, SubscriptionSnapshot};
 use super::{Sort, Wish, document as doc};
 use crate::{
     health::ANSWER_WITHIN,
-    lag::{Judged, time, worst},
+    lag::{Judged, time},
     rates::{Point, lag, per_second},
     view::View,
 };
@@ -58,7 +58,7 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
             it,
             judged,
             rates,
-            verdict: worst(judged),
+            verdict: view.verdict(it, judged),
         })
         .collect();
     let (mut problems, problems_total) = problems(view, &all);

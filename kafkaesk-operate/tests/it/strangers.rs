@@ -26,10 +26,7 @@ async fn an_address_in_use_is_an_error_that_names_it() {
     let error = Operate::start(settings.clone(), app.watch(), app.control())
         .await
         .unwrap_err();
-    let named = format!(
-        "cannot listen at `operate-listen` {}: ",
-        first.address().unwrap()
-    );
+    let named = format!("cannot listen at {}: ", first.address().unwrap());
     assert!(error.to_string().starts_with(&named), "{error}");
     settings.listen = Some("no.such.host.invalid:9464".into());
     let error = Operate::start(settings, app.watch(), app.control()).await;
@@ -71,6 +68,12 @@ async fn what_is_not_there_or_not_meant_for_us_is_refused_in_a_sentence() {
     let large = "x".repeat(20_000);
     let large = post(address, "/subscriptions/g/pause", Some(TOKEN), &large).await;
     assert_eq!(large.status, 413);
+    assert_eq!(large.json()["error"], "the body is larger than 16 KiB");
+    let path = post(address, "/subscriptions/%zz%ff/pause", Some(TOKEN), "").await;
+    assert!(
+        path.status == 400 && path.json()["error"].is_string(),
+        "{path:?}"
+    );
     let index = get(address, "/").await;
     assert_eq!(index.status, 200);
     for (name, value) in [
@@ -157,7 +160,7 @@ async fn too_many_requests_at_a_time_are_refused_and_health_is_answered_all_the_
     running.publish(&["1"]).await;
     begun.recv().await.unwrap();
     // Each waits for the subscription, whose thread a handler blocks.
-    let waiting: Vec<_> = (0..16)
+    let waiting: Vec<_> = (0..64)
         .map(|_| tokio::spawn(post(address, "/subscriptions/g/resume", Some(TOKEN), "")))
         .collect();
     let refused = until(address, "/stats", |answer| answer.status == 503).await;

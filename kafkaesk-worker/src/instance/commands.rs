@@ -25,8 +25,13 @@ impl Instance {
                 info!(
                     group = self.context.group,
                     pattern = self.context.pattern,
-                    reason,
-                    lasting = ?until.map(|until| until.saturating_duration_since(Instant::now())),
+                    reason = (!reason.is_empty()).then_some(reason.as_str()),
+                    seconds = until.map(|until| {
+                        until
+                            .saturating_duration_since(Instant::now())
+                            .as_secs_f64()
+                            .round()
+                    }),
                     "paused by a command"
                 );
                 self.pause.command(reason, until);

@@ -149,8 +149,12 @@ async fn work(
         handlers.push((subscription, handler));
     }
     if let Some(address) = operate.address() {
+        let commands = match configuration.operate.token {
+            Some(_) => "commands",
+            None => "no commands without `operate-token`",
+        };
         output::line(format!(
-            "operate http://{address}/  metrics, health, commands"
+            "operate http://{address}/  a page, metrics, health, {commands}"
         ))?;
     }
     let nothing = handlers.is_empty() && app.subscriptions().is_empty();
