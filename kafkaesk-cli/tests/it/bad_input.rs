@@ -123,8 +123,8 @@ fn patterns_groups_and_overlaps_are_checked_before_kafka_is_asked() {
 fn usage_errors_exit_with_64_and_suggest() {
     let project = Project::new();
     project
-        .run(&["publsh"])
-        .fails(64, &["a similar subcommand exists: 'publish'"]);
+        .run(&["dead-leters"])
+        .fails(64, &["a similar subcommand exists: 'dead-letters'"]);
     project
         .run(&["publish", "a", "--schema", "A:1"])
         .fails(64, &["error: say what to publish: --data JSON"]);
