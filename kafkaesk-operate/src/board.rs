@@ -7,7 +7,6 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{HeaderMap, StatusCode, header},
-    middleware::from_fn,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -31,8 +30,14 @@ pub struct JudgedGroup {
     pub lag: GroupLag,
     /// One for each partition, in their order.
     pub verdicts: Vec<Verdict>,
-    /// The worst of them; [`Verdict::Unknown`] for a group without partitions.
-    pub verdict: Verdict,
+}
+
+impl JudgedGroup {
+    /// The worst of its verdicts; [`Verdict::Unknown`] for a group without partitions.
+    pub fn verdict(&self) -> Verdict {
+        let verdicts = self.verdicts.iter().copied();
+        verdicts.max().unwrap_or(Verdict::Unknown)
+    }
 }
 
 /// Serves what it is shown last, at `/metrics`. Dropping it ends the service.
@@ -66,12 +71,8 @@ impl LagBoard {
                 guard::refusal(StatusCode::NOT_FOUND, "there are /metrics and /livez")
             })
             .with_state(shared.clone());
-        let router = match address.ip().is_loopback() {
-            true => router.layer(from_fn(guard::own_host)),
-            false => router,
-        };
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, router));
+        tasks.spawn(serve(listener, guard::at(address, router)));
         Ok(Self {
             shared,
             address,

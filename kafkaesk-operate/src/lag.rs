@@ -1,13 +1,13 @@
 //! Lag: judges each partition from what Kafka said of it and from what the worker knows now. Pure: no clock, no broker.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use kafkaesk_client::lag::{Look, PartitionLag, Verdict, Window};
-use kafkaesk_core::{Source, span::rough_span, timestamp};
+use kafkaesk_core::{Offset, RecordPlace, Source, span::rough_span, timestamp};
 use kafkaesk_worker::snapshot::{HeldMessage, PartitionSnapshot, PauseState, SubscriptionSnapshot};
 
 /// When the verdicts change.
@@ -56,6 +56,13 @@ pub(crate) struct Judged {
     pub(crate) sentence: String,
 }
 
+impl Judged {
+    /// Records that it is behind; `None` while unknown.
+    pub(crate) fn records(&self) -> Option<u64> {
+        self.lag.as_ref()?.records()
+    }
+}
+
 impl Looks {
     pub(crate) fn new(rules: Rules) -> Self {
         Self {
@@ -76,41 +83,35 @@ impl Looks {
             return;
         };
         let key = (group.to_owned(), source.clone());
-        let window = match self.of.remove(&key) {
-            Some(looked) => looked.window,
-            None => Window::new(self.rules.window),
-        };
-        let mut looked = Looked {
-            window,
+        let former = self.of.remove(&key).map(|looked| looked.window);
+        let mut window = former.unwrap_or_else(|| Window::new(self.rules.window));
+        let verdict = window.look(Look {
             at,
-            verdict: Verdict::Unknown,
-            last: lag,
-        };
-        looked.verdict = looked.window.look(Look {
-            at,
-            committed: looked.last.committed,
+            committed: lag.committed,
             lag: match records > self.rules.allowed {
                 true => records,
                 false => 0,
             },
             has_members: Some(true),
         });
+        let looked = Looked {
+            window,
+            at,
+            verdict,
+            last: lag,
+        };
         self.of.insert(key, looked);
     }
 
     /// Forgets the partitions that no subscription has any more.
     pub(crate) fn keep(&mut self, subscriptions: &[Arc<SubscriptionSnapshot>]) {
         let assigned = subscriptions.iter().flat_map(|it| {
-            let sources = it.partitions.iter().map(|own| own.source.clone());
-            sources.map(|source| (it.group.clone(), source))
+            let partitions = it.partitions.iter();
+            partitions.map(|own| (it.group.as_str(), &own.source))
         });
-        let mut of = HashMap::new();
-        for key in assigned {
-            if let Some(looked) = self.of.remove(&key) {
-                of.insert(key, looked);
-            }
-        }
-        self.of = of;
+        let assigned: HashSet<_> = assigned.collect();
+        self.of
+            .retain(|(group, source), _| assigned.contains(&(group.as_str(), source)));
     }
 
     /// Judges all partitions of a subscription.
@@ -187,7 +188,8 @@ fn age(own: &PartitionSnapshot, lag: &PartitionLag, now: SystemTime) -> Option<D
     }
 }
 
-fn of_pause(pause: &PauseState) -> String {
+/// Who or what paused a subscription, since when and why.
+pub(crate) fn of_pause(pause: &PauseState) -> String {
     let by = pause.by.name();
     let since = time(pause.since);
     match pause.reason.as_str() {
@@ -199,10 +201,8 @@ fn of_pause(pause: &PauseState) -> String {
 fn of_held(held: &HeldMessage, now: SystemTime) -> String {
     let since = now.duration_since(held.since).unwrap_or_default();
     format!(
-        "{}[{}]@{} failed {} times in {}; repair its handler, or skip the message",
-        held.source.stream,
-        held.source.partition,
-        held.offset,
+        "{} failed {} times in {}; repair its handler, or skip the message",
+        message(&held.source, held.offset),
         held.attempts,
         rough_span(since),
     )
@@ -212,6 +212,15 @@ fn of_looks(own: &PartitionSnapshot, verdict: Verdict) -> String {
     match &own.stalled {
         Some(why) => format!("its next record cannot be read: {why}"),
         None => verdict.advice().to_owned(),
+    }
+}
+
+/// A message as commands name it.
+pub(crate) fn message(source: &Source, offset: i64) -> RecordPlace {
+    RecordPlace {
+        stream: source.stream.clone(),
+        partition: source.partition,
+        offset: Offset(offset),
     }
 }
 

@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::{
     metrics::Format,
     observer::Observer,
-    service::{Service, bind, router, serve},
+    service::{Service, bind, guard, router, serve},
     thread::Thread,
 };
 
@@ -92,7 +92,7 @@ impl Operate {
             // A listener belongs to the runtime that it is made in.
             let bound = thread.handle.spawn(async move { bind(&listen).await });
             let (listener, local) = bound.await.map_err(|error| failed(error.into()))??;
-            let router = router(&operate.service, local.ip().is_loopback());
+            let router = guard::at(local, router(&operate.service));
             thread.handle.spawn(serve(listener, router));
             operate.address = Some(local);
         }

@@ -79,7 +79,7 @@ impl Rates {
 
 /// Records behind in all partitions; `None` where that is not known of every one.
 pub(crate) fn lag(judged: &[Judged]) -> Option<u64> {
-    let lags = judged.iter().map(|it| it.lag.as_ref()?.records());
+    let lags = judged.iter().map(Judged::records);
     lags.sum()
 }
 

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use kafkaesk_client::{lag::Verdict, meter::Published};
 use kafkaesk_worker::snapshot::{Snapshot, State, SubscriptionSnapshot};
 
-use crate::{health::ANSWER_WITHIN, lag::Judged, rates::Point};
+use crate::{lag::Judged, rates::Point};
+
+/// How long ago a broker's last answer may be.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A process at one moment.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,11 @@ pub(crate) struct View {
     pub(crate) answered: Option<Duration>,
     /// Whether there is a connection.
     pub(crate) connected: bool,
+}
+
+/// How long ago the task of a subscription, or its consumer's thread, last gave a sign of life.
+pub(crate) fn silence(it: &SubscriptionSnapshot) -> Duration {
+    it.silent_for.max(it.thread_silent_for)
 }
 
 impl View {

@@ -167,7 +167,6 @@ async fn look(
             windows.insert(key, window);
         }
         judged.push(JudgedGroup {
-            verdict: verdicts.iter().copied().max().unwrap_or(Verdict::Unknown),
             lag: group,
             verdicts,
         });
@@ -245,7 +244,7 @@ fn json(it: &JudgedGroup, now: i64) -> Value {
         "lag": lag(it),
         "oldest": oldest.and_then(timestamp::format),
         "seconds": oldest.map(|oldest| seconds(oldest, now)),
-        "verdict": it.verdict.name(),
+        "verdict": it.verdict().name(),
         "partitions": partitions,
     })
 }
@@ -268,8 +267,8 @@ fn head(it: &JudgedGroup, now: i64) -> Vec<String> {
         lag(it).map_or_else(|| "lag unknown".to_owned(), |lag| format!("lag {lag}")),
         oldest.map_or_else(String::new, |oldest| age(oldest, now)),
         match lag(it) {
-            Some(_) => format!("{}: {}", it.verdict, it.verdict.advice()),
-            None => format!("{}: it has committed nothing in our streams", it.verdict),
+            Some(_) => format!("{}: {}", it.verdict(), it.verdict().advice()),
+            None => format!("{}: it has committed nothing in our streams", it.verdict()),
         },
     ]
 }

@@ -28,35 +28,18 @@ async fn a_running_worker_is_shown_paused_and_resumed_and_no_output_has_its_toke
     worker.until("its service", |worker| {
         worker.stderr().contains(&format!("at http://{address}/"))
     });
-    let paused = project.run(&[
-        "pause",
-        &group,
-        "--url",
-        &url,
-        "--reason",
-        "the database is moved",
-        "--for",
-        "1h",
-    ]);
-    let mut paused = paused;
+    let pause = || {
+        let reason = "the database is moved";
+        let arguments = ["--url", &url, "--reason", reason, "--for", "1h"];
+        project.run(&[&["pause", group.as_str()][..], &arguments].concat())
+    };
     // The service listens before the subscription starts.
-    for _ in 0..100 {
-        if paused.status == 0 {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        paused = project.run(&[
-            "pause",
-            &group,
-            "--url",
-            &url,
-            "--reason",
-            "the database is moved",
-            "--for",
-            "1h",
-        ]);
-    }
-    let said = paused.succeeds();
+    let mut said = String::new();
+    until("a pause", || {
+        let paused = pause();
+        said = paused.stdout;
+        paused.status == 0
+    });
     assert_eq!(
         said.trim(),
         format!("{address}  {group}  paused, 1 subscriptions")

@@ -59,7 +59,7 @@ pub struct PublishedTopic {
     /// Seconds from the hand-over to the brokers' answer, of delivered records; measured and counted as `called_time`.
     pub delivery_time: Histogram,
     /// Events that their schema refused, by the schema's id, in the order of these. At most 1,000 pairs of topic and schema
-    /// are told apart in all; the other events are under an empty text.
+    /// are counted one by one; the other events are under an empty text.
     pub refused: Vec<(String, u64)>,
 }
 
@@ -76,7 +76,7 @@ pub struct PublishedPartition {
     pub offset: Option<Offset>,
 }
 
-/// What was published to topics that are not told apart.
+/// What was published to topics that are not counted one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PublishedElsewhere {

@@ -5,7 +5,10 @@ use kafkaesk_worker::snapshot::{PauseState, PausedBy};
 use std::sync::Arc;
 
 use super::*;
-use crate::testing::{hold, running, view};
+use crate::{
+    testing::{hold, running, view},
+    view::ANSWER_WITHIN,
+};
 
 const WITHIN: Duration = Duration::from_secs(30);
 

@@ -10,14 +10,22 @@ use kafkaesk_client::{
     lag::{PartitionLag, Verdict},
     meter::{PublishEnd, Published, PublishedElsewhere},
 };
-use kafkaesk_worker::snapshot::{AttemptEnd, PausedBy, State, SubscriptionSnapshot};
+use kafkaesk_core::TopicName;
+use kafkaesk_worker::snapshot::{
+    AttemptEnd, PausedBy, RebalanceEvent, State, SubscriptionSnapshot,
+};
 
 use super::{
     names::Id,
     process::Process,
     sheet::{Labels, OTHER, Sheet, Value},
 };
-use crate::{board::JudgedGroup, health::is_alive, lag::Judged, view::View};
+use crate::{
+    board::JudgedGroup,
+    health::is_alive,
+    lag::Judged,
+    view::{View, silence},
+};
 
 /// A process that runs subscriptions.
 pub(super) fn of_view<'a>(view: &'a View, alive_within: Duration, sheet: &mut Sheet<'a>) {
@@ -50,15 +58,20 @@ fn seconds(span: Duration) -> Value<'static> {
     Value::Float(span.as_secs_f64())
 }
 
+/// One partition of a group.
+fn place<'a>(topic: &'a TopicName, partition: i32, group: &'a str) -> Labels<'a> {
+    Labels {
+        stream: topic.as_str(),
+        partition: Some(partition),
+        group,
+        ..Labels::default()
+    }
+}
+
 fn of_partitions<'a>(it: &'a SubscriptionSnapshot, judged: &'a [Judged], sheet: &mut Sheet<'a>) {
     let group = it.group.as_str();
     for (source, counts) in &it.counts {
-        let labels = Labels {
-            stream: source.topic.as_str(),
-            partition: Some(source.partition),
-            group,
-            ..Labels::default()
-        };
+        let labels = place(&source.topic, source.partition, group);
         for end in AttemptEnd::ALL {
             // A series for each way to end would be eight for each partition; most stay at zero.
             if counts.of(end) > 0 || end == AttemptEnd::Done {
@@ -74,12 +87,7 @@ fn of_partitions<'a>(it: &'a SubscriptionSnapshot, judged: &'a [Judged], sheet: 
         sheet.add(Id::Finished, labels, count(counts.finished));
     }
     for (own, judged) in it.partitions.iter().zip(judged) {
-        let labels = Labels {
-            stream: own.source.topic.as_str(),
-            partition: Some(own.source.partition),
-            group,
-            ..Labels::default()
-        };
+        let labels = place(&own.source.topic, own.source.partition, group);
         if let Some(position) = own.position {
             sheet.add(Id::ConsumedOffset, labels, Value::Whole(position.0 - 1));
         }
@@ -99,14 +107,9 @@ pub(super) fn of_groups<'a>(groups: Option<&'a [JudgedGroup]>, sheet: &mut Sheet
     let now = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
     for it in groups.unwrap_or_default() {
         let group = it.lag.group.as_str();
-        of_status(group, it.verdict, sheet);
+        of_status(group, it.verdict(), sheet);
         for lag in &it.lag.partitions {
-            let labels = Labels {
-                stream: lag.topic.as_str(),
-                partition: Some(lag.partition),
-                group,
-                ..Labels::default()
-            };
+            let labels = place(&lag.topic, lag.partition, group);
             of_lag(lag, labels, sheet);
             let age = match lag.oldest {
                 Some(oldest) => u64::try_from(now - oldest).ok(),
@@ -199,11 +202,11 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, alive_within: Duration, sheet: &mu
         sheet.add(id, labels, value);
     }
     for (event, partitions) in [
-        ("assigned", it.rebalanced.assigned),
-        ("revoked", it.rebalanced.revoked),
-        ("lost", it.rebalanced.lost),
+        (RebalanceEvent::Assigned, it.rebalanced.assigned),
+        (RebalanceEvent::Revoked, it.rebalanced.revoked),
+        (RebalanceEvent::Lost, it.rebalanced.lost),
     ] {
-        sheet.add(Id::Rebalanced, with(event), count(partitions));
+        sheet.add(Id::Rebalanced, with(event.name()), count(partitions));
     }
     for (reason, letters) in &it.dead_letters {
         sheet.add(Id::DeadLetters, with(reason.as_str()), count(*letters));
@@ -227,8 +230,7 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, alive_within: Duration, sheet: &mu
         .first()
         .map_or(Duration::ZERO, |it| it.age);
     sheet.add(Id::OldestInflight, labels, seconds(oldest));
-    let silent = it.silent_for.max(it.thread_silent_for);
-    sheet.add(Id::Heartbeat, labels, seconds(silent));
+    sheet.add(Id::Heartbeat, labels, seconds(silence(it)));
     let alive = is_alive(it, alive_within);
     sheet.add(Id::Health, labels, size(usize::from(alive)));
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use axum::http::{HeaderMap, header};
-
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, prometheus_text, text},
@@ -55,16 +54,10 @@ impl Format {
     }
 }
 
-/// Makes the values of all metrics, once for each exposition.
-pub(super) trait Fill: fmt::Debug + Send + Sync + 'static {
-    /// Calls `with` with the values.
-    fn fill(&self, with: &mut dyn FnMut(&Sheet<'_>) -> fmt::Result) -> fmt::Result;
-}
-
 /// All metrics in one form.
-pub(super) fn encode(fill: impl Fill, format: Format) -> String {
+pub(super) fn text_of(collector: impl Collector, format: Format) -> String {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Filled(fill)));
+    registry.register_collector(Box::new(collector));
     let mut text = String::new();
     let written = match format {
         Format::Prometheus => prometheus_text::encode(&mut text, &registry),
@@ -75,35 +68,29 @@ pub(super) fn encode(fill: impl Fill, format: Format) -> String {
     text
 }
 
-#[derive(Debug)]
-struct Filled<F>(F);
-
-impl<F: Fill> Collector for Filled<F> {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.0.fill(&mut |sheet| {
-            for id in Id::ALL {
-                let family = id.family();
-                let values = &sheet.values[*id as usize];
-                if values.is_empty() {
-                    continue;
-                }
-                let kind = match family.kind {
-                    Kind::Counter => MetricType::Counter,
-                    Kind::Gauge => MetricType::Gauge,
-                    Kind::Histogram => MetricType::Histogram,
-                };
-                let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
-                for (labels, value) in values {
-                    let labels = named(family, labels);
-                    write(family.kind, metric.encode_family(&labels)?, value)?;
-                }
-            }
-            Ok(())
-        })
+/// Writes every value of the sheet.
+pub(super) fn write(sheet: &Sheet<'_>, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    for id in Id::ALL {
+        let family = id.family();
+        let values = &sheet.values[*id as usize];
+        if values.is_empty() {
+            continue;
+        }
+        let kind = match family.kind {
+            Kind::Counter => MetricType::Counter,
+            Kind::Gauge => MetricType::Gauge,
+            Kind::Histogram => MetricType::Histogram,
+        };
+        let mut metric = encoder.encode_descriptor(family.name, family.help, None, kind)?;
+        for (labels, value) in values {
+            let labels = named(family, labels);
+            write_one(family.kind, metric.encode_family(&labels)?, value)?;
+        }
     }
+    Ok(())
 }
 
-fn write(kind: Kind, mut metric: MetricEncoder<'_>, value: &Value<'_>) -> fmt::Result {
+fn write_one(kind: Kind, mut metric: MetricEncoder<'_>, value: &Value<'_>) -> fmt::Result {
     match (kind, value) {
         (Kind::Counter, Value::Whole(value)) => {
             metric.encode_counter::<NoLabelSet, _, f64>(&value.unsigned_abs(), None)

@@ -14,17 +14,15 @@ use std::{fmt, fmt::Write as _, sync::Arc, time::Duration};
 
 use kafkaesk_client::settings::{MetricsDetail, OperateSettings};
 use parking_lot::Mutex;
-use tracing::warn;
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder};
 
 pub use self::{
     encode::Format,
     names::{FAMILIES, Family, Kind},
 };
 use self::{
-    encode::{Fill, encode},
-    names::Id,
     process::Process,
-    sheet::{Admission, Labels, Sheet, Value},
+    sheet::{Admission, Sheet},
 };
 use crate::{board::JudgedGroup, view::View};
 
@@ -33,7 +31,6 @@ use crate::{board::JudgedGroup, view::View};
 pub(crate) struct Metrics {
     detail: MetricsDetail,
     alive_within: Duration,
-    max_series: usize,
     admission: Arc<Mutex<Admission>>,
     process: Arc<Process>,
 }
@@ -43,7 +40,6 @@ impl Metrics {
         Self {
             detail: settings.detail,
             alive_within: settings.alive_within,
-            max_series: settings.max_series,
             admission: Arc::new(Mutex::new(Admission::new(settings.max_series))),
             process: Arc::new(Process::new()),
         }
@@ -65,7 +61,7 @@ impl Metrics {
 
     fn encoded(&self, of: Of, format: Format) -> String {
         let metrics = self.clone();
-        encode(Exposition { metrics, of }, format)
+        encode::text_of(Exposition { metrics, of }, format)
     }
 }
 
@@ -85,8 +81,8 @@ struct Exposition {
     of: Of,
 }
 
-impl Fill for Exposition {
-    fn fill(&self, with: &mut dyn FnMut(&Sheet<'_>) -> fmt::Result) -> fmt::Result {
+impl Collector for Exposition {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let own = &self.metrics;
         let mut sheet = Sheet::new(own.detail);
         match &self.of {
@@ -97,20 +93,8 @@ impl Fill for Exposition {
             }
         }
         collect::of_process(&own.process, &mut sheet);
-        let mut admission = own.admission.lock();
-        let before = admission.folded();
-        sheet = admission.fold(sheet);
-        let folded = admission.folded();
-        drop(admission);
-        if before == 0 && folded > 0 {
-            warn!(
-                max_series = own.max_series,
-                "there are more series than metrics-max-series: further partitions are counted together as stream_id=\"(other)\"; raise it, or set metrics-detail to stream or group"
-            );
-        }
-        let folded = i64::try_from(folded).unwrap_or(i64::MAX);
-        sheet.add(Id::Folded, Labels::default(), Value::Whole(folded));
-        with(&sheet)
+        let sheet = own.admission.lock().fold(sheet);
+        encode::write(&sheet, encoder)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kafkaesk_client::{meter::Histogram, settings::MetricsDetail};
+use tracing::warn;
 
 use super::names::{Id, Join};
 
@@ -96,6 +97,9 @@ impl<'a> Sheet<'a> {
     }
 }
 
+/// A stream, and a partition of it: what has series of its own, or none.
+type Set<'a> = (&'a str, Option<i32>);
+
 /// The label sets that have series of their own. They keep them as long as the process runs, so that no counter goes back.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -116,15 +120,29 @@ impl Admission {
         }
     }
 
-    /// How many label sets were folded so far.
-    pub(super) fn folded(&self) -> usize {
-        self.folded.len()
+    /// Folds the partitions and streams that do not fit beside those that were there before. Groups and the process itself
+    /// always fit. The first time, a warning says so; how many were folded is a metric.
+    pub(super) fn fold<'a>(&mut self, sheet: Sheet<'a>) -> Sheet<'a> {
+        let had_room = self.folded.is_empty();
+        let others = self.admit(&sheet);
+        if had_room && !self.folded.is_empty() {
+            warn!(
+                max_series = self.max_series,
+                "there are more series than metrics-max-series: further partitions are counted together as stream_id=\"(other)\"; raise it, or set metrics-detail to stream or group"
+            );
+        }
+        let mut sheet = match others.is_empty() {
+            true => sheet,
+            false => sheet.folded(&others),
+        };
+        let folded = i64::try_from(self.folded.len()).unwrap_or(i64::MAX);
+        sheet.add(Id::Folded, Labels::default(), Value::Whole(folded));
+        sheet
     }
 
-    /// Folds the partitions and streams that do not fit beside those that were there before. Groups and the process itself
-    /// always fit.
-    pub(super) fn fold<'a>(&mut self, mut sheet: Sheet<'a>) -> Sheet<'a> {
-        let mut sizes: HashMap<(&'a str, Option<i32>), usize> = HashMap::new();
+    /// The label sets that have no series of their own.
+    fn admit<'a>(&mut self, sheet: &Sheet<'a>) -> BTreeSet<Set<'a>> {
+        let mut sizes: HashMap<Set<'a>, usize> = HashMap::new();
         let mut order = Vec::new();
         let mut total = 0;
         for (labels, value) in sheet.values.iter().flatten() {
@@ -139,8 +157,7 @@ impl Admission {
             }) += value.series();
         }
         // Those that were there before come first.
-        let is_new =
-            |set: &(&str, Option<i32>)| !self.admitted.contains(&(set.0.to_owned(), set.1));
+        let is_new = |set: &Set<'_>| !self.admitted.contains(&(set.0.to_owned(), set.1));
         order.sort_by_key(is_new);
         let mut others = BTreeSet::new();
         for set in order {
@@ -158,26 +175,30 @@ impl Admission {
                 self.admitted.insert(name);
             }
         }
-        if others.is_empty() {
-            return sheet;
-        }
+        others
+    }
+}
+
+impl Sheet<'_> {
+    /// The same with these label sets counted together. A place in one of their logs is left out.
+    fn folded(mut self, others: &BTreeSet<Set<'_>>) -> Self {
         for id in Id::ALL {
-            let values = std::mem::take(&mut sheet.values[*id as usize]);
-            for (mut labels, value) in values {
-                if others.contains(&(labels.stream, labels.partition)) {
-                    let is_place = id.family().join == Join::Place;
-                    labels = Labels {
-                        stream: OTHER,
-                        partition: None,
-                        ..labels
-                    };
-                    if is_place {
-                        continue;
+            let is_place = id.family().join == Join::Place;
+            for (labels, value) in std::mem::take(&mut self.values[*id as usize]) {
+                match others.contains(&(labels.stream, labels.partition)) {
+                    true if is_place => {}
+                    true => {
+                        let labels = Labels {
+                            stream: OTHER,
+                            partition: None,
+                            ..labels
+                        };
+                        self.put(*id, labels, value);
                     }
+                    false => self.put(*id, labels, value),
                 }
-                sheet.put(*id, labels, value);
             }
         }
-        sheet
+        self
     }
 }

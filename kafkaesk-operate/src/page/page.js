@@ -30,10 +30,10 @@ async function ask() {
   const patience = setTimeout(() => { late = true; own.abort(); }, WAIT);
   try {
     const answer = await fetch(`stats?${query}`, { signal: own.signal, cache: "no-store" });
-    const told = await answer.json();
-    if (!answer.ok) throw new Error(told.error);
+    const read = await answer.json();
+    if (!answer.ok) throw new Error(read.error);
     if (own !== question) return;
-    [stats, answered, fault] = [told, performance.now(), null];
+    [stats, answered, fault] = [read, performance.now(), null];
     if (wish.skip > 0 && !stats.subscriptions.length) return turn(0);
   } catch (error) {
     if (own !== question) return;

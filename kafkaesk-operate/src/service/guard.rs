@@ -1,11 +1,15 @@
 //! Guard: refuses a request before it is answered: too many at a time, a `Host` that is not ours, a command without token.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
+    Router,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
-    middleware::Next,
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -41,8 +45,16 @@ pub(super) async fn bound(
     }
 }
 
+/// The routes as they are answered at this address.
+pub(crate) fn at(address: SocketAddr, router: Router) -> Router {
+    match address.ip().is_loopback() {
+        true => router.layer(from_fn(own_host)),
+        false => router,
+    }
+}
+
 /// On loopback, refuses a name that is not this machine's own: a web page could use one that resolves here (DNS rebinding).
-pub(crate) async fn own_host(request: Request, next: Next) -> Response {
+async fn own_host(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST);
     match host.is_none_or(|host| host.to_str().is_ok_and(is_own)) {
         true => next.run(request).await,

@@ -6,7 +6,7 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, RawQuery, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::{from_fn, from_fn_with_state, map_response},
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -35,8 +35,8 @@ kafkaesk
   POST /subscriptions/{group}/pause, resume, throttle, skip   need operate-token
 ";
 
-/// All routes. `on_loopback`: only this machine can connect, so only its own names are answered.
-pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
+/// All routes.
+pub(crate) fn router(service: &Arc<Service>) -> Router {
     let commands = Router::new()
         .route("/subscriptions/{group}/pause", post(commands::pause))
         .route("/subscriptions/{group}/resume", post(commands::resume))
@@ -51,8 +51,8 @@ pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
         .route("/stats/schema", get(stats_schema))
         .merge(commands)
         .route_layer(from_fn_with_state(service.clone(), guard::bound));
-    // Anyone who asks for much must not make it look dead.
-    let all = Router::new()
+    // Many requests must not make it look dead.
+    Router::new()
         .route("/livez", get(|state| health(state, Question::Live)))
         .route("/healthz", get(|state| health(state, Question::Live)))
         .route("/readyz", get(|state| health(state, Question::Ready)))
@@ -60,11 +60,7 @@ pub(crate) fn router(service: &Arc<Service>, on_loopback: bool) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(map_response(with_headers))
-        .with_state(service.clone());
-    match on_loopback {
-        true => all.layer(from_fn(guard::own_host)),
-        false => all,
-    }
+        .with_state(service.clone())
 }
 
 /// What every answer carries: nobody keeps it, frames it or guesses its type. Refusals that axum words become ours.

@@ -1,6 +1,7 @@
 //! Build: reads a view into the document of `/stats`.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     time::{Duration, SystemTime},
 };
@@ -11,10 +12,9 @@ use kafkaesk_worker::snapshot::{AttemptEnd, State, SubscriptionSnapshot};
 
 use super::{Sort, Wish, document as doc};
 use crate::{
-    health::ANSWER_WITHIN,
-    lag::{Judged, time},
+    lag::{Judged, message, of_pause, time},
     rates::{Point, lag, per_second},
-    view::View,
+    view::{ANSWER_WITHIN, View, silence},
 };
 
 /// Problems that are listed, at most.
@@ -148,7 +148,7 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
     }
     match view.answered {
         _ if !view.connected => first.push(of_process("it has not connected to Kafka yet".into())),
-        Some(ago) if ago > ANSWER_WITHIN => first.push(of_process(format!(
+        Some(ago) if !view.hears() => first.push(of_process(format!(
             "no broker has answered for {}; look at the brokers and the network",
             rough_span(ago)
         ))),
@@ -156,7 +156,7 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
     }
     let mut of_groups: Vec<(Verdict, Option<u64>, doc::Problem)> = Vec::new();
     for known in all {
-        let silent = known.it.silent_for.max(known.it.thread_silent_for);
+        let silent = silence(known.it);
         if known.it.state != State::Ended && silent > ANSWER_WITHIN {
             first.push(doc::Problem {
                 group: Some(known.it.group.clone()),
@@ -168,19 +168,11 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
         }
         // Once for all of its partitions, and also where none is behind.
         if let Some(pause) = &known.it.pause {
-            let reason = match pause.reason.as_str() {
-                "" => String::new(),
-                reason => format!(": {reason}"),
-            };
             let problem = doc::Problem {
                 group: Some(known.it.group.clone()),
                 partition: None,
                 verdict: Verdict::Paused.name(),
-                sentence: format!(
-                    "paused by {} since {}{reason}",
-                    pause.by.name(),
-                    time(pause.since)
-                ),
+                sentence: of_pause(pause),
             };
             of_groups.push((Verdict::Paused, None, problem));
         }
@@ -197,11 +189,10 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
                 verdict: judged.verdict.name(),
                 sentence: judged.sentence.clone(),
             };
-            let records = judged.lag.as_ref().and_then(|lag| lag.records());
-            of_groups.push((judged.verdict, records, problem));
+            of_groups.push((judged.verdict, judged.records(), problem));
         }
     }
-    of_groups.sort_by_key(|it| std::cmp::Reverse((it.0, it.1)));
+    of_groups.sort_by_key(|it| Reverse((it.0, it.1)));
     let total = first.len() + of_groups.len();
     first.extend(of_groups.into_iter().map(|(_, _, problem)| problem));
     (first, total)
@@ -224,10 +215,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
         finished += counts.finished;
     }
     let mut worst_first: Vec<_> = it.partitions.iter().zip(judged).collect();
-    worst_first.sort_by_key(|(_, judged)| {
-        let records = judged.lag.as_ref().and_then(|lag| lag.records());
-        std::cmp::Reverse((judged.verdict, records))
-    });
+    worst_first.sort_by_key(|(_, judged)| Reverse((judged.verdict, judged.records())));
     let reason = worst_first.first().map(|(_, judged)| judged);
     let is_named = known.is_named(search);
     let ages = judged.iter().map(|it| it.age).collect::<Option<Vec<_>>>();
@@ -259,7 +247,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .iter()
             .take(listed)
             .map(|it| doc::Running {
-                message: message(&it.source, it.offset),
+                message: message(&it.source, it.offset).to_string(),
                 attempt: it.attempt,
                 seconds: it.age.as_secs_f64(),
             })
@@ -272,7 +260,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .iter()
             .take(listed)
             .map(|it| doc::Held {
-                message: message(&it.source, it.offset),
+                message: message(&it.source, it.offset).to_string(),
                 attempts: it.attempts,
                 since: time(it.since),
                 next: time(it.next),
@@ -300,7 +288,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .then(|| format!("kafkaesk-cli dead-letters redrive {}", it.name)),
         schema_refused: it.refused.iter().map(|(_, _, refused)| refused).sum(),
         commits: it.commits,
-        silent_seconds: it.silent_for.max(it.thread_silent_for).as_secs_f64(),
+        silent_seconds: silence(it).as_secs_f64(),
         partitions_total: it.partitions.len(),
         partitions: worst_first
             .iter()
@@ -314,7 +302,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
                     partition: own.source.partition,
                     verdict: judged.verdict.name(),
                     sentence: judged.sentence.clone(),
-                    lag_records: judged.lag.as_ref().and_then(|lag| lag.records()),
+                    lag_records: judged.records(),
                     lag_seconds: judged.age.map(|age| age.as_secs_f64()),
                     committed: committed.map(|next| next.0),
                     position: own.position.map(|next| next.0),
@@ -334,7 +322,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .map(|it| doc::Error {
                 end: it.end.name(),
                 error: Some(it.error.clone()).filter(|_| says_nothing(it.end)),
-                message: message(&it.source, it.offset),
+                message: message(&it.source, it.offset).to_string(),
                 count: it.count,
                 first: time(it.first),
                 last: time(it.last),
@@ -387,8 +375,4 @@ fn says_nothing(end: AttemptEnd) -> bool {
 
 fn place(source: &Source) -> String {
     format!("{}[{}]", source.stream, source.partition)
-}
-
-fn message(source: &Source, offset: i64) -> String {
-    format!("{}@{offset}", place(source))
 }

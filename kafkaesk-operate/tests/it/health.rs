@@ -3,16 +3,11 @@
 use std::{sync::mpsc, time::Duration};
 
 use kafkaesk_operate::Operate;
-use kafkaesk_worker::{prelude::*, subscription};
 
 use crate::{
     http::get,
-    support::{Content, Running, shown, until},
+    support::{Running, app, blocking_app, shown, until},
 };
-
-fn app() -> App {
-    App::new().subscribe(subscription("content.*", |_: Content| async {}).group("g"))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_is_ready_from_the_join_until_the_shutdown_and_alive_before_and_after() {
@@ -43,36 +38,30 @@ async fn it_is_ready_from_the_join_until_the_shutdown_and_alive_before_and_after
 /// The only thread of the application is blocked: the service answers on its own.
 #[test]
 fn a_process_whose_every_thread_is_blocked_says_so() {
-    let (release, blocked) = mpsc::channel::<()>();
-    let blocked = std::sync::Mutex::new(blocked);
-    let handler = move |_: Content| {
-        blocked.lock().unwrap().recv().unwrap();
-        async {}
-    };
-    let app = App::new().subscribe(subscription("content.*", handler).group("g"));
+    let (app, blocked) = blocking_app();
     let mut settings = shown();
     settings.alive_within = Duration::from_secs(1);
     let runtime = tokio::runtime::Builder::new_current_thread();
     let own = { runtime }.enable_all().build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread();
     let application = { runtime }.enable_all().build().unwrap();
-    let (tell, told) = mpsc::channel();
+    let (start, started) = mpsc::channel();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let thread = std::thread::spawn(move || {
         application.block_on(async {
             let running = Running::start(app, settings).await;
-            tell.send(running.address).unwrap();
+            start.send(running.address).unwrap();
             running.publish(&["1"]).await;
             ended.await.unwrap();
             running.end().await;
         });
     });
-    let address = told.recv().unwrap();
+    let address = started.recv().unwrap();
     own.block_on(async {
         let failing = until(address, "/livez", |answer| answer.status == 503).await;
         assert!(failing.body.contains("spawn_blocking"), "{failing:?}");
         assert_eq!(get(address, "/metrics").await.status, 200);
-        release.send(()).unwrap();
+        blocked.release.send(()).unwrap();
         until(address, "/livez", |answer| answer.status == 200).await;
         end.send(()).unwrap();
     });
@@ -81,13 +70,7 @@ fn a_process_whose_every_thread_is_blocked_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn a_handler_that_blocks_its_thread_fails_livez_and_its_end_heals_it() {
-    let (release, blocked) = mpsc::channel::<()>();
-    let blocked = std::sync::Mutex::new(blocked);
-    let handler = move |_: Content| {
-        blocked.lock().unwrap().recv().unwrap();
-        async {}
-    };
-    let app = App::new().subscribe(subscription("content.*", handler).group("g"));
+    let (app, blocked) = blocking_app();
     let mut settings = shown();
     settings.alive_within = Duration::from_secs(1);
     let running = Running::start(app, settings).await;
@@ -110,7 +93,7 @@ async fn a_handler_that_blocks_its_thread_fails_livez_and_its_end_heals_it() {
             .contains("spawn_blocking"),
         "{task}"
     );
-    release.send(()).unwrap();
+    blocked.release.send(()).unwrap();
     until(running.address, "/livez", |answer| answer.status == 200).await;
     running.end().await;
 }

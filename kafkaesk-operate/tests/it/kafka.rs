@@ -1,16 +1,12 @@
 //! Laws of the figures on a real Kafka, through a rebalance.
 
 use kafkaesk_client::testing;
-use kafkaesk_worker::{prelude::*, subscription};
+use kafkaesk_worker::prelude::*;
 
 use crate::{
     http::get,
-    support::{Content, Running, shown, sum, until},
+    support::{Running, app, shown, sum, until},
 };
-
-fn app(group: &str) -> App {
-    App::new().subscribe(subscription("content.*", |_: Content| async {}).group(group))
-}
 
 const ASSIGNED: &str = "kafkaesk_consumer_assigned_partitions";
 const FINISHED: &str = "kafkaesk_consumer_finished_messages_total";
@@ -22,14 +18,14 @@ async fn through_a_rebalance_each_partition_is_counted_once_and_no_count_goes_ba
     let mut settings = kafka.settings();
     settings.partitions = 4;
     let open = || async { Connection::open(&settings).await.unwrap() };
-    let first = Running::start_on(app("g"), open().await, shown()).await;
+    let first = Running::start_on(app(), open().await, shown()).await;
     first.publish(&["1", "2", "3", "4", "5", "6"]).await;
     let alone = until(first.address, "/metrics", |all| {
         sum(all, FINISHED) == 6.0 && sum(all, ASSIGNED) == 4.0 && lags(all) == 4
     })
     .await;
     assert!(sum(&alone, LAG) <= 6.0);
-    let second = Running::start_on(app("g"), open().await, shown()).await;
+    let second = Running::start_on(app(), open().await, shown()).await;
     let shared = until(second.address, "/metrics", |all| {
         sum(all, ASSIGNED) == 2.0 && lags(all) == 2
     })

@@ -2,17 +2,10 @@
 
 use std::time::Duration;
 
-use kafkaesk_worker::{prelude::*, subscription};
-
 use crate::{
     http::{get, get_with},
-    support::{Content, Running, shown, sum, until, value},
+    support::{Running, app, shown, sum, until, value},
 };
-
-/// Handles everything.
-fn app() -> App {
-    App::new().subscribe(subscription("content.*", |_: Content| async {}).group("g"))
-}
 
 const FINISHED: &str = "kafkaesk_consumer_finished_messages_total";
 

@@ -9,13 +9,13 @@ use std::{
 
 use kafkaesk_client::testing;
 use kafkaesk_operate::metrics::{FAMILIES, Kind};
-use kafkaesk_worker::{prelude::*, subscription};
+use kafkaesk_worker::prelude::*;
 use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::{
     http::get,
-    support::{Content, Running, shown},
+    support::{Content, Running, app, shown},
 };
 
 /// Debian's package `prometheus` has both programs.
@@ -218,8 +218,7 @@ async fn a_prometheus_that_scrapes_through_a_rebalance_agrees_with_the_ledger() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promtool_finds_nothing_wrong_with_the_exposition() {
-    let app = App::new().subscribe(subscription("content.*", |_: Content| async {}).group("g"));
-    let running = Running::start(app, shown()).await;
+    let running = Running::start(app(), shown()).await;
     running.publish(&["1"]).await;
     let text = get(running.address, "/metrics").await.body;
     let folder = tempfile::tempdir().unwrap();

@@ -3,17 +3,12 @@
 use std::time::{Duration, Instant};
 
 use kafkaesk_operate::Operate;
-use kafkaesk_worker::{prelude::*, subscription};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
     http::{get, get_with, post, send},
-    support::{Content, Running, TOKEN, shown, until},
+    support::{Running, TOKEN, app, blocking_app, shown, until},
 };
-
-fn app() -> App {
-    App::new().subscribe(subscription("content.*", |_: Content| async {}).group("g"))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_in_use_is_an_error_that_names_it() {
@@ -145,20 +140,12 @@ async fn no_answer_has_a_secret() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn too_many_requests_at_a_time_are_refused_and_health_is_answered_all_the_same() {
-    let (release, blocked) = std::sync::mpsc::channel::<()>();
-    let blocked = std::sync::Mutex::new(blocked);
-    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
-    let handler = move |_: Content| {
-        begin.send(()).unwrap();
-        let _ = blocked.lock().unwrap().recv();
-        async {}
-    };
-    let app = App::new().subscribe(subscription("content.*", handler).group("g"));
+    let (app, mut blocked) = blocking_app();
     let running = Running::start(app, shown()).await;
     let address = running.address;
     until(address, "/readyz", |answer| answer.status == 200).await;
     running.publish(&["1"]).await;
-    begun.recv().await.unwrap();
+    blocked.begun.recv().await.unwrap();
     // Each waits for the subscription, whose thread a handler blocks.
     let waiting: Vec<_> = (0..64)
         .map(|_| tokio::spawn(post(address, "/subscriptions/g/resume", Some(TOKEN), "")))
@@ -172,7 +159,7 @@ async fn too_many_requests_at_a_time_are_refused_and_health_is_answered_all_the_
     );
     assert_eq!(get(address, "/livez").await.status, 200);
     assert_eq!(get(address, "/readyz").await.status, 200);
-    release.send(()).unwrap();
+    blocked.release.send(()).unwrap();
     for command in waiting {
         let answer = command.await.unwrap();
         assert!([200, 202, 503].contains(&answer.status), "{answer:?}");

@@ -4,8 +4,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use kafkaesk_client::{memory::MemoryBroker, settings::OperateSettings};
 use kafkaesk_operate::Operate;
-use kafkaesk_worker::{RunReport, prelude::*};
-use tokio::{sync::oneshot, task::JoinHandle, time::sleep};
+use kafkaesk_worker::{RunReport, prelude::*, subscription};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::sleep,
+};
 
 use crate::http::{Answer, get};
 
@@ -14,6 +18,34 @@ use crate::http::{Answer, get};
 #[event(name = "Content", version = 1)]
 pub(crate) struct Content {
     pub(crate) text: String,
+}
+
+/// An application that handles everything, in the group g.
+pub(crate) fn app() -> App {
+    App::new().subscribe(subscription("content.*", |_: Content| async {}).group("g"))
+}
+
+/// What a handler that blocks its thread waits for, and says.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    /// Lets it go on.
+    pub(crate) release: std::sync::mpsc::Sender<()>,
+    /// It blocks.
+    pub(crate) begun: mpsc::UnboundedReceiver<()>,
+}
+
+/// An application in the group g whose handler blocks its thread.
+pub(crate) fn blocking_app() -> (App, Blocked) {
+    let (release, released) = std::sync::mpsc::channel();
+    let released = std::sync::Mutex::new(released);
+    let (begin, begun) = mpsc::unbounded_channel();
+    let handler = move |_: Content| {
+        let _ = begin.send(());
+        released.lock().unwrap().recv().unwrap();
+        async {}
+    };
+    let app = App::new().subscribe(subscription("content.*", handler).group("g"));
+    (app, Blocked { release, begun })
 }
 
 pub(crate) const TOKEN: &str = "planted-secret-token";

@@ -58,8 +58,8 @@ async fn draw_on(terminal: &mut DefaultTerminal, url: &str) -> anyhow::Result<()
             continue;
         };
         match key {
-            KeyCode::Char('q') | KeyCode::Esc if !screen.unfolded => return Ok(()),
             KeyCode::Char('q') => return Ok(()),
+            KeyCode::Esc if !screen.unfolded => return Ok(()),
             KeyCode::Esc => screen.unfolded = false,
             KeyCode::Down | KeyCode::Char('j') => screen.selected.select_next(),
             KeyCode::Up | KeyCode::Char('k') => screen.selected.select_previous(),
