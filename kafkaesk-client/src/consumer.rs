@@ -264,6 +264,14 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
     /// Fetches these partitions again, from after the last record that entered the event stream.
     fn resume(&self, sources: &[Arc<Source>]);
 
+    /// Whether the consumer takes part in its group. `false` leaves the group and keeps the stream: what is assigned goes
+    /// as in any rebalance, to the other members, and nothing is assigned until `true` joins the group again. The last
+    /// call counts, at once and without blocking. A consumer without a group ignores it.
+    ///
+    /// The brokers keep the partitions of a static member (`group.instance.id`) with `group.protocol=consumer` until its
+    /// session times out.
+    fn take_part(&self, takes_part: bool);
+
     /// How long the consumer's thread has not turned its loop, to the millisecond. It turns at least every 20 ms, except
     /// while it commits what is revoked or looks up what was finished: then each request to Kafka may take 5 s. While it
     /// waits for the acknowledgement of a `Revoked`, and after its end, it is not silent. Zero for a consumer in memory.
@@ -271,7 +279,7 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
 
     /// Whether nothing is missing between this consumer and its group: it is a member and took part in a rebalance, even if
     /// it got no partition, or no topic matches its pattern so far. May be true for up to a second after the group lost
-    /// the member. True for a reader without a group, and false after the end.
+    /// the member. True for a reader without a group; false while it takes no part, and after the end.
     fn is_joined(&self) -> bool;
 
     /// Commits, leaves the group, ends the stream. Resolves when it is done, after [`CLOSE`] at most.

@@ -41,7 +41,10 @@ impl View {
     /// The worst verdict of a subscription. Nothing is well of which nothing is known.
     pub(crate) fn verdict(&self, it: &SubscriptionSnapshot, judged: &[Judged]) -> Verdict {
         let verdicts = judged.iter().map(|it| it.verdict);
-        let worst = verdicts.max().unwrap_or(Verdict::Ok);
+        let worst = match it.apart {
+            Some(_) => Verdict::Stall,
+            None => verdicts.max().unwrap_or(Verdict::Ok),
+        };
         match self.hears() && it.state != State::Joining {
             true => worst,
             false => worst.max(Verdict::Unknown),

@@ -49,6 +49,8 @@ pub struct SubscriptionSnapshot {
     pub oldest_running: Vec<RunningHandler>,
     /// How many of the running handlers are older than `max.poll.interval.ms`.
     pub stuck: usize,
+    /// Why it takes no part in its group and has no partitions: all of its handlers are stuck.
+    pub apart: Option<Apart>,
     /// Records that wait for a free handler or for their key.
     pub ready: Waiting,
     /// Records in lanes whose first message waits for its next attempt, that message included.
@@ -100,6 +102,7 @@ impl SubscriptionSnapshot {
             running: 0,
             oldest_running: Vec::new(),
             stuck: 0,
+            apart: None,
             ready: Waiting::default(),
             backing_off: Waiting::default(),
             held_total: 0,
@@ -234,6 +237,30 @@ impl PausedBy {
         match self {
             Self::Operator => "operator",
             Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// A subscription that gave up its partitions, since every handler has been running for longer than `max.poll.interval.ms`.
+/// It takes part in its group again when a handler ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Apart {
+    /// Since when.
+    pub since: SystemTime,
+    /// How many handlers were stuck then.
+    pub handlers: usize,
+    /// Which handlers, and what to do, in words.
+    pub reason: String,
+}
+
+impl Apart {
+    /// So many handlers are stuck, since now.
+    pub fn new(handlers: usize, reason: &str) -> Self {
+        Self {
+            since: SystemTime::now(),
+            handlers,
+            reason: reason.to_owned(),
         }
     }
 }

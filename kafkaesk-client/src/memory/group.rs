@@ -53,6 +53,8 @@ pub(super) struct Group {
     /// Counts the rebalances.
     pub(super) generation: u64,
     members: BTreeMap<MemberId, Wanted>,
+    /// Members that take no part for now: nothing is assigned to them.
+    apart: BTreeSet<MemberId>,
     /// Who should read a partition.
     target: BTreeMap<TopicPartition, MemberId>,
     /// Partitions that their owner reads no further for now.
@@ -94,14 +96,31 @@ impl Group {
         if self.members.remove(&member).is_some() {
             self.owners.retain(|_, owner| *owner != member);
             self.lost.remove(&member);
+            self.apart.remove(&member);
             self.rebalance(store);
         }
     }
 
+    /// A member gives its partitions up for a while, or wants them again.
+    pub(super) fn take_part(&mut self, member: MemberId, takes_part: bool, store: &Store) {
+        let changed = match takes_part {
+            true => self.apart.remove(&member),
+            false => self.is_member(member) && self.apart.insert(member),
+        };
+        if changed {
+            self.rebalance(store);
+        }
+    }
+
+    /// Whether it is a member to which partitions are assigned.
+    pub(super) fn takes_part(&self, member: MemberId) -> bool {
+        self.is_member(member) && !self.apart.contains(&member)
+    }
+
     /// Its members, as a person finds them.
     pub(super) fn member_names(&self) -> Vec<String> {
-        let name = |member: &MemberId| format!("member {member}");
-        self.members.keys().map(name).collect()
+        let members = self.members.keys().filter(|it| self.takes_part(**it));
+        members.map(|member| format!("member {member}")).collect()
     }
 
     pub(super) fn is_member(&self, member: MemberId) -> bool {
@@ -113,6 +132,7 @@ impl Group {
         let wanted: BTreeMap<MemberId, BTreeSet<TopicPartition>> = self
             .members
             .iter()
+            .filter(|(member, _)| self.takes_part(**member))
             .map(|(member, wanted)| (*member, store.partitions(|topic| wanted.takes(topic))))
             .collect();
         let target = assign(&wanted, &self.target);

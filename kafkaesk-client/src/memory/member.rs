@@ -87,13 +87,23 @@ impl ConsumerControl for MemberControl {
         self.set_paused(sources, false);
     }
 
+    fn take_part(&self, takes_part: bool) {
+        self.0.shared.change(|state| {
+            if let Some(group) = state.groups.get_mut(&self.0.group) {
+                group.take_part(self.0.member, takes_part, &state.store);
+            }
+        });
+    }
+
     fn silent_for(&self) -> Duration {
         Duration::ZERO
     }
 
     /// Joining needs no rebalance here: the group knows a member at once.
     fn is_joined(&self) -> bool {
-        self.0.is_member()
+        let state = self.0.shared.state();
+        let group = state.groups.get(&self.0.group);
+        group.is_some_and(|group| group.takes_part(self.0.member))
     }
 
     fn close_within(

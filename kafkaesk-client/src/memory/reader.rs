@@ -48,6 +48,8 @@ impl ConsumerControl for ReaderControl {
         });
     }
 
+    fn take_part(&self, _: bool) {}
+
     fn silent_for(&self) -> Duration {
         Duration::ZERO
     }

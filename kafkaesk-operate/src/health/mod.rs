@@ -127,7 +127,9 @@ fn live(it: &SubscriptionSnapshot, within: Duration) -> [Check; 3] {
         )),
     };
     let slots = it.concurrency as usize;
-    let all_stuck = slots > 0 && it.stuck >= slots;
+    // Where a partition has one place for a handler, fewer stuck ones are all of them; the subscription itself knows.
+    let all_stuck = (slots > 0 && it.stuck >= slots).then_some(slots);
+    let all_stuck = it.apart.as_ref().map(|apart| apart.handlers).or(all_stuck);
     [
         check(
             "task",
@@ -148,9 +150,9 @@ fn live(it: &SubscriptionSnapshot, within: Duration) -> [Check; 3] {
         check(
             "handlers",
             match all_stuck {
-                false => Ok(format!("{} of {slots} run", it.running)),
-                true => Err(format!(
-                    "all {slots} handlers have been running for longer than max.poll.interval.ms; give them a timeout"
+                None => Ok(format!("{} of {slots} run", it.running)),
+                Some(all) => Err(format!(
+                    "all {all} handlers have been running for longer than max.poll.interval.ms, so the partitions go to the group's other members; give the handlers a timeout"
                 )),
             },
         ),
@@ -194,6 +196,9 @@ fn ready(view: &View) -> Vec<Check> {
     checks.extend(subscriptions.iter().map(|it| {
         let of = Some((it.group.clone(), it.pattern.clone()));
         let joined = match it.state {
+            State::Running if it.apart.is_some() => {
+                Err("it takes no part in its group, since its handlers are stuck".to_owned())
+            }
             State::Joining => Err("it has not joined its group yet".to_owned()),
             State::Running => Ok(format!("it has {} partitions", it.partitions.len())),
             other => Err(format!("it is {}", other.name())),

@@ -1,7 +1,7 @@
 //! The matrix: states of a process, and both answers to each.
 
 use kafkaesk_client::lag::Verdict;
-use kafkaesk_worker::snapshot::{PauseState, PausedBy};
+use kafkaesk_worker::snapshot::{Apart, PauseState, PausedBy};
 use std::sync::Arc;
 
 use super::*;
@@ -183,6 +183,26 @@ fn matrix() -> Vec<Case> {
             with(|it| (it.running, it.stuck) = (4, 4)),
             Some("handlers"),
             None,
+        ),
+        (
+            "it gave up its partitions, since all handlers are stuck",
+            with(|it| {
+                (it.running, it.stuck) = (4, 4);
+                it.apart = Some(Apart::new(4, "4 handlers"));
+                it.partitions.clear();
+            }),
+            Some("handlers"),
+            Some("joined"),
+        ),
+        (
+            "it gave up its only partition, whose one handler is stuck",
+            with(|it| {
+                (it.running, it.stuck) = (1, 1);
+                it.apart = Some(Apart::new(1, "1 handler"));
+                it.partitions.clear();
+            }),
+            Some("handlers"),
+            Some("joined"),
         ),
         (
             "the task is silent for 30 s",

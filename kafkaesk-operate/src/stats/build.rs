@@ -8,7 +8,7 @@ use std::{
 
 use kafkaesk_client::lag::Verdict;
 use kafkaesk_core::{Source, span::rough_span};
-use kafkaesk_worker::snapshot::{AttemptEnd, State, SubscriptionSnapshot};
+use kafkaesk_worker::snapshot::{Apart, AttemptEnd, State, SubscriptionSnapshot};
 
 use super::{Sort, Wish, document as doc};
 use crate::{
@@ -176,6 +176,15 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
             };
             of_groups.push((Verdict::Paused, None, problem));
         }
+        if let Some(apart) = &known.it.apart {
+            let problem = doc::Problem {
+                group: Some(known.it.group.clone()),
+                partition: None,
+                verdict: Verdict::Stall.name(),
+                sentence: of_apart(apart),
+            };
+            of_groups.push((Verdict::Stall, None, problem));
+        }
         for judged in known.judged {
             if matches!(
                 judged.verdict,
@@ -227,9 +236,10 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
         pattern: it.pattern.clone(),
         state: it.state.name(),
         verdict: verdict.name(),
-        sentence: match reason {
-            Some(judged) => judged.sentence.clone(),
-            None => "it has no partition".to_owned(),
+        sentence: match (&it.apart, reason) {
+            (Some(apart), _) => of_apart(apart),
+            (None, Some(judged)) => judged.sentence.clone(),
+            (None, None) => "it has no partition".to_owned(),
         },
         lag_records: lag(judged),
         lag_seconds: oldest.map(|age| age.as_secs_f64()),
@@ -340,6 +350,15 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             })
             .collect(),
     }
+}
+
+/// Why it has no partitions.
+fn of_apart(apart: &Apart) -> String {
+    let since = time(apart.since);
+    format!(
+        "its partitions went to other members at {since}: {}",
+        apart.reason
+    )
 }
 
 fn publisher(view: &View) -> doc::Publisher {

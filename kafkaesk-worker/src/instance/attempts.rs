@@ -11,7 +11,7 @@ use kafkaesk_client::{
     broker::BoxFuture,
     mutation::{self, Mutation},
 };
-use kafkaesk_core::{DeadLetter, Reason, Record, Source};
+use kafkaesk_core::{DeadLetter, Offset, Reason, Record, RecordPlace, Source};
 use tokio::{task::JoinError, time::Instant};
 use tracing::{info, warn};
 
@@ -40,7 +40,7 @@ const TURN: usize = 512;
 pub(super) struct Running {
     pub(super) source: Arc<Source>,
     /// The partition that it was read from, as it was assigned.
-    assigned: Arc<Source>,
+    pub(super) assigned: Arc<Source>,
     pub(super) offset: i64,
     pub(super) key: Option<Bytes>,
     pub(super) attempt: u32,
@@ -50,6 +50,17 @@ pub(super) struct Running {
     pub(super) since: Instant,
     /// The multiple of `stuck-after` at which the log names it next; `None` if no handler runs.
     pub(super) named: Option<u32>,
+}
+
+impl Running {
+    /// The place of its message.
+    pub(super) fn place(&self) -> RecordPlace {
+        RecordPlace {
+            stream: self.source.stream.clone(),
+            partition: self.source.partition,
+            offset: Offset(self.offset),
+        }
+    }
 }
 
 /// What a task does.

@@ -65,6 +65,10 @@ impl Instance {
                     .rebalanced(RebalanceEvent::Revoked, sources.len(), left);
                 self.drains
                     .begin(&mut self.partitions, &mut self.schedule, &sources, ack);
+                if self.given_up.is_some() {
+                    // Stuck handlers are not awaited.
+                    self.drains.release_all(&mut self.partitions);
+                }
             }
             ConsumerEvent::Lost(sources) => {
                 warn!(

@@ -43,6 +43,7 @@ use crate::{
     throttle::Throttle,
 };
 use attempts::{Finished, Running};
+use stuck::GivenUp;
 use unfinished::Reminder;
 
 /// After this long without an assignment, the log says so.
@@ -67,6 +68,8 @@ pub(crate) struct Instance {
     throttle: Option<Throttle>,
     /// When running handlers are looked at.
     stuck_at: Instant,
+    /// It gave up its partitions, since all of its handlers are stuck.
+    given_up: Option<GivenUp>,
     /// What its log repeats.
     notices: Notices,
     reminder: Reminder,
@@ -108,6 +111,7 @@ impl Instance {
         drain: Duration,
     ) -> Self {
         let now = Instant::now();
+        let max_poll = max_poll(&context);
         Self {
             control: consumer.control(),
             drains: Drains::new(context.group.clone(), drain),
@@ -116,13 +120,14 @@ impl Instance {
             name,
             meter: Meter::default(),
             measured: 0,
-            max_poll: max_poll(&context),
+            max_poll,
             failures: Failures::new(context.options.failure_limit),
             throttle: context
                 .options
                 .throttle
                 .map(|per_second| Throttle::new(per_second, now)),
-            stuck_at: now + stuck::every(context.options.stuck_after),
+            stuck_at: now + stuck::every(context.options.stuck_after, max_poll),
+            given_up: None,
             context,
             routes,
             consumer,
@@ -178,7 +183,8 @@ impl Instance {
                 self.commit(commits);
                 self.remind(now);
             }
-            self.name_stuck(now);
+            self.look_at_running(now);
+            self.take_part_again(now);
             let more = self.has_room() && self.schedule.has_ready();
             let reading = !self.backpressure.full || now >= peek_at;
             let mut wake_at = self.committer.due();

@@ -55,9 +55,10 @@ impl Instance {
         shown.concurrency = self.context.options.concurrency;
         shown.running = self.running.len();
         shown.oldest_running = self.oldest_running(now);
-        let is_stuck = |began: Instant| now.saturating_duration_since(began) >= self.max_poll;
         let running = self.running.values();
-        shown.stuck = running.filter(|running| is_stuck(running.began)).count();
+        let stuck = running.filter(|running| running.is_stuck(now, self.max_poll));
+        shown.stuck = stuck.count();
+        shown.apart = self.apart();
         let total = self.schedule.total();
         shown.backing_off = waiting(total.backing_off);
         let mut ready = total.all;

@@ -1,29 +1,58 @@
-//! Names attempts that run for long: a warning at one, two, four, eight … times `stuck-after`.
+//! Stuck handlers: names attempts that run for long, at one, two, four, eight … times `stuck-after`. Once every handler of the
+//! subscription has been running for longer than `max.poll.interval.ms`, it gives up its partitions, and takes part in its
+//! group again when a handler ends.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use kafkaesk_core::RecordPlace;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::Instance;
-use crate::judge::Key;
+use super::{Instance, attempts::Running};
+use crate::{Ordering, judge::Key, snapshot::Apart};
 
 /// The longest interval between two checks of the running attempts.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// How often those of a subscription are looked at.
-pub(super) fn every(stuck_after: Duration) -> Duration {
-    stuck_after.min(EVERY)
+/// How often those of a subscription are looked at: a small part of the shorter time.
+pub(super) fn every(stuck_after: Duration, max_poll: Duration) -> Duration {
+    EVERY.min(stuck_after).min(max_poll / 8)
+}
+
+/// The subscription gave up its partitions.
+#[derive(Debug)]
+pub(super) struct GivenUp {
+    at: Instant,
+    since: SystemTime,
+    /// How many handlers were stuck. It takes part again once fewer run.
+    handlers: usize,
+    /// The message that had been handled for longest.
+    oldest: RecordPlace,
+}
+
+impl Running {
+    /// Whether it is a handler that has been running for longer than `max.poll.interval.ms`.
+    pub(super) fn is_stuck(&self, now: Instant, max_poll: Duration) -> bool {
+        self.named.is_some() && now.saturating_duration_since(self.began) >= max_poll
+    }
 }
 
 impl Instance {
-    /// Warns of attempts whose age has reached their next multiple of `stuck-after`.
-    pub(super) fn name_stuck(&mut self, now: Instant) {
+    /// Looks at the running attempts, once in a while.
+    pub(super) fn look_at_running(&mut self, now: Instant) {
         if now < self.stuck_at {
             return;
         }
+        self.stuck_at = now + every(self.context.options.stuck_after, self.max_poll);
+        self.name_stuck(now);
+        if self.given_up.is_none() && self.are_all_stuck(now) {
+            self.give_up_partitions(now);
+        }
+    }
+
+    /// Warns of attempts whose age has reached their next multiple of `stuck-after`.
+    fn name_stuck(&mut self, now: Instant) {
         let after = self.context.options.stuck_after;
-        self.stuck_at = now + every(after);
         for running in self.running.values_mut() {
             let age = now.saturating_duration_since(running.began);
             let Some(times) = running
@@ -44,5 +73,88 @@ impl Instance {
                 "a handler has been running for longer than stuck-after; its lane waits for it"
             );
         }
+    }
+
+    /// Whether no handler can start, since those that run are stuck: they have all places of `concurrency`, or, where a
+    /// partition has one place only, that of each partition.
+    fn are_all_stuck(&self, now: Instant) -> bool {
+        let stuck = || {
+            let running = self.running.values();
+            running.filter(|running| running.is_stuck(now, self.max_poll))
+        };
+        if stuck().count() >= self.context.options.concurrency as usize {
+            return true;
+        }
+        if self.context.options.ordering != Ordering::Partition {
+            return false;
+        }
+        // The group's retry topic is nearly always empty.
+        let own = self.partitions.iter().map(|(_, partition)| partition);
+        let mut own = own
+            .filter(|own| !self.routes.is_retry(&own.source))
+            .peekable();
+        own.peek().is_some() && own.all(|own| stuck().any(|it| *it.assigned == *own.source))
+    }
+
+    /// Leaves the group, so that its other members get the partitions. What is finished there is committed as in any revoke,
+    /// and nothing past an unfinished message.
+    fn give_up_partitions(&mut self, now: Instant) {
+        let stuck = self.running.values();
+        let stuck = stuck.filter(|running| running.is_stuck(now, self.max_poll));
+        let handlers = stuck.clone().count();
+        let Some(oldest) = stuck.min_by_key(|running| running.began) else {
+            return;
+        };
+        let place = oldest.place();
+        warn!(
+            group = self.context.group,
+            pattern = self.context.pattern,
+            handlers,
+            oldest = %place,
+            key = %Key(oldest.key.as_deref()),
+            age = ?Duration::from_millis(now.saturating_duration_since(oldest.began).as_millis() as u64),
+            max_poll_interval = ?self.max_poll,
+            "every handler has been running for longer than max.poll.interval.ms: the subscription gives up its partitions, so that the other members of its group go on with them; it takes part again when a handler ends. Give the handlers a timeout, or raise max.poll.interval.ms if they need so long"
+        );
+        self.given_up = Some(GivenUp {
+            at: now,
+            since: SystemTime::now(),
+            handlers,
+            oldest: place,
+        });
+        self.control.take_part(false);
+    }
+
+    /// Joins the group again once a handler has ended.
+    pub(super) fn take_part_again(&mut self, now: Instant) {
+        let running = self.running.len();
+        let Some(given_up) = self
+            .given_up
+            .take_if(|given_up| running < given_up.handlers)
+        else {
+            return;
+        };
+        info!(
+            group = self.context.group,
+            pattern = self.context.pattern,
+            after = ?Duration::from_millis(now.saturating_duration_since(given_up.at).as_millis() as u64),
+            still_running = running,
+            "a handler has ended: the subscription takes part in its group again"
+        );
+        self.hint_at = Some(now + super::HINT);
+        self.control.take_part(true);
+    }
+
+    /// Why it has no partitions, if it gave them up.
+    pub(super) fn apart(&self) -> Option<Apart> {
+        let given_up = self.given_up.as_ref()?;
+        Some(Apart {
+            since: given_up.since,
+            handlers: given_up.handlers,
+            reason: format!(
+                "{} handlers have been running for longer than max.poll.interval.ms ({:?}), the oldest with {}; give them a timeout",
+                given_up.handlers, self.max_poll, given_up.oldest
+            ),
+        })
     }
 }

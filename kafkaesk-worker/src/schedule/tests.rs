@@ -180,6 +180,8 @@ impl ConsumerControl for Nobody {
 
     fn commit(&self, _: Commits) {}
 
+    fn take_part(&self, _: bool) {}
+
     fn pause(&self, _: &[Arc<Source>]) {}
 
     fn resume(&self, _: &[Arc<Source>]) {}

@@ -14,6 +14,7 @@ mod log;
 mod pressure;
 mod registration;
 mod start;
+mod stuck;
 mod support;
 mod test_app;
 mod unavailable;

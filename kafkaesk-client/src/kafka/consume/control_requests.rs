@@ -1,10 +1,13 @@
-//! Control requests: what the user of a consumer asks of its thread (commits, pauses, the close). Bounded by the number of
+//! Control requests: what the user of a consumer asks of its thread (commits, pauses, its part in the group, the close). Bounded by the number of
 //! partitions, since a later request about a partition replaces the earlier one.
 
 use std::{
     collections::HashMap,
     mem,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,6 +30,8 @@ type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
 pub(super) struct ControlRequests {
     commits: Mutex<BySource<Position>>,
     pauses: Mutex<BySource<bool>>,
+    /// It shall take no part in its group.
+    apart: AtomicBool,
     close_state: Mutex<CloseState>,
     /// What the thread shows of itself.
     pub(super) pulse: Pulse,
@@ -88,6 +93,11 @@ impl ControlRequests {
         mem::take(&mut *self.pauses.lock()).into_values().collect()
     }
 
+    /// Whether it shall take no part in its group.
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart.load(Ordering::Relaxed)
+    }
+
     pub(super) fn take_close(&self) -> Option<Close> {
         self.close_state.lock().asked.take()
     }
@@ -114,6 +124,10 @@ impl ConsumerControl for ControlRequests {
 
     fn resume(&self, sources: &[Arc<Source>]) {
         self.set_paused(sources, false);
+    }
+
+    fn take_part(&self, takes_part: bool) {
+        self.apart.store(!takes_part, Ordering::Relaxed);
     }
 
     fn silent_for(&self) -> Duration {

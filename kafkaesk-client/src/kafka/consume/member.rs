@@ -56,9 +56,11 @@ pub(super) struct Member {
     pub(super) consumer: BaseConsumer<Membership>,
     pub(super) setup: Setup,
     /// What is subscribed to.
-    topics: BTreeSet<String>,
+    pub(super) topics: BTreeSet<String>,
     /// Topics that were gone at the last look; a second look decides.
-    missing: BTreeSet<String>,
+    pub(super) missing: BTreeSet<String>,
+    /// It takes no part in its group.
+    pub(super) apart: bool,
     /// When positions and the membership are looked at.
     positions_at: Instant,
     ahead: Ahead,
@@ -120,6 +122,7 @@ pub(super) fn start(
         setup,
         topics: BTreeSet::new(),
         missing: BTreeSet::new(),
+        apart: false,
         positions_at: Instant::now(),
         ahead: Ahead::new(),
         stalled: false,
@@ -147,6 +150,7 @@ impl Member {
             if self.consumer.context().state.lock().outbox.is_closed() {
                 return self.end();
             }
+            self.follow_part();
             self.refresh_topics();
             self.serve_requests();
             self.tend();
@@ -318,6 +322,9 @@ impl Member {
     fn check_membership(&self) {
         let pulse = &self.setup.requests.pulse;
         let in_group = native::is_in_group(&self.consumer);
+        if self.apart {
+            return pulse.set_joined(false);
+        }
         if !self.is_subscribed() || (in_group && self.by_heartbeat) {
             pulse.set_joined(true);
         } else if !in_group {
@@ -396,6 +403,9 @@ impl Member {
 
     /// Subscribes again when the matching topics have changed.
     fn refresh_topics(&mut self) {
+        if self.apart {
+            return;
+        }
         if let Some(cluster) = self.setup.discovery.news() {
             let found = self.setup.topics(&cluster);
             self.compare_ids(&cluster, &found);
@@ -403,7 +413,7 @@ impl Member {
         }
     }
 
-    fn subscribe(&mut self, found: &HashMap<String, u32>) {
+    pub(super) fn subscribe(&mut self, found: &HashMap<String, u32>) {
         let of_pattern = found
             .keys()
             .any(|topic| !self.setup.spec.is_retry_topic(topic));

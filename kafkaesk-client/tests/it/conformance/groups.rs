@@ -258,3 +258,48 @@ pub(super) async fn a_member_has_joined_whether_or_not_it_got_a_partition_until_
         assert!(!control.is_joined());
     }
 }
+
+pub(super) async fn a_member_that_takes_no_part_gives_its_partitions_to_others_and_comes_back(
+    law: Fixture,
+) {
+    let topic = law.create("a", 2).await;
+    let group = law.group();
+    let mut first = law.consume(Some(&group), "a", Start::Earliest).await;
+    first.assigned().await;
+    law.fill(&topic, 0, 0..2).await;
+    law.fill(&topic, 1, 2..4).await;
+    first.records(4).await;
+    let control = first.consumer.control();
+    control.take_part(false);
+    assert!(matches!(first.next().await, Some(Seen::Gone)));
+    let mut second = law.consume(Some(&group), "a", Start::Earliest).await;
+    // What the first one had read is committed by its answer.
+    law.fill(&topic, 0, [4]).await;
+    law.fill(&topic, 1, [5]).await;
+    let mut read: Vec<i32> = second.records(2).await.iter().map(value).collect();
+    read.sort_unstable();
+    assert_eq!(read, [4, 5]);
+    assert!(!control.is_joined());
+    let broker = law.connection.broker();
+    assert_eq!(broker.readers(&topic).await.unwrap(), [group.as_str()]);
+    control.take_part(true);
+    let answers = async { while second.next().await.is_some() {} };
+    tokio::select! {
+        () = answers => panic!("the stream ended"),
+        sources = first.assigned() => assert!(!sources.is_empty()),
+    }
+    assert!(control.is_joined());
+    // Of two calls within a moment the last one counts.
+    control.take_part(false);
+    control.take_part(true);
+    second.close().await;
+    law.fill(&topic, 0, [6]).await;
+    law.fill(&topic, 1, [7]).await;
+    let mut read: Vec<i32> = first.records(2).await.iter().map(value).collect();
+    read.sort_unstable();
+    assert_eq!(read, [6, 7]);
+    first.close().await;
+    for partition in [0, 1] {
+        assert_eq!(law.committed(&group, &topic, partition).await, Some(4));
+    }
+}
