@@ -272,6 +272,11 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
     /// session times out.
     fn take_part(&self, takes_part: bool);
 
+    /// Whether its user turns a loop of its own. After `true` it has to say so again within `max.poll.interval.ms`: a user
+    /// that does not is stuck, and the consumer takes no part in its group until the next call. After `false`, and before
+    /// the first call, nothing is expected. Never blocks. A consumer in memory, or without a group, ignores it.
+    fn expect_turn(&self, _expected: bool) {}
+
     /// How long the consumer's thread has not turned its loop, to the millisecond. It turns at least every 20 ms, except
     /// while it commits what is revoked or looks up what was finished: then each request to Kafka may take 5 s. While it
     /// waits for the acknowledgement of a `Revoked`, and after its end, it is not silent. Zero for a consumer in memory.

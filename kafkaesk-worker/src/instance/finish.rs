@@ -32,6 +32,7 @@ impl Instance {
         deadlines: ShutdownDeadlines,
     ) -> Result<RunReport, AppError> {
         self.ending = true;
+        self.control.expect_turn(false);
         self.show(State::Ending);
         let mut sources = Vec::new();
         for (_, partition) in self.partitions.iter_mut() {

@@ -157,6 +157,8 @@ impl Instance {
         self.hint_at = Some(Instant::now() + HINT);
         while self.stop.is_none() && begun.borrow().is_none() {
             let now = Instant::now();
+            // A handler that blocks this task keeps it from saying so.
+            self.control.expect_turn(true);
             self.schedule.wake(now);
             if self.pause.wake(now) {
                 info!(

@@ -153,7 +153,7 @@ async fn a_worker_whose_handlers_are_all_stuck_gives_up_its_partitions_until_one
     let it = &snapshot.subscriptions[0];
     let apart = it.apart.as_ref().unwrap();
     assert_eq!((apart.handlers, it.stuck, it.rebalanced.revoked), (2, 2, 1));
-    assert!(apart.reason.contains("content.a[0]@0"), "{}", apart.reason);
+    assert!(apart.reason.contains("content.a[0]@"), "{}", apart.reason);
     assert_eq!(broker.committed("g", "content.a", 0), None);
 
     handlers.hang.send_replace(false);
@@ -350,4 +350,69 @@ async fn they_do_where_the_brokers_assign_the_partitions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn they_do_where_members_are_static() {
     others_go_on(&[("group.instance.id", "")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_members_go_on_where_a_handler_blocks_the_only_thread_of_its_worker() {
+    let kafka = kafkaesk_client::testing::kafka().await;
+    let mut settings = kafka.settings();
+    settings.partitions = 4;
+    let connection = Connection::open(&settings).await.unwrap();
+    let names = |from: usize| (from..from + 12).map(|n| n.to_string());
+    publish(&connection, names(0)).await;
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let ended = Arc::<Mutex<Vec<String>>>::default();
+    let written = ended.clone();
+    let handler = move |event: Content| {
+        let _ = begun.send(());
+        // No handler should do that. Once nobody can release it any more, it goes on at once.
+        let _ = released.lock().unwrap().recv();
+        written.lock().unwrap().push(event.foo);
+        async {}
+    };
+    let settings_of_both = [
+        ("max.poll.interval.ms", "6000"),
+        ("session.timeout.ms", "6000"),
+    ];
+    let blocking = subscription("content.*", handler)
+        .group(format!("{}g", kafka.prefix()))
+        .kafka_settings(settings_of_both.map(|(n, v)| (n.into(), v.into())).into());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let blocked = std::thread::spawn(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(async {
+            let app = App::new().subscribe(blocking);
+            app.run(&settings, async { drop(stopped.await) }).await
+        })
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv_timeout(Duration::from_secs(60)))
+        .await
+        .unwrap()
+        .unwrap();
+    let other = Worker::start(&kafka, false, &[]).await;
+    until("the other one handles all", || {
+        other.handlers.ended().len() == 12
+    })
+    .await;
+    once(&other.watch, "the other one has all", |it| {
+        it.partitions.len() == 4
+    })
+    .await;
+    drop(release);
+    once(&other.watch, "the first one takes part again", |it| {
+        it.partitions.len() < 4
+    })
+    .await;
+    publish(&connection, names(12)).await;
+    until("nothing is lost", || {
+        let mut all: BTreeSet<_> = other.handlers.ended().into_keys().collect();
+        all.extend(ended.lock().unwrap().iter().cloned());
+        all.len() == 24
+    })
+    .await;
+    stop.send(()).unwrap();
+    blocked.join().unwrap().unwrap();
+    other.end().await;
 }

@@ -6,7 +6,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -32,6 +32,10 @@ pub(super) struct ControlRequests {
     pauses: Mutex<BySource<bool>>,
     /// It shall take no part in its group.
     apart: AtomicBool,
+    /// The turns of its user's loop; 0 while none is expected.
+    turns: AtomicU64,
+    /// A turn was expected and did not come. Written by the thread.
+    silent: AtomicBool,
     close_state: Mutex<CloseState>,
     /// What the thread shows of itself.
     pub(super) pulse: Pulse,
@@ -98,6 +102,20 @@ impl ControlRequests {
         self.apart.load(Ordering::Relaxed)
     }
 
+    /// How often its user turned a loop; `None` while no turn is expected.
+    pub(super) fn turns(&self) -> Option<u64> {
+        Some(self.turns.load(Ordering::Relaxed)).filter(|turns| *turns > 0)
+    }
+
+    /// Whether a turn was expected and did not come.
+    pub(super) fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
     pub(super) fn take_close(&self) -> Option<Close> {
         self.close_state.lock().asked.take()
     }
@@ -128,6 +146,13 @@ impl ConsumerControl for ControlRequests {
 
     fn take_part(&self, takes_part: bool) {
         self.apart.store(!takes_part, Ordering::Relaxed);
+    }
+
+    fn expect_turn(&self, expected: bool) {
+        // Only its user writes, from one task.
+        let next = self.turns.load(Ordering::Relaxed) + 1;
+        let turns = if expected { next } else { 0 };
+        self.turns.store(turns, Ordering::Relaxed);
     }
 
     fn silent_for(&self) -> Duration {

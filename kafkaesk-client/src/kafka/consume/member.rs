@@ -22,6 +22,7 @@ use super::{
     commits::Committing,
     handover::{self, Handover},
     outbox::Outbox,
+    part::Part,
     pauses,
     places::Places,
     rebalance::{Membership, State},
@@ -59,8 +60,7 @@ pub(super) struct Member {
     pub(super) topics: BTreeSet<String>,
     /// Topics that were gone at the last look; a second look decides.
     pub(super) missing: BTreeSet<String>,
-    /// It takes no part in its group.
-    pub(super) apart: bool,
+    pub(super) part: Part,
     /// When positions and the membership are looked at.
     positions_at: Instant,
     ahead: Ahead,
@@ -122,7 +122,7 @@ pub(super) fn start(
         setup,
         topics: BTreeSet::new(),
         missing: BTreeSet::new(),
-        apart: false,
+        part: Part::new(max_poll),
         positions_at: Instant::now(),
         ahead: Ahead::new(),
         stalled: false,
@@ -322,7 +322,7 @@ impl Member {
     fn check_membership(&self) {
         let pulse = &self.setup.requests.pulse;
         let in_group = native::is_in_group(&self.consumer);
-        if self.apart {
+        if self.part.is_apart() {
             return pulse.set_joined(false);
         }
         if !self.is_subscribed() || (in_group && self.by_heartbeat) {
@@ -403,7 +403,7 @@ impl Member {
 
     /// Subscribes again when the matching topics have changed.
     fn refresh_topics(&mut self) {
-        if self.apart {
+        if self.part.is_apart() {
             return;
         }
         if let Some(cluster) = self.setup.discovery.news() {

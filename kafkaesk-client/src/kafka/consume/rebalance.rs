@@ -223,7 +223,14 @@ impl Membership {
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
-        let deadline = Instant::now() + self.drain;
+        // A user that is stuck does not answer.
+        let is_awaited = !self.requests.is_silent();
+        let deadline = Instant::now()
+            + if is_awaited {
+                self.drain
+            } else {
+                Duration::ZERO
+            };
         let mut state = self.state.lock();
         let gone: Vec<Arc<Source>> = partitions
             .elements()
@@ -251,7 +258,7 @@ impl Membership {
             commits = wait(acknowledged, deadline).unwrap_or_else(|| {
                 tracing::warn!(
                     group = self.group,
-                    waited = ?self.drain,
+                    waited = ?if is_awaited { self.drain } else { Duration::ZERO },
                     "a revoke was not acknowledged in time; what is in flight is delivered again"
                 );
                 Commits::new()
