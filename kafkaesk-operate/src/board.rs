@@ -11,6 +11,7 @@ use axum::{
     routing::get,
 };
 use kafkaesk_client::{
+    dead_letters::Unsettled,
     lag::{GroupLag, Verdict},
     settings::OperateSettings,
 };
@@ -30,6 +31,8 @@ pub struct JudgedGroup {
     pub lag: GroupLag,
     /// One for each partition, in their order.
     pub verdicts: Vec<Verdict>,
+    /// Its dead letters that nobody settled yet, where they are known.
+    pub letters: Option<Unsettled>,
 }
 
 impl JudgedGroup {

@@ -6,6 +6,7 @@
 mod board;
 mod health;
 mod lag;
+mod letters;
 pub mod metrics;
 mod observer;
 mod operate;
@@ -19,4 +20,5 @@ mod thread;
 mod view;
 
 pub use board::{JudgedGroup, LagBoard};
+pub use letters::LetterLooks;
 pub use operate::{Operate, StartError};

@@ -1,20 +1,26 @@
 //! Observer: looks at the application and asks Kafka for its lag, again and again, and keeps what it saw. Next: `view`.
 
 use std::{
+    collections::{BTreeMap, HashSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use futures_util::future::join_all;
-use kafkaesk_client::{ClientError, Connection, settings::OperateSettings};
+use kafkaesk_client::{
+    ClientError, Connection, dead_letters::Unsettled, settings::OperateSettings,
+};
 use kafkaesk_core::Source;
-use kafkaesk_worker::{Watch, snapshot::Snapshot};
+use kafkaesk_worker::{
+    Watch,
+    snapshot::{Snapshot, SubscriptionSnapshot},
+};
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
 use crate::{
     lag::{Judged, Looks, Rules},
+    letters::LetterLooks,
     rates::Rates,
     view::View,
 };
@@ -44,6 +50,7 @@ pub(crate) struct Observer {
 struct Seen {
     looks: Looks,
     rates: Rates,
+    letters: BTreeMap<String, Unsettled>,
     answered: Option<Instant>,
     connection: Option<Connection>,
 }
@@ -67,6 +74,7 @@ impl Observer {
             seen: Mutex::new(Seen {
                 looks: Looks::new(rules),
                 rates: Rates::default(),
+                letters: BTreeMap::new(),
                 answered: None,
                 connection: None,
             }),
@@ -107,6 +115,7 @@ impl Observer {
         View {
             rates: seen.rates.look(&snapshot, &lags, at),
             lags,
+            letters: seen.letters.clone(),
             snapshot,
             answered,
             connected: seen.connection.is_some(),
@@ -140,30 +149,66 @@ impl Observer {
         }
     }
 
+    /// Counts unsettled dead letters, until it is dropped. Apart from the rest: reading them may take long.
+    pub(crate) async fn run_letters(&self, connection: Connection) {
+        let mut looks = LetterLooks::default();
+        let mut ticks = interval(self.tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let view = self.view().await;
+            let groups: HashSet<&str> = view
+                .snapshot
+                .subscriptions
+                .iter()
+                .filter(|it| counts_letters(it))
+                .map(|it| it.group.as_str())
+                .collect();
+            looks.keep(&groups);
+            let mut letters = BTreeMap::new();
+            for group in groups {
+                if let Some(unsettled) = looks.look(&connection, group).await {
+                    letters.insert(group.to_owned(), unsettled);
+                }
+            }
+            self.seen.lock().letters = letters;
+        }
+    }
+
     /// Asks Kafka where the groups stand in the partitions that are assigned here.
     async fn ask(&self, connection: &Connection, snapshot: &Snapshot) {
         self.seen.lock().looks.keep(&snapshot.subscriptions);
-        let asked = snapshot.subscriptions.iter().map(|it| async move {
-            let assigned = it.partitions.iter().map(|own| own.source.clone());
-            let assigned: Vec<Arc<Source>> = assigned.collect();
-            if assigned.is_empty() {
-                return;
-            }
-            let sources: Vec<Source> = assigned.iter().map(|it| (**it).clone()).collect();
-            let lags = connection.lag_of(&it.group, &sources).await;
-            let at = self.begun.elapsed();
+        let assigned = snapshot.subscriptions.iter().map(|it| {
+            let sources = it.partitions.iter().map(|own| (*own.source).clone());
+            (it, sources.collect::<Vec<Source>>())
+        });
+        let assigned: Vec<_> = assigned
+            .filter(|(_, sources)| !sources.is_empty())
+            .collect();
+        if assigned.is_empty() {
+            return;
+        }
+        let asked = assigned.iter();
+        let asked: Vec<_> = asked
+            .map(|(it, sources)| (it.group.as_str(), sources.as_slice()))
+            .collect();
+        let lags = match connection.lags_of(&asked).await {
+            Ok(lags) => lags,
+            Err(error) => return self.answered(Err(error)),
+        };
+        let at = self.begun.elapsed();
+        for ((it, _), lags) in assigned.iter().zip(lags) {
             match lags {
                 Ok(lags) => {
                     self.answered(Ok(()));
                     let mut seen = self.seen.lock();
-                    for (source, lag) in assigned.iter().zip(lags) {
-                        seen.looks.look(&it.group, source, lag, at);
+                    for (own, lag) in it.partitions.iter().zip(lags) {
+                        seen.looks.look(&it.group, &own.source, lag, at);
                     }
                 }
                 Err(error) => self.answered(Err(error)),
             }
-        });
-        join_all(asked).await;
+        }
     }
 
     fn answered(&self, answer: Result<(), ClientError>) {
@@ -172,6 +217,12 @@ impl Observer {
             Err(error) => debug!(%error, "asking for the lag"),
         }
     }
+}
+
+/// Whether this process counts the dead letters of the group. Not every one does, so that their topic is read seldom: in the
+/// usual case of one stream, one member.
+fn counts_letters(it: &SubscriptionSnapshot) -> bool {
+    it.partitions.iter().any(|own| own.source.partition == 0)
 }
 
 fn has_new_partition(snapshot: &Snapshot, since: SystemTime) -> bool {

@@ -109,6 +109,10 @@ impl Operate {
     pub fn connected(&mut self, connection: &Connection) {
         if let Some(thread) = &self.thread {
             let (observer, connection) = (self.service.observer.clone(), connection.clone());
+            let letters = (observer.clone(), connection.clone());
+            thread
+                .handle
+                .spawn(async move { letters.0.run_letters(letters.1).await });
             thread
                 .handle
                 .spawn(async move { observer.run(connection).await });

@@ -1,8 +1,8 @@
 //! View: all that is shown of a process at one moment, as plain data. `observer` makes it; `metrics` and `health` read it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use kafkaesk_client::{lag::Verdict, meter::Published};
+use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict, meter::Published};
 use kafkaesk_worker::snapshot::{Snapshot, State, SubscriptionSnapshot};
 
 use crate::{lag::Judged, rates::Point};
@@ -19,6 +19,8 @@ pub(crate) struct View {
     pub(crate) lags: Vec<Vec<Judged>>,
     /// What the connection published and asked.
     pub(crate) published: Published,
+    /// The unsettled dead letters of the groups that this process counts.
+    pub(crate) letters: BTreeMap<String, Unsettled>,
     /// How the subscriptions did in the last minutes, in the order of the snapshot.
     pub(crate) rates: Vec<Vec<Point>>,
     /// How long ago a broker last answered; `None` before the first answer.

@@ -6,13 +6,13 @@ use std::{
 };
 
 use kafkaesk_client::meter::{Histogram, SIZES};
-use kafkaesk_core::{Reason, Record, Source, TopicName};
+use kafkaesk_core::{DeadLetter, Reason, Record, Source, TopicName};
 
 use crate::{
     delivery::Delivery,
     snapshot::{
-        AttemptEnd, Rebalance, RebalanceEvent, Rebalanced, RecentError, SubscriptionSnapshot,
-        TopicMeter,
+        AttemptEnd, Rebalance, RebalanceEvent, Rebalanced, RecentError, RecentLetter,
+        SubscriptionSnapshot, TopicMeter,
     },
 };
 
@@ -30,6 +30,7 @@ pub(crate) struct Meter {
     topics: Vec<(TopicName, TopicMeter)>,
     index: HashMap<TopicName, TopicIndex>,
     dead_letters: BTreeMap<&'static str, (Reason, u64)>,
+    recent_letters: VecDeque<RecentLetter>,
     refused: BTreeMap<(TopicName, String), u64>,
     rebalanced: Rebalanced,
     rebalances: VecDeque<Rebalance>,
@@ -91,12 +92,20 @@ impl Meter {
         }
     }
 
-    /// The brokers have a dead letter.
-    pub(crate) fn dead_letter(&mut self, reason: Reason) {
-        self.dead_letters
-            .entry(reason.as_str())
-            .or_insert((reason, 0))
-            .1 += 1;
+    /// The brokers have the dead letter of a message.
+    pub(crate) fn dead_letter(&mut self, record: &Record, letter: &DeadLetter) {
+        let count = self.dead_letters.entry(letter.reason.as_str());
+        count.or_insert((letter.reason, 0)).1 += 1;
+        self.recent_letters
+            .truncate(SubscriptionSnapshot::LETTERS - 1);
+        self.recent_letters.push_front(RecentLetter {
+            at: SystemTime::now(),
+            source: record.source.clone(),
+            offset: record.offset.0,
+            reason: letter.reason,
+            attempts: letter.attempts,
+            error: cut(&letter.error),
+        });
     }
 
     /// A message does not fit its handler or its schema.
@@ -167,6 +176,7 @@ impl Meter {
     pub(crate) fn fill(&self, snapshot: &mut SubscriptionSnapshot) {
         snapshot.topics.clone_from(&self.topics);
         snapshot.dead_letters = self.dead_letters.values().copied().collect();
+        snapshot.recent_letters = self.recent_letters.iter().cloned().collect();
         let refused = self.refused.iter();
         snapshot.refused = refused
             .map(|((topic, schema), count)| (topic.clone(), schema.clone(), *count))

@@ -73,6 +73,8 @@ pub struct SubscriptionSnapshot {
     pub topics: Vec<(TopicName, TopicMeter)>,
     /// Dead letters that the brokers have, by reason.
     pub dead_letters: Vec<(Reason, u64)>,
+    /// The last of them, newest first, [`SubscriptionSnapshot::LETTERS`] at most.
+    pub recent_letters: Vec<RecentLetter>,
     /// Events that their stored schema refused, by topic and schema; at most 1,000 pairs, then all others under an empty schema.
     pub refused: Vec<(TopicName, String, u64)>,
     /// Partitions that were assigned, revoked and lost, counted.
@@ -114,6 +116,7 @@ impl SubscriptionSnapshot {
             counts: Vec::new(),
             topics: Vec::new(),
             dead_letters: Vec::new(),
+            recent_letters: Vec::new(),
             refused: Vec::new(),
             rebalanced: Rebalanced::default(),
             rebalances: Vec::new(),
@@ -127,6 +130,8 @@ impl SubscriptionSnapshot {
     pub const LISTED: usize = 50;
     /// How many rebalances and errors are kept.
     pub const RECENT: usize = 20;
+    /// How many dead letters are kept.
+    pub const LETTERS: usize = 10;
 }
 
 /// Where a subscription is in its life.
@@ -480,4 +485,22 @@ pub struct RecentError {
     pub last: SystemTime,
     /// How often.
     pub count: u64,
+}
+
+/// A message that became a dead letter.
+#[derive(Clone, Debug)]
+pub struct RecentLetter {
+    /// When the brokers had it.
+    pub at: SystemTime,
+    /// The partition that the message was read from; of a redriven one, its origin.
+    pub source: Arc<Source>,
+    /// Its offset there.
+    pub offset: i64,
+    /// Why it was given up.
+    pub reason: Reason,
+    /// How many attempts failed.
+    pub attempts: u32,
+    /// The error, 500 characters at most. That of [`Reason::Mismatch`] or [`Reason::NoEvent`] may quote
+    /// the message.
+    pub error: String,
 }

@@ -18,7 +18,7 @@ use kafkaesk_core::{
     span::{parse_span, rough_span},
     timestamp,
 };
-use kafkaesk_operate::{JudgedGroup, LagBoard};
+use kafkaesk_operate::{JudgedGroup, LagBoard, LetterLooks};
 use serde_json::{Value, json};
 
 use crate::{context::Context, errors, exit::Exit, format::OutputFormat, output, signals};
@@ -94,8 +94,19 @@ pub(crate) async fn run(context: &Context, arguments: &LagArguments) -> anyhow::
     };
     let mut shutdown = signals::shutdown()?;
     let mut has_looked = false;
+    // Only metrics have them: to count them is to read them.
+    let mut letters = board.as_ref().map(|_| LetterLooks::default());
     loop {
-        let looking = look(&connection, arguments, begun, &mut windows);
+        let looking = async {
+            let mut judged = look(&connection, arguments, begun, &mut windows).await?;
+            if let Some(looks) = &mut letters {
+                looks.keep(&judged.iter().map(|it| it.lag.group.as_str()).collect());
+                for it in &mut judged {
+                    it.letters = looks.look(&connection, &it.lag.group).await;
+                }
+            }
+            anyhow::Ok(judged)
+        };
         match shutdown.unless(looking).await {
             None => return Ok(Exit::Done),
             Some(Ok(judged)) => {
@@ -169,6 +180,7 @@ async fn look(
         judged.push(JudgedGroup {
             lag: group,
             verdicts,
+            letters: None,
         });
     }
     Ok(judged)

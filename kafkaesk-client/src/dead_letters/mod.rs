@@ -2,8 +2,8 @@
 //! letters").
 //!
 //! `topics` creates the topics. A worker calls [`DeadLetters::write`] for a message that it gives up. `read` reads the
-//! letters, `letter` classifies a record, `filter` selects letters, `redrive` settles them, `settlements` knows the
-//! settled ones.
+//! letters, `letter` classifies a record, `filter` selects letters, `unsettled` counts those that wait, `redrive` settles them,
+//! `settlements` knows the settled ones.
 
 mod filter;
 mod letter;
@@ -11,12 +11,14 @@ mod read;
 mod redrive;
 mod settlements;
 mod topics;
+mod unsettled;
 
 pub use filter::Filter;
 pub use letter::{Letter, NotADeadLetter};
 pub use read::{Letters, Snapshot};
 pub use redrive::{Order, READER_WAIT, TRANSACTION_BYTES, TRANSACTION_LETTERS, Tally};
 pub use topics::{PlannedTopic, TopicState};
+pub use unsettled::Unsettled;
 
 use std::sync::Arc;
 

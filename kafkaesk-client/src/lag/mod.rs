@@ -5,6 +5,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use kafkaesk_core::{NextOffset, Offset, Source, StreamId, TopicName};
 
 pub use self::verdict::{Look, Verdict, Window};
@@ -165,14 +166,32 @@ impl Connection {
         group: &str,
         partitions: &[Source],
     ) -> Result<Vec<PartitionLag>, ClientError> {
-        let asked = distinct(partitions.iter().map(|it| (&it.topic, it.partition)));
+        let lags = self.lags_of(&[(group, partitions)]).await?;
+        lags.into_iter().next().unwrap_or_else(|| Ok(Vec::new()))
+    }
+
+    /// Looks at several groups as [`Self::lag_of`] does, and answers in their order. The leaders are asked once for all of
+    /// them, so a partition that several groups read costs no more than one that a single group reads. A group whose
+    /// coordinator does not answer leaves the others as they are.
+    ///
+    /// # Errors
+    /// Of one group: as [`Self::lag_of`]. Of all: [`ClientError::Unreachable`] where the leaders cannot be asked.
+    pub async fn lags_of(
+        &self,
+        groups: &[(&str, &[Source])],
+    ) -> Result<Vec<Result<Vec<PartitionLag>, ClientError>>, ClientError> {
         // Before the bounds, so that no commit lies beyond its end.
-        let committed = self.broker().group_offsets(group, Some(&asked)).await?;
-        let mut lags: Vec<_> = partitions
-            .iter()
-            .map(|source| PartitionLag::of(source.clone(), &committed))
-            .collect();
-        self.find_bounds(lags.iter_mut().collect()).await?;
+        let committed = groups.iter().map(async |(group, partitions)| {
+            let asked = distinct(partitions.iter().map(|it| (&it.topic, it.partition)));
+            let committed = self.broker().group_offsets(group, Some(&asked)).await?;
+            let partitions = partitions.iter();
+            Ok(partitions
+                .map(|source| PartitionLag::of(source.clone(), &committed))
+                .collect::<Vec<_>>())
+        });
+        let mut lags: Vec<Result<Vec<PartitionLag>, ClientError>> = join_all(committed).await;
+        let found = lags.iter_mut().flatten().flatten();
+        self.find_bounds(found.collect()).await?;
         Ok(lags)
     }
 

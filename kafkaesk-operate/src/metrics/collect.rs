@@ -7,6 +7,7 @@ use std::{
 };
 
 use kafkaesk_client::{
+    dead_letters::Unsettled,
     lag::{PartitionLag, Verdict},
     meter::{PublishEnd, Published, PublishedElsewhere},
 };
@@ -41,6 +42,9 @@ pub(super) fn of_view<'a>(view: &'a View, alive_within: Duration, sheet: &mut Sh
     }
     for (group, worst) in verdicts {
         of_status(group, worst, sheet);
+    }
+    for (group, letters) in &view.letters {
+        of_letters(group, letters, sheet);
     }
     of_published(&view.published, sheet);
     of_brokers(view.hears(), sheet);
@@ -103,11 +107,13 @@ fn of_partitions<'a>(it: &'a SubscriptionSnapshot, judged: &'a [Judged], sheet: 
 /// Groups as Kafka knows them; `None` where it did not answer.
 pub(super) fn of_groups<'a>(groups: Option<&'a [JudgedGroup]>, sheet: &mut Sheet<'a>) {
     of_brokers(groups.is_some(), sheet);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let now = i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX);
+    let now = now();
     for it in groups.unwrap_or_default() {
         let group = it.lag.group.as_str();
         of_status(group, it.verdict(), sheet);
+        if let Some(letters) = &it.letters {
+            of_letters(group, letters, sheet);
+        }
         for lag in &it.lag.partitions {
             let labels = place(&lag.topic, lag.partition, group);
             of_lag(lag, labels, sheet);
@@ -120,6 +126,28 @@ pub(super) fn of_groups<'a>(groups: Option<&'a [JudgedGroup]>, sheet: &mut Sheet
                 sheet.add(Id::LagSeconds, labels, seconds(age));
             }
         }
+    }
+}
+
+/// In milliseconds since the Unix epoch.
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+fn of_letters<'a>(group: &'a str, letters: &Unsettled, sheet: &mut Sheet<'a>) {
+    let labels = Labels {
+        group,
+        ..Labels::default()
+    };
+    sheet.add(Id::Unsettled, labels, count(letters.letters));
+    let age = letters.oldest.map(|oldest| u64::try_from(now() - oldest));
+    let age = Duration::from_millis(age.map_or(0, Result::unwrap_or_default));
+    if letters.oldest.is_some() || letters.letters == 0 {
+        sheet.add(Id::UnsettledAge, labels, seconds(age));
+    }
+    if let Some(retention) = letters.retention {
+        sheet.add(Id::LetterRetention, labels, seconds(retention));
     }
 }
 

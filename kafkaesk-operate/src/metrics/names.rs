@@ -155,6 +155,12 @@ families! {
         "seconds" "Time in which handlers ran, summed over all of them.";
     DeadLetters: Counter Sum "kafkaesk_dead_letters" ["group_id", "reason"]
         "messages" "Dead letters that the brokers have, by reason.";
+    Unsettled: Gauge Max "kafkaesk_dead_letters_unsettled" ["group_id"]
+        "messages" "Dead letters that nobody redrove or purged yet. Shown where a partition 0 of the group's streams is read; counted once a minute or less often; absent while unknown.";
+    UnsettledAge: Gauge Max "kafkaesk_dead_letters_oldest_seconds" ["group_id"]
+        "seconds" "How long ago the oldest of them was written; 0 if there is none.";
+    LetterRetention: Gauge Max "kafkaesk_dead_letters_retention_seconds" ["group_id"]
+        "seconds" "How long the topic keeps a dead letter; absent where it keeps them for ever.";
     Refused: Counter Sum "kafkaesk_schema_refused" ["stream_id", "schema", "side"]
         "messages" "Events that their stored schema refused; side is publish or consume.";
     Brokers: Gauge Min "kafkaesk_brokers_reachable" []

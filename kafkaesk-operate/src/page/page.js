@@ -249,7 +249,7 @@ function details(it) {
       pause.until && ago(pause.until), pause.reason ? `: ${pause.reason}` : null),
     listed("Held messages", ["Message", "Error", "Failed", "Since", "Next attempt", "Ended by", "Waiting behind"], it.held, (held) =>
       [el("code", {}, held.message), error(held), number(held.attempts), ago(held.since), ago(held.next), held.end, number(held.waiting)]),
-    letters(it),
+    ...(letters(it) ?? []),
     listed(`Partitions furthest behind${behind}`,
       ["Partition", "Why", "Verdict", "Lag, records", "Lag, age", "Committed", "End", "Running", "Waiting"], it.partitions, (one) =>
       [el("code", {}, `${one.stream}[${one.partition}]`), one.sentence, badge(one.verdict), number(one.lag_records),
@@ -266,11 +266,16 @@ function details(it) {
 const error = (it) => it.error ?? (it.end === "mismatch" ? "it does not fit its schema (the error may quote the message; see the log)" : "");
 
 function letters(it) {
+  if (!it.dead_letters_command) return null;
   const reasons = Object.entries(it.dead_letters);
-  if (!reasons.length) return null;
   const words = reasons.map(([reason, many]) => `${number(many)} ${reason}`).join(", ");
-  return el("section", {}, el("h3", {}, "Dead letters"),
-    el("p", {}, words, ". To return them: ", el("code", {}, it.dead_letters_command)));
+  return [el("section", { "data-key": "Dead letters" }, el("h3", {}, "Dead letters"),
+    reasons.length ? el("p", {}, `Since the process started: ${words}.`) : null,
+    it.unsettled_dead_letters == null ? null : el("p", {}, `Not settled yet: ${number(it.unsettled_dead_letters)}`,
+      it.oldest_dead_letter ? [", the oldest written ", ago(it.oldest_dead_letter)] : null, "."),
+    el("p", {}, "To return them: ", el("code", {}, it.dead_letters_command))),
+  listed("Last dead letters", ["Message", "Error", "Reason", "Failed", "Written"], it.recent_dead_letters, (one) =>
+    [el("code", {}, one.message), one.error ?? "(the error may quote the message; see the log)", one.reason, number(one.attempts), ago(one.at)])];
 }
 
 // A table of its own, in a box that scrolls; the second column has sentences. Nothing without entries.

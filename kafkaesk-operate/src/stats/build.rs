@@ -6,8 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use kafkaesk_client::lag::Verdict;
-use kafkaesk_core::{Source, span::rough_span};
+use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict};
+use kafkaesk_core::{Reason, Source, span::rough_span, timestamp};
 use kafkaesk_worker::snapshot::{Apart, AttemptEnd, State, SubscriptionSnapshot};
 
 use super::{Sort, Wish, document as doc};
@@ -26,6 +26,7 @@ struct Known<'a> {
     it: &'a SubscriptionSnapshot,
     judged: &'a [Judged],
     rates: &'a [Point],
+    letters: Option<&'a Unsettled>,
     verdict: Verdict,
 }
 
@@ -58,6 +59,7 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
             it,
             judged,
             rates,
+            letters: view.letters.get(&it.group),
             verdict: view.verdict(it, judged),
         })
         .collect();
@@ -212,6 +214,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
         it,
         judged,
         rates,
+        letters,
         verdict,
     } = *known;
     let mut attempts = BTreeMap::new();
@@ -229,7 +232,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
     let is_named = known.is_named(search);
     let ages = judged.iter().map(|it| it.age).collect::<Option<Vec<_>>>();
     let oldest = ages.map(|ages| ages.into_iter().max().unwrap_or_default());
-    let letters = !it.dead_letters.is_empty();
+    let has_letters = !it.dead_letters.is_empty() || letters.is_some_and(|it| it.letters > 0);
     doc::Subscription {
         group: it.group.clone(),
         name: it.name.clone(),
@@ -294,7 +297,21 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .iter()
             .map(|(reason, letters)| (reason.as_str().to_owned(), *letters))
             .collect(),
-        dead_letters_command: letters
+        unsettled_dead_letters: letters.map(|letters| letters.letters),
+        oldest_dead_letter: letters.and_then(|letters| timestamp::format(letters.oldest?)),
+        recent_dead_letters: it
+            .recent_letters
+            .iter()
+            .take(listed)
+            .map(|it| doc::DeadLetter {
+                message: message(&it.source, it.offset).to_string(),
+                at: time(it.at),
+                reason: it.reason.as_str(),
+                attempts: it.attempts,
+                error: Some(it.error.clone()).filter(|_| quotes_nothing(it.reason)),
+            })
+            .collect(),
+        dead_letters_command: has_letters
             .then(|| format!("kafkaesk-cli dead-letters redrive {}", it.name)),
         schema_refused: it.refused.iter().map(|(_, _, refused)| refused).sum(),
         commits: it.commits,
@@ -390,6 +407,11 @@ fn rounded(span: Duration) -> f64 {
 /// Whether an error of this kind says nothing of the message itself. What does not fit a schema is quoted there.
 fn says_nothing(end: AttemptEnd) -> bool {
     end != AttemptEnd::Mismatch
+}
+
+/// The same of a dead letter's error.
+fn quotes_nothing(reason: Reason) -> bool {
+    !matches!(reason, Reason::Mismatch | Reason::NoEvent)
 }
 
 fn place(source: &Source) -> String {

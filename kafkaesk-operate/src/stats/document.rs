@@ -100,7 +100,13 @@ pub(crate) struct Subscription {
     pub(crate) finished: u64,
     /// Dead letters by reason.
     pub(crate) dead_letters: BTreeMap<String, u64>,
-    /// The command that lists this group's dead letters and the one that returns them to it, if there are any.
+    /// Those that nobody redrove or purged yet; absent where they are not known: another process may count them.
+    pub(crate) unsettled_dead_letters: Option<u64>,
+    /// When the oldest of these was written.
+    pub(crate) oldest_dead_letter: Option<String>,
+    /// The last ones of this process, newest first: ten at most.
+    pub(crate) recent_dead_letters: Vec<DeadLetter>,
+    /// The command that returns this group's dead letters to it, if there are any.
     pub(crate) dead_letters_command: Option<String>,
     /// Events that their stored schema refused.
     pub(crate) schema_refused: u64,
@@ -220,6 +226,21 @@ pub(crate) struct Error {
     pub(crate) first: String,
     /// When it last occurred.
     pub(crate) last: String,
+}
+
+/// A message that became a dead letter.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct DeadLetter {
+    /// The message, such as `orders.placed[3]@4711`.
+    pub(crate) message: String,
+    /// When the brokers had it.
+    pub(crate) at: String,
+    /// Why it was given up.
+    pub(crate) reason: &'static str,
+    /// How many attempts failed.
+    pub(crate) attempts: u32,
+    /// Its error; absent where it may quote the message.
+    pub(crate) error: Option<String>,
 }
 
 /// A rebalance.

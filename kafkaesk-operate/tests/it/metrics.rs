@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use kafkaesk_worker::{prelude::*, subscription};
+use serde_json::Value;
+
 use crate::{
     http::{get, get_with},
-    support::{Running, app, shown, sum, until, value},
+    support::{Content, Running, app, shown, sum, until, value},
 };
 
 const FINISHED: &str = "kafkaesk_consumer_finished_messages_total";
@@ -82,4 +85,47 @@ async fn the_last_counts_are_in_the_file_and_in_the_scrape_that_the_end_waits_fo
         "{written}"
     );
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_listed_and_those_that_nobody_settled_are_counted_with_their_age() {
+    let handler = |content: Content| async move {
+        match content.text.as_str() {
+            "bad" => Outcome::reject("it is bad"),
+            _ => Outcome::Done,
+        }
+    };
+    let rejects = App::new().subscribe(subscription("content.*", handler).group("g"));
+    let first = Running::start(rejects, shown()).await;
+    first.publish(&["good", "bad"]).await;
+    let listed = until(first.address, "/stats", |all| {
+        all.body.contains("\"recent_dead_letters\":[{")
+    })
+    .await;
+    let listed: Value = serde_json::from_str(&listed.body).unwrap();
+    let recent = &listed["subscriptions"][0]["recent_dead_letters"];
+    assert_eq!(recent.as_array().unwrap().len(), 1);
+    assert_eq!(recent[0]["reason"], "rejected");
+    assert_eq!(recent[0]["error"], "it is bad");
+    let connection = first.connection.clone();
+    first.end().await;
+    // Counted once a minute, and when a process gets its partitions.
+    let second = Running::start_on(app(), connection, shown()).await;
+    let unsettled = "kafkaesk_dead_letters_unsettled{group_id=\"g\"}";
+    let all = until(second.address, "/metrics", |all| {
+        value(all, unsettled).is_some()
+    })
+    .await;
+    assert_eq!(value(&all, unsettled), Some(1.0));
+    let fourteen_days = 14.0 * 24.0 * 60.0 * 60.0;
+    let of = |name: &str| {
+        value(
+            &all,
+            &format!("kafkaesk_dead_letters_{name}{{group_id=\"g\"}}"),
+        )
+    };
+    assert_eq!(of("retention_seconds"), Some(fourteen_days));
+    let age = of("oldest_seconds").unwrap();
+    assert!((0.0..60.0).contains(&age), "{age}");
+    second.end().await;
 }

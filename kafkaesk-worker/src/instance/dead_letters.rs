@@ -68,7 +68,7 @@ impl Instance {
                 self.report.handled += 1;
                 self.report.dead_letters += 1;
                 if let Some(letter) = delivery.given_up() {
-                    self.meter.dead_letter(letter.reason);
+                    self.meter.dead_letter(record, letter);
                 }
                 let counts =
                     self.partitions

@@ -104,6 +104,40 @@ async fn all(letters: &DeadLetters) -> (BTreeMap<i64, Letter>, usize) {
     (found, foreign)
 }
 
+pub(super) async fn unsettled_letters_are_counted_with_the_age_of_the_oldest(law: Fixture) {
+    let absent = DeadLetters::of(&law.connection, &law.group()).unwrap();
+    assert_eq!(absent.unsettled().await.unwrap(), None);
+    let letters = of(&law).await;
+    let none = letters.unsettled().await.unwrap().unwrap();
+    assert_eq!((none.letters, none.oldest), (0, None));
+    let fourteen_days = Duration::from_secs(14 * 24 * 60 * 60);
+    assert_eq!(none.retention, Some(fourteen_days));
+    fill(&law, &letters, 0..6).await;
+    let some = letters.unsettled().await.unwrap().unwrap();
+    let oldest = all(&letters)
+        .await
+        .0
+        .values()
+        .filter_map(|it| it.record.timestamp)
+        .min();
+    assert_eq!((some.letters, some.oldest), (6, oldest));
+    let tally = letters.purge(&Order::default(), on).await.unwrap();
+    assert_eq!((tally.settled, tally.left), (6, 0));
+    are_seen(&letters).await;
+    let after = letters.unsettled().await.unwrap().unwrap();
+    assert_eq!((after.letters, after.oldest), (0, None));
+}
+
+/// Returns when readers of committed records see what was settled: the coordinator answers a commit before it has marked the
+/// partitions (KIP-98), and begins no other transaction until then.
+async fn are_seen(letters: &DeadLetters) {
+    let none = Order {
+        limit: Some(0),
+        ..Order::default()
+    };
+    letters.purge(&none, on).await.unwrap();
+}
+
 fn unsettled(letters: &BTreeMap<i64, Letter>) -> Vec<i64> {
     let left = letters.iter().filter(|(_, it)| it.settled.is_none());
     left.map(|(n, _)| *n).collect()
@@ -193,6 +227,7 @@ pub(super) async fn what_is_settled_is_known_and_what_is_no_letter_is_shown(law:
     };
     let tally = letters.purge(&rejected, on).await.unwrap();
     assert_eq!((tally.settled, tally.left), (3, 0));
+    are_seen(&letters).await;
     let (found, without) = all(&letters).await;
     assert_eq!((unsettled(&found), without), (vec![1, 3], 1));
     assert_eq!(found[&0].settled, Some(SettledBy::Purge));

@@ -139,6 +139,19 @@ pub(super) async fn the_lag_of_given_partitions_is_theirs_alone(law: Fixture) {
     assert_eq!(some[1].bounds.unwrap().first, NextOffset(1));
     let none = law.connection.lag_of(&group, &[]).await.unwrap();
     assert!(none.is_empty());
+    // Together with a group that committed nothing, and with one that is asked for nothing.
+    let (stranger, here) = (format!("{group}-2"), &asked[..2]);
+    let all = [(&*stranger, here), (&*group, here), (&*group, &[])];
+    let all = law.connection.lags_of(&all).await.unwrap();
+    let behind: Vec<Vec<_>> = all
+        .iter()
+        .map(|lags| lags.as_ref().unwrap().iter().map(PartitionLag::records))
+        .map(Iterator::collect)
+        .collect();
+    assert_eq!(
+        behind,
+        [vec![Some(3), Some(5)], vec![Some(2), Some(2)], vec![]]
+    );
 }
 
 pub(super) async fn a_partition_that_is_not_there_has_no_bounds_and_the_others_have(law: Fixture) {

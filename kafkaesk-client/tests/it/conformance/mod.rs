@@ -75,6 +75,7 @@ laws! {
     topics::a_record_is_passed_over_only_where_it_is_the_next_one,
     topics::a_group_is_moved_while_it_has_no_members_and_not_else,
     dead_letters::what_is_settled_is_known_and_what_is_no_letter_is_shown,
+    dead_letters::unsettled_letters_are_counted_with_the_age_of_the_oldest,
     dead_letters::a_redrive_hands_each_letter_back_once_and_unchanged,
     dead_letters::a_redrive_that_was_ended_goes_on_where_it_ended,
     dead_letters::a_redrive_that_is_cut_off_anywhere_repeats_and_loses_nothing,
