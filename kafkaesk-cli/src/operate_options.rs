@@ -13,6 +13,9 @@ pub struct OperateOptions {
     /// What commands over HTTP must carry; better `operate-token = { env = … }` in the file, since flags are seen by others
     #[arg(long, value_name = "TOKEN")]
     pub operate_token: Option<String>,
+    /// Show the keys of held and running messages: true or false [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub operate_show_keys: Option<String>,
     /// How long the end waits for one more scrape, at most [default: 0s]
     #[arg(long, value_name = "SPAN")]
     pub operate_linger: Option<String>,
@@ -45,6 +48,7 @@ impl OperateOptions {
         [
             ("operate-listen", &self.operate_listen),
             ("operate-token", &self.operate_token),
+            ("operate-show-keys", &self.operate_show_keys),
             ("operate-linger", &self.operate_linger),
             ("metrics-detail", &self.metrics_detail),
             ("metrics-max-series", &self.metrics_max_series),

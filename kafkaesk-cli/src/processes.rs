@@ -7,10 +7,10 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::net::lookup_host;
 
-use crate::errors::Usage;
+use crate::{context::Context, errors::Usage};
 
 /// Where `dev`, and a worker with the usual setting, listens.
-pub(crate) const URL: &str = "http://127.0.0.1:9464";
+const URL: &str = "http://127.0.0.1:9464";
 /// How long one process may take.
 const WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of an answer, at most; `/stats` is bounded at half of it.
@@ -23,6 +23,29 @@ pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     client: Client,
     url: Url,
+}
+
+/// The URL that was given, or that of `operate-listen`, or the usual one.
+///
+/// # Errors
+/// What is wrong with the configuration.
+pub(crate) fn url(context: &Context, given: Option<&str>) -> anyhow::Result<String> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    let listen = context.configuration()?.operate.listen.as_deref();
+    Ok(listen.and_then(url_of).unwrap_or_else(|| URL.to_owned()))
+}
+
+/// How this machine reaches what listens there. `None` for a port that the operating system chooses.
+fn url_of(listen: &str) -> Option<String> {
+    let (host, port) = listen.rsplit_once(':')?;
+    let host = match host {
+        "0.0.0.0" => "127.0.0.1",
+        "[::]" => "[::1]",
+        host => host,
+    };
+    (port != "0").then(|| format!("http://{host}:{port}"))
 }
 
 /// The processes behind a URL, such as those of a headless Service, ordered by address.
@@ -126,6 +149,25 @@ impl Process {
                 "{} answers {status} without our JSON: it is not the service of a kafkaesk worker",
                 self.address
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_listens_everywhere_is_reached_on_this_machine() {
+        for (listen, url) in [
+            ("127.0.0.1:9000", Some("http://127.0.0.1:9000")),
+            ("0.0.0.0:9464", Some("http://127.0.0.1:9464")),
+            ("[::]:9464", Some("http://[::1]:9464")),
+            ("[::1]:9464", Some("http://[::1]:9464")),
+            ("worker:9464", Some("http://worker:9464")),
+            ("127.0.0.1:0", None),
+        ] {
+            assert_eq!(url_of(listen).as_deref(), url);
         }
     }
 }

@@ -161,7 +161,7 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
         Command::Tail(arguments) => tail::run(&context, &arguments).await,
         Command::Streams(arguments) => streams::run(&context, &arguments).await,
         Command::Lag(arguments) => lag::run(&context, &arguments).await,
-        Command::Top(arguments) => top::run(&arguments).await,
+        Command::Top(arguments) => top::run(&context, &arguments).await,
         Command::Pause(arguments) => pause::pause(&context, &arguments).await,
         Command::Resume(arguments) => pause::resume(&context, &arguments).await,
         Command::Groups(arguments) => groups::run(&context, &arguments).await,

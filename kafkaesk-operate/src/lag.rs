@@ -140,13 +140,17 @@ impl Looks {
     ) -> Judged {
         let records = looked.and_then(|it| it.last.records());
         let is_behind = records > Some(self.rules.allowed);
-        let held = self.holding(subscription, own, now);
+        let held = self.holding(own, now);
         let (verdict, sentence) = match (looked, &subscription.pause, held) {
             (None, ..) => (
                 Verdict::Unknown,
                 "its lag is not known: Kafka has not answered for it yet".to_owned(),
             ),
-            (_, Some(pause), _) if is_behind => (Verdict::Paused, of_pause(pause)),
+            (_, Some(pause), Some(held)) if is_behind => {
+                let held = failures(held, now);
+                (Verdict::Paused, format!("{}; {held}", of_pause(pause)))
+            }
+            (_, Some(pause), None) if is_behind => (Verdict::Paused, of_pause(pause)),
             (_, _, Some(held)) if is_behind => (Verdict::Held, of_held(held, now)),
             (Some(looked), ..) => (looked.verdict, of_looks(own, looked.verdict)),
         };
@@ -160,15 +164,8 @@ impl Looks {
     }
 
     /// The message that keeps the partition from being committed, if it has been failing for long enough.
-    fn holding<'a>(
-        &self,
-        subscription: &'a SubscriptionSnapshot,
-        own: &PartitionSnapshot,
-        now: SystemTime,
-    ) -> Option<&'a HeldMessage> {
-        let first = own.first_unfinished?.offset;
-        let mut all = subscription.held.iter();
-        let held = all.find(|held| held.source == own.source && held.offset == first)?;
+    fn holding<'a>(&self, own: &'a PartitionSnapshot, now: SystemTime) -> Option<&'a HeldMessage> {
+        let held = own.holding.as_deref()?;
         let since = now.duration_since(held.since).unwrap_or_default();
         (since >= self.rules.held_after).then_some(held)
     }
@@ -199,19 +196,46 @@ pub(crate) fn of_pause(pause: &PauseState) -> String {
 }
 
 fn of_held(held: &HeldMessage, now: SystemTime) -> String {
+    let failed = failures(held, now);
+    format!("{failed}; repair its handler, or skip the message")
+}
+
+fn failures(held: &HeldMessage, now: SystemTime) -> String {
     let since = now.duration_since(held.since).unwrap_or_default();
     format!(
-        "{} failed {} times in {}; repair its handler, or skip the message",
+        "{} failed {} times in {}",
         message(&held.source, held.offset),
         held.attempts,
         rough_span(since),
     )
 }
 
+/// What the worker itself knows is more than what Kafka knows from outside.
 fn of_looks(own: &PartitionSnapshot, verdict: Verdict) -> String {
-    match &own.stalled {
-        Some(why) => format!("its next record cannot be read: {why}"),
-        None => verdict.advice().to_owned(),
+    match (&own.stalled, verdict) {
+        (Some(why), _) => format!("its next record cannot be read: {why}"),
+        (None, Verdict::Stall) => of_stall(own),
+        (None, Verdict::Unknown) => "behind, and seen too briefly to say more".to_owned(),
+        (None, verdict) => verdict.advice().to_owned(),
+    }
+}
+
+/// Why a position stands still that no failed message holds.
+fn of_stall(own: &PartitionSnapshot) -> String {
+    let (running, waiting) = (own.running, own.waiting);
+    match own.first_unfinished {
+        None => {
+            "nothing is committed, and no record comes; look at its brokers, or restart the worker"
+                .to_owned()
+        }
+        Some(first) if running > 0 => format!(
+            "nothing is committed: {} is the first unfinished message, {running} handlers run here; one may hang: the longest running ones are listed",
+            message(&own.source, first.offset),
+        ),
+        Some(first) => format!(
+            "nothing is committed: {} is the first unfinished message, and {waiting} messages wait for a free handler; raise concurrency, or look for slow handlers",
+            message(&own.source, first.offset),
+        ),
     }
 }
 
@@ -302,8 +326,28 @@ mod tests {
     fn a_held_message_that_is_not_the_first_unfinished_one_does_not_hold_the_partition() {
         let mut it = orders();
         hold(&mut it, SECOND * 60);
-        it.held[0].offset = 5;
+        it.partitions[0].holding = None;
         assert_ne!(judged(&it, &[(3, 9)]).verdict, Verdict::Held);
+    }
+
+    #[test]
+    fn a_stall_names_the_first_unfinished_message_and_what_it_waits_for() {
+        let mut it = orders();
+        let stall = |it: &SubscriptionSnapshot| judged(it, &[(3, 9); 11]);
+        assert_eq!(stall(&it).verdict, Verdict::Stall);
+        assert!(stall(&it).sentence.contains("no record comes"));
+        it.partitions[0].first_unfinished = Some(Unsettled {
+            offset: 3,
+            timestamp: None,
+        });
+        it.partitions[0].waiting = 6;
+        let free = stall(&it).sentence;
+        assert!(
+            free.contains("orders.placed[0]@3") && free.contains("6 messages wait"),
+            "{free}"
+        );
+        it.partitions[0].running = 1;
+        assert!(stall(&it).sentence.contains("may hang"));
     }
 
     #[test]
@@ -320,7 +364,7 @@ mod tests {
         assert_eq!(paused.verdict, Verdict::Paused);
         assert_eq!(
             paused.sentence,
-            "paused by operator since 1970-01-01T00:00:00.000Z: the database is moved"
+            "paused by operator since 1970-01-01T00:00:00.000Z: the database is moved; orders.placed[0]@3 failed 17 times in 1m 0s"
         );
         assert_eq!(judged(&it, &[(9, 9)]).verdict, Verdict::Ok);
     }

@@ -22,3 +22,4 @@ mod view;
 pub use board::{JudgedGroup, LagBoard};
 pub use letters::LetterLooks;
 pub use operate::{Operate, StartError};
+pub use view::ShownSetting;

@@ -22,7 +22,7 @@ use crate::{
     lag::{Judged, Looks, Rules},
     letters::LetterLooks,
     rates::Rates,
-    view::View,
+    view::{ShownSetting, View},
 };
 
 /// How long a snapshot waits for a subscription.
@@ -40,6 +40,8 @@ pub(crate) struct Observer {
     watch: Watch,
     begun: Instant,
     lag_interval: Duration,
+    alive_within: Duration,
+    show_keys: bool,
     tick: Duration,
     /// Held while a view is made, so that all who ask meanwhile get the same one.
     view: tokio::sync::Mutex<Option<(Instant, Arc<View>)>>,
@@ -53,6 +55,7 @@ struct Seen {
     letters: BTreeMap<String, Unsettled>,
     answered: Option<Instant>,
     connection: Option<Connection>,
+    settings: Arc<Vec<ShownSetting>>,
 }
 
 impl Observer {
@@ -67,6 +70,8 @@ impl Observer {
             watch,
             begun: Instant::now(),
             lag_interval: settings.lag_interval,
+            alive_within: settings.alive_within,
+            show_keys: settings.show_keys,
             tick: TICK
                 .min(settings.alive_within / 3)
                 .min(settings.lag_interval),
@@ -77,6 +82,7 @@ impl Observer {
                 letters: BTreeMap::new(),
                 answered: None,
                 connection: None,
+                settings: Arc::default(),
             }),
         }
     }
@@ -101,6 +107,10 @@ impl Observer {
         *self.view.lock().await = None;
     }
 
+    pub(crate) fn show_settings(&self, settings: Vec<ShownSetting>) {
+        self.seen.lock().settings = Arc::new(settings);
+    }
+
     fn judged(&self, snapshot: Snapshot) -> View {
         let (at, now) = (self.begun.elapsed(), SystemTime::now());
         let mut seen = self.seen.lock();
@@ -116,8 +126,11 @@ impl Observer {
             rates: seen.rates.look(&snapshot, &lags, at),
             lags,
             letters: seen.letters.clone(),
+            settings: seen.settings.clone(),
             snapshot,
             answered,
+            alive_within: self.alive_within,
+            show_keys: self.show_keys,
             connected: seen.connection.is_some(),
             published,
         }

@@ -1,6 +1,12 @@
 //! Operate: starts the service before anything else, and ends it after everything else.
 
-use std::{fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use kafkaesk_client::{Connection, settings::OperateSettings};
 use kafkaesk_worker::{Control, Watch};
@@ -12,6 +18,7 @@ use crate::{
     observer::Observer,
     service::{Service, bind, guard, router, serve},
     thread::Thread,
+    view::ShownSetting,
 };
 
 /// Shows an application while it runs.
@@ -50,22 +57,37 @@ impl fmt::Debug for Operate {
     }
 }
 
-/// The service cannot listen.
+/// Nothing can be shown as the settings ask for it.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen at {listen}: {source}")]
 #[non_exhaustive]
-pub struct StartError {
-    /// The address, as given.
-    pub listen: String,
-    /// What the operating system says.
-    pub source: io::Error,
+pub enum StartError {
+    /// The service cannot listen.
+    #[error("cannot listen at {listen}: {source}")]
+    Listen {
+        /// The address, as given.
+        listen: String,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// `metrics-file` cannot be written.
+    #[error("cannot write `metrics-file` {}: {source}", file.display())]
+    MetricsFile {
+        /// The file that is written before it gets its name.
+        file: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// There is no thread for the service.
+    #[error("cannot start a thread for the service: {0}")]
+    Thread(io::Error),
 }
 
 impl Operate {
     /// Listens, if the settings name an address, and answers from now on; the application may start later.
     ///
     /// # Errors
-    /// [`StartError`]: the address is in use, not this machine's, or not allowed, or there is no thread left.
+    /// [`StartError`]: the address is in use, not this machine's, or not allowed, `metrics-file` cannot be written, or there is
+    /// no thread left.
     pub async fn start(
         settings: OperateSettings,
         watch: Watch,
@@ -83,15 +105,18 @@ impl Operate {
         if listen.is_none() && settings.metrics_file.is_none() {
             return Ok(operate);
         }
-        let failed = |source| StartError {
-            listen: listen.clone().unwrap_or_default(),
-            source,
-        };
-        let thread = Thread::start().map_err(failed)?;
+        if let Some(file) = &settings.metrics_file {
+            // Now, and not when the last counts are lost.
+            let file = part(file);
+            let tried = std::fs::write(&file, "").and_then(|()| std::fs::remove_file(&file));
+            tried.map_err(|source| StartError::MetricsFile { file, source })?;
+        }
+        let thread = Thread::start().map_err(StartError::Thread)?;
         if let Some(listen) = listen.clone() {
             // A listener belongs to the runtime that it is made in.
             let bound = thread.handle.spawn(async move { bind(&listen).await });
-            let (listener, local) = bound.await.map_err(|error| failed(error.into()))??;
+            let bound = bound.await;
+            let (listener, local) = bound.map_err(|error| StartError::Thread(error.into()))??;
             let router = guard::at(local, router(&operate.service));
             thread.handle.spawn(serve(listener, router));
             operate.address = Some(local);
@@ -103,6 +128,11 @@ impl Operate {
     /// Where it listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Shows these settings on the page and in `/stats?settings=true`, the first 300. They must have no secrets.
+    pub fn show_settings(&self, settings: Vec<ShownSetting>) {
+        self.service.observer.show_settings(settings);
     }
 
     /// Asks Kafka over this connection from now on.
@@ -147,8 +177,14 @@ impl Operate {
 
 /// Writes a file whole: a reader sees the former one or this one.
 fn write(file: &Path, text: &[u8]) -> io::Result<()> {
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
+    let part = part(file);
     std::fs::write(&part, text)?;
     std::fs::rename(&part, file)
+}
+
+/// The file before it has its name.
+fn part(file: &Path) -> PathBuf {
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    part.into()
 }

@@ -58,6 +58,7 @@ pub(crate) fn hold(it: &mut SubscriptionSnapshot, since: Duration) {
         error: Some("connection refused".into()),
         waiting: 0,
     };
+    own.holding = Some(Box::new(held.clone()));
     it.held.push(held);
     it.held_total = 1;
 }
@@ -82,6 +83,7 @@ pub(crate) fn view(subscriptions: Vec<SubscriptionSnapshot>) -> View {
             shutdown: None,
         },
         answered: Some(Duration::from_secs(1)),
+        alive_within: Duration::from_secs(30),
         connected: true,
         ..View::default()
     }

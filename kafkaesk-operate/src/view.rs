@@ -10,6 +10,17 @@ use crate::{lag::Judged, rates::Point};
 /// How long ago a broker's last answer may be.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// A setting as the page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownSetting {
+    /// Its name, such as `topic-prefix`.
+    pub key: String,
+    /// Its value, without secrets.
+    pub value: String,
+    /// Where it comes from, such as `kafkaesk.toml:3` or `default`.
+    pub source: String,
+}
+
 /// A process at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
@@ -25,6 +36,12 @@ pub(crate) struct View {
     pub(crate) rates: Vec<Vec<Point>>,
     /// How long ago a broker last answered; `None` before the first answer.
     pub(crate) answered: Option<Duration>,
+    /// How long a subscription may give no sign of life.
+    pub(crate) alive_within: Duration,
+    /// The effective settings, without secrets.
+    pub(crate) settings: Arc<Vec<ShownSetting>>,
+    /// Whether the keys of messages may be shown.
+    pub(crate) show_keys: bool,
     /// Whether there is a connection.
     pub(crate) connected: bool,
 }

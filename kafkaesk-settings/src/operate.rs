@@ -12,6 +12,8 @@ pub struct OperateSettings {
     pub listen: Option<String>,
     /// What a command must carry as `Authorization: Bearer …`. Default none: every command is refused.
     pub token: Option<String>,
+    /// Whether the keys of held and running messages are shown. They may be personal. Default no.
+    pub show_keys: bool,
     /// How long the service waits at the end for one more scrape, at most, within the shutdown's time. Default 0.
     pub linger: Duration,
     /// Which label sets the metrics have. Default one for each partition.
@@ -35,6 +37,7 @@ impl Default for OperateSettings {
         Self {
             listen: None,
             token: None,
+            show_keys: false,
             linger: Duration::ZERO,
             detail: MetricsDetail::default(),
             max_series: 20_000,

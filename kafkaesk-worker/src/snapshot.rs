@@ -286,6 +286,8 @@ pub struct PartitionSnapshot {
     pub committed: Option<NextOffset>,
     /// The first record that was read and is not finished.
     pub first_unfinished: Option<Unsettled>,
+    /// That record, if it failed and waits for its next attempt: nothing is committed past it.
+    pub holding: Option<Box<HeldMessage>>,
     /// Records that were read from the first unfinished one on.
     pub uncommitted: usize,
     /// Handlers that run as tasks.
@@ -310,6 +312,7 @@ impl PartitionSnapshot {
             read: None,
             committed: None,
             first_unfinished: None,
+            holding: None,
             uncommitted: 0,
             running: 0,
             waiting: 0,

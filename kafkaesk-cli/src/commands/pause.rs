@@ -4,12 +4,7 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::{
-    context::Context,
-    exit::Exit,
-    output,
-    processes::{self, URL},
-};
+use crate::{context::Context, exit::Exit, output, processes};
 
 /// Arguments of `pause`.
 #[derive(Args, Clone, Debug)]
@@ -17,9 +12,10 @@ use crate::{
 pub struct PauseArguments {
     /// The group, without the group prefix
     pub group: String,
-    /// The service of the workers; every address behind the name is asked
-    #[arg(long, value_name = "URL", default_value = URL)]
-    pub url: String,
+    /// The service of the workers; every address behind the name is asked [default: that of `operate-listen`, or
+    /// http://127.0.0.1:9464]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// Why, for those who look at it
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
@@ -34,9 +30,10 @@ pub struct PauseArguments {
 pub struct ResumeArguments {
     /// The group, without the group prefix
     pub group: String,
-    /// The service of the workers; every address behind the name is asked
-    #[arg(long, value_name = "URL", default_value = URL)]
-    pub url: String,
+    /// The service of the workers; every address behind the name is asked [default: that of `operate-listen`, or
+    /// http://127.0.0.1:9464]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 /// Pauses the group in every process.
@@ -45,7 +42,14 @@ pub(crate) async fn pause(context: &Context, arguments: &PauseArguments) -> anyh
     if let Some(lasting) = &arguments.lasting {
         body["for"] = lasting.as_str().into();
     }
-    command(context, "pause", &arguments.group, &arguments.url, &body).await
+    command(
+        context,
+        "pause",
+        &arguments.group,
+        arguments.url.as_deref(),
+        &body,
+    )
+    .await
 }
 
 /// Resumes the group in every process.
@@ -54,7 +58,7 @@ pub(crate) async fn resume(context: &Context, arguments: &ResumeArguments) -> an
         context,
         "resume",
         &arguments.group,
-        &arguments.url,
+        arguments.url.as_deref(),
         &Value::Null,
     )
     .await
@@ -65,11 +69,11 @@ async fn command(
     context: &Context,
     command: &str,
     group: &str,
-    url: &str,
+    url: Option<&str>,
     body: &Value,
 ) -> anyhow::Result<Exit> {
     let token = context.configuration()?.operate.token.clone();
-    let processes = processes::find(url).await?;
+    let processes = processes::find(&processes::url(context, url)?).await?;
     let path = ["subscriptions", group, command];
     let asked = processes
         .iter()

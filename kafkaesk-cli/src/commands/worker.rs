@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use kafkaesk_client::{Connection, settings::nearest};
-use kafkaesk_operate::Operate;
+use kafkaesk_operate::{Operate, ShownSetting};
 use kafkaesk_worker::{App, AppError};
 use tokio::{
     sync::{oneshot, watch},
@@ -14,7 +14,7 @@ use tokio::{
 use tracing::info;
 
 use crate::{
-    configuration::SubscriptionSettings,
+    configuration::{Configuration, SubscriptionSettings},
     context::Context,
     errors::Usage,
     exit::Exit,
@@ -47,6 +47,7 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
     let configuration = context.configuration()?;
     let declared = configuration.subscriptions.clone();
     let settings = configuration.operate.clone();
+    let shown = shown_settings(configuration);
     let app = std::mem::take(&mut context.app);
     if declared.is_empty() && app.subscriptions().is_empty() {
         return Err(Usage(
@@ -64,6 +65,7 @@ pub(crate) async fn run(mut context: Context, arguments: &WorkerArguments) -> an
     let mut shutdown = signals::shutdown().context("listening to signals")?;
     // Before the connection: health is asked for while no broker answers.
     let operate = Operate::start(settings, app.watch(), app.control()).await?;
+    operate.show_settings(shown);
     if let Some(address) = operate.address() {
         info!(%address, "metrics, health and commands are at http://{address}/");
     }
@@ -130,6 +132,18 @@ fn places(error: &AppError, declared: &[SubscriptionSettings]) -> Option<String>
         .collect();
     places.truncate(2);
     (!places.is_empty()).then(|| places.join(" and "))
+}
+
+/// The effective settings, without secrets.
+pub(crate) fn shown_settings(configuration: &Configuration) -> Vec<ShownSetting> {
+    let effective = configuration.effective.iter();
+    effective
+        .map(|it| ShownSetting {
+            key: it.key.clone(),
+            value: it.value.clone(),
+            source: it.source.clone(),
+        })
+        .collect()
 }
 
 /// Starts the handlers of the wanted groups and runs everything over a connection.

@@ -92,12 +92,12 @@ impl History {
 }
 
 /// The checks of a question.
-pub(crate) fn checks(question: Question, view: &View, alive_within: Duration) -> Vec<Check> {
+pub(crate) fn checks(question: Question, view: &View) -> Vec<Check> {
     match question {
         Question::Live => {
             let running = view.snapshot.subscriptions.iter();
             let running = running.filter(|it| it.state != State::Ended);
-            running.flat_map(|it| live(it, alive_within)).collect()
+            running.flat_map(|it| live(it, view.alive_within)).collect()
         }
         Question::Ready => ready(view),
     }

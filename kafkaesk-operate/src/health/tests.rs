@@ -256,7 +256,7 @@ fn matrix() -> Vec<Case> {
 #[test]
 fn only_what_a_restart_helps_fails_livez_and_only_what_takes_part_is_ready() {
     let failing = |question, view: &View| {
-        let all = checks(question, view, WITHIN);
+        let all = checks(question, view);
         let mut failing = all.iter().filter(|check| check.result.is_err());
         failing.next().map(|check| check.check)
     };
@@ -271,7 +271,7 @@ fn a_check_says_since_when_it_is_as_it_is() {
     let mut history = History::default();
     let (first, later) = (SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + WITHIN);
     let ask = |history: &mut History, view: &View, now| {
-        let answer = history.answer(Question::Ready, checks(Question::Ready, view, WITHIN), now);
+        let answer = history.answer(Question::Ready, checks(Question::Ready, view), now);
         let broker = answer.checks.iter().find(|shown| shown.check == "broker");
         broker.map(|shown| (shown.ok, shown.since.clone())).unwrap()
     };

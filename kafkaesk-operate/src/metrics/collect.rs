@@ -29,12 +29,12 @@ use crate::{
 };
 
 /// A process that runs subscriptions.
-pub(super) fn of_view<'a>(view: &'a View, alive_within: Duration, sheet: &mut Sheet<'a>) {
+pub(super) fn of_view<'a>(view: &'a View, sheet: &mut Sheet<'a>) {
     let mut verdicts: BTreeMap<&str, Verdict> = BTreeMap::new();
     for (subscription, judged) in view.subscriptions() {
         of_partitions(subscription, judged, sheet);
         of_topics(subscription, sheet);
-        of_group(subscription, alive_within, sheet);
+        of_group(subscription, view.alive_within, sheet);
         if subscription.state != State::Ended {
             let verdict = verdicts.entry(&subscription.group).or_insert(Verdict::Ok);
             *verdict = view.verdict(subscription, judged).max(*verdict);

@@ -10,7 +10,7 @@ mod sheet;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, fmt::Write as _, sync::Arc, time::Duration};
+use std::{fmt, fmt::Write as _, sync::Arc};
 
 use kafkaesk_client::settings::{MetricsDetail, OperateSettings};
 use parking_lot::Mutex;
@@ -30,7 +30,6 @@ use crate::{board::JudgedGroup, view::View};
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     detail: MetricsDetail,
-    alive_within: Duration,
     admission: Arc<Mutex<Admission>>,
     process: Arc<Process>,
 }
@@ -39,7 +38,6 @@ impl Metrics {
     pub(crate) fn new(settings: &OperateSettings) -> Self {
         Self {
             detail: settings.detail,
-            alive_within: settings.alive_within,
             admission: Arc::new(Mutex::new(Admission::new(settings.max_series))),
             process: Arc::new(Process::new()),
         }
@@ -86,7 +84,7 @@ impl Collector for Exposition {
         let own = &self.metrics;
         let mut sheet = Sheet::new(own.detail);
         match &self.of {
-            Of::View(view) => collect::of_view(view, own.alive_within, &mut sheet),
+            Of::View(view) => collect::of_view(view, &mut sheet),
             Of::Groups(groups) => {
                 let groups = groups.as_ref().map(|groups| groups.as_slice());
                 collect::of_groups(groups, &mut sheet);

@@ -7,10 +7,14 @@ const TYPED = 150; // ms without a key before the filter is asked for
 const ROWS = 50; // subscriptions on a page
 const PROBLEMS = 5; // problems that are seen without unfolding
 
+const SETTINGS = 30000; // ms after which the settings are asked for again, while they are unfolded
+
 const byId = (id) => document.getElementById(id);
 const wish = { search: "", sort: "verdict", skip: 0 };
 const unfolded = new Set();
 let stats = null;
+let settings = null; // as the service said last
+let settingsAsked = -Infinity;
 let answered = 0; // when, by performance.now()
 let fault = null; // why there was no answer
 let allProblems = false;
@@ -26,6 +30,7 @@ async function ask() {
   const own = (question = new AbortController());
   const query = new URLSearchParams({ sort: wish.sort, limit: ROWS, skip: wish.skip });
   if (wish.search) query.set("search", wish.search);
+  if (byId("settings").open && performance.now() - settingsAsked > SETTINGS) query.set("settings", "true");
   let late = false;
   const patience = setTimeout(() => { late = true; own.abort(); }, WAIT);
   try {
@@ -34,6 +39,7 @@ async function ask() {
     if (!answer.ok) throw new Error(read.error);
     if (own !== question) return;
     [stats, answered, fault] = [read, performance.now(), null];
+    if (read.settings) [settings, settingsAsked] = [read.settings, answered];
     if (wish.skip > 0 && !stats.subscriptions.length) return turn(0);
   } catch (error) {
     if (own !== question) return;
@@ -154,8 +160,24 @@ function show() {
   const { called, delivered, failed, queue_records, queue_bytes } = stats.publisher;
   byId("publisher").textContent = `${number(called)} called, ${number(delivered)} delivered, ${number(failed)} failed; `
     + `${number(queue_records)} in the queue (${bytes(queue_bytes)})`;
+  published();
+  configured();
   // An element that moved has lost it.
   if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
+}
+
+function published() {
+  const { streams, streams_total } = stats.publisher;
+  const refused = (one) => Object.entries(one.refused).map(([schema, many]) => `${number(many)} by ${schema || "other schemas"}`).join(", ");
+  const title = streams_total > streams.length ? `Streams published to, ${streams.length} of ${number(streams_total)}` : "Streams published to";
+  morph(byId("published"), el("div", {}, listed(title, ["Stream", "Refused", "Called", "Delivered", "Failed"], streams, (one) =>
+    [el("code", {}, one.stream), refused(one), number(one.called), number(one.delivered), number(one.failed)])));
+}
+
+function configured() {
+  if (!settings) return;
+  morph(byId("setting-list"), el("div", {}, listed("Effective settings", ["Setting", "Value", "From"], settings, (one) =>
+    [el("code", {}, one.key), one.value, one.source]) ?? el("p", {}, "This program shows no settings.")));
 }
 
 function verdict() {
@@ -248,20 +270,23 @@ function details(it) {
     pause && el("p", {}, badge("PAUSED"), ` by ${pause.by}, since `, ago(pause.since), pause.until ? ", ends " : ", until it is resumed",
       pause.until && ago(pause.until), pause.reason ? `: ${pause.reason}` : null),
     listed("Held messages", ["Message", "Error", "Failed", "Since", "Next attempt", "Ended by", "Waiting behind"], it.held, (held) =>
-      [el("code", {}, held.message), error(held), number(held.attempts), ago(held.since), ago(held.next), held.end, number(held.waiting)]),
+      [named(held), error(held), number(held.attempts), ago(held.since), ago(held.next), held.end, number(held.waiting)]),
     ...(letters(it) ?? []),
     listed(`Partitions furthest behind${behind}`,
       ["Partition", "Why", "Verdict", "Lag, records", "Lag, age", "Committed", "End", "Running", "Waiting"], it.partitions, (one) =>
       [el("code", {}, `${one.stream}[${one.partition}]`), one.sentence, badge(one.verdict), number(one.lag_records),
         span(one.lag_seconds), number(one.committed), number(one.end), number(one.running), number(one.waiting)]),
     listed("Longest running handlers", ["Message", "", "Running for", "Attempt"], it.oldest_running, (one) =>
-      [el("code", {}, one.message), "", span(one.seconds), number(one.attempt)]),
+      [named(one), "", span(one.seconds), number(one.attempt)]),
     listed("Last errors", ["Last message", "Error", "Ended by", "How often", "First", "Last"], it.errors, (one) =>
       [el("code", {}, one.message), error(one), one.end, number(one.count), ago(one.first), ago(one.last)]),
     listed("Last rebalances", ["Event", "", "Partitions", "Left", "When"], it.rebalances, (one) =>
       [one.event, "", number(one.partitions), number(one.left), ago(one.at)]),
   ];
 }
+
+// A message, with its key where `operate-show-keys` is on.
+const named = (it) => [el("code", {}, it.message), it.key == null ? null : el("span", { class: "quiet" }, ` key ${it.key}`)];
 
 const error = (it) => it.error ?? (it.end === "mismatch" ? "it does not fit its schema (the error may quote the message; see the log)" : "");
 
@@ -310,6 +335,7 @@ document.addEventListener("click", ({ target }) => {
 });
 
 let typing = 0;
+byId("settings").addEventListener("toggle", () => ask());
 byId("search").addEventListener("input", ({ target }) => {
   clearTimeout(typing);
   typing = setTimeout(() => { wish.search = target.value.trim(); turn(0); }, TYPED);

@@ -33,7 +33,7 @@ const BREATH: Duration = Duration::from_millis(100);
 /// # Errors
 /// [`StartError`]: the address is in use, not this machine's, or not allowed.
 pub(crate) async fn bind(listen: &str) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError {
+    let failed = |source| StartError::Listen {
         listen: listen.to_owned(),
         source,
     };

@@ -29,7 +29,7 @@ const INDEX: &str = "\
 kafkaesk
   GET /          the page, for a browser
   GET /metrics   Prometheus text, or OpenMetrics by Accept
-  GET /stats     what each subscription does, as JSON (?group=, search=, sort=, limit=, skip=); /stats/schema is its JSON Schema
+  GET /stats     what each subscription does, as JSON (?group=, search=, sort=, limit=, skip=, settings=true); /stats/schema is its JSON Schema
   GET /livez     200 unless a restart would help (/healthz is the same)
   GET /readyz    200 while every subscription takes part and a broker answers
   POST /subscriptions/{group}/pause, resume, throttle, skip   need operate-token
@@ -109,7 +109,7 @@ async fn stats(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -
         Ok(wish) => wish,
         Err(error) => {
             let sentence = format!(
-                "the query: {error}; it may have group, search, sort (verdict, lag or group), limit and skip"
+                "the query: {error}; it may have group, search, sort (verdict, lag or group), limit, skip and settings (true)"
             );
             return guard::refusal(StatusCode::BAD_REQUEST, sentence);
         }
@@ -127,7 +127,7 @@ async fn stats_schema() -> Response {
 
 async fn health(State(service): State<Arc<Service>>, question: Question) -> Response {
     let view = service.observer.view().await;
-    let checks = checks(question, &view, service.settings.alive_within);
+    let checks = checks(question, &view);
     let mut history = service.history.lock();
     let answer = history.answer(question, checks, SystemTime::now());
     let status = match answer.ok {

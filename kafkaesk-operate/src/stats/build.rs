@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict};
+use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict, meter::PublishedTopic};
 use kafkaesk_core::{Reason, Source, span::rough_span, timestamp};
 use kafkaesk_worker::snapshot::{Apart, AttemptEnd, State, SubscriptionSnapshot};
 
@@ -14,11 +14,19 @@ use super::{Sort, Wish, document as doc};
 use crate::{
     lag::{Judged, message, of_pause, time},
     rates::{Point, lag, per_second},
-    view::{ANSWER_WITHIN, View, silence},
+    view::{View, silence},
 };
 
 /// Problems that are listed, at most.
 const PROBLEMS: usize = 50;
+/// The characters of a key, at most.
+const KEY: usize = 100;
+/// Settings that are listed, at most: one file may declare thousands of subscriptions.
+const SETTINGS: usize = 300;
+/// The characters of a setting's value, at most.
+const VALUE: usize = 200;
+/// Streams that are listed of the publisher, at most.
+const STREAMS: usize = 20;
 
 /// A subscription with what is known of it.
 #[derive(Clone, Copy)]
@@ -27,6 +35,7 @@ struct Known<'a> {
     judged: &'a [Judged],
     rates: &'a [Point],
     letters: Option<&'a Unsettled>,
+    show_keys: bool,
     verdict: Verdict,
 }
 
@@ -36,6 +45,12 @@ impl Known<'_> {
         [&self.it.group, &self.it.name, &self.it.pattern]
             .iter()
             .any(|name| contains(name, search))
+    }
+
+    /// A message's key as text, if keys are shown.
+    fn key(&self, key: Option<&[u8]>) -> Option<String> {
+        let key = key.filter(|_| self.show_keys)?;
+        Some(String::from_utf8_lossy(key).chars().take(KEY).collect())
     }
 
     /// Whether one of its partitions, such as `orders.placed[3]`, contains this.
@@ -60,6 +75,7 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
             judged,
             rates,
             letters: view.letters.get(&it.group),
+            show_keys: view.show_keys,
             verdict: view.verdict(it, judged),
         })
         .collect();
@@ -103,6 +119,7 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
         subscriptions_total,
         listed,
         publisher: publisher(view),
+        settings: wish.settings.then(|| settings(view)),
     }
 }
 
@@ -159,7 +176,7 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
     let mut of_groups: Vec<(Verdict, Option<u64>, doc::Problem)> = Vec::new();
     for known in all {
         let silent = silence(known.it);
-        if known.it.state != State::Ended && silent > ANSWER_WITHIN {
+        if known.it.state != State::Ended && silent > view.alive_within {
             first.push(doc::Problem {
                 group: Some(known.it.group.clone()),
                 ..of_process(format!(
@@ -215,6 +232,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
         judged,
         rates,
         letters,
+        show_keys: _,
         verdict,
     } = *known;
     let mut attempts = BTreeMap::new();
@@ -261,6 +279,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .take(listed)
             .map(|it| doc::Running {
                 message: message(&it.source, it.offset).to_string(),
+                key: known.key(it.key.as_deref()),
                 attempt: it.attempt,
                 seconds: it.age.as_secs_f64(),
             })
@@ -274,6 +293,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .take(listed)
             .map(|it| doc::Held {
                 message: message(&it.source, it.offset).to_string(),
+                key: known.key(it.key.as_deref()),
                 attempts: it.attempts,
                 since: time(it.since),
                 next: time(it.next),
@@ -389,7 +409,39 @@ fn publisher(view: &View) -> doc::Publisher {
         failed: topics.iter().map(|it| it.failed).sum::<u64>() + others.failed,
         queue_records: published.queue_records,
         queue_bytes: published.queue_bytes,
+        streams: published_streams(topics),
+        streams_total: topics.len(),
     }
+}
+
+fn published_streams(topics: &[PublishedTopic]) -> Vec<doc::PublishedStream> {
+    let mut streams: Vec<_> = topics
+        .iter()
+        .map(|it| doc::PublishedStream {
+            stream: it.stream.as_str().to_owned(),
+            called: it.called.iter().sum(),
+            delivered: it.partitions.iter().map(|own| own.delivered).sum(),
+            failed: it.failed,
+            refused: it.refused.iter().cloned().collect(),
+        })
+        .collect();
+    streams.sort_by_key(|it| {
+        let refused: u64 = it.refused.values().sum();
+        Reverse((it.failed + refused, it.delivered))
+    });
+    streams.truncate(STREAMS);
+    streams
+}
+
+fn settings(view: &View) -> Vec<doc::Setting> {
+    let shown = view.settings.iter().take(SETTINGS);
+    shown
+        .map(|it| doc::Setting {
+            key: it.key.clone(),
+            value: it.value.chars().take(VALUE).collect(),
+            source: it.source.clone(),
+        })
+        .collect()
 }
 
 fn moment(point: &Point) -> doc::Moment {

@@ -34,6 +34,19 @@ pub(crate) struct Stats {
     pub(crate) listed: usize,
     /// What was published.
     pub(crate) publisher: Publisher,
+    /// The effective settings, if they were asked for (`?settings=true`): 300 at most.
+    pub(crate) settings: Option<Vec<Setting>>,
+}
+
+/// A setting. Secrets are redacted.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Setting {
+    /// Its name.
+    pub(crate) key: String,
+    /// Its value, 200 characters at most.
+    pub(crate) value: String,
+    /// Where it comes from, such as `kafkaesk.toml:3` or `default`.
+    pub(crate) source: String,
 }
 
 /// Something that is wrong.
@@ -140,6 +153,8 @@ pub(crate) struct Moment {
 pub(crate) struct Running {
     /// The message, such as `orders.placed[3]@4711`.
     pub(crate) message: String,
+    /// Its key, 100 characters at most, if it has one and `operate-show-keys` is on.
+    pub(crate) key: Option<String>,
     /// 1 for the first attempt.
     pub(crate) attempt: u32,
     /// How long it has been running.
@@ -151,6 +166,8 @@ pub(crate) struct Running {
 pub(crate) struct Held {
     /// The message, such as `orders.placed[3]@4711`.
     pub(crate) message: String,
+    /// Its key, 100 characters at most, if it has one and `operate-show-keys` is on.
+    pub(crate) key: Option<String>,
     /// How many attempts failed.
     pub(crate) attempts: u32,
     /// When the first one failed.
@@ -269,4 +286,23 @@ pub(crate) struct Publisher {
     pub(crate) queue_records: u64,
     /// What they hold in memory.
     pub(crate) queue_bytes: u64,
+    /// Streams that were published to, those with failures first, then those with the most records: 20 at most.
+    pub(crate) streams: Vec<PublishedStream>,
+    /// How many there are.
+    pub(crate) streams_total: usize,
+}
+
+/// What was published to one stream.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct PublishedStream {
+    /// The stream.
+    pub(crate) stream: String,
+    /// Publishes that were called.
+    pub(crate) called: u64,
+    /// Records that the brokers have.
+    pub(crate) delivered: u64,
+    /// Records that failed, or of which nobody knows.
+    pub(crate) failed: u64,
+    /// Publishes that were refused since the event does not fit its schema, by schema.
+    pub(crate) refused: BTreeMap<String, u64>,
 }

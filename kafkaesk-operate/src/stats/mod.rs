@@ -33,6 +33,8 @@ pub(crate) struct Wish {
     pub(crate) limit: Option<usize>,
     /// How many of them are left out at the start.
     pub(crate) skip: usize,
+    /// Whether the effective settings are wanted.
+    pub(crate) settings: bool,
 }
 
 /// The order of the subscriptions.

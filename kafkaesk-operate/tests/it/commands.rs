@@ -172,3 +172,35 @@ async fn a_wrong_command_says_what_is_wrong() {
     }
     running.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_partition_names_the_message_that_holds_it_however_many_there_are() {
+    let handler = |_: Content| async { Outcome::retry() };
+    let app = subscription("content.*", handler)
+        .group("g")
+        .max_attempts(0)
+        .failure_limit(None);
+    let mut settings = Settings::default();
+    settings.partitions = 60;
+    let broker = std::sync::Arc::new(kafkaesk_client::memory::MemoryBroker::new());
+    let connection = Connection::with_broker(settings, broker);
+    let running = Running::start_on(App::new().subscribe(app), connection, shown()).await;
+    let event = Content {
+        text: String::new(),
+    };
+    for partition in 0..60 {
+        let publisher = running.connection.publisher();
+        let publish = publisher.publish("content.a", &event);
+        publish.partition(partition).await.unwrap();
+    }
+    let all = until(running.address, "/stats", |all| {
+        all.json()["problems_total"] == 60
+    })
+    .await;
+    let all = all.json();
+    let problems = all["problems"].as_array().unwrap();
+    assert!(problems.iter().all(|it| it["verdict"] == "HELD"), "{all}");
+    // No key is shown unasked.
+    assert!(!all.to_string().contains("\"key\":\""), "{all}");
+    running.end().await;
+}

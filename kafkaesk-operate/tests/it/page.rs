@@ -7,7 +7,7 @@ use std::{
 };
 
 use kafkaesk_client::memory::MemoryBroker;
-use kafkaesk_operate::Operate;
+use kafkaesk_operate::{Operate, ShownSetting};
 use kafkaesk_worker::{prelude::*, subscription};
 
 use crate::{
@@ -364,6 +364,95 @@ async fn of_5000_partitions_one_is_found_within_a_second() {
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(1), "{took:?}");
     pictures(&browser, "found");
+    drop(browser);
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_5000_streams_one_is_found_within_a_second() {
+    let mut settings = Settings::default();
+    settings.partitions = 1;
+    let broker = Arc::new(MemoryBroker::new());
+    let connection = Connection::with_broker(settings, broker);
+    for number in 0..5000 {
+        let publisher = connection.publisher();
+        let event = Content {
+            text: String::new(),
+        };
+        let stream = format!("content.s{number}");
+        publisher.publish(&stream, &event).await.unwrap();
+    }
+    let app = subscription("content.*", |_: Content| async {}).group("all");
+    let running = Running::start_on(App::new().subscribe(app), connection, shown()).await;
+    until(running.address, "/stats?limit=1", |answer| {
+        let all = answer.json();
+        all["subscriptions"][0]["partitions_total"] == 5000 && all["verdict"] == "OK"
+    })
+    .await;
+    let begun = Instant::now();
+    let stats = get(running.address, "/stats").await;
+    let took = begun.elapsed();
+    assert!(stats.body.len() < 1024 * 1024);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let browser = Browser::start();
+    browser.look(1280, 760, "light");
+    browser.open(running.address);
+    browser.until("document.getElementById('word').innerText === 'OK'");
+    browser.eval("document.querySelector('[data-fold^=all]').click()");
+    browser.eval("document.getElementById('search').focus()");
+    let begun = Instant::now();
+    browser.press("s4711");
+    browser.until(
+        "[...document.querySelectorAll('.more [data-key^=Partitions] tbody th')].map((it) => it.innerText).join() \
+         === 'content.s4711[0]'",
+    );
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    pictures(&browser, "streams");
+    drop(browser);
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_keys_published_streams_and_settings_are_shown_when_they_are_asked_for() {
+    let handler = |data: Content| async move {
+        match data.text.as_str() {
+            "bad" => Outcome::reject(MARKUP),
+            "poison" => Outcome::retry(),
+            _ => Outcome::Done,
+        }
+    };
+    let app = subscription("content.*", handler).group("billing");
+    let mut settings = shown();
+    settings.show_keys = true;
+    let running = Running::start(App::new().subscribe(app.max_attempts(0)), settings).await;
+    running.operate.show_settings(vec![ShownSetting {
+        key: "topic-prefix".into(),
+        value: "shop.".into(),
+        source: "kafkaesk.toml:3".into(),
+    }]);
+    running.publish(&["1", "bad", "poison"]).await;
+    let browser = Browser::start();
+    browser.look(1280, 760, "light");
+    browser.open(running.address);
+    browser.until("document.getElementById('word').innerText === 'HELD'");
+    browser.eval("document.querySelector('[data-fold^=billing]').click()");
+    let more = "document.querySelector('#rows > .more').innerText";
+    for part in [
+        "Last dead letters",
+        "rejected",
+        MARKUP,
+        "kafkaesk-cli dead-letters redrive billing",
+        "key poison",
+    ] {
+        browser.until(&format!("{more}.includes('{part}')"));
+    }
+    assert!(browser.text("published").contains("content.a"));
+    // Not before they are unfolded.
+    assert_eq!(browser.text("setting-list"), "");
+    browser.eval("document.querySelector('#settings > summary').click()");
+    browser.until("document.getElementById('setting-list').innerText.includes('kafkaesk.toml:3')");
+    pictures(&browser, "letters");
     drop(browser);
     running.end().await;
 }

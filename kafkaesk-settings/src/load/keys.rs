@@ -25,6 +25,7 @@ pub(super) const KEYS: &[&str] = &[
     "operate-listen",
     "operate-token",
     "operate-linger",
+    "operate-show-keys",
     "metrics-detail",
     "metrics-max-series",
     "metrics-file",

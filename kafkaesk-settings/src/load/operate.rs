@@ -23,6 +23,7 @@ const FILE: &str = "metrics-file";
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 struct Plain {
+    operate_show_keys: bool,
     operate_linger: Option<Span<0, { 5 * MINUTE }>>,
     metrics_detail: Option<MetricsDetail>,
     metrics_max_series: Option<Whole<usize, 100, 1_000_000>>,
@@ -45,6 +46,7 @@ pub(super) fn settings(merged: &Merged) -> Result<OperateSettings, SettingsError
     let settings = OperateSettings {
         listen: merged.setting(LISTEN).map(listen).transpose()?,
         token: merged.setting(TOKEN).map(token).transpose()?,
+        show_keys: plain.operate_show_keys,
         linger: span(plain.operate_linger.map(|it| it.0), default.linger),
         detail: plain.metrics_detail.unwrap_or_default(),
         max_series: plain
@@ -107,12 +109,13 @@ fn file(node: Node) -> Result<PathBuf, SettingsError> {
 }
 
 /// The settings as text, in the form that a setting takes, by key. What is off is empty.
-pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 10] {
+pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 11] {
     let file = settings.metrics_file.as_ref();
     let token = settings.token.as_ref().map(|_| REDACTED.to_owned());
     [
         (LISTEN, settings.listen.clone().unwrap_or_default()),
         (TOKEN, token.unwrap_or_default()),
+        ("operate-show-keys", settings.show_keys.to_string()),
         ("operate-linger", format_span(settings.linger)),
         ("metrics-detail", settings.detail.as_str().to_owned()),
         ("metrics-max-series", settings.max_series.to_string()),

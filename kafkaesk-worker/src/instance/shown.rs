@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Reverse,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -66,6 +67,18 @@ impl Instance {
         shown.ready = waiting(ready);
         let mut held: Vec<Held<'_>> = self.schedule.held().collect();
         shown.held_total = held.len();
+        let first = |held: &Held<'_>| {
+            let first = self
+                .partitions
+                .get(held.generation)?
+                .tracker
+                .first_unfinished()?;
+            (first.offset == held.delivery.place().0).then_some(held.generation)
+        };
+        let mut holding: HashMap<Generation, Box<HeldMessage>> = held
+            .iter()
+            .filter_map(|held| Some((first(held)?, Box::new(held_message(held, now)))))
+            .collect();
         held.sort_by_key(|held| held.failures.since);
         held.truncate(SubscriptionSnapshot::LISTED);
         shown.held = held.iter().map(|held| held_message(held, now)).collect();
@@ -73,7 +86,10 @@ impl Instance {
         shown.throttle = self.throttle.as_ref().map(|throttle| throttle.per_second());
         let partitions = self.partitions.iter();
         shown.partitions = partitions
-            .map(|(generation, partition)| self.partition(generation, partition))
+            .map(|(generation, partition)| PartitionSnapshot {
+                holding: holding.remove(&generation),
+                ..self.partition(generation, partition)
+            })
             .collect();
         shown
             .partitions

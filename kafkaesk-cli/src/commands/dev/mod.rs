@@ -64,6 +64,7 @@ pub(crate) async fn run(context: Context, arguments: &DevArguments) -> anyhow::R
     let (sources, streams) = schema::sources(&configuration, app.schemas()?)?;
     let app = worker::check(&configuration.subscriptions, app, &[])?;
     let operate = operate(&configuration, &app).await?;
+    operate.show_settings(worker::shown_settings(&configuration));
 
     let isolated = isolate::isolate(&configuration.settings, &mut configuration.subscriptions);
     let broker = DevBroker::start(&isolated.address)?;

@@ -7,14 +7,16 @@ use std::{io::IsTerminal as _, time::Duration};
 
 use clap::Args;
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::rows::Board;
 use crate::{
+    context::Context,
     errors::Usage,
     exit::Exit,
+    format::OutputFormat,
     output,
-    processes::{self, Process, URL},
+    processes::{self, Process},
 };
 
 /// Between two looks.
@@ -25,23 +27,34 @@ const PAUSE: Duration = Duration::from_secs(2);
 #[command(after_help = "Keys: ↑ ↓ select a group, Enter shows what it does, q ends.")]
 #[non_exhaustive]
 pub struct TopArguments {
-    /// The service of the workers; every address behind the name is asked
-    #[arg(long, value_name = "URL", default_value = URL)]
-    pub url: String,
-    /// Print once, for scripts
+    /// The service of the workers; every address behind the name is asked [default: that of `operate-listen`, or
+    /// http://127.0.0.1:9464]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Print once, for scripts; with `--output json` what each process answers, a line for each
     #[arg(long)]
     pub once: bool,
 }
 
 /// Shows once, or until `q`.
-pub(crate) async fn run(arguments: &TopArguments) -> anyhow::Result<Exit> {
-    let processes = processes::find(&arguments.url).await?;
+pub(crate) async fn run(context: &Context, arguments: &TopArguments) -> anyhow::Result<Exit> {
+    let url = processes::url(context, arguments.url.as_deref())?;
+    let processes = processes::find(&url).await?;
+    let is_json = context.options.format() == OutputFormat::Json;
     if arguments.once {
-        let board = Board::of(look(&processes).await);
+        let looks = look(&processes).await;
+        if is_json {
+            for (address, answer) in &looks {
+                if let Ok(stats) = answer {
+                    output::json(&json!({ "address": address, "stats": stats }))?;
+                }
+            }
+        }
+        let board = Board::of(looks);
         if board.answers == 0 {
             anyhow::bail!(board.silent.join("\n"));
         }
-        for line in board.lines() {
+        for line in board.lines().into_iter().filter(|_| !is_json) {
             output::line(line)?;
         }
         return Ok(match board.silent.as_slice() {
@@ -59,7 +72,10 @@ pub(crate) async fn run(arguments: &TopArguments) -> anyhow::Result<Exit> {
             Usage("standard output is not a terminal; `top --once` prints a table".into()).into(),
         );
     }
-    screen::run(&arguments.url).await?;
+    if is_json {
+        return Err(Usage("`top --once --output json` prints JSON".into()).into());
+    }
+    screen::run(&url).await?;
     Ok(Exit::Done)
 }
 
