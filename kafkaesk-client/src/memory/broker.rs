@@ -17,7 +17,7 @@ use super::{
     group::Wanted,
     member::{Member, MemberControl, Membership},
     reader::{Asked, Reader, ReaderControl},
-    store::{Stored, Topic},
+    store::{Stored, Topic, TopicPartition},
     transaction,
 };
 use crate::{
@@ -235,18 +235,26 @@ impl Broker for MemoryBroker {
         only: Option<&'a [(TopicName, i32)]>,
     ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>> {
         let state = self.shared.state();
-        let committed = state.groups.get(group).map(|group| &group.committed);
-        let committed = committed.into_iter().flatten();
-        let wanted = |(topic, partition): &(String, i32)| {
-            only.is_none_or(|only| {
-                let mut only = only.iter();
-                only.any(|(name, number)| name.as_str() == topic && number == partition)
-            })
+        let Some(found) = state.groups.get(group) else {
+            return ready(Ok(GroupOffsets::new()));
         };
-        let offsets = committed
-            .filter(|(partition, _)| wanted(partition))
-            .map(|(partition, next)| (partition.clone(), NextOffset(*next)));
-        ready(Ok(offsets.collect()))
+        let committed = |partition: TopicPartition| {
+            let next = NextOffset(*found.committed.get(&partition)?);
+            Some((partition, next))
+        };
+        let offsets = match only {
+            Some(only) => only
+                .iter()
+                .filter_map(|(topic, partition)| committed((topic.as_str().to_owned(), *partition)))
+                .collect(),
+            None => found
+                .committed
+                .keys()
+                .cloned()
+                .filter_map(committed)
+                .collect(),
+        };
+        ready(Ok(offsets))
     }
 
     fn bounds<'a>(
@@ -451,6 +459,7 @@ impl MemoryBroker {
                 fetch: Fetch::default(),
                 lost: Vec::new(),
                 ids: BTreeMap::new(),
+                settled: None,
                 skip: spec.skip.clone(),
                 first: VecDeque::new(),
                 warned: false,

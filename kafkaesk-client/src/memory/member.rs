@@ -135,6 +135,8 @@ pub(super) struct Member {
     pub(super) first: VecDeque<ConsumerEvent>,
     /// Nothing has matched the pattern so far, and that was said.
     pub(super) warned: bool,
+    /// The state of the broker for which its partitions are right: they are not looked at again for each record.
+    pub(super) settled: Option<u64>,
 }
 
 /// Why the member's loop woke up.
@@ -147,15 +149,17 @@ enum Woken<'a> {
 impl Member {
     pub(super) async fn run(mut self) {
         loop {
-            self.changes.borrow_and_update();
+            let version = *self.changes.borrow_and_update();
             if !self.membership.is_member() {
                 return;
             }
-            self.take_lost();
-            let going = self.to_revoke();
-            if !going.is_empty() {
-                self.revoke(going).await;
-                continue;
+            if self.settled != Some(version) {
+                self.take_lost();
+                let going = self.to_revoke();
+                if !going.is_empty() {
+                    self.revoke(going).await;
+                    continue;
+                }
             }
             let events = self.events.clone();
             let permit = match self.woken(&events).await {
@@ -163,7 +167,7 @@ impl Member {
                 Woken::Changed => continue,
                 Woken::Ended => return,
             };
-            if let Some(event) = self.next() {
+            if let Some(event) = self.next(version) {
                 permit.send(event);
                 continue;
             }
@@ -227,8 +231,8 @@ impl Member {
         });
     }
 
-    /// The next event, if there is something to say.
-    fn next(&mut self) -> Option<ConsumerEvent> {
+    /// The next event, if there is something to say. `version`: of the broker, as it was before.
+    fn next(&mut self, version: u64) -> Option<ConsumerEvent> {
         if !self.lost.is_empty() {
             return Some(ConsumerEvent::Lost(std::mem::take(&mut self.lost)));
         }
@@ -236,16 +240,23 @@ impl Member {
         let mut state = shared.state();
         let state = &mut *state;
         let group = state.groups.get_mut(&self.membership.group)?;
-        if let Some(topic) = fetch::created_again(&mut self.ids, &state.store, |topic| {
-            self.wanted.takes(topic)
-        }) {
+        let is_settled = self.settled == Some(version);
+        if !is_settled
+            && let Some(topic) = fetch::created_again(&mut self.ids, &state.store, |topic| {
+                self.wanted.takes(topic)
+            })
+        {
             return Some(ConsumerEvent::Warning(created_again(&topic)));
         }
         if let Some(event) = self.first.pop_front() {
             return Some(event);
         }
         let mut assigned = Vec::new();
-        for partition in group.claim(self.membership.member) {
+        let free = match is_settled {
+            true => Vec::new(),
+            false => group.claim(self.membership.member),
+        };
+        for partition in free {
             let Some(source) = fetch::source(&self.wanted.prefix, &partition).map(Arc::new) else {
                 continue;
             };
@@ -266,6 +277,7 @@ impl Member {
         if !assigned.is_empty() {
             return Some(ConsumerEvent::Assigned(assigned));
         }
+        self.settled = Some(version);
         if let Some(event) = self.fetch.next(&state.store, |p| group.is_paused(p)) {
             return Some(event);
         }

@@ -74,6 +74,8 @@ pub(super) struct Reader {
     asked: watch::Receiver<Asked>,
     fetch: Fetch,
     known: BTreeSet<TopicPartition>,
+    /// The state of the broker for which its partitions are right: they are not looked at again for each record.
+    settled: Option<u64>,
     /// The ids of the topics that are read.
     ids: BTreeMap<String, u64>,
     /// Events before any record: the first assignment, and the ends that are reached already.
@@ -98,6 +100,7 @@ impl Reader {
             asked,
             fetch: Fetch::default(),
             known: BTreeSet::new(),
+            settled: None,
             ids: BTreeMap::new(),
             first: VecDeque::new(),
             shared: shared.clone(),
@@ -119,7 +122,7 @@ impl Reader {
 
     pub(super) async fn run(mut self) {
         loop {
-            self.changes.borrow_and_update();
+            let version = *self.changes.borrow_and_update();
             if self.asked.borrow_and_update().closed {
                 return;
             }
@@ -135,7 +138,7 @@ impl Reader {
                     Err(_) => return,
                 },
             };
-            if let Some(event) = self.next() {
+            if let Some(event) = self.next(version) {
                 permit.send(event);
                 continue;
             }
@@ -149,7 +152,8 @@ impl Reader {
         }
     }
 
-    fn next(&mut self) -> Option<ConsumerEvent> {
+    /// The next event, if there is something to say. `version`: of the broker, as it was before.
+    fn next(&mut self, version: u64) -> Option<ConsumerEvent> {
         if let Some(event) = self.first.pop_front() {
             return Some(event);
         }
@@ -160,9 +164,11 @@ impl Reader {
         }
         let shared = self.shared.clone();
         let state = shared.state();
+        let is_settled = self.settled == Some(version);
         let wanted = self.wanted.clone();
-        if let Some(topic) =
-            fetch::created_again(&mut self.ids, &state.store, |topic| wanted.takes(topic))
+        if !is_settled
+            && let Some(topic) =
+                fetch::created_again(&mut self.ids, &state.store, |topic| wanted.takes(topic))
         {
             self.first
                 .push_back(ConsumerEvent::Warning(created_again(&topic)));
@@ -171,9 +177,12 @@ impl Reader {
             self.known.retain(|(name, _)| *name != topic);
             return Some(ConsumerEvent::Lost(self.fetch.remove(&gone)));
         }
-        let assigned = self.take_new(&state.store, |_, _| (0, None));
-        if !assigned.is_empty() {
-            return Some(ConsumerEvent::Assigned(assigned));
+        if !is_settled {
+            let assigned = self.take_new(&state.store, |_, _| (0, None));
+            if !assigned.is_empty() {
+                return Some(ConsumerEvent::Assigned(assigned));
+            }
+            self.settled = Some(version);
         }
         let asked = self.asked.borrow();
         self.fetch
