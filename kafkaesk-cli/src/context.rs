@@ -1,12 +1,19 @@
 //! What every command starts from: the application, the options, and the configuration, read once when it is asked
 //! for.
 
-use std::cell::OnceCell;
+use std::{
+    cell::{OnceCell, RefCell},
+    time::Duration,
+};
 
 use kafkaesk_client::Connection;
+use kafkaesk_operate::Traces;
 use kafkaesk_worker::App;
 
 use crate::{Options, configuration::Configuration};
+
+/// How long a command's end waits for the collector of its spans, at most.
+const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// What a command works with.
 #[derive(Debug)]
@@ -16,6 +23,8 @@ pub(crate) struct Context {
     /// The options given.
     pub(crate) options: Options,
     configuration: OnceCell<Configuration>,
+    /// What traces the connection of a command that publishes.
+    traces: RefCell<Option<Traces>>,
 }
 
 impl Context {
@@ -24,6 +33,7 @@ impl Context {
             app,
             options,
             configuration: OnceCell::new(),
+            traces: RefCell::default(),
         }
     }
 
@@ -45,5 +55,27 @@ impl Context {
     /// As the configuration or connecting fails.
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
         Ok(Connection::open(&self.configuration()?.settings).await?)
+    }
+
+    /// The same, traced if the configuration or a variable names a collector. [`Self::finish_traces`] sends the last spans.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], or spans cannot be sent.
+    pub(crate) async fn connect_traced(&self) -> anyhow::Result<Connection> {
+        let traces = Traces::start(&self.configuration()?.operate)?;
+        let connection = self.connect().await?;
+        traces.of(&connection);
+        self.traces.replace(Some(traces));
+        Ok(connection)
+    }
+
+    /// Sends the spans that are left.
+    pub(crate) async fn finish_traces(&self) {
+        if let Some(traces) = self.traces.take() {
+            let within = self.configuration().map(|it| it.settings.shutdown_timeout);
+            traces
+                .finish(within.unwrap_or_default().min(LAST_SPANS))
+                .await;
+        }
     }
 }

@@ -40,6 +40,12 @@ pub struct OperateOptions {
     /// How long a subscription may give no sign of life before /livez fails [default: 30s]
     #[arg(long, value_name = "SPAN")]
     pub alive_within: Option<String>,
+    /// Send a span of each publish and each attempt to this collector, by OTLP over HTTP [default: what OTEL_* variables say]
+    #[arg(long, value_name = "URL")]
+    pub otel_endpoint: Option<String>,
+    /// The age of a record from which on its trace is linked to, and not gone on with [default: 1h]
+    #[arg(long, value_name = "SPAN")]
+    pub trace_parent_max_age: Option<String>,
 }
 
 impl OperateOptions {
@@ -57,6 +63,8 @@ impl OperateOptions {
             ("lag-window", &self.lag_window),
             ("lag-allowed", &self.lag_allowed),
             ("alive-within", &self.alive_within),
+            ("otel-endpoint", &self.otel_endpoint),
+            ("trace-parent-max-age", &self.trace_parent_max_age),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))

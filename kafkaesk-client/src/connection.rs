@@ -1,8 +1,8 @@
 //! A connection: settings, a broker and what we know of its contract. Cheap to clone; everything else starts here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::{ClientError, Settings, broker::Broker, catalog::Catalog};
+use crate::{ClientError, Settings, broker::Broker, catalog::Catalog, trace::Tracer};
 
 /// One process's connection to one cluster.
 #[derive(Clone, Debug)]
@@ -15,6 +15,7 @@ struct Inner {
     settings: Settings,
     broker: Arc<dyn Broker>,
     catalog: Arc<Catalog>,
+    tracer: OnceLock<Arc<dyn Tracer>>,
 }
 
 impl Connection {
@@ -42,6 +43,7 @@ impl Connection {
                 settings,
                 broker,
                 catalog,
+                tracer: OnceLock::new(),
             }),
         }
     }
@@ -59,5 +61,18 @@ impl Connection {
     /// Schemas and bindings.
     pub fn catalog(&self) -> &Catalog {
         &self.inner.catalog
+    }
+
+    /// Traces what is published over this connection and its clones, and what a worker handles over it, from now on. The
+    /// first tracer stays; a further one is ignored with a warning.
+    pub fn trace_with(&self, tracer: Arc<dyn Tracer>) {
+        if self.inner.tracer.set(tracer).is_err() {
+            tracing::warn!("this connection is traced already; the second tracer is ignored");
+        }
+    }
+
+    /// What traces it, if anything does.
+    pub fn tracer(&self) -> Option<&dyn Tracer> {
+        self.inner.tracer.get().map(|tracer| &**tracer)
     }
 }

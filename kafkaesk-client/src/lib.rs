@@ -30,6 +30,7 @@ mod property_table;
 pub mod publisher;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 pub mod transaction;
 
 pub use connection::Connection;

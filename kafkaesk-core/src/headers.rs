@@ -44,8 +44,8 @@ pub struct Headers(Vec<(String, Option<Bytes>)>);
 
 impl Headers {
     /// No headers; allocates nothing.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(Vec::new())
     }
 
     /// Adds a header at the end; headers with the same name stay.
@@ -85,6 +85,15 @@ impl Headers {
             }
         }
         trace
+    }
+
+    /// These headers with another trace in place of theirs: no `traceparent` and `tracestate` but those of `trace`, at the
+    /// end.
+    #[must_use]
+    pub fn with_trace(&self, trace: &Headers) -> Headers {
+        let own = self.0.iter();
+        let own = own.filter(|(name, _)| name != TRACEPARENT && name != TRACESTATE);
+        Self(own.chain(&trace.0).cloned().collect())
     }
 
     /// All in their order.
@@ -168,5 +177,22 @@ mod tests {
         ]);
         assert_eq!(all.trace(), trace);
         assert!(headers(&[("tracestate", Some("a=1"))]).trace().is_empty());
+    }
+
+    #[test]
+    fn another_trace_stands_for_the_whole_trace_and_for_nothing_else() {
+        let all = headers(&[
+            ("tracestate", Some("a=1")),
+            ("source", Some("import")),
+            ("traceparent", None),
+            ("source", None),
+        ]);
+        let trace = headers(&[("traceparent", Some("00-y"))]);
+        let expected = headers(&[
+            ("source", Some("import")),
+            ("source", None),
+            ("traceparent", Some("00-y")),
+        ]);
+        assert_eq!(all.with_trace(&trace), expected);
     }
 }

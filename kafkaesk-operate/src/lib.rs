@@ -10,6 +10,8 @@ mod letters;
 pub mod metrics;
 mod observer;
 mod operate;
+#[cfg(feature = "otel")]
+mod otel;
 mod page;
 mod rates;
 mod service;
@@ -17,9 +19,11 @@ pub mod stats;
 #[cfg(test)]
 mod testing;
 mod thread;
+mod traces;
 mod view;
 
 pub use board::{JudgedGroup, LagBoard};
 pub use letters::LetterLooks;
 pub use operate::{Operate, StartError};
+pub use traces::{Traces, TracesError};
 pub use view::ShownSetting;

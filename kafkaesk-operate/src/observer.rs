@@ -22,6 +22,7 @@ use crate::{
     lag::{Judged, Looks, Rules},
     letters::LetterLooks,
     rates::Rates,
+    traces::Dropped,
     view::{ShownSetting, View},
 };
 
@@ -43,6 +44,8 @@ pub(crate) struct Observer {
     alive_within: Duration,
     show_keys: bool,
     tick: Duration,
+    /// `None` where traces are off.
+    spans_dropped: Option<Arc<Dropped>>,
     /// Held while a view is made, so that all who ask meanwhile get the same one.
     view: tokio::sync::Mutex<Option<(Instant, Arc<View>)>>,
     seen: Mutex<Seen>,
@@ -59,7 +62,11 @@ struct Seen {
 }
 
 impl Observer {
-    pub(crate) fn new(watch: Watch, settings: &OperateSettings) -> Self {
+    pub(crate) fn new(
+        watch: Watch,
+        settings: &OperateSettings,
+        spans_dropped: Option<Arc<Dropped>>,
+    ) -> Self {
         let rules = Rules {
             window: settings.lag_window,
             allowed: settings.lag_allowed,
@@ -75,6 +82,7 @@ impl Observer {
             tick: TICK
                 .min(settings.alive_within / 3)
                 .min(settings.lag_interval),
+            spans_dropped,
             view: tokio::sync::Mutex::new(None),
             seen: Mutex::new(Seen {
                 looks: Looks::new(rules),
@@ -133,6 +141,7 @@ impl Observer {
             show_keys: self.show_keys,
             connected: seen.connection.is_some(),
             published,
+            spans_dropped: self.spans_dropped.clone(),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::{
     observer::Observer,
     service::{Service, bind, guard, router, serve},
     thread::Thread,
+    traces::{Traces, TracesError},
     view::ShownSetting,
 };
 
@@ -46,6 +47,7 @@ pub struct Operate {
     address: Option<SocketAddr>,
     /// None where nothing is shown.
     thread: Option<Thread>,
+    traces: Traces,
 }
 
 /// Shows no view: it has the keys of messages.
@@ -80,25 +82,32 @@ pub enum StartError {
     /// There is no thread for the service.
     #[error("cannot start a thread for the service: {0}")]
     Thread(io::Error),
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
 }
 
 impl Operate {
-    /// Listens, if the settings name an address, and answers from now on; the application may start later.
+    /// Listens, if the settings name an address, and answers from now on; the application may start later. Starts what
+    /// sends spans, if a collector is named.
     ///
     /// # Errors
-    /// [`StartError`]: the address is in use, not this machine's, or not allowed, `metrics-file` cannot be written, or there is
-    /// no thread left.
+    /// [`StartError`]: the address is in use, not this machine's, or not allowed, `metrics-file` cannot be written, there is
+    /// no thread left, or spans cannot be sent.
     pub async fn start(
         settings: OperateSettings,
         watch: Watch,
         control: Control,
     ) -> Result<Self, StartError> {
-        let observer = Arc::new(Observer::new(watch, &settings));
+        // Before anything that an error would have to undo.
+        let traces = Traces::start(&settings)?;
+        let observer = Arc::new(Observer::new(watch, &settings, traces.dropped()));
         let service = Arc::new(Service::new(settings, observer, control));
         let mut operate = Self {
             service,
             address: None,
             thread: None,
+            traces,
         };
         let settings = &operate.service.settings;
         let listen = settings.listen.clone();
@@ -111,7 +120,7 @@ impl Operate {
             let tried = std::fs::write(&file, "").and_then(|()| std::fs::remove_file(&file));
             tried.map_err(|source| StartError::MetricsFile { file, source })?;
         }
-        let thread = Thread::start().map_err(StartError::Thread)?;
+        let thread = Thread::start("kafkaesk-operate").map_err(StartError::Thread)?;
         if let Some(listen) = listen.clone() {
             // A listener belongs to the runtime that it is made in.
             let bound = thread.handle.spawn(async move { bind(&listen).await });
@@ -135,8 +144,9 @@ impl Operate {
         self.service.observer.show_settings(settings);
     }
 
-    /// Asks Kafka over this connection from now on.
+    /// Asks Kafka over this connection from now on, and traces what is published and handled over it.
     pub fn connected(&mut self, connection: &Connection) {
+        self.traces.of(connection);
         if let Some(thread) = &self.thread {
             let (observer, connection) = (self.service.observer.clone(), connection.clone());
             let letters = (observer.clone(), connection.clone());
@@ -149,15 +159,19 @@ impl Operate {
         }
     }
 
-    /// Ends after the application: writes `metrics-file`, and waits up to `operate-linger`, but not longer than `within`, for
-    /// one more scrape, so that the last counts are seen.
-    pub async fn finish(mut self, within: Duration) {
-        let Some(thread) = self.thread.take() else {
+    /// Ends after the application, within `within`: sends the last spans, writes `metrics-file`, and waits up to
+    /// `operate-linger` for one more scrape, so that the last counts are seen.
+    pub async fn finish(self, within: Duration) {
+        let end = Instant::now() + within;
+        let linger = self.service.settings.linger;
+        // First, so that the last counts have what was dropped. A scrape gets half of the time, if it wants that much.
+        self.traces.finish(within - linger.min(within / 2)).await;
+        let Some(thread) = self.thread else {
             return;
         };
         // A view from before the end misses the last counts.
         self.service.observer.forget_view().await;
-        let deadline = Instant::now() + self.service.settings.linger.min(within);
+        let deadline = end.min(Instant::now() + linger);
         if let Some(file) = self.service.settings.metrics_file.clone() {
             let text = self.service.exposition(Format::Prometheus).await;
             let written = tokio::task::spawn_blocking({

@@ -1,4 +1,4 @@
-//! Thread: one of the service's own, with a runtime of its own, so that it answers while handlers block the application's.
+//! Thread: one of our own, with a runtime of its own, so that it answers while handlers block the application's.
 
 use std::{io, thread};
 
@@ -21,19 +21,17 @@ impl Thread {
     ///
     /// # Errors
     /// The operating system gives no thread, or no files for a runtime.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        thread::Builder::new()
-            .name("kafkaesk-operate".into())
-            .spawn(move || {
-                // Either way it ends: by a word, or since nobody is left to say one.
-                let _ = runtime.block_on(stopped);
-                runtime.shutdown_background();
-                let _ = end.send(());
-            })?;
+        thread::Builder::new().name(name.into()).spawn(move || {
+            // Either way it ends: by a word, or since nobody is left to say one.
+            let _ = runtime.block_on(stopped);
+            runtime.shutdown_background();
+            let _ = end.send(());
+        })?;
         Ok(Self {
             handle,
             stop,

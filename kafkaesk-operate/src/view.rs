@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict, meter::Published};
 use kafkaesk_worker::snapshot::{Snapshot, State, SubscriptionSnapshot};
 
-use crate::{lag::Judged, rates::Point};
+use crate::{lag::Judged, rates::Point, traces::Dropped};
 
 /// How long ago a broker's last answer may be.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -44,6 +44,8 @@ pub(crate) struct View {
     pub(crate) show_keys: bool,
     /// Whether there is a connection.
     pub(crate) connected: bool,
+    /// Spans that were dropped; `None` where traces are off.
+    pub(crate) spans_dropped: Option<Arc<Dropped>>,
 }
 
 /// How long ago the task of a subscription, or its consumer's thread, last gave a sign of life.

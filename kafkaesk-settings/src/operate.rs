@@ -30,6 +30,13 @@ pub struct OperateSettings {
     pub lag_allowed: u64,
     /// How long a subscription may give no sign of life before `/livez` fails. Default 30 s.
     pub alive_within: Duration,
+    /// Where spans go: a URL that takes OTLP over HTTP, whole, such as `http://localhost:4318/v1/traces`. Default none: the
+    /// standard `OTEL_*` variables decide.
+    pub otel_endpoint: Option<String>,
+    /// The age of a record from which on its trace is linked to, and not gone on with. Default 1 h.
+    pub trace_parent_max_age: Duration,
+    /// Contact nothing but this machine, as `dev` does. Not a setting. Default `false`.
+    pub loopback_only: bool,
 }
 
 impl Default for OperateSettings {
@@ -46,6 +53,9 @@ impl Default for OperateSettings {
             lag_window: Duration::from_secs(120),
             lag_allowed: 0,
             alive_within: Duration::from_secs(30),
+            otel_endpoint: None,
+            trace_parent_max_age: Duration::from_secs(60 * 60),
+            loopback_only: false,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     context::{Context, SeenSchema},
     delivery::Delivery,
     outcome::{AttemptResult, HandlerCall},
+    scope::{Scope, Scoped},
 };
 
 /// How far an attempt got without waiting.
@@ -30,32 +31,51 @@ pub(crate) enum InPlace {
     /// To its end.
     Ended(AttemptResult),
     /// The rest must run as a task.
-    Pending(BoxFuture<'static, AttemptResult>),
+    Pending(Rest),
     /// Not started: something has to be fetched first.
     NotStarted,
 }
 
+/// The rest of an attempt that began in place.
+pub(crate) struct Rest {
+    scope: Scope,
+    future: BoxFuture<'static, AttemptResult>,
+}
+
 /// Runs the attempt until it must wait. The single poll uses a waker that does nothing; no wake-up is lost, since a
 /// task polls again when it starts.
-pub(crate) fn in_place(context: &Context, delivery: &Delivery) -> InPlace {
-    if context.options.validate {
+pub(crate) fn in_place(delivery: &mut Delivery) -> InPlace {
+    let mut early = None;
+    if delivery.context().options.validate {
         match checked(delivery) {
             Checked::Fits => {}
-            Checked::Not(ending) => return InPlace::Ended(ending),
+            Checked::Not(ending) => early = Some(ending),
             Checked::Unknown(_) => return InPlace::NotStarted,
         }
     }
-    match call(context, delivery) {
-        HandlerCall::Ended(ending) => InPlace::Ended(ending),
+    let scope = Scope::begin(delivery);
+    let ending = match early {
+        Some(ending) => ending,
+        None => match scope.run(|| first_poll(delivery)) {
+            Ok(ending) => ending,
+            Err(future) => return InPlace::Pending(Rest { scope, future }),
+        },
+    };
+    scope.end(delivery, &ending);
+    InPlace::Ended(ending)
+}
+
+/// Calls the handler and polls it once: the end, or the rest.
+fn first_poll(delivery: &Delivery) -> Result<AttemptResult, BoxFuture<'static, AttemptResult>> {
+    match call(delivery.context(), delivery) {
+        HandlerCall::Ended(ending) => Ok(ending),
         HandlerCall::Running(mut future) => {
             let mut cx = PollContext::from_waker(Waker::noop());
             let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut cx)));
             match polled {
-                Ok(Poll::Ready(ending)) => InPlace::Ended(ending),
-                Ok(Poll::Pending) => InPlace::Pending(future),
-                Err(panic) => {
-                    InPlace::Ended(AttemptResult::Failed(HandlerError::panicked(&*panic)))
-                }
+                Ok(Poll::Ready(ending)) => Ok(ending),
+                Ok(Poll::Pending) => Err(future),
+                Err(panic) => Ok(AttemptResult::Failed(HandlerError::panicked(&*panic))),
             }
         }
     }
@@ -64,32 +84,45 @@ pub(crate) fn in_place(context: &Context, delivery: &Delivery) -> InPlace {
 /// Attempts to the end; also gives how long the thread was held before the first wait.
 pub(crate) async fn as_task(
     context: Arc<Context>,
-    delivery: &Delivery,
+    delivery: &mut Delivery,
 ) -> (AttemptResult, Duration) {
-    if context.options.validate {
-        let ending = match checked(delivery) {
-            Checked::Fits => None,
-            Checked::Not(ending) => Some(ending),
-            Checked::Unknown(known) => match fetch(&context, &known).await {
-                Ok(stored) => {
-                    let _ = known.stored.set(stored);
-                    match checked(delivery) {
-                        Checked::Not(ending) => Some(ending),
-                        Checked::Fits | Checked::Unknown(_) => None,
-                    }
-                }
-                Err(ending) => Some(ending),
-            },
-        };
-        if let Some(ending) = ending {
-            return (ending, Duration::ZERO);
-        }
+    let scope = Scope::begin(delivery);
+    let (ending, held) = match known_to_fit(&context, delivery).await {
+        Ok(()) => run_whole(&context, delivery, &scope).await,
+        Err(ending) => (ending, Duration::ZERO),
+    };
+    scope.end(delivery, &ending);
+    (ending, held)
+}
+
+/// Checks the delivery against its stored schema (if asked), which is fetched where it is not known.
+async fn known_to_fit(context: &Context, delivery: &Delivery) -> Result<(), AttemptResult> {
+    if !context.options.validate {
+        return Ok(());
     }
+    let known = match checked(delivery) {
+        Checked::Fits => return Ok(()),
+        Checked::Not(ending) => return Err(ending),
+        Checked::Unknown(known) => known,
+    };
+    let _ = known.stored.set(fetch(context, &known).await?);
+    match checked(delivery) {
+        Checked::Not(ending) => Err(ending),
+        Checked::Fits | Checked::Unknown(_) => Ok(()),
+    }
+}
+
+/// Calls the handler and polls it to its end.
+async fn run_whole(
+    context: &Context,
+    delivery: &Delivery,
+    scope: &Scope,
+) -> (AttemptResult, Duration) {
     let started = Instant::now();
-    match call(&context, delivery) {
+    match scope.run(|| call(context, delivery)) {
         HandlerCall::Ended(ending) => (ending, started.elapsed()),
-        HandlerCall::Running(future) => {
-            let mut future = AssertUnwindSafe(future).catch_unwind();
+        HandlerCall::Running(rest) => {
+            let mut future = AssertUnwindSafe(Scoped { scope, rest }).catch_unwind();
             let mut held = None;
             let polls = std::future::poll_fn(|cx| {
                 let polled = future.poll_unpin(cx);
@@ -105,10 +138,17 @@ pub(crate) async fn as_task(
 /// The rest of an attempt that began in place.
 pub(crate) async fn rest(
     context: Arc<Context>,
-    future: BoxFuture<'static, AttemptResult>,
+    delivery: &mut Delivery,
+    Rest { scope, future }: Rest,
 ) -> AttemptResult {
-    let rest = AssertUnwindSafe(future).catch_unwind().map(caught);
-    within(context.options.timeout, rest).await
+    let polls = Scoped {
+        scope: &scope,
+        rest: future,
+    };
+    let polls = AssertUnwindSafe(polls).catch_unwind().map(caught);
+    let ending = within(context.options.timeout, polls).await;
+    scope.end(delivery, &ending);
+    ending
 }
 
 /// An attempt that takes longer has failed: its future is dropped.

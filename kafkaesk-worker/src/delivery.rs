@@ -6,9 +6,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use kafkaesk_client::Connection;
-use kafkaesk_client::schema::Events;
-use kafkaesk_core::{DeadLetter, Envelope, EnvelopeError, Offset, Record};
+use kafkaesk_client::{Connection, schema::Events, trace::Span};
+use kafkaesk_core::{DeadLetter, Envelope, EnvelopeError, Headers, Offset, Record};
 use tokio::time::Instant;
 
 use crate::{
@@ -50,6 +49,8 @@ struct History {
     given_up: Option<Box<DeadLetter>>,
     /// It was redriven from this dead letter.
     redriven: Option<Box<DeadLetter>>,
+    /// The span of the attempt that runs, if the connection is traced.
+    span: Option<Arc<dyn Span>>,
 }
 
 /// The failed attempts of a message.
@@ -176,6 +177,28 @@ impl Delivery {
         failures.counted = failures.counted.saturating_add(u32::from(counts));
     }
 
+    /// What goes on from here as `traceparent` and `tracestate`: the context of this attempt's span if the connection is
+    /// traced, otherwise the record's own trace ([`Headers::trace`]).
+    pub fn trace(&self) -> Headers {
+        match self.span() {
+            Some(span) => span.carried(),
+            None => self.record.headers.trace(),
+        }
+    }
+
+    /// Whether this attempt has a span of its own, which [`Self::trace`] names.
+    pub fn is_traced(&self) -> bool {
+        self.span().is_some()
+    }
+
+    fn span(&self) -> Option<&Arc<dyn Span>> {
+        self.history.as_ref()?.span.as_ref()
+    }
+
+    pub(crate) fn set_span(&mut self, span: Option<Arc<dyn Span>>) {
+        self.history.get_or_insert_default().span = span;
+    }
+
     /// The connection that it came by.
     pub fn connection(&self) -> &Connection {
         &self.context.connection
@@ -221,6 +244,14 @@ impl Delivery {
             return Ok(known);
         }
         Ok(self.parts()?.schema.clone())
+    }
+
+    /// The schema id that the value begins with, for a span: reads no data.
+    pub(crate) fn likely_schema(&self) -> Option<Arc<SeenSchema>> {
+        match self.parts.get() {
+            Some(parts) => Some(parts.as_ref().ok()?.schema.clone()),
+            None => self.context.seen.of(self.record.value()),
+        }
     }
 
     /// Decodes the data; on the fast path this is the only reading of it.

@@ -38,6 +38,7 @@ mod router;
 mod routes;
 mod run;
 mod schedule;
+mod scope;
 mod shutdown;
 pub mod snapshot;
 mod state;

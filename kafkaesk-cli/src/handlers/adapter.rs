@@ -149,6 +149,7 @@ async fn post(http: &Http, delivery: &Delivery) -> Result<AttemptResult, reqwest
     let answer = http
         .handle(
             delivery.record(),
+            &delivery.trace(),
             schema,
             body,
             delivery.group(),
@@ -167,7 +168,15 @@ fn write_line(delivery: &Delivery, on_top: Option<Option<&str>>) -> Vec<u8> {
         attempt: delivery.attempt(),
         delivery: id,
     });
-    line::write(&mut line, delivery.record(), on_top);
+    match delivery.is_traced() && on_top.is_some_and(|it| it.delivery.is_some()) {
+        // What answers takes part in the trace; what is only printed is the record as it is.
+        true => {
+            let mut record = delivery.record().clone();
+            record.headers = record.headers.with_trace(&delivery.trace());
+            line::write(&mut line, &record, on_top);
+        }
+        false => line::write(&mut line, delivery.record(), on_top),
+    }
     line
 }
 

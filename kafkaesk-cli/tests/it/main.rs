@@ -24,4 +24,5 @@ mod streams;
 mod support;
 mod terminal;
 mod tombstones;
+mod traces;
 mod unreadable;

@@ -86,7 +86,10 @@ impl Project {
             .env_remove("PYTHONUNBUFFERED")
             .env_remove("RUST_LOG");
         for (name, _) in std::env::vars() {
-            if name.starts_with("KAFKAESK_") || name.starts_with("CARGO") {
+            if ["KAFKAESK_", "CARGO", "OTEL_"]
+                .iter()
+                .any(|start| name.starts_with(start))
+            {
                 command.env_remove(name);
             }
         }

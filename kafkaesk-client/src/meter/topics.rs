@@ -18,7 +18,10 @@ use super::{
     partitions::Partitions,
     published::{PublishEnd, Published, PublishedElsewhere, PublishedTopic},
 };
-use crate::ClientError;
+use crate::{
+    ClientError,
+    trace::{Span, SpanEnd},
+};
 
 /// The most topics that are counted one by one.
 const TOPICS: usize = 10_000;
@@ -26,6 +29,8 @@ const TOPICS: usize = 10_000;
 const REFUSED: usize = 1_000;
 /// One of so many publishes to a topic is measured.
 const MEASURED: u64 = 16;
+/// The error of a record that was accepted for sending and then failed.
+const FAILED: &str = "failed";
 
 /// The meters of all topics of a connection. A topic keeps its meter for the connection's life, whatever becomes of caches
 /// and producers.
@@ -80,7 +85,12 @@ impl TopicMeters {
     }
 
     /// Counts a publish that ended before it was accepted. `schema`: its event's.
-    pub(crate) fn ended(&self, meter: &TopicMeter, schema: Option<&SchemaId>, error: &ClientError) {
+    pub(crate) fn ended(
+        &self,
+        meter: &TopicMeter,
+        schema: Option<&SchemaId>,
+        error: &ClientError,
+    ) -> PublishEnd {
         let end = PublishEnd::of(error);
         meter.count(end);
         if let (PublishEnd::Schema, Some(schema), Some((topic, _))) = (end, schema, &meter.name) {
@@ -91,6 +101,7 @@ impl TopicMeters {
             }
             *refused.entry(key).or_default() += 1;
         }
+        end
     }
 
     pub(crate) fn shown(&self) -> Published {
@@ -195,11 +206,21 @@ impl Measured {
 pub struct Tally<'a> {
     meter: &'a Arc<TopicMeter>,
     begun: Begun,
+    span: Option<&'a Arc<dyn Span>>,
 }
 
 impl<'a> Tally<'a> {
     pub(crate) fn new(meter: &'a Arc<TopicMeter>, begun: Begun) -> Self {
-        Self { meter, begun }
+        Self {
+            meter,
+            begun,
+            span: None,
+        }
+    }
+
+    /// Ends this span as well, with the answer.
+    pub(crate) fn in_span(self, span: Option<&'a Arc<dyn Span>>) -> Self {
+        Self { span, ..self }
     }
 
     /// The producer gets the record now.
@@ -230,12 +251,13 @@ impl Handed<'_> {
         Flight {
             meter: self.tally.meter.clone(),
             handed: self.tally.begun.0.and_then(handed),
+            span: self.tally.span.cloned(),
         }
     }
 
     /// The producer took the record.
     pub(crate) fn accepted(self) {
-        let Tally { meter, begun } = self.tally;
+        let Tally { meter, begun, .. } = self.tally;
         meter.count(PublishEnd::Accepted);
         if let (Some(begun), Some(at)) = (begun.0, self.at) {
             begun.observe(&meter.called_time, at);
@@ -248,6 +270,7 @@ impl Handed<'_> {
 pub(crate) struct Flight {
     meter: Arc<TopicMeter>,
     handed: Option<Measured>,
+    span: Option<Arc<dyn Span>>,
 }
 
 impl Flight {
@@ -257,11 +280,17 @@ impl Flight {
         if let Some(handed) = self.handed {
             handed.observe(&self.meter.delivery_time, Instant::now());
         }
+        if let Some(span) = self.span {
+            span.end(&SpanEnd::written(partition, offset));
+        }
     }
 
     /// They do not have it, or nobody knows.
     pub(crate) fn failed(self) {
         self.meter.failed.fetch_add(1, Ordering::Relaxed);
+        if let Some(span) = self.span {
+            span.end(&SpanEnd::failed(FAILED));
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{cell::Cell, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{Headers, StreamId, headers::TRACEPARENT};
+use kafkaesk_core::{Headers, SchemaId, StreamId, headers::TRACEPARENT};
 use kafkaesk_schema::{Event, InvalidData};
 
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use crate::{
     broker::{Outgoing, SendError},
     catalog::{BoundStream, EventEntry, StoredSchema},
     meter::{Begun, Tally},
+    trace::{Sending, Span, SpanEnd},
 };
 
 /// How long a first publish waits before it looks schema and stream up again; each further time twice as long.
@@ -45,6 +46,8 @@ pub(super) struct Request {
     checked: bool,
     /// Since its first step on a stream that is known: how it is counted.
     begun: Option<Begun>,
+    /// Since its first step, if the connection is traced.
+    span: Option<Arc<dyn Span>>,
     /// The first thing that was wrong.
     refused: Option<ClientError>,
 }
@@ -156,6 +159,7 @@ impl Request {
             timestamp: None,
             checked: false,
             begun: None,
+            span: None,
             refused,
         }
     }
@@ -167,6 +171,9 @@ impl Request {
 
     /// Publishes without waiting, if nothing must be waited for: the usual case.
     pub(super) fn try_publish(mut self: Box<Self>) -> TryPublish {
+        if self.connection.tracer().is_some() {
+            self.begin_span();
+        }
         if let Some(error) = self.refused.take() {
             return TryPublish::Refused(self.ended(error));
         }
@@ -187,8 +194,8 @@ impl Request {
             }
         }
         let (connection, known) = (self.connection.clone(), known.clone());
-        let tally = Tally::new(&known.meter, begun);
         let record = self.outgoing(&known);
+        let tally = Tally::new(&known.meter, begun).in_span(self.span.as_ref());
         match connection.broker().send_counted(record, Some(tally)) {
             Ok(delivery) => TryPublish::Queued(delivery),
             Err(SendError::Refused(error)) => TryPublish::Refused(self.ended(error)),
@@ -220,8 +227,9 @@ impl Request {
             Target::Invalid => return Err(ClientError::Closed),
         };
         let begin = || ready.meter.begin_at(|| at);
-        let tally = Tally::new(&ready.meter, *self.begun.get_or_insert_with(begin));
+        let begun = *self.begun.get_or_insert_with(begin);
         let record = self.outgoing(&ready);
+        let tally = Tally::new(&ready.meter, begun).in_span(self.span.as_ref());
         connection.broker().queue_counted(record, Some(tally)).await
     }
 
@@ -240,12 +248,51 @@ impl Request {
             Target::New(stream) => of_new(stream),
             Target::Invalid => None,
         };
-        let schema = match &self.content {
+        let meter = meter.unwrap_or_else(|| meters.others());
+        let end = meters.ended(&meter, self.schema(), &error);
+        if let Some(span) = &self.span {
+            span.end(&SpanEnd::failed(end.name()));
+        }
+        error
+    }
+
+    fn schema(&self) -> Option<&SchemaId> {
+        match &self.content {
             Content::Event(entry, _) => Some(&entry.id),
             Content::Tombstone | Content::None => None,
+        }
+    }
+
+    /// Begins the span, and puts its context among the headers unless the caller gave a `traceparent`. A publish to a name
+    /// that no stream can have gets none: it goes nowhere.
+    fn begin_span(&mut self) {
+        let new;
+        let topic = match &self.target {
+            Target::Cached(known) => &known.topic,
+            Target::New(stream) => match self.connection.settings().topic_prefix.topic(stream) {
+                Ok(topic) => {
+                    new = topic;
+                    &new
+                }
+                Err(_) => return,
+            },
+            Target::Invalid => return,
         };
-        meters.ended(&meter.unwrap_or_else(|| meters.others()), schema, &error);
-        error
+        let is_own = self.headers.get(TRACEPARENT).is_some();
+        let sending = Sending {
+            topic,
+            schema: self.schema(),
+            parent: if is_own { &self.headers } else { &self.trace },
+            id: self.headers.id(),
+            key: self.key.as_deref(),
+        };
+        let Some(span) = self.connection.tracer().and_then(|it| it.send(&sending)) else {
+            return;
+        };
+        if !is_own {
+            self.trace = span.carried();
+        }
+        self.span = Some(span);
     }
 
     /// Schema and stream ready for this record. What passes by itself, such as an outage, is tried again until

@@ -25,6 +25,7 @@ use crate::{
     board::JudgedGroup,
     health::is_alive,
     lag::Judged,
+    traces::DropReason,
     view::{View, silence},
 };
 
@@ -47,6 +48,15 @@ pub(super) fn of_view<'a>(view: &'a View, sheet: &mut Sheet<'a>) {
         of_letters(group, letters, sheet);
     }
     of_published(&view.published, sheet);
+    if let Some(dropped) = &view.spans_dropped {
+        for reason in DropReason::ALL {
+            let labels = Labels {
+                own: [reason.name(), ""],
+                ..Labels::default()
+            };
+            sheet.add(Id::SpansDropped, labels, count(dropped.of(reason)));
+        }
+    }
     of_brokers(view.hears(), sheet);
 }
 

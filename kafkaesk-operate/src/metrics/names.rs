@@ -165,6 +165,8 @@ families! {
         "messages" "Events that their stored schema refused; side is publish or consume.";
     Brokers: Gauge Min "kafkaesk_brokers_reachable" []
         "0 or 1" "1 while a broker answered within the last 30 seconds.";
+    SpansDropped: Counter Sum "kafkaesk_spans_dropped" ["reason"]
+        "spans" "Spans that no collector has: queue (too many waited), export (it did not take them) or end (not sent in time). Absent while traces are off.";
     Folded: Gauge Max "kafkaesk_metrics_folded_series" []
         "label sets" "Label sets beyond metrics-max-series, which are counted together as stream_id=\"(other)\".";
     Build: Gauge Max "kafkaesk_build_info" ["version"]

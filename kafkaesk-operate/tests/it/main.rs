@@ -11,3 +11,5 @@ mod page;
 mod prometheus;
 mod strangers;
 mod support;
+#[cfg(feature = "otel")]
+mod traces;

@@ -33,6 +33,8 @@ pub(super) const KEYS: &[&str] = &[
     "lag-window",
     "lag-allowed",
     "alive-within",
+    "otel-endpoint",
+    "trace-parent-max-age",
     KAFKA_SETTINGS,
     "schemas",
     "streams",

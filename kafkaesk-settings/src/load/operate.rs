@@ -13,11 +13,12 @@ use super::{
     node::Node,
     typed::{Span, Whole},
 };
-use crate::{MetricsDetail, OperateSettings, REDACTED};
+use crate::{MetricsDetail, OperateSettings, REDACTED, without_secrets};
 
 const LISTEN: &str = "operate-listen";
 const TOKEN: &str = "operate-token";
 const FILE: &str = "metrics-file";
+const OTEL: &str = "otel-endpoint";
 
 /// The settings of one value each, as serde reads them. What is absent keeps its default.
 #[derive(Default, Deserialize)]
@@ -31,6 +32,7 @@ struct Plain {
     lag_window: Option<Span<{ 3 * SECOND }, DAY>>,
     lag_allowed: Option<Whole<u64, 0, { i64::MAX }>>,
     alive_within: Option<Span<SECOND, HOUR>>,
+    trace_parent_max_age: Option<Span<0, { 365 * DAY }>>,
 }
 
 pub(super) fn settings(merged: &Merged) -> Result<OperateSettings, SettingsError> {
@@ -61,6 +63,12 @@ pub(super) fn settings(merged: &Merged) -> Result<OperateSettings, SettingsError
         ),
         lag_allowed: plain.lag_allowed.map_or(default.lag_allowed, |it| it.0),
         alive_within: span(plain.alive_within.map(|it| it.0), default.alive_within),
+        otel_endpoint: merged.setting(OTEL).map(endpoint).transpose()?,
+        trace_parent_max_age: span(
+            plain.trace_parent_max_age.map(|it| it.0),
+            default.trace_parent_max_age,
+        ),
+        loopback_only: default.loopback_only,
     };
     if let Some(node) = merged.setting("lag-window")
         && settings.lag_window < looks
@@ -88,6 +96,31 @@ fn listen(node: Node) -> Result<String, SettingsError> {
     }
 }
 
+fn endpoint(node: Node) -> Result<String, SettingsError> {
+    let node = node.resolved()?;
+    let text: String = node.clone().read()?;
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    let is_url = rest.is_some_and(|rest| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let place = authority.rsplit('@').next().unwrap_or_default();
+        // The colons of an IPv6 address stand within brackets.
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            _ => (place, None),
+        };
+        let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+        !host.is_empty() && port.is_none_or(is_port)
+    });
+    match is_url && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text),
+        false => Err(node.expected(
+            "the URL of a collector that takes OTLP over HTTP, such as \"http://localhost:4318\"",
+        )),
+    }
+}
+
 fn token(node: Node) -> Result<String, SettingsError> {
     let node = node.resolved()?;
     let text: String = node.clone().read()?;
@@ -109,8 +142,9 @@ fn file(node: Node) -> Result<PathBuf, SettingsError> {
 }
 
 /// The settings as text, in the form that a setting takes, by key. What is off is empty.
-pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 11] {
+pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 13] {
     let file = settings.metrics_file.as_ref();
+    let otel = settings.otel_endpoint.as_deref();
     let token = settings.token.as_ref().map(|_| REDACTED.to_owned());
     [
         (LISTEN, settings.listen.clone().unwrap_or_default()),
@@ -128,5 +162,10 @@ pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 1
         ("lag-window", format_span(settings.lag_window)),
         ("lag-allowed", settings.lag_allowed.to_string()),
         ("alive-within", format_span(settings.alive_within)),
+        (OTEL, otel.map(without_secrets).unwrap_or_default()),
+        (
+            "trace-parent-max-age",
+            format_span(settings.trace_parent_max_age),
+        ),
     ]
 }

@@ -1,4 +1,4 @@
-//! `publisher: Publisher`: publishes over the worker's connection, carrying the consumed record's trace on.
+//! `publisher: Publisher`: publishes over the worker's connection, carrying the trace on.
 
 use std::ops::Deref;
 
@@ -12,11 +12,11 @@ use kafkaesk_core::Headers;
 use crate::{Delivery, FromDelivery, Rejection};
 
 /// Publishes from a handler. What it publishes carries the trace (`traceparent`, `tracestate`) of the record that is
-/// being handled. Derefs to the client's publisher, whose own methods carry nothing.
+/// being handled, or the attempt's own span where the connection is traced ([`Delivery::trace`]). Derefs to the client's publisher, whose own methods carry nothing.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     inner: kafkaesk_client::Publisher,
-    /// The consumed record's trace.
+    /// The trace that goes on.
     trace: Headers,
 }
 
@@ -67,7 +67,7 @@ impl FromDelivery for Publisher {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
         Ok(Self {
             inner: delivery.connection().publisher(),
-            trace: delivery.record().headers.trace(),
+            trace: delivery.trace(),
         })
     }
 }

@@ -8,7 +8,6 @@ use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
 use bytes::Bytes;
 use kafkaesk_client::{
     ClientError,
-    broker::BoxFuture,
     mutation::{self, Mutation},
 };
 use kafkaesk_core::{DeadLetter, Offset, Reason, Record, RecordPlace, Source};
@@ -68,7 +67,7 @@ enum Work {
     /// An attempt from its start.
     Attempt,
     /// The rest of one that began in place.
-    Rest(BoxFuture<'static, AttemptResult>),
+    Rest(attempt::Rest),
     /// Writes the dead letter of a message that is given up.
     DeadLetter,
 }
@@ -172,7 +171,7 @@ impl Instance {
         }
     }
 
-    fn attempt(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>) {
+    fn attempt(&mut self, lane: LaneId, mut delivery: Delivery, ticket: Option<Ticket>) {
         if delivery.given_up().is_some() {
             return self.spawn(lane, delivery, ticket, Work::DeadLetter);
         }
@@ -186,13 +185,13 @@ impl Instance {
             self.measure();
             self.measured = lane.generation;
         }
-        let ended = match attempt::in_place(delivery.context(), &delivery) {
+        let ended = match attempt::in_place(&mut delivery) {
             InPlace::Ended(ending) => {
                 self.settle(lane, delivery, ticket, ending);
                 true
             }
-            InPlace::Pending(future) => {
-                self.spawn(lane, delivery, ticket, Work::Rest(future));
+            InPlace::Pending(rest) => {
+                self.spawn(lane, delivery, ticket, Work::Rest(rest));
                 false
             }
             InPlace::NotStarted => {
@@ -210,7 +209,7 @@ impl Instance {
         self.spawn(lane, item.delivery, Some(item.ticket), Work::DeadLetter);
     }
 
-    fn spawn(&mut self, lane: LaneId, delivery: Delivery, ticket: Option<Ticket>, work: Work) {
+    fn spawn(&mut self, lane: LaneId, mut delivery: Delivery, ticket: Option<Ticket>, work: Work) {
         let record = delivery.record();
         let Some(partition) = self.partitions.get_mut(lane.generation) else {
             return;
@@ -235,12 +234,12 @@ impl Instance {
         let context = delivery.context().clone();
         self.tasks.spawn(async move {
             let (ending, held) = match work {
-                Work::Rest(future) => {
-                    let ending = attempt::rest(context, future).await;
+                Work::Rest(rest) => {
+                    let ending = attempt::rest(context, &mut delivery, rest).await;
                     (Ending::Attempt(ending), None)
                 }
                 Work::Attempt => {
-                    let (ending, held) = attempt::as_task(context, &delivery).await;
+                    let (ending, held) = attempt::as_task(context, &mut delivery).await;
                     (Ending::Attempt(ending), Some(held))
                 }
                 Work::DeadLetter => {

@@ -17,6 +17,7 @@ mod start;
 mod stuck;
 mod support;
 mod test_app;
+mod trace;
 mod unavailable;
 mod vectors;
 mod watch;

@@ -14,7 +14,7 @@ use kafkaesk_client::{
     catalog::{Pushed, StreamSpec},
     dev::DevBroker,
 };
-use kafkaesk_operate::Operate;
+use kafkaesk_operate::{Operate, StartError};
 use kafkaesk_worker::{App, Subscription};
 
 use super::{schema, worker};
@@ -183,9 +183,10 @@ async fn operate(configuration: &Configuration, app: &App) -> anyhow::Result<Ope
     let mut settings = configuration.operate.clone();
     let is_chosen = settings.listen.is_some();
     settings.listen.get_or_insert_with(|| LISTEN.to_owned());
+    settings.loopback_only = true;
     match Operate::start(settings.clone(), app.watch(), app.control()).await {
         // A second `dev` on this machine, for example.
-        Err(error) if !is_chosen => {
+        Err(error @ StartError::Listen { .. }) if !is_chosen => {
             output::note(format!(
                 "no metrics and health here: {error}; `operate-listen` chooses another address"
             ));

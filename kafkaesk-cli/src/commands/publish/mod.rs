@@ -79,8 +79,10 @@ pub struct PublishArguments {
 
 /// Publishes.
 pub(crate) async fn run(context: &Context, arguments: &PublishArguments) -> anyhow::Result<Exit> {
-    match &arguments.ndjson {
+    let ran = match &arguments.ndjson {
         Some(input) => ndjson::run(context, arguments, input).await,
         None => one::run(context, arguments).await,
-    }
+    };
+    context.finish_traces().await;
+    ran
 }

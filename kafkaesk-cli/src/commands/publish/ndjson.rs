@@ -77,7 +77,7 @@ pub(super) async fn run(
         let Some(first) = next(&mut lines, from, &input).await? else {
             bail!("{}", nothing(&input, lines.count(), from));
         };
-        anyhow::Ok((lines, first, context.connect().await?))
+        anyhow::Ok((lines, first, context.connect_traced().await?))
     };
     let Some(begun) = shutdown.unless(begun).await else {
         bail!("stopped by a signal before the first line was published; nothing was published");

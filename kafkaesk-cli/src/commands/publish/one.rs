@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, arguments: &PublishArguments) -> anyh
         }
         (None, false) => return Err(Usage("give --schema, or --tombstone".into()).into()),
     };
-    let connection = context.connect().await?;
+    let connection = context.connect_traced().await?;
     let publisher = connection.publisher();
     let mut publish = match (event, &arguments.key) {
         (Some((schema, data)), key) => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use kafkaesk_core::Record;
+use kafkaesk_core::{Headers, Record};
 use reqwest::{Url, header::HeaderMap};
 
 use self::certificates::trust;
@@ -92,19 +92,20 @@ impl Http {
         &self.settings
     }
 
-    /// Posts one message. Cancel safe in the sense of at-least-once: a dropped call may have been handled.
+    /// Posts one message; `trace` is what goes on as its trace. Cancel safe in the sense of at-least-once: a dropped call may have been handled.
     ///
     /// # Errors
     /// No answer came back; [`Self::broken`] says what that means for the message.
     pub(crate) async fn handle(
         &self,
         record: &Record,
+        trace: &Headers,
         schema: &str,
         data: Bytes,
         group: &str,
         attempt: u32,
     ) -> Result<Reply, reqwest::Error> {
-        let headers = match request::headers(record, schema, group, attempt) {
+        let headers = match request::headers(record, trace, schema, group, attempt) {
             Ok(headers) => headers,
             Err(reason) => return Ok(Reply::reject(reason)),
         };

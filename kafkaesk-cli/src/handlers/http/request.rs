@@ -38,12 +38,14 @@ pub(crate) fn own_headers(given: &BTreeMap<String, String>) -> Result<HeaderMap,
     Ok(map)
 }
 
-/// The headers of one message.
+/// The headers of one message. `trace`: what goes on as `traceparent` and `tracestate`, the record's own or that of a
+/// span.
 ///
 /// # Errors
 /// Why this message can never be posted: its headers exceed [`MAX_HEADER_BYTES`].
 pub(crate) fn headers(
     record: &Record,
+    trace: &Headers,
     schema: &str,
     group: &str,
     attempt: u32,
@@ -77,7 +79,9 @@ pub(crate) fn headers(
     if let Some(time) = record.timestamp.and_then(timestamp::format) {
         add("kafkaesk-timestamp", &time)?;
     }
-    let trace = trace(&record.headers);
+    let trace = printable(trace);
+    // A span that goes on with the record's trace stands for it; the handler sees any other trace of the record as a header.
+    let goes_on = trace_id(&trace).is_some_and(|id| Some(id) == trace_id(&record.headers));
     for (name, value) in trace.iter() {
         add(
             name,
@@ -89,7 +93,10 @@ pub(crate) fn headers(
         match name {
             headers::ID => add(headers::ID, &percent::encode(value))?,
             headers::TRACEPARENT | headers::TRACESTATE
-                if trace.iter().any(|(n, v)| n == name && v == Some(value)) => {}
+                if trace.iter().any(|(n, v)| n == name && v == Some(value))
+                    || goes_on
+                        && (name == headers::TRACESTATE
+                            || record.headers.get(name) == Some(value)) => {}
             _ => add(
                 &format!("{RECORD_HEADER}{}", percent::encode(name.as_bytes())),
                 &percent::encode(value),
@@ -99,15 +106,22 @@ pub(crate) fn headers(
     Ok(map)
 }
 
-/// The trace that goes on, as it is: the last `traceparent` and every `tracestate`. Empty where HTTP cannot carry one of
-/// them; what is left of it is then an ordinary header of the record.
-fn trace(all: &Headers) -> Headers {
-    let trace = all.trace();
-    let printable = |value: Option<&Bytes>| {
+/// The trace, as it is. Empty where HTTP cannot carry one of its values; what the record has of it is then an ordinary
+/// header.
+fn printable(trace: &Headers) -> &Headers {
+    static NONE: Headers = Headers::new();
+    let is_printable = |value: Option<&Bytes>| {
         value.is_some_and(|value| value.iter().all(|b| matches!(b, 0x20..=0x7e)))
     };
-    let can_go = trace.iter().all(|(_, value)| printable(value));
-    if can_go { trace } else { Headers::new() }
+    let can_go = trace.iter().all(|(_, value)| is_printable(value));
+    if can_go { trace } else { &NONE }
+}
+
+/// The trace id of a `traceparent`: `00-<32 digits>-…`.
+fn trace_id(headers: &Headers) -> Option<&str> {
+    let (version, rest) = headers.get_str(headers::TRACEPARENT)?.split_once('-')?;
+    let (id, _) = rest.split_once('-')?;
+    (version.len() == 2 && id.len() == 32).then_some(id)
 }
 
 #[cfg(test)]
@@ -152,7 +166,7 @@ mod tests {
             ],
             b"user 7/\xff",
         );
-        let map = headers(&record, "Order:1", "billing", 2).unwrap();
+        let map = headers(&record, &record.headers.trace(), "Order:1", "billing", 2).unwrap();
         let get = |name: &str| map.get(name).map(|v| v.to_str().unwrap());
         assert_eq!(get("authorization"), None);
         assert_eq!(get("kafkaesk-header-authorization"), Some("Bearer%20x"));
@@ -175,7 +189,8 @@ mod tests {
     #[test]
     fn a_request_carries_one_traceparent_and_its_tracestates_or_neither() {
         let of = |headers_: &[(&str, Option<&[u8]>)], name: &str| {
-            let map = headers(&record(headers_, b"k"), "Order:1", "g", 1).unwrap();
+            let record = record(headers_, b"k");
+            let map = headers(&record, &record.headers.trace(), "Order:1", "g", 1).unwrap();
             let all = map.get_all(name).into_iter();
             all.map(|v| v.to_str().unwrap().to_owned())
                 .collect::<Vec<_>>()
@@ -200,9 +215,42 @@ mod tests {
     }
 
     #[test]
+    fn a_span_stands_for_the_trace_that_it_goes_on_with_and_beside_any_other() {
+        let (of, other) = (
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+            "0af7651916cd43dd8448eb211c80319c",
+        );
+        let parent = |trace: &str, span: &str| format!("00-{trace}-{span}-01");
+        let record = |parent: &str| {
+            let list: [(&str, Option<&[u8]>); 2] = [
+                ("tracestate", Some(b"a=1")),
+                ("traceparent", Some(parent.as_bytes())),
+            ];
+            self::record(&list, b"k")
+        };
+        let mut span = Headers::new();
+        let own = parent(of, "00f067aa0ba902b7");
+        span.push(headers::TRACEPARENT, Some(own.clone().into()));
+        let sent = |record: &Record| headers(record, &span, "Order:1", "g", 1).unwrap();
+        let of_record = ["kafkaesk-header-traceparent", "kafkaesk-header-tracestate"];
+
+        let map = sent(&record(&parent(of, "b7ad6b7169203331")));
+        assert_eq!(map.get("traceparent").unwrap(), own.as_str());
+        assert!(of_record.iter().all(|name| map.get(*name).is_none()));
+        assert!(map.get("tracestate").is_none());
+
+        for another in [parent(other, "b7ad6b7169203331"), "garbage".to_owned()] {
+            let map = sent(&record(&another));
+            assert_eq!(map.get("traceparent").unwrap(), own.as_str());
+            assert_eq!(map.get(of_record[0]).unwrap(), another.as_str());
+            assert_eq!(map.get(of_record[1]).unwrap(), "a%3D1");
+        }
+    }
+
+    #[test]
     fn headers_beyond_the_bound_say_so() {
         let large = record(&[("big", Some(&[b'x'; MAX_HEADER_BYTES]))], b"k");
-        let error = headers(&large, "Order:1", "g", 1).unwrap_err();
+        let error = headers(&large, &Headers::new(), "Order:1", "g", 1).unwrap_err();
         assert!(error.contains("16384 bytes"), "{error}");
     }
 

@@ -88,6 +88,7 @@ fn handler(url: &str) -> Http {
 async fn ask(http: &Http, answer: &str) -> Reply {
     http.handle(
         &record(),
+        &Headers::new(),
         "Order:1",
         Bytes::copy_from_slice(answer.as_bytes()),
         "billing",

@@ -26,7 +26,9 @@ async fn requests_and_answers_are_what_the_contract_says() {
 fn requested(case: &Value) -> Result<(), String> {
     let attempt = case["attempt"].as_u64().unwrap() as u32;
     let record = record(&case["record"]);
-    let headers = request::headers(&record, text(case, "schema"), text(case, "group"), attempt);
+    let trace = record.headers.trace();
+    let (schema, group) = (text(case, "schema"), text(case, "group"));
+    let headers = request::headers(&record, &trace, schema, group, attempt);
     if case["rejected"].as_bool() == Some(true) {
         return match headers {
             Ok(headers) => Err(format!("{headers:?}, not rejected")),
