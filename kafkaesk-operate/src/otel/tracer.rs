@@ -138,7 +138,7 @@ impl Tracer for OtelTracer {
         let remote = carrier::read(&record.headers);
         let links = remote.iter().cloned().map(Link::with_context).collect();
         let parent = below(remote.filter(|_| self.goes_on(processing)));
-        let parent = parent.unwrap_or_else(Context::new);
+        let parent = parent.unwrap_or_default();
         // A pattern's name stands for all that it matches, so that the names of spans stay few.
         let template = is_template(processing.pattern)
             .then(|| format!("{}{}", self.prefix, processing.pattern));

@@ -81,7 +81,7 @@ pub(crate) fn headers(
     }
     let trace = printable(trace);
     // A span that goes on with the record's trace stands for it; the handler sees any other trace of the record as a header.
-    let goes_on = trace_id(&trace).is_some_and(|id| Some(id) == trace_id(&record.headers));
+    let goes_on = trace_id(trace).is_some_and(|id| Some(id) == trace_id(&record.headers));
     for (name, value) in trace.iter() {
         add(
             name,
