@@ -138,6 +138,21 @@ impl From<NextOffset> for Position {
 /// What to commit of each partition.
 pub type Commits = Vec<(Arc<Source>, Position)>;
 
+/// Why a commit is not known to be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotCommitted {
+    /// The partition is not assigned to this consumer any more.
+    #[error("the partition was given up before its commit was written")]
+    NotAssigned,
+    /// The brokers refused the commit, or did not answer it.
+    #[error("the commit was refused: {0}")]
+    Refused(ClientError),
+}
+
+/// How each of several commits ended, in their order.
+pub type CommitResults = Vec<Result<(), NotCommitted>>;
+
 /// One entry of the stream.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -255,6 +270,11 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
     /// Commits without waiting. A refused commit is logged and sent again with the next commit, after five seconds at
     /// the latest, while the partition is assigned to us.
     fn commit(&self, commits: Commits);
+
+    /// Commits, and resolves once each of these positions, or a later one of its assignment, is on the brokers, or is known
+    /// not to be. A commit that is refused since the group rebalances is made again first. It is served while a `Revoked`
+    /// waits for its acknowledgement, too. Dropping the future does not withdraw the commits.
+    fn commit_acknowledged(&self, commits: Commits) -> BoxFuture<'static, CommitResults>;
 
     /// Stops fetching these partitions, without blocking. What is in the event stream already still arrives, so a
     /// reader that pauses everything can read on, within the stream's bound, and never misses a `Revoked`. A partition

@@ -177,11 +177,19 @@ impl Group {
         }
     }
 
-    /// Commits what the member owns; an offset of another's partition changes nothing.
-    pub(super) fn commit(&mut self, member: MemberId, commits: &Commits, store: &Store) {
+    /// Commits what the member owns, and says of each whether it does; an offset of another's partition changes nothing.
+    pub(super) fn commit(
+        &mut self,
+        member: MemberId,
+        commits: &Commits,
+        store: &Store,
+    ) -> Vec<bool> {
+        let mut owned = Vec::with_capacity(commits.len());
         for (source, position) in commits {
             let partition = (source.topic.as_str().to_owned(), source.partition);
-            if self.owners.get(&partition) == Some(&member) {
+            let is_owned = self.owners.get(&partition) == Some(&member);
+            owned.push(is_owned);
+            if is_owned {
                 let id = store
                     .topics
                     .get(&partition.0)
@@ -192,6 +200,7 @@ impl Group {
                 self.committed.insert(partition, position.next.0);
             }
         }
+        owned
     }
 
     /// What is finished beyond the committed offset of a partition, as far as its commit says.

@@ -21,7 +21,10 @@ use super::{
 use crate::{
     ClientError,
     broker::BoxFuture,
-    consumer::{Commits, ConsumerControl, ConsumerEvent, RevokeAck, created_again},
+    consumer::{
+        CommitResults, Commits, ConsumerControl, ConsumerEvent, NotCommitted, RevokeAck,
+        created_again,
+    },
 };
 
 /// One member's place in its group.
@@ -77,6 +80,20 @@ impl ConsumerControl for MemberControl {
                 group.commit(self.0.member, &commits, &state.store);
             }
         });
+    }
+
+    fn commit_acknowledged(&self, commits: Commits) -> BoxFuture<'static, CommitResults> {
+        let owned = self.0.shared.change(|state| {
+            let group = state.groups.get_mut(&self.0.group);
+            group.map(|group| group.commit(self.0.member, &commits, &state.store))
+        });
+        let owned = owned.unwrap_or_else(|| vec![false; commits.len()]);
+        let result = |is_owned| match is_owned {
+            true => Ok(()),
+            false => Err(NotCommitted::NotAssigned),
+        };
+        let results = owned.into_iter().map(result).collect();
+        Box::pin(std::future::ready(results))
     }
 
     fn pause(&self, sources: &[Arc<Source>]) {

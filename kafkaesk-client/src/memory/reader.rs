@@ -18,7 +18,9 @@ use super::{
 use crate::{
     ClientError,
     broker::BoxFuture,
-    consumer::{Commits, ConsumerControl, ConsumerEvent, Start, created_again},
+    consumer::{
+        CommitResults, Commits, ConsumerControl, ConsumerEvent, NotCommitted, Start, created_again,
+    },
 };
 
 /// What a reader was asked for.
@@ -34,6 +36,11 @@ pub(super) struct ReaderControl(pub(super) watch::Sender<Asked>);
 
 impl ConsumerControl for ReaderControl {
     fn commit(&self, _: Commits) {}
+
+    fn commit_acknowledged(&self, commits: Commits) -> BoxFuture<'static, CommitResults> {
+        let none = commits.iter().map(|_| Err(NotCommitted::NotAssigned));
+        Box::pin(std::future::ready(none.collect()))
+    }
 
     fn pause(&self, sources: &[Arc<Source>]) {
         self.0

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kafkaesk_client::{
     ClientError, Connection, Settings,
     broker::BoxFuture,
-    consumer::{Commits, ConsumerControl},
+    consumer::{CommitResults, Commits, ConsumerControl},
 };
 use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicPrefix};
 
@@ -179,6 +179,10 @@ impl ConsumerControl for Nobody {
     }
 
     fn commit(&self, _: Commits) {}
+
+    fn commit_acknowledged(&self, _: Commits) -> BoxFuture<'static, CommitResults> {
+        Box::pin(std::future::ready(CommitResults::new()))
+    }
 
     fn take_part(&self, _: bool) {}
 

@@ -14,10 +14,13 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
-use super::{control_requests::identity, last_commits::list, rebalance::Membership};
+use super::{acks::Acks, control_requests::identity, last_commits::list, rebalance::Membership};
 use crate::{
-    consumer::Commits,
-    kafka::native::{self, Queue},
+    consumer::{Commits, NotCommitted},
+    kafka::{
+        errors::{Operation, code_error},
+        native::{self, Queue},
+    },
 };
 
 /// The wait before a refused commit is repeated, unless another commit comes first.
@@ -29,8 +32,8 @@ const AFTER_REBALANCE: Duration = Duration::from_millis(500);
 pub(super) struct Committing {
     /// Where the coordinator's answers come.
     answers: Queue,
-    /// Commits without an answer, by number, and when they were sent.
-    unanswered: HashMap<usize, (Instant, Commits)>,
+    /// Commits without an answer, by number.
+    unanswered: HashMap<usize, Sent>,
     /// The number of the last commit.
     number: usize,
     /// The last commit that named a partition, by its source.
@@ -38,6 +41,16 @@ pub(super) struct Committing {
     /// Refused commits that no later commit replaced, and the time of the next try.
     refused: Commits,
     refused_until: Instant,
+    /// Who waits for the results of commits that are made again.
+    acks: Acks,
+}
+
+/// A commit that was sent.
+struct Sent {
+    at: Instant,
+    commits: Commits,
+    /// Who waits for its result.
+    acks: Acks,
 }
 
 impl Committing {
@@ -49,6 +62,7 @@ impl Committing {
             latest: HashMap::new(),
             refused: Commits::new(),
             refused_until: Instant::now(),
+            acks: Acks::default(),
         }
     }
 
@@ -63,13 +77,23 @@ impl Committing {
         let mut commits = std::mem::take(&mut self.refused);
         let mut unanswered: Vec<_> = self.unanswered.drain().collect();
         unanswered.sort_unstable_by_key(|(number, _)| *number);
-        commits.extend(unanswered.into_iter().flat_map(|(_, (_, sent))| sent));
+        commits.extend(unanswered.into_iter().flat_map(|(_, sent)| sent.commits));
         commits
+    }
+
+    /// Who waits for the results of those. Called once, before [`Self::unwritten`].
+    pub(super) fn take_acks(&mut self) -> Acks {
+        let mut acks = std::mem::take(&mut self.acks);
+        for sent in self.unanswered.values_mut() {
+            acks.add(std::mem::take(&mut sent.acks));
+        }
+        acks
     }
 
     /// Commits only partitions that are still assigned, since Kafka would accept an offset for another member's
     /// partition. Does not wait. Refused commits go first, so that the later offset counts.
-    pub(super) fn send(&mut self, consumer: &BaseConsumer<Membership>, later: Commits) {
+    pub(super) fn send(&mut self, consumer: &BaseConsumer<Membership>, later: Commits, acks: Acks) {
+        self.acks.add(acks);
         let before = std::mem::take(&mut self.refused);
         let words: HashMap<usize, _> = before
             .into_iter()
@@ -81,6 +105,9 @@ impl Committing {
         let commits: Commits = words.into_values().filter(|(it, _)| ours(it)).collect();
         self.latest.retain(|_, (source, _)| ours(source));
         let list = list(&commits, &state.ids);
+        // The others wait for commits of partitions that are gone.
+        let acks = self.acks.take(ours);
+        drop(std::mem::take(&mut self.acks));
         drop(state);
         if commits.is_empty() {
             return;
@@ -93,12 +120,16 @@ impl Committing {
         let sent = native::commit(consumer, &list, &self.answers, self.number);
         match sent {
             Ok(()) => {
-                let sent = (Instant::now(), commits);
+                let sent = Sent {
+                    at: Instant::now(),
+                    commits,
+                    acks,
+                };
                 self.unanswered.insert(self.number, sent);
             }
             Err(error) => {
                 consumer.context().committed(false, Instant::now());
-                self.refused(consumer, self.number, commits, error);
+                self.refused(consumer, self.number, (commits, acks), error);
             }
         }
     }
@@ -109,26 +140,34 @@ impl Committing {
             let Some(answer) = native::commit_answer(&self.answers, 0) else {
                 return;
             };
-            let Some((sent, mut commits)) = self.unanswered.remove(&answer.number) else {
+            let Some(Sent {
+                at,
+                mut commits,
+                mut acks,
+            }) = self.unanswered.remove(&answer.number)
+            else {
                 continue;
             };
             let is_ok = answer.result.is_ok() && answer.refused.is_empty();
-            consumer.context().committed(is_ok, sent);
+            consumer.context().committed(is_ok, at);
             let error = match answer.result {
                 Err(error) => error,
                 Ok(()) => {
                     let Some((.., error)) = answer.refused.first() else {
+                        acks.answer(|| Ok(()));
                         continue;
                     };
-                    commits.retain(|(source, _)| {
+                    let is_refused = |source: &Arc<Source>| {
                         answer.refused.iter().any(|(topic, partition, _)| {
                             topic == source.topic.as_str() && *partition == source.partition
                         })
-                    });
+                    };
+                    acks.take(|source| !is_refused(source)).answer(|| Ok(()));
+                    commits.retain(|(source, _)| is_refused(source));
                     *error
                 }
             };
-            self.refused(consumer, answer.number, commits, error);
+            self.refused(consumer, answer.number, (commits, acks), error);
         }
     }
 
@@ -137,7 +176,7 @@ impl Committing {
         &mut self,
         consumer: &BaseConsumer<Membership>,
         number: usize,
-        commits: Commits,
+        (commits, mut acks): (Commits, Acks),
         error: RDKafkaErrorCode,
     ) {
         let group = &consumer.context().group;
@@ -146,7 +185,14 @@ impl Committing {
             RDKafkaErrorCode::IllegalGeneration
             | RDKafkaErrorCode::RebalanceInProgress
             | RDKafkaErrorCode::UnknownMemberId => AFTER_REBALANCE,
-            _ => COMMIT_AGAIN,
+            _ => {
+                let action = format!("committing for group {group}");
+                std::mem::take(&mut acks).answer(|| {
+                    let error = code_error(error, Operation::cluster(&action));
+                    Err(NotCommitted::Refused(error))
+                });
+                COMMIT_AGAIN
+            }
         };
         tracing::warn!(group, %error, ?again, "a commit was refused; it is made again");
         let is_latest = |source: &Arc<Source>| {
@@ -157,5 +203,13 @@ impl Committing {
         self.refused
             .extend(commits.into_iter().filter(|(source, _)| is_latest(source)));
         self.refused_until = Instant::now() + again;
+        // A later commit of the same partition says how these ended.
+        for sent in self.unanswered.values_mut() {
+            let is_there =
+                |source: &Arc<Source>| sent.commits.iter().any(|(it, _)| Arc::ptr_eq(it, source));
+            let later = acks.take(is_there);
+            sent.acks.add(later);
+        }
+        self.acks.add(acks);
     }
 }

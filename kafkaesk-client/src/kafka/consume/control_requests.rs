@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    thread::{self, Thread},
     time::{Duration, Instant},
 };
 
@@ -15,11 +16,11 @@ use kafkaesk_core::Source;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::pulse::Pulse;
+use super::{acks::Acks, pulse::Pulse};
 use crate::{
     ClientError,
     broker::BoxFuture,
-    consumer::{Commits, ConsumerControl, Position},
+    consumer::{CommitResults, Commits, ConsumerControl, NotCommitted, Position},
 };
 
 /// One request for each source. The identity of its `Arc` is the identity of the assignment.
@@ -28,7 +29,9 @@ type BySource<T> = HashMap<usize, (Arc<Source>, T)>;
 /// Between a consumer's user and its thread.
 #[derive(Debug, Default)]
 pub(super) struct ControlRequests {
-    commits: Mutex<BySource<Position>>,
+    commits: Mutex<Waiting>,
+    /// The thread while it waits for the acknowledgement of a revoke.
+    drainer: Mutex<Option<Thread>>,
     pauses: Mutex<BySource<bool>>,
     /// It shall take no part in its group.
     apart: AtomicBool,
@@ -39,6 +42,13 @@ pub(super) struct ControlRequests {
     close_state: Mutex<CloseState>,
     /// What the thread shows of itself.
     pub(super) pulse: Pulse,
+}
+
+/// Commits that the thread has not taken yet, and who waits for their results.
+#[derive(Debug, Default)]
+struct Waiting {
+    commits: BySource<Position>,
+    acks: Acks,
 }
 
 /// Whether a close was requested, and whether the thread has ended.
@@ -58,6 +68,8 @@ impl Drop for Ended {
         let mut close_state = self.0.close_state.lock();
         close_state.ended = true;
         close_state.asked = None;
+        drop(close_state);
+        drop(mem::take(&mut self.0.commits.lock().acks));
         self.0.pulse.end();
     }
 }
@@ -79,17 +91,35 @@ pub(super) fn identity(source: &Arc<Source>) -> usize {
 }
 
 impl ControlRequests {
-    pub(super) fn take_commits(&self) -> Commits {
-        mem::take(&mut *self.commits.lock()).into_values().collect()
+    pub(super) fn take_commits(&self) -> (Commits, Acks) {
+        let Waiting { commits, acks } = mem::take(&mut *self.commits.lock());
+        (commits.into_values().collect(), acks)
     }
 
     /// Those of these partitions; the others wait on.
-    pub(super) fn take_commits_of(&self, sources: &[Arc<Source>]) -> Commits {
-        let mut commits = self.commits.lock();
+    pub(super) fn take_commits_of(&self, sources: &[Arc<Source>]) -> (Commits, Acks) {
+        let mut waiting = self.commits.lock();
         let wanted = sources.iter().map(identity);
-        wanted
-            .filter_map(|source| commits.remove(&source))
-            .collect()
+        let commits = wanted.filter_map(|source| waiting.commits.remove(&source));
+        let commits = commits.collect();
+        let acks = waiting
+            .acks
+            .take(|source| sources.iter().any(|it| Arc::ptr_eq(it, source)));
+        (commits, acks)
+    }
+
+    /// Commits of wanted partitions for whose results somebody waits.
+    pub(super) fn take_awaited(&self, is_wanted: impl Fn(&Arc<Source>) -> bool) -> (Commits, Acks) {
+        let mut waiting = self.commits.lock();
+        let acks = waiting.acks.take(is_wanted);
+        let commits = acks.sources().map(identity);
+        let commits = commits.filter_map(|source| waiting.commits.remove(&source));
+        (commits.collect(), acks)
+    }
+
+    /// This thread waits for the acknowledgement of a revoke, or not any more: an awaited commit wakes it.
+    pub(super) fn set_draining(&self, draining: bool) {
+        *self.drainer.lock() = draining.then(thread::current);
     }
 
     /// Sources and whether they shall be paused.
@@ -132,8 +162,33 @@ impl ConsumerControl for ControlRequests {
     fn commit(&self, commits: Commits) {
         let mut waiting = self.commits.lock();
         for (source, next) in commits {
-            waiting.insert(identity(&source), (source, next));
+            waiting.commits.insert(identity(&source), (source, next));
         }
+    }
+
+    fn commit_acknowledged(&self, commits: Commits) -> BoxFuture<'static, CommitResults> {
+        let mut answers = Vec::with_capacity(commits.len());
+        let mut waiting = self.commits.lock();
+        for (source, next) in commits {
+            let (ack, answer) = oneshot::channel();
+            answers.push(answer);
+            waiting.acks.push(&source, ack);
+            waiting.commits.insert(identity(&source), (source, next));
+        }
+        drop(waiting);
+        if self.close_state.lock().ended {
+            drop(mem::take(&mut self.commits.lock().acks));
+        }
+        if let Some(drainer) = &*self.drainer.lock() {
+            drainer.unpark();
+        }
+        Box::pin(async move {
+            let mut results = CommitResults::with_capacity(answers.len());
+            for answer in answers {
+                results.push(answer.await.unwrap_or(Err(NotCommitted::NotAssigned)));
+            }
+            results
+        })
     }
 
     fn pause(&self, sources: &[Arc<Source>]) {

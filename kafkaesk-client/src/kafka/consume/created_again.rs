@@ -11,6 +11,7 @@ use kafkaesk_core::{Completions, NextOffset, Source};
 use rdkafka::{Offset, TopicPartitionList, consumer::Consumer};
 
 use super::{
+    acks::Acks,
     last_commits::list,
     member::Member,
     pauses,
@@ -77,7 +78,7 @@ impl Member {
         if let Err(error) = self.consumer.resume(&list(&first, &HashMap::new())) {
             tracing::warn!(topic, %error, "resuming failed");
         }
-        self.committing.send(&self.consumer, first);
+        self.committing.send(&self.consumer, first, Acks::default());
     }
 }
 

@@ -34,13 +34,17 @@ const LEAVE: Duration = Duration::from_secs(1);
 impl Member {
     /// Leaves the group, with the last commits of all partitions, before the deadline.
     pub(super) fn close(mut self, close: Close) {
+        let mut acks = self.committing.take_acks();
         let mut commits = self.committing.unwritten();
-        commits.extend(self.setup.requests.take_commits());
+        let (asked, waiting) = self.setup.requests.take_commits();
+        acks.add(waiting);
+        commits.extend(asked);
         commits.extend(close.commits);
         let context = self.consumer.context();
         let deadline = {
             let state = &mut *context.state.lock();
             commits.retain(|(source, _)| state.places.holds(source));
+            acks = acks.take(|source| state.places.holds(source));
             let leaving = Leaving::with(commits, Queue::new(&self.consumer), close.deadline);
             state.leaving.insert(leaving).deadline()
         };
@@ -49,6 +53,9 @@ impl Member {
             Some(leaving) => leaving.result(&context.group),
             None => Ok(()),
         };
+        if result.is_ok() {
+            acks.answer(|| Ok(()));
+        }
         let _ = close.committed.send(result);
         self.close_client();
         drop(close.left);

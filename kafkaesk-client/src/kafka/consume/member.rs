@@ -465,9 +465,9 @@ impl Member {
 
     fn serve_requests(&mut self) {
         self.committing.hear(&self.consumer);
-        let commits = self.setup.requests.take_commits();
+        let (commits, acks) = self.setup.requests.take_commits();
         if self.committing.is_due() || !commits.is_empty() {
-            self.committing.send(&self.consumer, commits);
+            self.committing.send(&self.consumer, commits, acks);
         }
         let asked = self.setup.requests.take_pauses();
         let State { places, .. } = &mut *self.consumer.context().state.lock();

@@ -4,9 +4,10 @@
 //! the thread without a group; `start` settles where a new group begins; `records` cuts batches, `handover` turns the
 //! pieces into events, `places` keeps what is known of each partition, `resets` warns of offsets that are not in their
 //! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id,
-//! `commits` follows commits to their answers, `part` leaves the group for a while, `leave` for good; `outbox` and `control_requests` are the two channels between the thread
+//! `commits` follows commits to their answers, `acks` says who waits for them, `part` leaves the group for a while, `leave` for good; `outbox` and `control_requests` are the two channels between the thread
 //! and its user, and `pulse` says whether the thread runs.
 
+mod acks;
 mod ahead;
 mod commits;
 mod control_requests;

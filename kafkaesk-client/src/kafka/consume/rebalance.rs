@@ -15,15 +15,18 @@ use rdkafka::{
     TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    error::RDKafkaErrorCode,
 };
 use tokio::sync::oneshot;
 
 use super::{
     super::{
         context::{Context, delegate_client_context},
+        errors::{Operation, code_error},
         metadata::Lookup,
         native::Queue,
     },
+    acks::Acks,
     control_requests::ControlRequests,
     last_commits::{Leaving, commit_now, list},
     outbox::Outbox,
@@ -31,7 +34,9 @@ use super::{
     resets::Resets,
 };
 use crate::{
-    consumer::{Commits, ConsumerEvent, RevokeAck, created_again as created_again_words},
+    consumer::{
+        Commits, ConsumerEvent, NotCommitted, RevokeAck, created_again as created_again_words,
+    },
     meter::ActionKind,
 };
 
@@ -255,7 +260,12 @@ impl Membership {
         let mut commits = Commits::new();
         self.requests.pulse.expect_silence(deadline);
         if state.outbox.flush_until(deadline) {
-            commits = wait(acknowledged, deadline).unwrap_or_else(|| {
+            self.requests.set_draining(true);
+            let acknowledged = wait(acknowledged, deadline, || {
+                self.commit_awaited(consumer, &state, &gone, deadline);
+            });
+            self.requests.set_draining(false);
+            commits = acknowledged.unwrap_or_else(|| {
                 tracing::warn!(
                     group = self.group,
                     waited = ?if is_awaited { self.drain } else { Duration::ZERO },
@@ -267,7 +277,7 @@ impl Membership {
         self.requests.pulse.beat(Instant::now());
         drop(state);
         // Earlier requests belong to this assignment; the acknowledgement comes after them and counts.
-        let mut last = self.requests.take_commits_of(&gone);
+        let (mut last, acks) = self.requests.take_commits_of(&gone);
         last.extend(
             commits
                 .into_iter()
@@ -282,9 +292,42 @@ impl Membership {
         };
         // The commit's own answer is what counts: a group that went on without us refuses it.
         let last = list(&last, &self.state.lock().ids);
-        if let Err(error) = commit_now(consumer, &answers, &last, Instant::now() + COMMIT) {
+        let committed = commit_now(consumer, &answers, &last, Instant::now() + COMMIT);
+        if let Err(error) = committed {
             tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records are delivered again");
         }
+        self.answer(acks, committed);
+    }
+
+    /// Makes the commits for whose results somebody waits, while a revoke is drained: the drain may wait for them.
+    fn commit_awaited(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        state: &State,
+        gone: &[Arc<Source>],
+        deadline: Instant,
+    ) {
+        let (commits, acks) = self.requests.take_awaited(|source| {
+            state.places.holds(source) || gone.iter().any(|gone| Arc::ptr_eq(gone, source))
+        });
+        if commits.is_empty() {
+            return;
+        }
+        let Some(answers) = Queue::new(consumer) else {
+            return;
+        };
+        let commits = list(&commits, &state.ids);
+        let until = deadline.min(Instant::now() + COMMIT);
+        self.answer(acks, commit_now(consumer, &answers, &commits, until));
+    }
+
+    fn answer(&self, acks: Acks, committed: Result<(), RDKafkaErrorCode>) {
+        acks.answer(|| {
+            committed.map_err(|code| {
+                let action = format!("committing for group {}", self.group);
+                NotCommitted::Refused(code_error(code, Operation::cluster(&action)))
+            })
+        });
     }
 
     /// Partitions go while the member leaves: their last commits are made now, since a later one would stand behind the
@@ -369,8 +412,13 @@ fn is_in_log(consumer: &BaseConsumer<Membership>, source: &Source, finished: &Co
     }
 }
 
-/// Blocks this thread for an answer until then; `None` without one. Dropped unanswered, it is an empty answer.
-fn wait(mut answer: oneshot::Receiver<Commits>, deadline: Instant) -> Option<Commits> {
+/// Blocks this thread for an answer until then; `None` without one. Dropped unanswered, it is an empty answer. Does `meanwhile`
+/// whenever it is woken.
+fn wait(
+    mut answer: oneshot::Receiver<Commits>,
+    deadline: Instant,
+    mut meanwhile: impl FnMut(),
+) -> Option<Commits> {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -383,6 +431,7 @@ fn wait(mut answer: oneshot::Receiver<Commits>, deadline: Instant) -> Option<Com
         if let Poll::Ready(answered) = std::pin::Pin::new(&mut answer).poll(&mut context) {
             return Some(answered.unwrap_or_default());
         }
+        meanwhile();
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return None;

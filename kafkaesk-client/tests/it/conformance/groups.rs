@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use kafkaesk_client::consumer::Start;
+use kafkaesk_client::{
+    consumer::{ConsumerEvent, NotCommitted, Start},
+    core::NextOffset,
+};
 use tokio::sync::{Mutex, Notify, oneshot};
 
 use super::fixture::{Fixture, Seen, TIMEOUT, Tap, outgoing, value};
@@ -302,4 +305,37 @@ pub(super) async fn a_member_that_takes_no_part_gives_its_partitions_to_others_a
     for partition in [0, 1] {
         assert_eq!(law.committed(&group, &topic, partition).await, Some(4));
     }
+}
+
+pub(super) async fn an_acknowledged_commit_is_written_even_while_a_revoke_waits_and_not_after_it(
+    law: Fixture,
+) {
+    let topic = law.create("a", 1).await;
+    let group = law.group();
+    let mut first = law.consume(Some(&group), "a", Start::Earliest).await;
+    let source = first.assigned().await.remove(0);
+    law.fill(&topic, 0, 0..3).await;
+    first.records(3).await;
+    let control = first.consumer.control();
+    let commit = async |offset: i64| {
+        let commits = vec![(source.clone(), NextOffset(offset).into())];
+        control.commit_acknowledged(commits).await.remove(0)
+    };
+    commit(1).await.unwrap();
+    assert_eq!(law.committed(&group, &topic, 0).await, Some(1));
+    control.take_part(false);
+    let Some(ConsumerEvent::Revoked(gone, ack)) = first.consumer.next().await else {
+        panic!("expected a revoke");
+    };
+    commit(2).await.unwrap();
+    assert_eq!(law.committed(&group, &topic, 0).await, Some(2));
+    ack.release(vec![(gone[0].clone(), NextOffset(3).into())]);
+    let end = tokio::time::Instant::now() + TIMEOUT;
+    // One that comes before the release is done belongs to the assignment, and the acknowledgement counts.
+    while !matches!(commit(1).await, Err(NotCommitted::NotAssigned)) {
+        assert!(tokio::time::Instant::now() < end);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(law.committed(&group, &topic, 0).await, Some(3));
+    first.abandon().await;
 }

@@ -50,6 +50,7 @@ laws! {
     groups::a_consumer_may_be_closed_twice,
     groups::a_paused_partition_rests_until_it_is_resumed,
     groups::a_member_that_takes_no_part_gives_its_partitions_to_others_and_comes_back,
+    groups::an_acknowledged_commit_is_written_even_while_a_revoke_waits_and_not_after_it,
     groups::a_member_has_joined_whether_or_not_it_got_a_partition_until_it_leaves,
     lag::a_groups_lag_is_what_it_has_not_committed,
     lag::groups_that_read_our_streams_are_found_and_others_are_not,
