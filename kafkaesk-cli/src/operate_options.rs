@@ -46,6 +46,10 @@ pub struct OperateOptions {
     /// The age of a record from which on its trace is linked to, and not gone on with [default: 1h]
     #[arg(long, value_name = "SPAN")]
     pub trace_parent_max_age: Option<String>,
+    /// How long a partition may not move that is behind and that nothing holds, before its subscription joins its group
+    /// again [default: 5m]
+    #[arg(long, value_name = "SPAN")]
+    pub stall_after: Option<String>,
 }
 
 impl OperateOptions {
@@ -65,6 +69,7 @@ impl OperateOptions {
             ("alive-within", &self.alive_within),
             ("otel-endpoint", &self.otel_endpoint),
             ("trace-parent-max-age", &self.trace_parent_max_age),
+            ("stall-after", &self.stall_after),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))

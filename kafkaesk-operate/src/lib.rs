@@ -15,6 +15,7 @@ mod otel;
 mod page;
 mod rates;
 mod service;
+mod standstill;
 pub mod stats;
 #[cfg(test)]
 mod testing;

@@ -1,7 +1,7 @@
 //! Observer: looks at the application and asks Kafka for its lag, again and again, and keeps what it saw. Next: `view`.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -11,18 +11,19 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::Source;
 use kafkaesk_worker::{
-    Watch,
+    Control, Watch,
     snapshot::{Snapshot, SubscriptionSnapshot},
 };
 use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     lag::{Judged, Looks, Rules},
     letters::LetterLooks,
     rates::Rates,
     traces::Dropped,
+    standstill::{Remedy, Standstills},
     view::{ShownSetting, View},
 };
 
@@ -39,6 +40,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Observer {
     watch: Watch,
+    control: Control,
     begun: Instant,
     lag_interval: Duration,
     alive_within: Duration,
@@ -56,6 +58,7 @@ struct Seen {
     looks: Looks,
     rates: Rates,
     letters: BTreeMap<String, Unsettled>,
+    standstills: Standstills,
     answered: Option<Instant>,
     connection: Option<Connection>,
     settings: Arc<Vec<ShownSetting>>,
@@ -64,6 +67,7 @@ struct Seen {
 impl Observer {
     pub(crate) fn new(
         watch: Watch,
+        control: Control,
         settings: &OperateSettings,
         spans_dropped: Option<Arc<Dropped>>,
     ) -> Self {
@@ -75,6 +79,7 @@ impl Observer {
         };
         Self {
             watch,
+            control,
             begun: Instant::now(),
             lag_interval: settings.lag_interval,
             alive_within: settings.alive_within,
@@ -88,6 +93,7 @@ impl Observer {
                 looks: Looks::new(rules),
                 rates: Rates::default(),
                 letters: BTreeMap::new(),
+                standstills: Standstills::new(settings.stall_after),
                 answered: None,
                 connection: None,
                 settings: Arc::default(),
@@ -130,7 +136,12 @@ impl Observer {
         let lags: Vec<Vec<Judged>> = subscriptions
             .map(|subscription| seen.looks.judge(subscription, at, now))
             .collect();
+        let standing = snapshot.subscriptions.iter();
+        let standing = standing
+            .map(|it| seen.standstills.standing(&it.group, &it.pattern))
+            .collect();
         View {
+            standing,
             rates: seen.rates.look(&snapshot, &lags, at),
             lags,
             letters: seen.letters.clone(),
@@ -161,6 +172,7 @@ impl Observer {
             if is_due {
                 asked = Some((Instant::now(), SystemTime::now()));
                 self.ask(&connection, &view.snapshot).await;
+                self.free_standing(&connection, &view).await;
             }
             // Nothing is assigned, lag is asked for less often, or it had no answer.
             let answered = self.seen.lock().answered.map(|at| at.elapsed());
@@ -230,6 +242,49 @@ impl Observer {
                 }
                 Err(error) => self.answered(Err(error)),
             }
+        }
+    }
+
+    /// Lets subscriptions join their group again whose partitions stand still although their next record can be read.
+    async fn free_standing(&self, connection: &Connection, view: &View) {
+        let suspects = self
+            .seen
+            .lock()
+            .standstills
+            .look(view, self.begun.elapsed());
+        let mut rejoins: BTreeSet<String> = BTreeSet::new();
+        for suspect in suspects {
+            let (topic, partition) = (&suspect.source.topic, suspect.source.partition);
+            let record = connection
+                .broker()
+                .record(topic, partition, suspect.next)
+                .await;
+            let readable = matches!(record, Ok(Some(_)));
+            let at = self.begun.elapsed();
+            let mut seen = self.seen.lock();
+            match seen.standstills.tried(&suspect, readable, at) {
+                Some(Remedy::Rejoin) => {
+                    warn!(
+                        group = suspect.name,
+                        partition = %suspect.source,
+                        offset = suspect.next.0,
+                        "the partition has not moved for `stall-after`, although its next record can be read: the subscription joins its group again"
+                    );
+                    rejoins.insert(suspect.name);
+                }
+                Some(Remedy::Restart) => warn!(
+                    group = suspect.name,
+                    partition = %suspect.source,
+                    offset = suspect.next.0,
+                    "the partition still does not move after its subscription joined its group again: /livez fails"
+                ),
+                None => {
+                    debug!(partition = %suspect.source, "a partition stands still, and its next record cannot be read by anybody")
+                }
+            }
+        }
+        for name in rejoins {
+            self.control.rejoin(&name).await;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict, meter::Published};
+use kafkaesk_core::Source;
 use kafkaesk_worker::snapshot::{Snapshot, State, SubscriptionSnapshot};
 
 use crate::{lag::Judged, rates::Point, traces::Dropped};
@@ -38,6 +39,8 @@ pub(crate) struct View {
     pub(crate) answered: Option<Duration>,
     /// How long a subscription may give no sign of life.
     pub(crate) alive_within: Duration,
+    /// The partitions of each subscription that a restart would help, in the order of the snapshot.
+    pub(crate) standing: Vec<Vec<Arc<Source>>>,
     /// The effective settings, without secrets.
     pub(crate) settings: Arc<Vec<ShownSetting>>,
     /// Whether the keys of messages may be shown.

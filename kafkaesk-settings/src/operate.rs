@@ -37,6 +37,9 @@ pub struct OperateSettings {
     pub trace_parent_max_age: Duration,
     /// Contact nothing but this machine, as `dev` does. Not a setting. Default `false`.
     pub loopback_only: bool,
+    /// How long a partition may not move that is behind and that nothing holds. Then its subscription joins its group again;
+    /// after the same time once more, `/livez` fails. Default 5 min.
+    pub stall_after: Duration,
 }
 
 impl Default for OperateSettings {
@@ -56,6 +59,7 @@ impl Default for OperateSettings {
             otel_endpoint: None,
             trace_parent_max_age: Duration::from_secs(60 * 60),
             loopback_only: false,
+            stall_after: Duration::from_secs(300),
         }
     }
 }

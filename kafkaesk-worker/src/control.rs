@@ -25,6 +25,8 @@ pub(crate) enum Request {
     Resume,
     /// Start at most so many messages per second; `None`: as many as the subscription's own setting says.
     Throttle(Option<NonZeroU32>),
+    /// Leave the group and join it again.
+    Rejoin,
     /// Give up a message that is held.
     Skip(Skip),
     /// Show what it does.
@@ -123,6 +125,12 @@ impl Control {
     /// subscription's own option says.
     pub async fn throttle(&self, group: &str, per_second: Option<NonZeroU32>) -> usize {
         self.ask(group, Request::Throttle(per_second)).await
+    }
+
+    /// Leaves the group and joins it again: what the Kafka client knows of the partitions is forgotten. They are drained and
+    /// committed as in any rebalance. Resolves when the group is about to be left.
+    pub async fn rejoin(&self, group: &str) -> usize {
+        self.ask(group, Request::Rejoin).await
     }
 
     /// Gives up one message that is held: that failed and waits for its next attempt. The log names it.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use kafkaesk_core::span::rough_span;
-use kafkaesk_worker::snapshot::{State, SubscriptionSnapshot};
+use kafkaesk_worker::snapshot::State;
 use serde::Serialize;
 
 use crate::{lag::time, view::View};
@@ -95,24 +95,28 @@ impl History {
 pub(crate) fn checks(question: Question, view: &View) -> Vec<Check> {
     match question {
         Question::Live => {
-            let running = view.snapshot.subscriptions.iter();
-            let running = running.filter(|it| it.state != State::Ended);
-            running.flat_map(|it| live(it, view.alive_within)).collect()
+            let all = view.snapshot.subscriptions.iter().enumerate();
+            let running = all.filter(|(_, it)| it.state != State::Ended);
+            running.flat_map(|(index, _)| live(view, index)).collect()
         }
         Question::Ready => ready(view),
     }
 }
 
-/// Whether nothing of a subscription needs a restart.
-pub(crate) fn is_alive(it: &SubscriptionSnapshot, alive_within: Duration) -> bool {
-    live(it, alive_within)
-        .iter()
-        .all(|check| check.result.is_ok())
+/// Whether nothing of a subscription of the view needs a restart.
+pub(crate) fn is_alive(view: &View, index: usize) -> bool {
+    live(view, index).iter().all(|check| check.result.is_ok())
 }
 
-/// Only what a restart would help: a task, a thread or all handlers that stand still. What Kafka says of a partition, brokers
-/// that are away, lag, a pause, a rebalance or the lack of partitions does not count.
-fn live(it: &SubscriptionSnapshot, within: Duration) -> [Check; 3] {
+/// Only what a restart would help: a task, a thread or all handlers that stand still, or a partition that does not move
+/// although its next record can be read. What Kafka says of a partition, brokers that are away, lag, a pause, a rebalance or
+/// the lack of partitions does not count.
+fn live(view: &View, index: usize) -> Vec<Check> {
+    let Some(it) = view.snapshot.subscriptions.get(index) else {
+        return Vec::new();
+    };
+    let within = view.alive_within;
+    let standing = view.standing.get(index).map_or(&[][..], Vec::as_slice);
     let of = Some((it.group.clone(), it.pattern.clone()));
     let check = |check, result| Check {
         check,
@@ -130,7 +134,7 @@ fn live(it: &SubscriptionSnapshot, within: Duration) -> [Check; 3] {
     // Where a partition has one place for a handler, fewer stuck ones are all of them; the subscription itself knows.
     let all_stuck = (slots > 0 && it.stuck >= slots).then_some(slots);
     let all_stuck = it.apart.as_ref().map(|apart| apart.handlers).or(all_stuck);
-    [
+    vec![
         check(
             "task",
             turns(
@@ -153,6 +157,18 @@ fn live(it: &SubscriptionSnapshot, within: Duration) -> [Check; 3] {
                 None => Ok(format!("{} of {slots} run", it.running)),
                 Some(all) => Err(format!(
                     "all {all} handlers have been running for longer than max.poll.interval.ms, so the partitions go to the group's other members; give the handlers a timeout"
+                )),
+            },
+        ),
+        check(
+            "partitions",
+            match standing {
+                [] => Ok("none stands still without a cause".to_owned()),
+                [first, ..] => Err(format!(
+                    "{} of its partitions do not move although their next record can be read, such as {}[{}], and joining the group again did not help",
+                    standing.len(),
+                    first.stream,
+                    first.partition
                 )),
             },
         ),

@@ -1,7 +1,7 @@
 //! The matrix: states of a process, and both answers to each.
 
 use kafkaesk_client::lag::Verdict;
-use kafkaesk_worker::snapshot::{Apart, PauseState, PausedBy};
+use kafkaesk_worker::snapshot::{Apart, PauseState, PausedBy, SubscriptionSnapshot};
 use std::sync::Arc;
 
 use super::*;
@@ -203,6 +203,15 @@ fn matrix() -> Vec<Case> {
             }),
             Some("handlers"),
             Some("joined"),
+        ),
+        (
+            "a partition does not move, and joining again did not help",
+            then(well(), |view| {
+                let source = view.lags[0][0].source.clone();
+                view.standing = vec![vec![source]];
+            }),
+            Some("partitions"),
+            None,
         ),
         (
             "the task is silent for 30 s",

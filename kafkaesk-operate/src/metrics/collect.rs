@@ -32,10 +32,10 @@ use crate::{
 /// A process that runs subscriptions.
 pub(super) fn of_view<'a>(view: &'a View, sheet: &mut Sheet<'a>) {
     let mut verdicts: BTreeMap<&str, Verdict> = BTreeMap::new();
-    for (subscription, judged) in view.subscriptions() {
+    for (index, (subscription, judged)) in view.subscriptions().enumerate() {
         of_partitions(subscription, judged, sheet);
         of_topics(subscription, sheet);
-        of_group(subscription, view.alive_within, sheet);
+        of_group(subscription, is_alive(view, index), sheet);
         if subscription.state != State::Ended {
             let verdict = verdicts.entry(&subscription.group).or_insert(Verdict::Ok);
             *verdict = view.verdict(subscription, judged).max(*verdict);
@@ -215,7 +215,7 @@ fn of_topics<'a>(it: &'a SubscriptionSnapshot, sheet: &mut Sheet<'a>) {
     }
 }
 
-fn of_group<'a>(it: &'a SubscriptionSnapshot, alive_within: Duration, sheet: &mut Sheet<'a>) {
+fn of_group<'a>(it: &'a SubscriptionSnapshot, is_alive: bool, sheet: &mut Sheet<'a>) {
     let labels = Labels {
         group: &it.group,
         ..Labels::default()
@@ -269,8 +269,7 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, alive_within: Duration, sheet: &mu
         .map_or(Duration::ZERO, |it| it.age);
     sheet.add(Id::OldestInflight, labels, seconds(oldest));
     sheet.add(Id::Heartbeat, labels, seconds(silence(it)));
-    let alive = is_alive(it, alive_within);
-    sheet.add(Id::Health, labels, size(usize::from(alive)));
+    sheet.add(Id::Health, labels, size(usize::from(is_alive)));
 }
 
 fn of_published<'a>(published: &'a Published, sheet: &mut Sheet<'a>) {

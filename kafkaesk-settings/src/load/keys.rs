@@ -35,6 +35,7 @@ pub(super) const KEYS: &[&str] = &[
     "alive-within",
     "otel-endpoint",
     "trace-parent-max-age",
+    "stall-after",
     KAFKA_SETTINGS,
     "schemas",
     "streams",

@@ -33,6 +33,7 @@ struct Plain {
     lag_allowed: Option<Whole<u64, 0, { i64::MAX }>>,
     alive_within: Option<Span<SECOND, HOUR>>,
     trace_parent_max_age: Option<Span<0, { 365 * DAY }>>,
+    stall_after: Option<Span<{ 10 * SECOND }, DAY>>,
 }
 
 pub(super) fn settings(merged: &Merged) -> Result<OperateSettings, SettingsError> {
@@ -69,6 +70,7 @@ pub(super) fn settings(merged: &Merged) -> Result<OperateSettings, SettingsError
             default.trace_parent_max_age,
         ),
         loopback_only: default.loopback_only,
+        stall_after: span(plain.stall_after.map(|it| it.0), default.stall_after),
     };
     if let Some(node) = merged.setting("lag-window")
         && settings.lag_window < looks
@@ -142,7 +144,7 @@ fn file(node: Node) -> Result<PathBuf, SettingsError> {
 }
 
 /// The settings as text, in the form that a setting takes, by key. What is off is empty.
-pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 13] {
+pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 14] {
     let file = settings.metrics_file.as_ref();
     let otel = settings.otel_endpoint.as_deref();
     let token = settings.token.as_ref().map(|_| REDACTED.to_owned());
@@ -167,5 +169,6 @@ pub(super) fn in_words(settings: &OperateSettings) -> [(&'static str, String); 1
             "trace-parent-max-age",
             format_span(settings.trace_parent_max_age),
         ),
+        ("stall-after", format_span(settings.stall_after)),
     ]
 }

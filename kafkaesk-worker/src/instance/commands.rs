@@ -57,6 +57,10 @@ impl Instance {
                 );
                 Answer::Done
             }
+            Request::Rejoin => {
+                self.rejoin(Instant::now());
+                Answer::Done
+            }
             Request::Skip(skip) => self.skip(&skip),
             Request::Show => {
                 self.show(self.state());

@@ -11,7 +11,7 @@ use kafkaesk_client::{
 use kafkaesk_core::Source;
 use tracing::{debug, info, warn};
 
-use super::Instance;
+use super::{Instance, stuck::GivenUp};
 use crate::{AppError, delivery::Delivery, snapshot::RebalanceEvent};
 
 impl Instance {
@@ -65,7 +65,7 @@ impl Instance {
                     .rebalanced(RebalanceEvent::Revoked, sources.len(), left);
                 self.drains
                     .begin(&mut self.partitions, &mut self.schedule, &sources, ack);
-                if self.given_up.is_some() {
+                if self.given_up.as_ref().is_some_and(GivenUp::is_stuck) {
                     // Stuck handlers are not awaited.
                     self.drains.release_all(&mut self.partitions);
                 }

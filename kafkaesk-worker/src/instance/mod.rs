@@ -197,6 +197,7 @@ impl Instance {
                 self.drains.next_deadline(),
                 (!reading).then_some(peek_at),
                 (!self.running.is_empty()).then_some(self.stuck_at),
+                self.rejoin_due(now),
                 // Needed only while records wait.
                 self.throttle
                     .as_ref()

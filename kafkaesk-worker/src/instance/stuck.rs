@@ -14,6 +14,9 @@ use crate::{Ordering, judge::Key, snapshot::Apart};
 /// The longest interval between two checks of the running attempts.
 const EVERY: Duration = Duration::from_secs(5);
 
+/// Between two looks whether the group is left.
+const LEFT: Duration = Duration::from_millis(100);
+
 /// How often those of a subscription are looked at: a small part of the shorter time.
 pub(super) fn every(stuck_after: Duration, max_poll: Duration) -> Duration {
     EVERY.min(stuck_after).min(max_poll / 8)
@@ -24,10 +27,27 @@ pub(super) fn every(stuck_after: Duration, max_poll: Duration) -> Duration {
 pub(super) struct GivenUp {
     at: Instant,
     since: SystemTime,
-    /// How many handlers were stuck. It takes part again once fewer run.
-    handlers: usize,
-    /// The message that had been handled for longest.
-    oldest: RecordPlace,
+    why: Why,
+}
+
+/// Why it did, and when it takes part again.
+#[derive(Debug)]
+enum Why {
+    /// So many handlers are stuck. It takes part again once fewer run.
+    Stuck {
+        handlers: usize,
+        /// The message that had been handled for longest.
+        oldest: RecordPlace,
+    },
+    /// It was asked to join again. It does once the partitions are gone.
+    Asked,
+}
+
+impl GivenUp {
+    /// Whether the handlers that run will not end soon.
+    pub(super) fn is_stuck(&self) -> bool {
+        matches!(self.why, Why::Stuck { .. })
+    }
 }
 
 impl Running {
@@ -119,19 +139,46 @@ impl Instance {
         self.given_up = Some(GivenUp {
             at: now,
             since: SystemTime::now(),
-            handlers,
-            oldest: place,
+            why: Why::Stuck {
+                handlers,
+                oldest: place,
+            },
         });
         self.control.take_part(false);
     }
 
-    /// Joins the group again once a handler has ended.
+    /// Leaves the group, to join it again at once.
+    pub(super) fn rejoin(&mut self, now: Instant) {
+        if self.given_up.is_some() {
+            return;
+        }
+        info!(
+            group = self.context.group,
+            pattern = self.context.pattern,
+            "the subscription leaves its group and joins it again"
+        );
+        self.given_up = Some(GivenUp {
+            at: now,
+            since: SystemTime::now(),
+            why: Why::Asked,
+        });
+        self.control.take_part(false);
+    }
+
+    /// When to look whether the group is left, if it is joined again then: nothing says so.
+    pub(super) fn rejoin_due(&self, now: Instant) -> Option<Instant> {
+        let given_up = self.given_up.as_ref()?;
+        (!given_up.is_stuck()).then_some(now + LEFT)
+    }
+
+    /// Joins the group again once a handler has ended, or once the partitions are gone.
     pub(super) fn take_part_again(&mut self, now: Instant) {
         let running = self.running.len();
-        let Some(given_up) = self
-            .given_up
-            .take_if(|given_up| running < given_up.handlers)
-        else {
+        let (has_none, has_left) = (self.partitions.len() == 0, !self.control.is_joined());
+        let Some(given_up) = self.given_up.take_if(|given_up| match given_up.why {
+            Why::Stuck { handlers, .. } => running < handlers,
+            Why::Asked => has_none && has_left,
+        }) else {
             return;
         };
         info!(
@@ -139,7 +186,7 @@ impl Instance {
             pattern = self.context.pattern,
             after = ?Duration::from_millis(now.saturating_duration_since(given_up.at).as_millis() as u64),
             still_running = running,
-            "a handler has ended: the subscription takes part in its group again"
+            "the subscription takes part in its group again"
         );
         self.hint_at = Some(now + super::HINT);
         self.control.take_part(true);
@@ -148,12 +195,15 @@ impl Instance {
     /// Why it has no partitions, if it gave them up.
     pub(super) fn apart(&self) -> Option<Apart> {
         let given_up = self.given_up.as_ref()?;
+        let Why::Stuck { handlers, oldest } = &given_up.why else {
+            return None;
+        };
         Some(Apart {
             since: given_up.since,
-            handlers: given_up.handlers,
+            handlers: *handlers,
             reason: format!(
-                "{} handlers have been running for longer than max.poll.interval.ms ({:?}), the oldest with {}; give them a timeout",
-                given_up.handlers, self.max_poll, given_up.oldest
+                "{handlers} handlers have been running for longer than max.poll.interval.ms ({:?}), the oldest with {oldest}; give them a timeout",
+                self.max_poll
             ),
         })
     }
