@@ -5,7 +5,11 @@ use std::process::Command;
 
 use anyhow::Result;
 use clap::Args;
-use xtask::{command::run as run_command, kafka::Kafka, machine, paths};
+use xtask::{
+    command::run as run_command,
+    kafka::{Kafka, jars},
+    machine, paths,
+};
 
 use crate::{cargo::cargo, chaos, entry, examples, fuzz, steps::Steps, tidy};
 
@@ -138,6 +142,10 @@ fn tests(kafka: &Kafka) -> Result<()> {
     test.env("RUST_TEST_THREADS", TEST_THREADS);
     if let Some(servers) = kafka.servers() {
         test.env("KAFKAESK_TEST_SERVERS", servers);
+    }
+    if let Kafka::Jars { .. } = kafka {
+        // Kafka's own tools, which a container has.
+        test.env("KAFKAESK_TEST_JARS", jars::libs()?);
     }
     run_command(&mut test)
 }

@@ -47,6 +47,9 @@ pub struct PartitionLag {
     /// no such record, where it was not looked for or could not be read, and where 50 partitions of this look are further
     /// behind.
     pub oldest: Option<i64>,
+    /// Whether nothing is left to read up to the end: only the marks of transactions, aborted records, or what compaction
+    /// took. Looked for where [`Self::oldest`] is.
+    pub read_whole: bool,
 }
 
 impl PartitionLag {
@@ -59,6 +62,7 @@ impl PartitionLag {
             committed,
             bounds,
             oldest: None,
+            read_whole: false,
         }
     }
 
@@ -69,9 +73,12 @@ impl PartitionLag {
     }
 
     /// How many records the group has not read: from what it committed, or from the first record that is still there, to the
-    /// end. In topics with transactions or compaction these are offsets, some of which hold no record. `None` where the
-    /// bounds are not known.
+    /// end. In topics with transactions or compaction these are offsets, some of which hold no record; 0 where none does
+    /// ([`Self::read_whole`]). `None` where the bounds are not known.
     pub fn records(&self) -> Option<u64> {
+        if self.read_whole {
+            return Some(0);
+        }
         let Bounds { first, end } = self.bounds?;
         let next = self.committed.map_or(first, |next| next.max(first));
         Some(u64::try_from(end.0 - next.0).unwrap_or(0))
@@ -224,7 +231,8 @@ impl Connection {
                 .record(&it.topic, it.partition, Offset(next.0))
                 .await;
             match record {
-                Ok(record) => it.oldest = record.and_then(|record| record.timestamp),
+                Ok(Some(record)) => it.oldest = record.timestamp,
+                Ok(None) => it.read_whole = true,
                 Err(error) => {
                     tracing::debug!(topic = %it.topic, partition = it.partition, %error, "the first unread record has no time");
                 }

@@ -13,3 +13,4 @@ mod strangers;
 mod support;
 #[cfg(feature = "otel")]
 mod traces;
+mod truth;

@@ -182,3 +182,26 @@ pub(super) async fn a_partition_that_is_not_there_has_no_bounds_and_the_others_h
         "{nothing:?}"
     );
 }
+
+pub(super) async fn offsets_that_hold_no_record_are_no_lag(law: Fixture) {
+    let topic = law.create("a", 1).await;
+    law.fill(&topic, 0, 0..3).await;
+    let group = law.group();
+    let mut tap = law.consume(Some(&group), "a", Start::Earliest).await;
+    let read = tap.records(3).await;
+    let control = tap.consumer.control();
+    let all = vec![(read[2].source.clone(), NextOffset(3).into())];
+    control.close(all).await.unwrap();
+    tap.abandon().await;
+    assert!(law.skip_offsets(&topic, 0).await > 0);
+    let here = lag(&law).await;
+    let bounds = here.partitions[0].bounds.unwrap();
+    assert!(bounds.end > NextOffset(3), "{bounds:?}");
+    assert_eq!((records(&here), here.oldest()), (vec![Some(0)], None));
+    assert!(here.partitions[0].read_whole);
+    // A record behind them is.
+    law.fill(&topic, 0, [3]).await;
+    let here = lag(&law).await;
+    assert!(!here.partitions[0].read_whole);
+    assert!(here.records() > 0 && here.oldest().is_some());
+}
