@@ -22,8 +22,8 @@ use crate::{
     lag::{Judged, Looks, Rules},
     letters::LetterLooks,
     rates::Rates,
-    traces::Dropped,
     standstill::{Remedy, Standstills},
+    traces::Dropped,
     view::{ShownSetting, View},
 };
 

@@ -101,7 +101,12 @@ impl Operate {
     ) -> Result<Self, StartError> {
         // Before anything that an error would have to undo.
         let traces = Traces::start(&settings)?;
-        let observer = Arc::new(Observer::new(watch, control.clone(), &settings, traces.dropped()));
+        let observer = Arc::new(Observer::new(
+            watch,
+            control.clone(),
+            &settings,
+            traces.dropped(),
+        ));
         let service = Arc::new(Service::new(settings, observer, control));
         let mut operate = Self {
             service,
