@@ -127,11 +127,11 @@ impl Storm {
         let (operate, report): (Operate, _) = worker.end().await;
         // A view from before the end may still be fresh.
         until(address, "/metrics", |all| {
-            let is_last = sum(all, FINISHED) as u64 == report.handled as u64;
+            let is_last = sum(all, FINISHED) as u64 == report.handled;
             is_last && by_partition(all, LAG).is_empty()
         })
         .await;
-        self.ended += report.handled as u64;
+        self.ended += report.handled;
         self.finished.remove(&address);
         operate.finish(Duration::ZERO).await;
     }
