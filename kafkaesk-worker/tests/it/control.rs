@@ -75,7 +75,7 @@ async fn joins_again(app: App, connection: Connection, handled: Arc<AtomicU32>) 
     let publisher = connection.publisher();
     let publish = async |from: u32, to: u32| {
         for number in from..to {
-            let event = Content::new(&number.to_string());
+            let event = Content::new(number.to_string());
             publisher.publish("content.a", &event).await.unwrap();
         }
     };
