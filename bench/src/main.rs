@@ -43,7 +43,7 @@ struct Args {
     #[arg(long)]
     check: bool,
     /// Only this job
-    #[arg(long, value_parser = ["consume", "publish"])]
+    #[arg(long, value_parser = ["consume", "shown", "publish"])]
     only: Option<String>,
     /// Run one contender in this process
     #[arg(long, hide = true, requires_all = ["prefix", "stream", "run"])]
@@ -95,6 +95,29 @@ fn compare(args: &Args, job: &Job) -> Result<()> {
         rows.push(Row::peak("consume, peak MiB", &runs.ours, 96.0));
         contenders.push(Contention::of("consume kafkaesk", &runs.ours));
         contenders.push(Contention::of("consume raw", &runs.raw));
+    }
+    if wanted("shown") {
+        // Some seconds, so that there are scrapes.
+        let job = Job {
+            stream: "shown".into(),
+            count: job.count * 4,
+            ..job.clone()
+        };
+        let topic = format!("{}{}", job.prefix, job.stream);
+        backlog::fill(&job.servers, &topic, job.count)?;
+        let runs = rounds::measure(
+            Contender::ConsumeShown,
+            Contender::ConsumeKafkaesk,
+            &job,
+            rounds,
+        )?;
+        rows.push(Row::ratio(
+            "consume, metrics scraped every second, of off",
+            &runs,
+            0.99,
+        ));
+        contenders.push(Contention::of("consume, shown", &runs.ours));
+        contenders.push(Contention::of("consume, not shown", &runs.raw));
     }
     if wanted("publish") {
         let runs = rounds::measure(

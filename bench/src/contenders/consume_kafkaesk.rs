@@ -1,6 +1,7 @@
 //! A kafkaesk application out of the box, until it handled the backlog; then its commits are checked.
 
 use std::{
+    io::{Read as _, Write as _},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -9,7 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use kafkaesk_client::core::TopicPrefix;
+use kafkaesk_client::{core::TopicPrefix, settings::OperateSettings};
+use kafkaesk_operate::Operate;
 use kafkaesk_worker::prelude::*;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
@@ -51,7 +53,8 @@ async fn handle(reading: Reading, seen: State<std::sync::Arc<Seen>>) {
     seen.saw(&reading);
 }
 
-pub(super) fn run(job: &Job) -> Result<()> {
+/// `shown`: whether its service is on, and its metrics are scraped every second.
+pub(super) fn run(job: &Job, shown: bool) -> Result<()> {
     let mut settings = Settings::new(&job.servers);
     settings.topic_prefix = TopicPrefix::new(&job.prefix)?;
     let seen = std::sync::Arc::new(Seen {
@@ -66,7 +69,25 @@ pub(super) fn run(job: &Job) -> Result<()> {
         let all = async {
             let _ = tokio::time::timeout(Duration::from_secs(120), seen.all.notified()).await;
         };
-        app.run(&settings, all).await
+        if !shown {
+            return anyhow::Ok(app.run(&settings, all).await?);
+        }
+        let mut operate = OperateSettings::default();
+        operate.listen = Some("127.0.0.1:0".into());
+        let mut operate = Operate::start(operate, app.watch(), app.control()).await?;
+        let address = operate.address().context("the service does not listen")?;
+        std::thread::spawn(move || {
+            loop {
+                let _ = scrape(address);
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        });
+        let connection = Connection::open(&settings).await?;
+        operate.connected(&connection);
+        let report = app.run_on(connection, all).await?;
+        ensure!(scrape(address)?.contains("kafkaesk_consumer_finished_messages_total"));
+        operate.finish(Duration::ZERO).await;
+        Ok(report)
     })?;
     let messages = seen.messages.load(Relaxed);
     ensure!(
@@ -78,6 +99,15 @@ pub(super) fn run(job: &Job) -> Result<()> {
     let times = seen.times.lock().ok().and_then(|times| *times);
     let (first, last) = times.context("no message at all")?;
     Run::tell(job.count, messages, seen.ids.load(Relaxed), last - first)
+}
+
+/// Reads the metrics, as Prometheus does.
+fn scrape(address: std::net::SocketAddr) -> std::io::Result<String> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.write_all(format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// The group's commits cover the backlog.

@@ -13,6 +13,8 @@ use clap::ValueEnum;
 pub(crate) enum Contender {
     /// kafkaesk-worker out of the box: typed handler, key lanes, tracked commits.
     ConsumeKafkaesk,
+    /// The same, with its service on and its metrics scraped every second.
+    ConsumeShown,
     /// rdkafka's BaseConsumer with its own defaults and a typed decode.
     ConsumeRaw,
     /// kafkaesk's publisher: each event validated against the stored schema.
@@ -36,7 +38,8 @@ pub(crate) struct Job {
 impl Contender {
     pub(crate) fn run(self, job: &Job) -> Result<()> {
         match self {
-            Self::ConsumeKafkaesk => consume_kafkaesk::run(job),
+            Self::ConsumeKafkaesk => consume_kafkaesk::run(job, false),
+            Self::ConsumeShown => consume_kafkaesk::run(job, true),
             Self::ConsumeRaw => consume_raw::run(job),
             Self::PublishKafkaesk => publish_kafkaesk::run(job),
             Self::PublishRaw => publish_raw::run(job),
@@ -46,6 +49,7 @@ impl Contender {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ConsumeKafkaesk => "consume-kafkaesk",
+            Self::ConsumeShown => "consume-shown",
             Self::ConsumeRaw => "consume-raw",
             Self::PublishKafkaesk => "publish-kafkaesk",
             Self::PublishRaw => "publish-raw",

@@ -18,9 +18,13 @@ use tracing::debug;
 use crate::StartError;
 
 /// Connections at a time. Further ones wait in the operating system.
-const CONNECTIONS: usize = 512;
+const CONNECTIONS: usize = 1024;
+/// More than so many are a crowd.
+const CROWD: usize = 512;
 /// How long a request's head may take.
 const HEAD: Duration = Duration::from_secs(5);
+/// The same in a crowd: a client that says nothing must not keep a probe waiting.
+const HEAD_IN_CROWD: Duration = Duration::from_millis(300);
 /// How long a connection may take, its one answer included.
 const WHOLE: Duration = Duration::from_secs(15);
 /// The bytes of a request's head, at most.
@@ -52,8 +56,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let router = router.clone();
+                let is_crowd = permits.available_permits() < CONNECTIONS - CROWD;
                 tokio::spawn(async move {
-                    one(stream, router).await;
+                    let head = if is_crowd { HEAD_IN_CROWD } else { HEAD };
+                    one(stream, router, head).await;
                     drop(permit);
                 });
             }
@@ -65,12 +71,12 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-async fn one(stream: TcpStream, router: Router) {
+async fn one(stream: TcpStream, router: Router, head: Duration) {
     let mut http = http1::Builder::new();
     // A reader that takes its time must not keep a place: one answer for each connection.
     http.keep_alive(false)
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(head)
         .max_buf_size(HEAD_BYTES);
     let service = TowerToHyperService::new(router);
     let served = timeout(WHOLE, http.serve_connection(TokioIo::new(stream), service)).await;
