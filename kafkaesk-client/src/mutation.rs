@@ -16,6 +16,10 @@ pub enum Mutation {
     PauseNeverResumed,
     /// A lane's next message starts while one of it runs.
     LaneReleasedTooEarly,
+    /// A subscription whose handlers are all stuck keeps its partitions.
+    StuckKeepsPartitions,
+    /// A key does not wait for its handler of a former assignment.
+    NoFence,
     /// A message counts as given up although its dead letter is not written.
     DeadLetterNotConfirmed,
 }

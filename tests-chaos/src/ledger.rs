@@ -153,6 +153,8 @@ pub(crate) enum FaultKind {
     Killed(WorkerId),
     /// A worker was stopped, then continued.
     Stopped(WorkerId),
+    /// A worker's handlers hung: those that began meanwhile, until it was over or a little longer.
+    Hung(WorkerId),
     /// A worker was asked to end.
     Asked(WorkerId),
     /// A worker was started.
@@ -199,10 +201,21 @@ pub(crate) struct Bounds {
     pub(crate) session: Micros,
     /// `shutdown-timeout`.
     pub(crate) drain: Micros,
+    /// `max.poll.interval.ms`.
+    pub(crate) max_poll: Micros,
+    /// How soon a member notices that a topic was created again.
+    pub(crate) notices: Micros,
     /// `max-attempts`.
     pub(crate) attempts: u32,
     /// The memory of one worker.
     pub(crate) memory_kib: u64,
+}
+
+impl Bounds {
+    /// How long a revoke waits for handlers.
+    pub(crate) fn revoke(&self) -> Micros {
+        self.drain.min(self.max_poll / 3) / 10 * 9
+    }
 }
 
 /// serde's own way needs a feature that would change it for every crate of the workspace.

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     process::ExitCode,
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -12,6 +13,7 @@ use kafkaesk_worker::prelude::*;
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
 };
 use tracing::{
     Subscriber,
@@ -38,6 +40,8 @@ struct Args {
     concurrency: u32,
     #[arg(long)]
     shutdown_timeout_ms: u64,
+    #[arg(long)]
+    discovery_interval_ms: u64,
     /// How many failed attempts a message has; with short waits between them
     #[arg(long)]
     attempts: Option<u32>,
@@ -50,6 +54,7 @@ struct Args {
 pub fn main() -> ExitCode {
     // Before all else: the suite asks a worker to end from its first line on.
     let heard = listen();
+    let hang = HANG.get_or_init(|| watch::Sender::new(false));
     let args = Args::parse();
     tracing_subscriber::registry()
         .with(Partitions)
@@ -62,7 +67,12 @@ pub fn main() -> ExitCode {
         .init();
     end_with_the_suite();
     let report = match heard {
-        Ok((runtime, terminate)) => runtime.block_on(run(&args, terminate)),
+        Ok((runtime, signals)) => {
+            let [terminate, hangs, goes_on] = signals;
+            runtime.spawn(follow(hangs, hang, true));
+            runtime.spawn(follow(goes_on, hang, false));
+            runtime.block_on(run(&args, terminate))
+        }
         Err(error) => Report {
             error: Some(error.to_string()),
             ..Report::default()
@@ -77,23 +87,51 @@ pub fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Listens to SIGTERM, and says so.
-fn listen() -> std::io::Result<(Runtime, Signal)> {
+/// Whether handlers that begin hang: SIGUSR1 says so, SIGUSR2 that they go on.
+static HANG: OnceLock<watch::Sender<bool>> = OnceLock::new();
+/// The longest time for which a handler hangs on when it may go on, so that not all of them end at once.
+const HANGS_ON: u64 = 4000;
+
+async fn follow(mut signal: Signal, hang: &watch::Sender<bool>, hangs: bool) {
+    while signal.recv().await.is_some() {
+        hang.send_replace(hangs);
+    }
+}
+
+/// Hangs as long as the suite says, and then for a time that the message decides.
+async fn hang(seq: u64) {
+    let Some(mut hang) = HANG.get().map(watch::Sender::subscribe) else {
+        return;
+    };
+    if *hang.borrow_and_update() {
+        let _ = hang.wait_for(|hang| !hang).await;
+        let longer = seq.wrapping_mul(0x9E37_79B9_7F4A_7C15) % HANGS_ON;
+        tokio::time::sleep(Duration::from_millis(longer)).await;
+    }
+}
+
+/// Listens to SIGTERM and to the signals of [`HANG`], and says so.
+fn listen() -> std::io::Result<(Runtime, [Signal; 3])> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
-    let terminate = {
+    let signals = {
         let _entered = runtime.enter();
-        signal(SignalKind::terminate())?
+        [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::user_defined1())?,
+            signal(SignalKind::user_defined2())?,
+        ]
     };
     say(Said::Listening);
-    Ok((runtime, terminate))
+    Ok((runtime, signals))
 }
 
 async fn run(args: &Args, mut terminate: Signal) -> Report {
     let mut settings = Settings::new(&args.servers);
     settings.shutdown_timeout = Duration::from_millis(args.shutdown_timeout_ms);
+    settings.discovery_interval = Duration::from_millis(args.discovery_interval_ms);
     for property in &args.property {
         let (name, value) = property.split_once('=').unwrap_or((property, ""));
         let table = &mut settings.kafka_settings.consumer;
@@ -138,6 +176,7 @@ async fn handle(work: Work, record: Record, attempt: Attempt) -> Result<(), Hand
         q: work.seq,
         a: attempt.0,
     });
+    hang(work.seq).await;
     if work.takes > 0 {
         tokio::time::sleep(Duration::from_micros(work.takes)).await;
     }

@@ -126,18 +126,22 @@ async fn a_right_that_comes_later_is_used_without_a_restart_and_until_then_few_p
             .into_future()
     };
     let begun = Instant::now();
-    let mut answers = 0;
-    while begun.elapsed() < Duration::from_secs(4) {
-        let answer = tokio::time::timeout(Duration::from_secs(10), publish()).await;
+    for _ in 0..5 {
+        let answer = tokio::time::timeout(Duration::from_secs(30), publish()).await;
         let error = answer.expect("no answer").unwrap_err();
         assert!(matches!(error, ClientError::Unauthorized { .. }), "{error}");
-        answers += 1;
     }
-    assert!((2..8).contains(&answers), "{answers} in 4 s");
+    // One producer serves two of them at most, and the next one is a second younger at least.
+    assert!(
+        begun.elapsed() >= Duration::from_millis(1500),
+        "{:?}",
+        begun.elapsed()
+    );
     mock.clear_request_errors(RDKafkaApiKey::InitProducerId);
-    let answer = tokio::time::timeout(Duration::from_secs(10), publish()).await;
-    if answer.expect("no answer").is_err() {
-        // It was given to the last producer that may not.
-        publish().await.unwrap();
+    // Some may be given to producers that asked before.
+    let granted = Instant::now();
+    while let Err(error) = publish().await {
+        assert!(matches!(error, ClientError::Unauthorized { .. }), "{error}");
+        assert!(granted.elapsed() < Duration::from_secs(30), "{error}");
     }
 }

@@ -4,6 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use kafkaesk_client::mutation::{self, Mutation};
 use kafkaesk_core::RecordPlace;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -65,7 +66,8 @@ impl Instance {
         }
         self.stuck_at = now + every(self.context.options.stuck_after, self.max_poll);
         self.name_stuck(now);
-        if self.given_up.is_none() && self.are_all_stuck(now) {
+        let keeps = mutation::is(Mutation::StuckKeepsPartitions);
+        if self.given_up.is_none() && self.are_all_stuck(now) && !keeps {
             self.give_up_partitions(now);
         }
     }

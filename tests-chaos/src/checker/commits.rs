@@ -1,13 +1,13 @@
 //! Commits: none passes a message that is not finished, and after a clean end the last one covers everything. A member that
-//! has not noticed that its topic was created again may commit the deleted one's offset, and overwrites it then.
+//! has not noticed that its topic was created again may commit the deleted one's offset, which it or the next member overwrites.
 
 use super::{History, attempt, history::GRAIN, time};
 use crate::{
-    ledger::{Commit, FaultKind},
+    ledger::{Bounds, Commit, FaultKind},
     line::Micros,
 };
 
-pub(super) fn check(history: &History<'_>) -> Vec<String> {
+pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
     let mut broken = Vec::new();
     for ((topic, partition), log) in &history.logs {
         // For each message, the one up to it that was done last.
@@ -31,7 +31,8 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
                 continue;
             }
             let later = log.commits.get(number + 1..).unwrap_or_default();
-            if of_the_deleted_topic(history, commit) && later.iter().any(|it| it.next == 0) {
+            if of_the_deleted_topic(history, bounds, commit) && later.iter().any(|it| it.next == 0)
+            {
                 continue;
             }
             let message = &log.messages[index];
@@ -73,11 +74,11 @@ pub(super) fn check(history: &History<'_>) -> Vec<String> {
     broken
 }
 
-/// Whether a commit may be one of the topic that was deleted: its member had not noticed yet. It overwrites it then.
-fn of_the_deleted_topic(history: &History<'_>, commit: &Commit) -> bool {
-    const NOTICED: Micros = 5_000_000;
+/// Whether a commit may be one of the topic that was deleted: its member had not noticed yet. It overwrites it then, or the next
+/// member does.
+fn of_the_deleted_topic(history: &History<'_>, bounds: &Bounds, commit: &Commit) -> bool {
     history.ledger.faults.iter().any(|fault| {
         fault.what == FaultKind::StreamAway
-            && (fault.at..=fault.until + NOTICED).contains(&commit.at)
+            && (fault.at..=fault.until + bounds.notices).contains(&commit.at)
     })
 }

@@ -93,7 +93,8 @@ fn allowed(history: &History<'_>, bounds: &Bounds, log: &Log<'_>, message: &Mess
     let had = |worker, until| attempts().any(|it| it.worker == worker && it.start <= until);
     let faults = history.ledger.faults.iter().filter(|fault| {
         let until = history.knows_of(log, fault);
-        log.committed(fault.at) <= message.place.offset
+        let unaware = attempts().any(|it| died_unaware(history, bounds, log, fault, it));
+        (unaware || log.committed(fault.at) <= message.place.offset)
             && match fault.what {
                 FaultKind::Killed(worker) | FaultKind::Stopped(worker) => had(worker, until),
                 FaultKind::Asked(worker) => {
@@ -143,6 +144,9 @@ fn after_hard_fault(
     let again = &history.ledger.attempts[index];
     let before = before(history, message, index);
     history.ledger.faults.iter().any(|fault| {
+        if before.is_some_and(|it| died_unaware(history, bounds, log, fault, it)) {
+            return true;
+        }
         if log.committed(fault.at) > message.place.offset {
             return false;
         }
@@ -197,6 +201,24 @@ fn both(
 fn noticed(log: &Log<'_>, fault: &Fault, bounds: &Bounds, attempt: &Attempt) -> bool {
     let until = fault.until + bounds.progress;
     attempt.start >= fault.at && moved(log, attempt.worker, attempt.start, until)
+}
+
+/// Whether this fault killed the worker of this attempt before it noticed that its topic was created again. It may have handled
+/// records of the new topic, but commits for the deleted one, so they count for nobody.
+fn died_unaware(
+    history: &History<'_>,
+    bounds: &Bounds,
+    log: &Log<'_>,
+    fault: &Fault,
+    attempt: &Attempt,
+) -> bool {
+    fault.what == FaultKind::Killed(attempt.worker)
+        && !moved(log, attempt.worker, attempt.start, fault.at)
+        && history.ledger.faults.iter().any(|away| {
+            away.what == FaultKind::StreamAway
+                && attempt.start >= away.at
+                && (away.at..=away.until + bounds.notices).contains(&fault.at)
+        })
 }
 
 /// Whether a worker gave the partition up in this time.

@@ -194,8 +194,8 @@ impl<'a> History<'a> {
         }
     }
 
-    /// Whether an attempt finished its message until then, for its worker as well: before its partition was given up. A
-    /// revoke waits for nine tenths of `shutdown-timeout`.
+    /// Whether an attempt finished its message until then, for its worker as well: before its partition was given up, or
+    /// while the revoke waited.
     pub(super) fn counts(
         &self,
         bounds: &Bounds,
@@ -211,15 +211,15 @@ impl<'a> History<'a> {
             it.worker == attempt.worker && it.change != Change::Assigned && it.at >= attempt.start
         });
         let limit = given_up.map_or(until, |it| match it.change {
-            Change::Revoked => it.at + bounds.drain / 10 * 9,
+            Change::Revoked => it.at + bounds.revoke(),
             _ => it.at,
         });
         end <= limit.min(until)
     }
 
-    /// Whether an attempt takes longer than a revoke waits for it: nine tenths of `shutdown-timeout`.
+    /// Whether an attempt takes longer than a revoke waits for it.
     pub(super) fn outlasts(&self, bounds: &Bounds, index: usize) -> bool {
-        self.over(index) - self.ledger.attempts[index].start >= bounds.drain / 10 * 9
+        self.over(index) - self.ledger.attempts[index].start >= bounds.revoke()
     }
 
     /// Whether a worker was stopped in this time, or did not know yet that the partition is gone.
@@ -234,6 +234,13 @@ impl<'a> History<'a> {
             fault.what == FaultKind::Stopped(worker)
                 && from <= self.knows(log, worker, fault.until)
                 && to >= fault.at
+        })
+    }
+
+    /// Whether a worker's handlers hung at some time in this one.
+    pub(super) fn hung(&self, worker: WorkerId, from: Micros, to: Micros) -> bool {
+        self.ledger.faults.iter().any(|fault| {
+            fault.what == FaultKind::Hung(worker) && fault.at <= to && fault.until >= from
         })
     }
 

@@ -100,7 +100,7 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
     verdict.add("order", order::check(&history));
     verdict.add("overlap", overlap::check(&history, bounds));
     verdict.add("duplicates", duplicates.violations);
-    verdict.add("commits", commits::check(&history));
+    verdict.add("commits", commits::check(&history, bounds));
     verdict.add("progress", progress.violations);
     verdict.add("ends", ends.violations);
     verdict

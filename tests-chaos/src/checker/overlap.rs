@@ -1,5 +1,6 @@
 //! Overlap: no two handlers of one key run at once. Except those of a worker that was stopped for longer than its session,
-//! and those that outlast the deadline of a revoke: their partitions are others' meanwhile.
+//! and those that outlast the deadline of a revoke: their partitions are others' meanwhile. Two handlers of one worker never
+//! run at once, whatever happens to its partitions.
 
 use std::collections::BTreeMap;
 
@@ -17,23 +18,19 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
         }
         for indexes in keys.values_mut() {
             indexes.sort_by_key(|index| history.ledger.attempts[*index].start);
+            broken.extend(of_one_worker(history, indexes));
             // The one that ends last of those so far.
             let mut longest: Option<usize> = None;
             for &index in indexes.iter() {
                 let start = history.ledger.attempts[index].start;
                 if let Some(other) = longest
                     && start < history.over(other)
+                    && history.ledger.attempts[other].worker
+                        != history.ledger.attempts[index].worker
                     && !excused(history, bounds, log, index)
                     && !excused(history, bounds, log, other)
                 {
-                    broken.push(format!(
-                        "key {:?}: {} and {} ran at once: {}; {}",
-                        history.ledger.attempts[index].key,
-                        history.ledger.attempts[other].place,
-                        history.ledger.attempts[index].place,
-                        attempt(history, other),
-                        attempt(history, index)
-                    ));
+                    broken.push(at_once(history, other, index));
                 }
                 if longest.is_none_or(|other| history.over(index) > history.over(other)) {
                     longest = Some(index);
@@ -42,6 +39,34 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
         }
     }
     broken
+}
+
+/// Those of these attempts, by their start, that overlap another one of their worker.
+fn of_one_worker(history: &History<'_>, indexes: &[usize]) -> Vec<String> {
+    let mut longest: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for &index in indexes {
+        let attempt = &history.ledger.attempts[index];
+        let other = longest.entry(attempt.worker).or_insert(index);
+        if *other != index && attempt.start < history.over(*other) {
+            broken.push(at_once(history, *other, index));
+        }
+        if history.over(index) > history.over(*other) {
+            *other = index;
+        }
+    }
+    broken
+}
+
+fn at_once(history: &History<'_>, other: usize, index: usize) -> String {
+    format!(
+        "key {:?}: {} and {} ran at once: {}; {}",
+        history.ledger.attempts[index].key,
+        history.ledger.attempts[other].place,
+        history.ledger.attempts[index].place,
+        attempt(history, other),
+        attempt(history, index)
+    )
 }
 
 fn excused(history: &History<'_>, bounds: &Bounds, log: &Log<'_>, index: usize) -> bool {

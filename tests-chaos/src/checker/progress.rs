@@ -1,6 +1,7 @@
 //! Progress: a partition that has work moves within a bound: a handler begins or ends there, or a dead
 //! letter is written. The bound counts from the end
-//! of a fault; after a killed or stopped worker, from the end of its session.
+//! of a fault; after a killed or stopped worker, from the end of its session; where handlers hang, from the end of
+//! `max.poll.interval.ms`.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +91,7 @@ fn busy(history: &History<'_>, log: &Log<'_>) -> Vec<(Micros, Micros)> {
     merged
 }
 
-/// Whether a handler of a worker that was alive ran all the time: that is not a standstill.
+/// Whether a handler of a worker that was alive ran all the time, and did not hang: that is not a standstill.
 fn runs(history: &History<'_>, log: &Log<'_>, from: Micros, to: Micros) -> bool {
     log.messages
         .iter()
@@ -100,6 +101,7 @@ fn runs(history: &History<'_>, log: &Log<'_>, from: Micros, to: Micros) -> bool 
             attempt.start <= from
                 && attempt.end.is_some_and(|(at, _)| at >= to)
                 && !history.stopped(log, attempt.worker, from, to)
+                && !history.hung(attempt.worker, from, to)
         })
 }
 
@@ -110,6 +112,8 @@ fn excused(history: &History<'_>, bounds: &Bounds, from: Micros, to: Micros) -> 
         let until = match fault.what {
             // The session counts from the stop; what a stopped worker does afterwards excuses nothing.
             FaultKind::Killed(_) | FaultKind::Stopped(_) => fault.at + bounds.session,
+            // Handlers may take so long; then others take the partitions.
+            FaultKind::Hung(_) => fault.at + bounds.max_poll,
             // A clean start or end excuses nothing, or a storm of them would excuse all.
             FaultKind::Asked(worker) => match history.ended_in_outage(worker) {
                 Some(over) => over + bounds.session,

@@ -26,6 +26,8 @@ struct Running {
     pid: Pid,
     /// The fault, while it is stopped.
     stopped: Option<usize>,
+    /// The fault, while its handlers hang.
+    hung: Option<usize>,
     state: watch::Receiver<State>,
 }
 
@@ -81,6 +83,10 @@ impl Fleet {
             (
                 "--shutdown-timeout-ms",
                 plan.shutdown_timeout.as_millis().to_string(),
+            ),
+            (
+                "--discovery-interval-ms",
+                plan.discovery.as_millis().to_string(),
             ),
         ]
         .into_iter()
@@ -148,6 +154,7 @@ impl Fleet {
             id,
             pid,
             stopped: None,
+            hung: None,
             state,
         });
         Ok(())
@@ -217,8 +224,29 @@ impl Fleet {
         }
     }
 
+    /// SIGUSR1: handlers that begin from here on hang.
+    pub(super) fn hang(&mut self, number: usize) {
+        if let Some(running) = &mut self.slots[number]
+            && running.hung.is_none()
+        {
+            let fault = self.book.lock().fault(FaultKind::Hung(running.id));
+            running.hung = Some(fault);
+            let _ = kill_process(running.pid, Signal::USR1);
+        }
+    }
+
+    /// SIGUSR2: they go on, one after the other.
+    pub(super) fn release(&mut self, number: usize) {
+        if let Some(running) = &mut self.slots[number]
+            && let Some(fault) = running.hung.take()
+        {
+            self.book.lock().fault_is_over(fault);
+            let _ = kill_process(running.pid, Signal::USR2);
+        }
+    }
+
     fn over(&self, book: &mut Book, running: &Running) {
-        if let Some(fault) = running.stopped {
+        for fault in running.stopped.into_iter().chain(running.hung) {
             book.fault_is_over(fault);
         }
     }
@@ -227,6 +255,7 @@ impl Fleet {
     pub(super) async fn end(&mut self) {
         for number in 0..self.slots.len() {
             self.go_on(number);
+            self.release(number);
             self.terminate(number);
         }
         for mut running in std::mem::take(&mut self.ending) {

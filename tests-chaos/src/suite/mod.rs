@@ -40,6 +40,8 @@ const STREAM: &str = "load";
 const PROGRESS: Micros = 15_000_000;
 /// The memory of one worker in a debug build: some 25 MiB, 95 MiB once it read its own symbols for a panic's trace.
 const MEMORY_KIB: u64 = 256 * 1024;
+/// How long after a look for topics a worker acts on what it saw.
+const LOOK: Micros = 3_000_000;
 /// How many messages a run of `--short` publishes.
 const SHORT_MESSAGES: u64 = 1500;
 
@@ -246,6 +248,8 @@ fn bounds(plan: &Plan) -> Result<Bounds> {
         progress: PROGRESS,
         session: i64::try_from(plan.session.as_micros())?,
         drain: i64::try_from(plan.shutdown_timeout.as_micros())?,
+        notices: i64::try_from(plan.discovery.as_micros())? + LOOK,
+        max_poll: i64::try_from(plan.max_poll.as_micros())?,
         attempts: plan.attempts.unwrap_or(0),
         memory_kib: MEMORY_KIB,
     })

@@ -12,12 +12,14 @@ use super::{
 };
 
 /// A fault, where it shows, with how many messages, and the law that it breaks.
-const MUTATIONS: [(Mutation, &str, u64, &str); 7] = [
+const MUTATIONS: [(Mutation, &str, u64, &str); 9] = [
     (Mutation::CommitBeforeFinish, "slow", 1500, "commits"),
     (Mutation::WatermarkOffByOne, "sigterm", 1500, "commits"),
     (Mutation::DropOnRevoke, "slow", 1500, "duplicates"),
     (Mutation::LaneReleasedTooEarly, "slow", 1500, "overlap"),
     (Mutation::IgnoreGeneration, "stopped-alone", 400, "commits"),
+    (Mutation::NoFence, "stopped-alone", 400, "overlap"),
+    (Mutation::StuckKeepsPartitions, "stuck", 1500, "progress"),
     (Mutation::PauseNeverResumed, "hot-key", 12_000, "progress"),
     (Mutation::DeadLetterNotConfirmed, "poison", 1500, "lost"),
 ];

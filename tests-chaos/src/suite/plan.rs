@@ -22,6 +22,10 @@ pub(super) enum Action {
     Terminate(usize),
     Stop(usize),
     Continue(usize),
+    /// Handlers of a worker that begin from here on hang.
+    Hang(usize),
+    /// They go on, one after the other.
+    Release(usize),
     KillBroker(usize),
     EndBroker(usize),
     StartBroker(usize),
@@ -156,6 +160,10 @@ pub(super) struct Plan {
     /// librdkafka properties of the workers' consumers.
     pub(super) properties: Vec<(&'static str, String)>,
     pub(super) session: Duration,
+    /// How often workers look for topics.
+    pub(super) discovery: Duration,
+    /// `max.poll.interval.ms` of the workers' consumers.
+    pub(super) max_poll: Duration,
     /// How the suite creates the stream's topic before the publisher needs it; `None` where the publisher does, with Kafka's
     /// own settings.
     pub(super) stream: Option<Vec<(&'static str, &'static str)>>,

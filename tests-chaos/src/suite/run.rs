@@ -210,6 +210,8 @@ impl Run<'_> {
             Action::Terminate(number) => self.fleet.terminate(*number),
             Action::Stop(number) => self.fleet.stop(*number),
             Action::Continue(number) => self.fleet.go_on(*number),
+            Action::Hang(number) => self.fleet.hang(*number),
+            Action::Release(number) => self.fleet.release(*number),
             Action::KillBroker(index) => self.cluster.halt(*index, true, self.outages.clone()),
             Action::EndBroker(index) => self.cluster.halt(*index, false, self.outages.clone()),
             Action::StartBroker(index) => self.cluster.restart(*index, self.outages.clone()),

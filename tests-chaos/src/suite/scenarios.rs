@@ -84,6 +84,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fill: schedules::stopped_alone,
     },
     Scenario {
+        name: "stuck",
+        does: "all handlers of a worker hang for longer than max.poll.interval.ms, and then end one after the other",
+        short: false,
+        least: 40.0,
+        fill: schedules::stuck,
+    },
+    Scenario {
         name: "hot-key",
         does: "one key gets more messages than its lane holds, so that its partition is paused and resumed",
         short: false,
@@ -152,6 +159,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         short: false,
         least: 24.0,
         fill: schedules::topic_created_again,
+    },
+    Scenario {
+        name: "killed-before-it-notices",
+        does: "the same, and workers are killed after it was created again and before they notice",
+        short: false,
+        least: 36.0,
+        fill: schedules::killed_before_it_notices,
     },
     Scenario {
         name: "retention",
@@ -271,6 +285,8 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
         properties: Vec::new(),
         // Kafka's own.
         session: Duration::from_secs(45),
+        discovery: Duration::from_secs(2),
+        max_poll: Duration::from_secs(300),
         stream: None,
         mix: Mix {
             quick: Duration::from_millis(rng.u64(2..16)),
@@ -294,6 +310,7 @@ pub(super) fn restore(plan: &Plan) -> Vec<Step> {
     let mut actions = vec![Action::Restore];
     actions.extend((0..3).map(Action::StartBroker));
     actions.extend((0..plan.workers).map(Action::Continue));
+    actions.extend((0..plan.workers).map(Action::Release));
     actions.extend((0..plan.workers).map(Action::Start));
     actions
         .into_iter()

@@ -143,6 +143,42 @@ pub(super) fn stopped_alone(plan: &mut Plan, rng: &mut Rng, length: f64) {
     }
 }
 
+pub(super) fn stuck(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    plan.max_poll = Duration::from_secs(6);
+    let millis = plan.max_poll.as_millis().to_string();
+    plan.properties.push(("max.poll.interval.ms", millis));
+    // Fewer than the keys of a worker, so that all of them are taken soon.
+    plan.concurrency = rng.u32(3..9);
+    match rng.usize(..3) {
+        0 => plan.short_session(),
+        1 => {
+            plan.short_session();
+            let strategy = "partition.assignment.strategy";
+            plan.properties.push((strategy, "range".into()));
+        }
+        _ => {
+            // The session is the brokers': see `cluster`.
+            plan.session = Duration::from_secs(6);
+            plan.properties.push(("group.protocol", "consumer".into()));
+        }
+    }
+    let mut at = between(rng, 2.0, 4.0);
+    while at < length - 30.0 {
+        // Longer than the law of progress allows the group to stand still.
+        let back = at + between(rng, 23.0, 26.0);
+        let worker = rng.usize(..plan.workers);
+        plan.step(at, Action::Hang(worker));
+        plan.step(back, Action::Release(worker));
+        // A rebalance while it hangs, and one while its handlers end.
+        let other = (worker + 1) % plan.workers;
+        for from in [between(rng, at + 1.0, back - 3.0), back + 1.0] {
+            plan.step(from, Action::Terminate(other));
+            plan.step(from + between(rng, 0.2, 1.0), Action::Start(other));
+        }
+        at = back + between(rng, 6.0, 8.0);
+    }
+}
+
 pub(super) fn hot_key(plan: &mut Plan, rng: &mut Rng, length: f64) {
     plan.workers = 2;
     plan.partitions = 2;
@@ -257,6 +293,23 @@ pub(super) fn topic_created_again(plan: &mut Plan, rng: &mut Rng, length: f64) {
     let worker = rng.usize(..plan.workers);
     plan.step(length * 0.75, Action::Terminate(worker));
     plan.step(length * 0.8, Action::Start(worker));
+}
+
+pub(super) fn killed_before_it_notices(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    plan.short_session();
+    plan.stream = Some(Vec::new());
+    // A worker commits every 5 s, so most of those that are killed have committed for the deleted topic.
+    plan.discovery = Duration::from_secs(12);
+    let at = between(rng, length * 0.15, length * 0.2);
+    plan.step(at, Action::DeleteStream);
+    let there = at + between(rng, 0.3, 1.5);
+    plan.step(there, Action::CreateStream);
+    let killed = there + between(rng, 4.5, 6.5);
+    let first = rng.usize(..plan.workers);
+    for worker in [first, (first + 1) % plan.workers] {
+        plan.step(killed, Action::Kill(worker));
+        plan.step(killed + between(rng, 0.1, 3.0), Action::Start(worker));
+    }
 }
 
 pub(super) fn retention(plan: &mut Plan, rng: &mut Rng, length: f64) {

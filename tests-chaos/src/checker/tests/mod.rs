@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod removed;
+mod stuck;
 
 use super::*;
 use crate::{
@@ -19,6 +20,8 @@ fn bounds() -> Bounds {
         progress: 15 * SECOND,
         session: 6 * SECOND,
         drain: 6 * SECOND,
+        max_poll: 300 * SECOND,
+        notices: 5 * SECOND,
         attempts: 2,
         memory_kib: 1000,
     }

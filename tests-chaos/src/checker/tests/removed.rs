@@ -117,6 +117,27 @@ fn what_was_handled_of_a_new_topic_before_it_was_noticed_may_come_twice() {
 }
 
 #[test]
+fn what_a_member_handled_of_a_new_topic_and_died_before_it_noticed_may_come_twice() {
+    // It read the new topic, and committed 3 for the deleted one.
+    let died = |away, killed| {
+        let mut story = good()
+            .fault(FaultKind::StreamAway, 15, away)
+            .fault(FaultKind::Killed(0), killed, killed + 1)
+            .handled(1, 2, "a", 20_000, 20_010);
+        story.0.warnings.clear();
+        story
+    };
+    assert_eq!(died(16, 5001).breaks(&[]).repeated, 1);
+    // It had noticed by then.
+    died(16, 5017).breaks(&["duplicates"]);
+    let lost = died(16, 5001).moved(0, Change::Lost, 4000);
+    assert_eq!(lost.breaks(&[]).repeated, 1, "as without a kill");
+    died(16, 5001)
+        .handled(1, 2, "a", 21_000, 21_010)
+        .breaks(&["duplicates"]);
+}
+
+#[test]
 fn a_commit_of_the_deleted_topic_is_overwritten_once_its_member_notices() {
     let stale = |at| {
         let story = good().fault(FaultKind::StreamAway, 15, 16);
