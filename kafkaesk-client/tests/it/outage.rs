@@ -9,8 +9,9 @@ use std::{
 
 use kafkaesk_client::{
     ClientError, Connection, Delivery, Publisher, Settings,
-    consumer::{Consumer, Start},
-    core::{TopicPrefix, partitioner::partition_for_key},
+    broker::TopicSpec,
+    consumer::{Consumer, ConsumerEvent, Start},
+    core::{TopicName, TopicPrefix, partitioner::partition_for_key},
     meter::{ActionKind, PublishEnd},
 };
 use tokio::{
@@ -400,4 +401,62 @@ async fn changes(consumer: &mut Consumer, wanted: impl Fn(bool) -> bool) -> Dura
         let _ = tokio::time::timeout(Duration::from_millis(20), consumer.next()).await;
     }
     longest
+}
+
+/// Two members of a group with one partition, which has no record: so neither has anything to commit, and one has no partition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_that_end_while_no_broker_answers_leave_once_one_does_within_their_deadline() {
+    let (kafka, settings) = kafka("ends.").await;
+    let connection = open(&settings).await;
+    let mut plain = settings.clone();
+    plain.kafka_servers = vec![kafka.plain.clone()];
+    let plain = open(&plain).await;
+    let topic = TopicSpec {
+        topic: TopicName::new("ends.content.a").unwrap(),
+        partitions: 1,
+        replication_factor: 1,
+        config: BTreeMap::new(),
+    };
+    plain.broker().create_topic(&topic).await.unwrap();
+    let wanted = || spec(Some("ends.group"), "content.a", Start::Earliest);
+    let mut members = Vec::new();
+    for _ in 0..2 {
+        let member = connection.broker().consume(wanted()).await.unwrap();
+        until("it joins", || member.control().is_joined()).await;
+        members.push(member);
+    }
+    kafka.way.send_replace(Way::Cut);
+    // By then all connections have ended.
+    let away = connection.broker().cluster().await;
+    assert!(away.is_err(), "{away:?}");
+    let asked = Instant::now();
+    let ends = members.iter().map(|member| async {
+        let deadline = Duration::from_secs(15);
+        member.control().close_within(Vec::new(), deadline).await
+    });
+    let back = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        kafka.way.send_replace(Way::Open);
+    };
+    let (ended, ()) = tokio::join!(futures_util::future::join_all(ends), back);
+    ended.into_iter().for_each(|ended| ended.unwrap());
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(12), "{took:?}");
+    // Nobody waits for a session, 45 s.
+    let mut next = plain.broker().consume(wanted()).await.unwrap();
+    let assigned = tokio::time::timeout(Duration::from_secs(15), next.next()).await;
+    let assigned = assigned.expect("the group waits for a member that ended");
+    assert!(
+        matches!(assigned, Some(ConsumerEvent::Assigned(_))),
+        "{assigned:?}"
+    );
+    next.control().close(Vec::new()).await.unwrap();
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -74,15 +74,26 @@ impl Leaving {
             .collect()
     }
 
-    /// Commits and waits for the answer, until the deadline at the latest.
+    /// Commits and waits for the answer, until the deadline at the latest. Also without a commit it waits for the group's
+    /// coordinator, since a LeaveGroup reaches nobody else.
     pub(super) fn commit(
         &mut self,
         consumer: &BaseConsumer<Membership>,
         commits: &TopicPartitionList,
+        gone: &[Arc<Source>],
     ) {
         let Some(answers) = &self.answers else {
             return;
         };
+        if commits.count() == 0 {
+            let mut asked = TopicPartitionList::with_capacity(gone.len());
+            for source in gone {
+                asked.add_partition(source.topic.as_str(), source.partition);
+            }
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            coordinates(consumer, asked, left);
+            return;
+        }
         let result = commit_now(consumer, answers, commits, self.deadline);
         if let Err(code) = result {
             self.refused.get_or_insert(code);
@@ -112,6 +123,15 @@ impl Leaving {
             )),
         }
     }
+}
+
+/// Whether the group's coordinator answers within this time.
+pub(super) fn coordinates(
+    consumer: &BaseConsumer<Membership>,
+    asked: TopicPartitionList,
+    within: Duration,
+) -> bool {
+    consumer.committed_offsets(asked, within).is_ok()
 }
 
 /// Commits and blocks for the answer until then.

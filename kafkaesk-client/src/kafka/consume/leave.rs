@@ -3,15 +3,19 @@
 //! A cooperative member without partitions never sends LeaveGroup when it is closed (librdkafka 1.6 to 2.15, see
 //! docs/upstream.md), and its group waits for it until its session times out, 45 s by default. A member that
 //! unsubscribes first does leave. A commit after a pending JoinGroup is answered only after the whole rebalance. So the
-//! last commit is made in the revoke callback, before the partitions are released.
+//! last commit is made in the revoke callback, before the partitions are released. While librdkafka knows of no broker that
+//! coordinates the group it drops a LeaveGroup, so leaving waits for one.
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{
+    TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+};
 
 use super::{
     control_requests::Close,
-    last_commits::Leaving,
+    last_commits::{self, Leaving},
     member::{FULL, Member},
     rebalance::Membership,
 };
@@ -26,6 +30,8 @@ use crate::{
 const PENDING: Duration = Duration::from_secs(5);
 /// The longest time that a new member waits for the answer to its first JoinGroup.
 const IDENTITY: Duration = Duration::from_secs(1);
+/// How long one question for the group's coordinator waits, between two looks at the consumer's events.
+const COORDINATOR: Duration = Duration::from_millis(500);
 /// After this long the log says why the member has not left yet.
 const SAID: Duration = Duration::from_secs(1);
 /// The longest time that a consumer which is dropped or failed takes to leave its group, on its own thread.
@@ -65,8 +71,9 @@ impl Member {
     /// nothing to commit: it waits for a rebalance for [`PENDING`] only.
     fn leave(&self, deadline: Instant) {
         self.await_identity(deadline);
-        self.consumer.unsubscribe();
         let begun = Instant::now();
+        self.await_coordinator(deadline.min(begun + PENDING));
+        self.consumer.unsubscribe();
         let mut logged = false;
         while self.is_member() && Instant::now() < deadline {
             let waited = begun.elapsed();
@@ -93,6 +100,27 @@ impl Member {
         }
         let until = deadline.min(Instant::now() + IDENTITY);
         while !native::is_member(&self.consumer) && Instant::now() < until {
+            let _ = self.consumer.poll(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the group's coordinator answers a member without partitions. One with partitions waits for it in its
+    /// revoke callback.
+    fn await_coordinator(&self, until: Instant) {
+        let Some(topic) = self
+            .topics
+            .first()
+            .filter(|_| native::is_member(&self.consumer))
+        else {
+            return;
+        };
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(topic, 0);
+        while !self.has_partitions() && Instant::now() < until {
+            let left = until.saturating_duration_since(Instant::now());
+            if last_commits::coordinates(&self.consumer, asked.clone(), left.min(COORDINATOR)) {
+                return;
+            }
             let _ = self.consumer.poll(Duration::from_millis(5));
         }
     }

@@ -343,7 +343,7 @@ impl Membership {
             let left = leaving.deadline().saturating_duration_since(Instant::now());
             self.correct(&mut commits, ASK.min(left / 2));
             let commits = list(&commits, &self.state.lock().ids);
-            leaving.commit(consumer, &commits);
+            leaving.commit(consumer, &commits, gone);
         }
         self.state.lock().leaving = Some(leaving);
     }
