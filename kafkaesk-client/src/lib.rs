@@ -28,6 +28,8 @@ mod outgoing;
 #[cfg(test)]
 mod property_table;
 pub mod publisher;
+#[doc(hidden)]
+pub mod repeats;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

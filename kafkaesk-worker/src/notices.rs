@@ -1,38 +1,26 @@
-//! Notices: thins repeated log lines of one subscription. The 1st, 2nd, 4th, 8th … failure of a kind is a warning with
-//! its count; the others are only counted. So the log is small even if everything fails.
+//! Notices: what the log of one subscription repeats, by kind and partition (`kafkaesk_client::repeats` thins it).
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use kafkaesk_core::Occurrences;
+use kafkaesk_client::repeats::Repeats;
+use kafkaesk_core::{Record, Source};
 use tokio::time::Instant;
 
-/// After this long without a failure of a kind, its count starts again. Longer than the longest backoff, so that a
-/// message that keeps failing is one streak.
-pub(crate) const QUIET: Duration = Duration::from_secs(60);
+pub(crate) use kafkaesk_client::repeats::{QUIET, Streak};
 
-/// One kind of failure.
+/// One kind of failure of messages, by partition.
 #[derive(Debug, Default)]
-pub(crate) struct Streak {
-    count: Occurrences,
-    last: Option<Instant>,
-    /// Over all streaks.
-    total: u64,
-}
+pub(crate) struct OfMessages(Repeats<Arc<Source>>);
 
-impl Streak {
-    /// Counts one occurrence. Returns the count in this streak if it is to be logged.
-    pub(crate) fn occurred(&mut self, now: Instant) -> Option<u64> {
-        if self.last.is_some_and(|last| now - last >= QUIET) {
-            self.count = Occurrences::default();
-        }
-        self.last = Some(now);
-        self.total += 1;
-        self.count.count()
+impl OfMessages {
+    /// Counts one of this message. Returns the count in its partition if it is to be logged.
+    pub(crate) fn occurred(&mut self, record: &Record, now: Instant) -> Option<u64> {
+        self.0.occurred_to(&record.source, record.offset.0, now)
     }
 
     /// How often in the whole run.
     pub(crate) fn total(&self) -> u64 {
-        self.total
+        self.0.total()
     }
 }
 
@@ -40,38 +28,29 @@ impl Streak {
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     /// Attempts that ended with an error, a panic or a mismatch that is held.
-    pub(crate) failed: Streak,
+    pub(crate) failed: OfMessages,
     /// Attempts that failed as the last of their message, which was given up then.
     pub(crate) last: u64,
     /// Attempts whose handler asked for another one, without an error.
-    pub(crate) asked: Streak,
+    pub(crate) asked: OfMessages,
     /// Rejected messages that `on-reject` holds.
-    pub(crate) held: Streak,
+    pub(crate) held: OfMessages,
+    /// Messages that were passed over and are kept nowhere: rejected ones, and those that used up their attempts.
+    pub(crate) dropped: OfMessages,
     /// Records passed over since they hold no event, without the blank ones.
-    pub(crate) no_event: Streak,
+    pub(crate) no_event: OfMessages,
     /// Null and empty values passed over: not worth a line.
     pub(crate) blank: u64,
     /// Delays that were cut to the bound.
-    pub(crate) cut: Streak,
+    pub(crate) cut: OfMessages,
     /// Messages that became dead letters.
-    pub(crate) dead: Streak,
+    pub(crate) dead: OfMessages,
     /// Dead letters that could not be written.
-    pub(crate) not_written: Streak,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kind_is_logged_at_powers_of_two_and_from_one_again_when_it_was_quiet() {
-        let (mut streak, mut now) = (Streak::default(), Instant::now());
-        let logged = (0..100).filter_map(|_| streak.occurred(now)).count();
-        assert_eq!(logged, 7);
-        now += QUIET - Duration::from_millis(1);
-        assert_eq!(streak.occurred(now), None);
-        now += QUIET;
-        assert_eq!(streak.occurred(now), Some(1));
-        assert_eq!(streak.total(), 102);
-    }
+    pub(crate) not_written: OfMessages,
+    /// Handlers that ended after their partition was given up.
+    pub(crate) late: OfMessages,
+    /// Partitions that stand still at a record.
+    pub(crate) stalled: Repeats<Arc<Source>>,
+    /// Partitions that were lost, and what else the consumer says, by its words.
+    pub(crate) said: Repeats<String>,
 }

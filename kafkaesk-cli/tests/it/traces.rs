@@ -210,3 +210,45 @@ async fn a_collector_that_never_answers_holds_neither_a_publish_nor_a_worker_for
     assert!(ran.stderr.contains("30 at the end"), "{}", ran.stderr);
     assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }
+
+#[tokio::test]
+async fn a_childs_line_of_standard_error_names_the_message_that_it_has_and_its_trace() {
+    let kafka = kafka().await;
+    let collector = Collector::start(Manner::Takes);
+    let project = Project::on(&kafka).with_order();
+    let group = format!("{}g", kafka.prefix());
+    project.file(
+        "child.py",
+        "import json, sys\n\
+         for line in sys.stdin:\n\
+         \x20   m = json.loads(line)\n\
+         \x20   _, trace, span, _ = m['headers']['traceparent'].split('-')\n\
+         \x20   print('seen', m['partition'], m['offset'], trace, span, file=sys.stderr)\n\
+         \x20   print(json.dumps({'delivery': m['delivery'], 'outcome': 'done'}), flush=True)\n",
+    );
+    project.toml(&format!(
+        "otel-endpoint = \"{}\"\n[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{group}\"\nhandler = {{ exec = [\"python3\", \"child.py\"] }}\n",
+        collector.url
+    ));
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(200))
+        .succeeds();
+    let mut worker = project.start(&["worker"]);
+    worker.until("200 messages", |worker| {
+        worker.stderr().matches("stderr: seen").count() == 200
+    });
+    worker.signal("TERM");
+    let said = worker.end().stderr;
+    for line in said.lines().filter(|line| line.contains("stderr: seen")) {
+        let (_, seen) = line.split_once("stderr: seen ").unwrap();
+        let words: Vec<&str> = seen.split(' ').take(4).collect();
+        let [partition, offset, trace, span] = words[..] else {
+            panic!("{line}");
+        };
+        let span = span.trim_end();
+        let context = format!(
+            "handle{{group=\"{group}\" stream=\"orders.placed\" partition={partition} offset={offset} attempt=1 trace_id=\"{trace}\" span_id=\"{span}\"}}"
+        );
+        assert!(line.contains(&context), "{context}: {line}");
+    }
+}

@@ -322,12 +322,16 @@ impl Instance {
                 }
                 // Another member owns the partition by now, and will handle the message again.
                 self.schedule.release(finished.lane);
-                warn!(
-                    group = self.context.group,
-                    record = %finished.delivery.record().source,
-                    offset = finished.delivery.record().offset.0,
-                    "a handler finished after its partition was given up; the message is delivered again"
-                );
+                let record = finished.delivery.record();
+                if let Some(count) = self.notices.late.occurred(record, now) {
+                    warn!(
+                        group = self.context.group,
+                        record = %record.source,
+                        offset = record.offset.0,
+                        count,
+                        "a handler finished after its partition was given up; the message is delivered again"
+                    );
+                }
             }
         }
     }

@@ -47,7 +47,9 @@ impl Instance {
         let key = Key(record.key.as_deref());
         match (written, delivery.given_up()) {
             (Ok(()), letter) => {
-                if let (Some(count), Some(letter)) = (self.notices.dead.occurred(now), letter) {
+                if let (Some(count), Some(letter)) =
+                    (self.notices.dead.occurred(record, now), letter)
+                {
                     warn!(
                         group = delivery.group(),
                         stream = record.stream(),
@@ -80,7 +82,7 @@ impl Instance {
             }
             (Err(error), _) => {
                 let wait = RetryPolicy::default().wait(delivery.attempt(), None);
-                if let Some(count) = self.notices.not_written.occurred(now) {
+                if let Some(count) = self.notices.not_written.occurred(record, now) {
                     warn!(
                         group = delivery.group(),
                         stream = record.stream(),

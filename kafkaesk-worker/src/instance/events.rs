@@ -9,6 +9,7 @@ use kafkaesk_client::{
     consumer::{Batch, ConsumerEvent},
 };
 use kafkaesk_core::Source;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::{Instance, stuck::GivenUp};
@@ -71,11 +72,15 @@ impl Instance {
                 }
             }
             ConsumerEvent::Lost(sources) => {
-                warn!(
-                    group = self.context.group,
-                    partitions = %names(&sources),
-                    "lost; what was in flight there is delivered again, here or to another member"
-                );
+                let lost = names(&sources);
+                if let Some(count) = self.notices.said.occurred(&lost, Instant::now()) {
+                    warn!(
+                        group = self.context.group,
+                        partitions = lost,
+                        count,
+                        "lost; what was in flight there is delivered again, here or to another member"
+                    );
+                }
                 let left = self.partitions.len().saturating_sub(sources.len());
                 self.meter
                     .rebalanced(RebalanceEvent::Lost, sources.len(), left);
@@ -83,14 +88,20 @@ impl Instance {
                     .lose(&mut self.partitions, &mut self.schedule, &sources);
             }
             ConsumerEvent::Warning(message) => {
-                warn!(
-                    group = self.context.group,
-                    pattern = self.context.pattern,
-                    "{message}"
-                );
+                if let Some(count) = self.notices.said.occurred(&message, Instant::now()) {
+                    warn!(
+                        group = self.context.group,
+                        pattern = self.context.pattern,
+                        count,
+                        "{message}"
+                    );
+                }
             }
             ConsumerEvent::Stalled(stalled) => {
-                warn!(group = self.context.group, "{stalled}");
+                let (source, offset, now) = (&stalled.source, stalled.offset.0, Instant::now());
+                if let Some(count) = self.notices.stalled.occurred_to(source, offset, now) {
+                    warn!(group = self.context.group, count, "{stalled}");
+                }
                 if let Some(partition) = self
                     .partitions
                     .generation(&stalled.source)

@@ -15,7 +15,7 @@ pub(super) fn skipped(
     notices: &mut Notices,
 ) {
     let count = match blank {
-        Some(false) => notices.no_event.occurred(Instant::now()),
+        Some(false) => notices.no_event.occurred(delivery.record(), Instant::now()),
         Some(true) => {
             notices.blank += 1;
             None
@@ -38,16 +38,17 @@ pub(super) fn skipped(
     }
 }
 
-/// A message was rejected. If it is passed over and kept nowhere, each one is logged. If it is held, repetitions are
-/// logged with their `count`.
+/// A message was rejected: it is passed over and kept nowhere, or held. `count`: its number in its partition, if it is to be
+/// said.
 pub(super) fn rejected(delivery: &Delivery, reason: &str, error: Option<&str>, count: Option<u64>) {
     given_up(delivery, "rejected", Some(reason), None, error, count);
 }
 
-/// A message used up its attempts, is passed over, and is kept nowhere: each one is logged.
-pub(super) fn dropped(delivery: &Delivery, error: Option<&str>) {
+/// A message used up its attempts, is passed over, and is kept nowhere.
+pub(super) fn dropped(delivery: &Delivery, error: Option<&str>, count: Option<u64>) {
     let what = "not handled: all attempts failed, and it is passed over by on-failure = \"skip\"";
-    given_up(delivery, what, None, Some(delivery.attempt()), error, None);
+    let attempts = Some(delivery.attempt());
+    given_up(delivery, what, None, attempts, error, count);
 }
 
 fn given_up(
@@ -58,6 +59,10 @@ fn given_up(
     error: Option<&str>,
     count: Option<u64>,
 ) {
+    if count.is_none() {
+        debug!(record = %Name(delivery), reason, error, "{what}");
+        return;
+    }
     let record = delivery.record();
     warn!(
         group = delivery.group(),
@@ -79,7 +84,7 @@ pub(super) fn aborted(delivery: &Delivery) {
 }
 
 pub(super) fn cut(delivery: &Delivery, asked: Duration, notices: &mut Notices) {
-    if let Some(count) = notices.cut.occurred(Instant::now()) {
+    if let Some(count) = notices.cut.occurred(delivery.record(), Instant::now()) {
         warn!(
             record = %Name(delivery),
             ?asked,
@@ -103,7 +108,7 @@ pub(super) fn retried(
         Some(_) => &mut notices.failed,
         None => &mut notices.asked,
     };
-    let Some(count) = streak.occurred(Instant::now()) else {
+    let Some(count) = streak.occurred(record, Instant::now()) else {
         debug!(record = %Name(delivery), ?again_in, error, "tried again");
         return;
     };

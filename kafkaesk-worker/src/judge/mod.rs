@@ -126,7 +126,8 @@ fn disposition(
             Disposition::Finish
         }
         Wish::Drop(reason) => {
-            log::rejected(delivery, reason, error, None);
+            let count = notices.dropped.occurred(delivery.record(), Instant::now());
+            log::rejected(delivery, reason, error, count);
             Disposition::Finish
         }
         Wish::Pause => Disposition::Pause(error.unwrap_or_default().to_owned(), backoff(delivery)),
@@ -139,9 +140,8 @@ fn disposition(
         Wish::Hold {
             rejected: Some(reason),
         } => {
-            if let Some(count) = notices.held.occurred(Instant::now()) {
-                log::rejected(delivery, reason, error, Some(count));
-            }
+            let count = notices.held.occurred(delivery.record(), Instant::now());
+            log::rejected(delivery, reason, error, count);
             held(delivery, backoff(delivery))
         }
         Wish::DeadLetter(reason) => dead_letter(*reason, judged, delivery, notices),
@@ -198,7 +198,8 @@ fn used_up(judged: &Judged, delivery: &Delivery, notices: &mut Notices) -> Dispo
         Policy::Hold => hold(delivery, error, notices),
         Policy::Skip => {
             notices.last += 1;
-            log::dropped(delivery, error);
+            let count = notices.dropped.occurred(delivery.record(), Instant::now());
+            log::dropped(delivery, error, count);
             Disposition::Finish
         }
     }

@@ -10,7 +10,10 @@ use kafkaesk_client::core::Headers;
 use kafkaesk_worker::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::{events::Content, support::start};
+use crate::{
+    events::Content,
+    support::{start, start_with},
+};
 
 /// What this thread logs, without times.
 #[derive(Clone, Default)]
@@ -182,4 +185,81 @@ async fn partitions_that_are_given_up_say_what_the_next_member_gets_again() {
     assert!(held >= 3, "{said:#?}");
     // What is finished behind them travels in the commit.
     assert_eq!(redelivered, 0, "{said:#?}");
+}
+
+/// The count on each of these lines.
+fn counts(lines: &[String]) -> Vec<u64> {
+    let count = |line: &String| {
+        let (_, rest) = line.split_once(" count=")?;
+        rest.split(' ').next()?.parse().ok()
+    };
+    lines.iter().filter_map(count).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warning_is_written_at_1_2_4_8_repeats_about_each_partition_apart() {
+    async fn fails(data: Content) -> Result<(), HandlerError> {
+        Err(HandlerError::msg(data.foo))
+    }
+    let (log, _guard) = Log::capture();
+    let endless = subscription("a", fails)
+        .group("g")
+        .max_attempts(0)
+        .failure_limit(None);
+    let (_, connection, stop, task) = start_with(App::new().subscribe(endless), |settings| {
+        settings.partitions = 2
+    });
+    let publisher = connection.publisher();
+    let publish = |text, partition| {
+        publisher
+            .publish("a", &Content::new(text))
+            .partition(partition)
+    };
+    publish("the first poison", 0).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(counts(&log.lines("the first poison")), [1, 2, 4, 8, 16]);
+    publish("the second poison", 1).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(counts(&log.lines("the second poison"))[0], 1);
+    stop.send(()).unwrap();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_tried_once_in_a_long_while_repeats_its_line_at_1_2_4_8_as_well() {
+    async fn later(_: Content) -> Result<(), HandlerError> {
+        Err::<(), _>("not today").or_retry_after(Duration::from_secs(600))?;
+        Ok(())
+    }
+    let (log, _guard) = Log::capture();
+    let app = App::new().subscribe(subscription("a", later).group("g"));
+    let (_, connection, stop, task) = start(app);
+    let publisher = connection.publisher();
+    publisher.publish("a", &Content::new("x")).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6_100)).await;
+    assert_eq!(counts(&log.lines("it is tried again")), [1, 2, 4, 8]);
+    stop.send(()).unwrap();
+    task.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_are_kept_nowhere_are_said_at_1_2_4_8_with_their_count() {
+    async fn rejects(data: Content) -> Outcome {
+        Outcome::reject(data.foo)
+    }
+    let (log, _guard) = Log::capture();
+    let rejects = subscription("a", rejects)
+        .group("g")
+        .on_reject(OnReject::Skip);
+    let (_, connection, stop, task) = start(App::new().subscribe(rejects));
+    let publisher = connection.publisher();
+    for _ in 0..100 {
+        let event = Content::new("wrong");
+        publisher.publish("a", &event).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let said = log.lines(" WARN ");
+    assert_eq!(counts(&said), [1, 2, 4, 8, 16, 32, 64], "{said:#?}");
+    stop.send(()).unwrap();
+    assert_eq!(task.await.unwrap().unwrap().handled, 100);
 }

@@ -35,6 +35,8 @@ use crate::lines::{Lines, TooLong};
 const SILENCE: Duration = Duration::from_secs(10);
 /// The longest line of a child's standard error that is logged, in bytes.
 pub(super) const MAX_LOG_LINE: usize = 256 * 1024;
+/// After so many lines of standard error the answers have their turn.
+const TURN: u32 = 32;
 /// How much the log shows of a line that is not an answer, in characters.
 const EXCERPT: usize = 200;
 
@@ -167,12 +169,14 @@ pub(super) async fn run(
             tokio::pin!(work);
             tokio::pin!(errors);
             tokio::select! {
+                // First, so that a line is logged before the answer behind it is taken: it belongs to that message.
+                biased;
+                () = &mut errors => work.await,
                 how = &mut work => {
                     // The last lines of the child explain its end.
                     let _ = tokio::time::timeout(Duration::from_millis(500), errors).await;
                     how
                 }
-                () = &mut errors => work.await,
             }
         };
         tokio::select! {
@@ -237,7 +241,7 @@ impl Running<'_> {
             // Entered first: the answer may come before the write returns.
             self.pending
                 .lock()
-                .insert(job.delivery, job.reply, place, Instant::now());
+                .insert(job.delivery, job.reply, job.context, place, Instant::now());
             let _ = job.started.send(());
             // A child that does not read fills the pipe; this must not delay the timeouts of its messages or the stop.
             let wait = self.settings.timeout * 2;
@@ -298,6 +302,10 @@ impl Running<'_> {
                 Ok(Some(line)) => match line.bytes {
                     Ok(bytes) if bytes.is_empty() => {}
                     Ok(bytes) => {
+                        if self.pending.lock().only().is_some() {
+                            // What it said of its message before this answer is there by now, and is logged first.
+                            tokio::task::yield_now().await;
+                        }
                         if self.take(&bytes) {
                             self.worked.store(true, Ordering::Relaxed);
                         }
@@ -370,7 +378,13 @@ impl Running<'_> {
     /// Logs what the child says, line by line, as far as [`LogRate`] allows.
     async fn log_errors(&self, stderr: ChildStderr) {
         let mut lines = Lines::over(BufReader::new(stderr)).at_most(MAX_LOG_LINE);
+        let mut read = 0_u32;
         loop {
+            read = read.wrapping_add(1);
+            if read.is_multiple_of(TURN) {
+                // A child that floods it must not keep its answers from being read.
+                tokio::task::yield_now().await;
+            }
             let (group, process, pid) = (self.settings.group.as_str(), self.number, self.pid);
             let due = self.log_rate.lock().due();
             let line = tokio::select! {
@@ -391,7 +405,9 @@ impl Running<'_> {
                     match line.bytes {
                         Ok(bytes) => {
                             let text = String::from_utf8_lossy(&bytes);
-                            info!(group, process, pid, "stderr: {text}");
+                            let only = self.pending.lock().only();
+                            let only = only.unwrap_or_else(tracing::Span::none);
+                            only.in_scope(|| info!(group, process, pid, "stderr: {text}"));
                         }
                         Err(TooLong { bytes, most }) => warn!(
                             group,

@@ -100,6 +100,8 @@ struct Job {
     /// Answered when the line is written to the child.
     started: oneshot::Sender<()>,
     reply: oneshot::Sender<Reply>,
+    /// The log context of its attempt.
+    context: tracing::Span,
 }
 
 /// Hands messages to child processes.
@@ -175,6 +177,7 @@ impl Exec {
             line,
             started,
             reply,
+            context: tracing::Span::current(),
         };
         let gone = || {
             let reason = format!("`{}` is gone; the message is retried", self.settings.shown);

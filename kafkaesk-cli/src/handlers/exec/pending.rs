@@ -27,6 +27,8 @@ pub(super) enum AnswerMatch {
 struct Entry {
     reply: oneshot::Sender<Reply>,
     written: Instant,
+    /// The log context of its attempt.
+    context: tracing::Span,
     /// One of the child's `in-flight` places; free again with the entry.
     _place: OwnedSemaphorePermit,
 }
@@ -55,6 +57,7 @@ impl Pending {
         &mut self,
         delivery: String,
         reply: oneshot::Sender<Reply>,
+        context: tracing::Span,
         place: OwnedSemaphorePermit,
         now: Instant,
     ) {
@@ -64,6 +67,7 @@ impl Pending {
         let entry = Entry {
             reply,
             written: now,
+            context,
             _place: place,
         };
         self.entries.insert(delivery, entry);
@@ -80,6 +84,13 @@ impl Pending {
                 Err(_) => AnswerMatch::Late,
             },
         }
+    }
+
+    /// The log context of the only delivery that waits: what the child says now is about its message.
+    pub(super) fn only(&self) -> Option<tracing::Span> {
+        let mut all = self.entries.values();
+        let only = all.next().filter(|_| self.entries.len() == 1)?;
+        Some(only.context.clone()).filter(|context| !context.is_disabled())
     }
 
     /// How many deliveries wait, if the child has been silent for `silence`; once for each silence.

@@ -10,6 +10,7 @@ use super::{outbox::Outbox, pauses::seek, places::Places, records::Sizes};
 use crate::{
     consumer::{BATCH_BYTES, BATCH_RECORDS},
     kafka::native::Queue,
+    repeats,
 };
 
 /// Bytes of keys and headers that wait in librdkafka's queue before fetching stops until the reader has taken everything.
@@ -88,8 +89,10 @@ impl Ahead {
         for place in places.iter_mut().filter(|place| place.is_fetched()) {
             all.add_partition(place.source.topic.as_str(), place.source.partition);
         }
-        if let Err(error) = consumer.pause(&all) {
-            tracing::warn!(%error, "fetching cannot be stopped");
+        if let Err(error) = consumer.pause(&all)
+            && let Some(count) = repeats::said("stop", "fetching")
+        {
+            tracing::warn!(%error, count, "fetching cannot be stopped");
         }
     }
 
@@ -101,12 +104,15 @@ impl Ahead {
             // librdkafka takes the end of a partition for a record that was read, and would go on after it.
             if let Some(next) = place.next
                 && let Err(error) = seek(consumer, &place.source, next)
+                && let Some(count) = repeats::said("seek", &place.source)
             {
-                tracing::warn!(partition = %place.source, %error, "seeking failed");
+                tracing::warn!(partition = %place.source, %error, count, "seeking failed");
             }
         }
-        if let Err(error) = consumer.resume(&all) {
-            tracing::warn!(%error, "fetching cannot go on");
+        if let Err(error) = consumer.resume(&all)
+            && let Some(count) = repeats::said("go on", "fetching")
+        {
+            tracing::warn!(%error, count, "fetching cannot go on");
         }
     }
 }

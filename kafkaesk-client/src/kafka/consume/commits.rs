@@ -21,6 +21,7 @@ use crate::{
         errors::{Operation, code_error},
         native::{self, Queue},
     },
+    repeats,
 };
 
 /// The wait before a refused commit is repeated, unless another commit comes first.
@@ -194,7 +195,9 @@ impl Committing {
                 COMMIT_AGAIN
             }
         };
-        tracing::warn!(group, %error, ?again, "a commit was refused; it is made again");
+        if let Some(count) = repeats::said("commit", group) {
+            tracing::warn!(group, %error, ?again, count, "a commit was refused; it is made again");
+        }
         let is_latest = |source: &Arc<Source>| {
             self.latest
                 .get(&identity(source))

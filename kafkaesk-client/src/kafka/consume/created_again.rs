@@ -20,6 +20,7 @@ use super::{
 use crate::{
     broker::Cluster,
     consumer::{Commits, ConsumerControl as _, ConsumerEvent, created_again, created_again_before},
+    repeats,
 };
 
 impl Member {
@@ -66,8 +67,10 @@ impl Member {
         drop(state);
         for source in &again {
             // Not the logical beginning, which librdkafka may have cached for the deleted topic.
-            if let Err(error) = pauses::seek(&self.consumer, source, 0) {
-                tracing::warn!(partition = %source, %error, "seeking to the first record of a new topic failed");
+            if let Err(error) = pauses::seek(&self.consumer, source, 0)
+                && let Some(count) = repeats::said("seek", source)
+            {
+                tracing::warn!(partition = %source, %error, count, "seeking to the first record of a new topic failed");
             }
         }
         // The user's pause belongs to the former assignment.
@@ -75,8 +78,10 @@ impl Member {
             .into_iter()
             .map(|source| (source, NextOffset(0).into()))
             .collect();
-        if let Err(error) = self.consumer.resume(&list(&first, &HashMap::new())) {
-            tracing::warn!(topic, %error, "resuming failed");
+        if let Err(error) = self.consumer.resume(&list(&first, &HashMap::new()))
+            && let Some(count) = repeats::said("resume", topic)
+        {
+            tracing::warn!(topic, %error, count, "resuming failed");
         }
         self.committing.send(&self.consumer, first, Acks::default());
     }

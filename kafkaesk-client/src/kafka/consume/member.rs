@@ -41,6 +41,7 @@ use crate::{
         librdkafka_log::{Meaning, is_passing, meaning},
         native::{self, Batch, Message, Queue},
     },
+    repeats,
 };
 
 /// How long an idle thread waits for records before it looks at everything else.
@@ -381,10 +382,13 @@ impl Member {
                 )
             }
             (_, Some(RDKafkaErrorCode::PollExceeded)) => {
-                tracing::warn!(
-                    group,
-                    "the consumer was away for longer than max.poll.interval.ms and left the group; it joins again"
-                );
+                if let Some(count) = repeats::said("away", group) {
+                    tracing::warn!(
+                        group,
+                        count,
+                        "the consumer was away for longer than max.poll.interval.ms and left the group; it joins again"
+                    );
+                }
                 None
             }
             (_, code) => {
@@ -456,7 +460,10 @@ impl Member {
         if names.is_empty() {
             self.consumer.unsubscribe();
         } else if let Err(error) = self.consumer.subscribe(&names) {
-            tracing::warn!(%error, "subscribing failed; it is tried again at the next look");
+            let group = &self.consumer.context().group;
+            if let Some(count) = repeats::said("subscribe", group) {
+                tracing::warn!(group, %error, count, "subscribing failed; it is tried again at the next look");
+            }
             return;
         }
         tracing::debug!(group = self.consumer.context().group, topics = ?names, "subscribed");

@@ -10,6 +10,7 @@ use rdkafka::{
 };
 
 use super::places::Places;
+use crate::repeats;
 
 /// Pauses and resumes partitions as the user asked. A partition that stands still is left alone: the end of the
 /// standstill resumes it.
@@ -40,8 +41,10 @@ pub(super) fn apply<C: ConsumerContext>(
             next.map_or(Ok(()), |next| self::seek(consumer, &source, next))
                 .and_then(|()| consumer.resume(&one(&source)))
         };
-        if let Err(error) = done {
-            tracing::warn!(%source, %error, paused, "pausing or resuming failed");
+        if let Err(error) = done
+            && let Some(count) = repeats::said("pause", &source)
+        {
+            tracing::warn!(%source, %error, paused, count, "pausing or resuming failed");
         }
     }
 }
@@ -52,16 +55,20 @@ pub(super) fn hold<C: ConsumerContext>(consumer: &BaseConsumer<C>, source: &Sour
     let done = consumer
         .pause(&one(source))
         .and_then(|()| seek(consumer, source, next));
-    if let Err(error) = done {
-        tracing::warn!(partition = %source, %error, "a partition that stands still cannot be put back to its offset");
+    if let Err(error) = done
+        && let Some(count) = repeats::said("hold", source)
+    {
+        tracing::warn!(partition = %source, %error, count, "a partition that stands still cannot be put back to its offset");
     }
 }
 
 /// Resumes partitions whose next record is tried again.
 pub(super) fn resume<C: ConsumerContext>(consumer: &BaseConsumer<C>, sources: &[Arc<Source>]) {
     for source in sources {
-        if let Err(error) = consumer.resume(&one(source)) {
-            tracing::warn!(partition = %source, %error, "resuming failed");
+        if let Err(error) = consumer.resume(&one(source))
+            && let Some(count) = repeats::said("resume", source)
+        {
+            tracing::warn!(partition = %source, %error, count, "resuming failed");
         }
     }
 }

@@ -38,6 +38,7 @@ use crate::{
         Commits, ConsumerEvent, NotCommitted, RevokeAck, created_again as created_again_words,
     },
     meter::ActionKind,
+    repeats,
 };
 
 /// The longest time that an assignment or a revoke waits for the ids of its topics, or for the group's commits.
@@ -139,8 +140,15 @@ impl Membership {
                 .lock()
                 .as_ref()
                 .is_some_and(|queue| queue.forward(consumer, topic, partition));
-            if !forwarded {
-                tracing::error!(topic, partition, "the partition's queue cannot be had");
+            if !forwarded
+                && let Some(count) = repeats::said("queue", format_args!("{topic}[{partition}]"))
+            {
+                tracing::error!(
+                    topic,
+                    partition,
+                    count,
+                    "the partition's queue cannot be had"
+                );
             }
             let source = Arc::new(Source {
                 topic: name,
@@ -173,11 +181,14 @@ impl Membership {
         let committed = match consumer.committed_offsets(asked, ASK) {
             Ok(committed) => committed,
             Err(error) => {
-                tracing::warn!(
-                    group = self.group,
-                    %error,
-                    "what the group finished beyond its commits is unknown; some of it may be delivered again"
-                );
+                if let Some(count) = repeats::said("look up", &self.group) {
+                    tracing::warn!(
+                        group = self.group,
+                        %error,
+                        count,
+                        "what the group finished beyond its commits is unknown; some of it may be delivered again"
+                    );
+                }
                 return Vec::new();
             }
         };
@@ -266,11 +277,14 @@ impl Membership {
             });
             self.requests.set_draining(false);
             commits = acknowledged.unwrap_or_else(|| {
-                tracing::warn!(
+                if let Some(count) = repeats::said("revoke", &self.group) {
+                    tracing::warn!(
                     group = self.group,
+                    count,
                     waited = ?if is_awaited { self.drain } else { Duration::ZERO },
                     "a revoke was not acknowledged in time; what is in flight is delivered again"
                 );
+}
                 Commits::new()
             });
         }
@@ -293,8 +307,10 @@ impl Membership {
         // The commit's own answer is what counts: a group that went on without us refuses it.
         let last = list(&last, &self.state.lock().ids);
         let committed = commit_now(consumer, &answers, &last, Instant::now() + COMMIT);
-        if let Err(error) = committed {
-            tracing::warn!(group = self.group, %error, "the commit of revoked partitions was refused; their records are delivered again");
+        if let Err(error) = committed
+            && let Some(count) = repeats::said("last commit", &self.group)
+        {
+            tracing::warn!(group = self.group, %error, count, "the commit of revoked partitions was refused; their records are delivered again");
         }
         self.answer(acks, committed);
     }
@@ -402,11 +418,14 @@ fn is_in_log(consumer: &BaseConsumer<Membership>, source: &Source, finished: &Co
     match consumer.fetch_watermarks(source.topic.as_str(), source.partition, ASK) {
         Ok((_, end)) => end >= finished.end().0,
         Err(error) => {
-            tracing::warn!(
-                partition = %source,
-                %error,
-                "the end of the log is unknown; what was finished beyond the commit is delivered again"
-            );
+            if let Some(count) = repeats::said("end", source) {
+                tracing::warn!(
+                    partition = %source,
+                    %error,
+                    count,
+                    "the end of the log is unknown; what was finished beyond the commit is delivered again"
+                );
+            }
             false
         }
     }
