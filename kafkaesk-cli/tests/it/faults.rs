@@ -405,7 +405,9 @@ for line in sys.stdin:
 #[tokio::test]
 async fn a_delay_beyond_the_bound_is_cut_and_the_log_says_so() {
     let kafka = kafka().await;
-    let project = Project::on(&kafka).with_order();
+    let project = Project::on(&kafka)
+        .variable("KAFKAESK_PARTITIONS", "1")
+        .with_order();
     let server = Server::start(|_| (503, "retry-after: 99999999\r\n", ""));
     subscribe(
         &project,
@@ -437,7 +439,9 @@ async fn a_delay_beyond_the_bound_is_cut_and_the_log_says_so() {
 #[tokio::test]
 async fn messages_that_fail_alone_write_few_lines_as_well() {
     let kafka = kafka().await;
-    let project = Project::on(&kafka).with_order();
+    let project = Project::on(&kafka)
+        .variable("KAFKAESK_PARTITIONS", "1")
+        .with_order();
     let server = Server::start(|_| (503, "", "busy"));
     subscribe(
         &project,

@@ -113,14 +113,17 @@ async fn a_record_without_an_event_is_shown_with_its_error_and_held_rejected_or_
     worker.until("the event behind them", |_| posted() == 1);
     worker.signal("TERM");
     let ended = worker.end();
-    ended.fails(0, &MALFORMED.map(|(_, said)| said));
+    // The 1st, 2nd and 4th are said.
+    let said = [0, 1, 3].map(|number: usize| MALFORMED[number].1);
+    ended.fails(0, &said);
+    ended.fails(0, &["count=1", "count=2", "count=4"]);
     let here = format!(
         "topic=\"{}orders.placed\" partition=0 offset=",
         kafka.prefix()
     );
     assert_eq!(
         ended.stderr.matches(&here).count(),
-        MALFORMED.len(),
+        said.len(),
         "{}",
         ended.stderr
     );
