@@ -38,6 +38,8 @@ pub struct TopicInfo {
 /// What metadata says of the cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
+    /// Its own id, if the brokers name one.
+    pub id: Option<String>,
     /// Every topic that we may see.
     pub topics: BTreeMap<String, TopicInfo>,
     /// How many brokers.

@@ -80,7 +80,7 @@ impl Traces {
     pub fn of(&self, connection: &Connection) {
         #[cfg(feature = "otel")]
         if let Some(running) = &self.running {
-            connection.trace_with(running.tracer(connection.settings()));
+            connection.trace_with(running.tracer(connection));
         }
         #[cfg(not(feature = "otel"))]
         let _ = connection;

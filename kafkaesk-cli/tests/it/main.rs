@@ -24,5 +24,6 @@ mod streams;
 mod support;
 mod terminal;
 mod tombstones;
+#[cfg(feature = "otel")]
 mod traces;
 mod unreadable;

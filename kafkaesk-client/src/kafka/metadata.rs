@@ -45,7 +45,7 @@ pub(super) struct Lookup {
     servers: String,
     timeout: Duration,
     /// Whether this is librdkafka's mock cluster.
-    is_dev: OnceLock<bool>,
+    cluster_id: OnceLock<Option<String>>,
 }
 
 impl Lookup {
@@ -74,7 +74,7 @@ impl Lookup {
             shared,
             servers: settings.kafka_servers.join(","),
             timeout: settings.connect_timeout,
-            is_dev: OnceLock::new(),
+            cluster_id: OnceLock::new(),
         })
     }
 
@@ -133,6 +133,7 @@ impl Lookup {
     pub(super) fn cluster(&self) -> Result<Cluster, ClientError> {
         let metadata = self.ask(None)?;
         let mut cluster = Cluster {
+            id: self.cluster_id().map(str::to_owned),
             brokers: metadata.brokers().len(),
             is_dev: self.is_dev(),
             ..Cluster::default()
@@ -191,12 +192,16 @@ impl Lookup {
 
     /// Whether this is librdkafka's mock cluster (docs/decisions.md, dev-broker). Blocks for at most `connect_timeout`.
     pub(super) fn is_dev(&self) -> bool {
-        *self.is_dev.get_or_init(|| {
-            self.consumer
-                .client()
-                .fetch_cluster_id(self.timeout)
-                .is_some_and(|id| id.starts_with("mockCluster"))
-        })
+        self.cluster_id()
+            .is_some_and(|id| id.starts_with("mockCluster"))
+    }
+
+    fn cluster_id(&self) -> Option<&str> {
+        let id = self.cluster_id.get_or_init(|| {
+            let client = self.consumer.client();
+            client.fetch_cluster_id(self.timeout)
+        });
+        id.as_deref()
     }
 
     /// One topic; `None` if there is none. Creates nothing. Blocks for at most `connect_timeout`.

@@ -76,6 +76,7 @@ impl Broker for MemoryBroker {
             .map(|(name, topic)| (name.clone(), info(name, topic)))
             .collect();
         ready(Ok(Arc::new(Cluster {
+            id: None,
             topics,
             brokers: 1,
             is_dev: false,

@@ -82,6 +82,43 @@ pub(super) fn target(
     })
 }
 
+/// Samplers that the SDK knows. It takes any other word, or a ratio that is missing, for `parentbased_always_on`.
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+
+/// What variables ask for and do not get.
+pub(super) fn problems(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+    let mut problems = Vec::new();
+    if let Some(sampler) = variable("OTEL_TRACES_SAMPLER") {
+        let ratio = variable("OTEL_TRACES_SAMPLER_ARG").and_then(|it| it.parse::<f64>().ok());
+        if !SAMPLERS.contains(&sampler.as_str()) {
+            problems.push(format!(
+                "OTEL_TRACES_SAMPLER={sampler:?} is not one of {}; every trace is sampled unless its parent is not",
+                SAMPLERS.join(", ")
+            ));
+        } else if sampler.ends_with("ratio") && !ratio.is_some_and(|it| (0.0..=1.0).contains(&it)) {
+            problems.push(format!(
+                "OTEL_TRACES_SAMPLER={sampler} needs OTEL_TRACES_SAMPLER_ARG, a number from 0 to 1; every trace is sampled"
+            ));
+        }
+    }
+    let protocol = variable("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+        .or_else(|| variable("OTEL_EXPORTER_OTLP_PROTOCOL"));
+    if let Some(protocol) = protocol.filter(|it| it != "http/protobuf") {
+        problems.push(format!(
+            "OTEL_EXPORTER_OTLP_PROTOCOL={protocol:?} is not spoken here; spans are sent as http/protobuf, to the collector's port for HTTP (4318 by default)"
+        ));
+    }
+    problems
+}
+
 /// A collector's address alone is completed; a URL with a path is taken as it is.
 fn with_path(endpoint: &str) -> String {
     let authority = endpoint.find("://").map_or(0, |at| at + 3);
@@ -143,6 +180,29 @@ mod tests {
         assert_eq!(of(own, &[("OTEL_TRACES_EXPORTER", "none")]), None);
         assert!(of(own, &[("OTEL_SDK_DISABLED", "false")]).is_some());
         assert_eq!(of(None, &[(BASE, " "), (WHOLE, "")]), None);
+    }
+
+    #[test]
+    fn what_a_variable_asks_for_and_does_not_get_is_said() {
+        let of = |variables: &[(&str, &str)]| {
+            let found = problems(|name| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            });
+            found.len()
+        };
+        let sampler = "OTEL_TRACES_SAMPLER";
+        let ratio = (sampler, "parentbased_traceidratio");
+        let argument = "OTEL_TRACES_SAMPLER_ARG";
+        let protocol = "OTEL_EXPORTER_OTLP_PROTOCOL";
+        assert_eq!(of(&[]), 0);
+        assert_eq!(
+            of(&[(sampler, "always_off"), (protocol, "http/protobuf")]),
+            0
+        );
+        assert_eq!(of(&[ratio, (argument, "0.01")]), 0);
+        assert_eq!(of(&[ratio]) + of(&[ratio, (argument, "2")]), 2);
+        assert_eq!(of(&[(sampler, "sometimes"), (protocol, "grpc")]), 2);
     }
 
     #[test]

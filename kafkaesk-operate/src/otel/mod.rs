@@ -10,7 +10,7 @@ mod tracer;
 
 use std::{sync::Arc, time::Duration};
 
-use kafkaesk_client::{Settings, settings::OperateSettings, trace::Tracer};
+use kafkaesk_client::{Connection, settings::OperateSettings, trace::Tracer};
 use opentelemetry::{InstrumentationScope, trace::TracerProvider as _};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tokio::{
@@ -61,6 +61,9 @@ impl Running {
             reason,
         };
         let resource = resource();
+        for problem in environment::problems(variable) {
+            warn!("{problem}");
+        }
         let exporter = export::exporter(&target, &resource).map_err(failed)?;
         let queue = Arc::new(Queue::new(target.batches, Arc::new(Dropped::default())));
         let provider = SdkTracerProvider::builder()
@@ -86,14 +89,22 @@ impl Running {
         }))
     }
 
-    /// What traces a connection with these settings.
-    pub(crate) fn tracer(&self, settings: &Settings) -> Arc<dyn Tracer> {
+    /// What traces this connection. Asks the brokers once for the id of their cluster.
+    pub(crate) fn tracer(&self, connection: &Connection) -> Arc<dyn Tracer> {
         let scope = InstrumentationScope::builder("kafkaesk")
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(names::SCHEMA_URL)
             .build();
         let tracer = self.provider.tracer_with_scope(scope);
-        Arc::new(OtelTracer::new(tracer, &self.settings, settings))
+        let tracer = OtelTracer::new(tracer, &self.settings, connection.settings());
+        let (known, connection) = (tracer.cluster.clone(), connection.clone());
+        self.thread.handle.spawn(async move {
+            let cluster = connection.broker().cluster().await;
+            if let Some(id) = cluster.ok().and_then(|cluster| cluster.id.clone()) {
+                let _ = known.set(id);
+            }
+        });
+        Arc::new(tracer)
     }
 
     pub(crate) fn dropped(&self) -> Arc<Dropped> {

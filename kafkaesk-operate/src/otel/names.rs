@@ -18,6 +18,8 @@ pub(super) const PARTITION: &str = "messaging.destination.partition.id";
 pub(super) const OFFSET: &str = "messaging.kafka.offset";
 pub(super) const GROUP: &str = "messaging.consumer.group.name";
 pub(super) const CLIENT: &str = "messaging.client.id";
+/// Left out until a broker named it.
+pub(super) const CLUSTER: &str = "messaging.kafka.cluster.id";
 /// The event's own identity, `kafkaesk-id`.
 pub(super) const MESSAGE_ID: &str = "messaging.message.id";
 /// Only with `operate-show-keys`, and only where it is text.

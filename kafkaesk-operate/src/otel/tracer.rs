@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -35,6 +35,8 @@ pub(super) struct OtelTracer {
     prefix: String,
     producer: String,
     consumer: String,
+    /// The id of the cluster, once it is known.
+    pub(super) cluster: Arc<OnceLock<String>>,
 }
 
 impl OtelTracer {
@@ -51,6 +53,7 @@ impl OtelTracer {
             prefix: settings.topic_prefix.to_string(),
             producer: client(Role::Producer),
             consumer: client(Role::Consumer),
+            cluster: Arc::default(),
         }
     }
 
@@ -75,6 +78,7 @@ impl OtelTracer {
         }
         Arc::new(OtelSpan {
             context,
+            cluster: self.cluster.clone(),
             has_ended: AtomicBool::new(false),
         })
     }
@@ -170,6 +174,7 @@ impl Tracer for OtelTracer {
 #[derive(Debug)]
 struct OtelSpan {
     context: Context,
+    cluster: Arc<OnceLock<String>>,
     has_ended: AtomicBool,
 }
 
@@ -197,6 +202,9 @@ impl Span for OtelSpan {
         }
         let span = self.context.span();
         if span.is_recording() {
+            if let Some(id) = self.cluster.get() {
+                span.set_attribute(KeyValue::new(names::CLUSTER, id.clone()));
+            }
             if let Some((partition, offset)) = end.place {
                 span.set_attribute(KeyValue::new(names::PARTITION, partition.to_string()));
                 if let Some(offset) = offset {
@@ -234,4 +242,133 @@ fn is_failure(error: &str) -> bool {
 /// Whether it may match more than one stream.
 fn is_template(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use kafkaesk_core::{Offset, Source, StreamId, TopicName, headers::TRACEPARENT};
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::{
+        error::OTelSdkResult,
+        trace::{SdkTracerProvider, SpanData, SpanProcessor},
+    };
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanProcessor for Kept {
+        fn on_start(&self, _: &mut opentelemetry_sdk::trace::Span, _: &Context) {}
+
+        fn on_end(&self, span: SpanData) {
+            self.0.lock().push(span);
+        }
+
+        fn force_flush(&self) -> OTelSdkResult {
+            Ok(())
+        }
+
+        fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+            Ok(())
+        }
+    }
+
+    fn traced(use_tracer: impl FnOnce(&OtelTracer)) -> Vec<SpanData> {
+        let kept = Kept::default();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(kept.clone())
+            .build();
+        let (shown, settings) = (OperateSettings::default(), Settings::default());
+        use_tracer(&OtelTracer::new(provider.tracer("t"), &shown, &settings));
+        let mut kept = kept.0.lock();
+        std::mem::take(&mut *kept)
+    }
+
+    fn record(timestamp: Option<i64>) -> Record {
+        let mut headers = Headers::new();
+        let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+        headers.push(TRACEPARENT, Some(Bytes::from(parent)));
+        Record {
+            source: Arc::new(Source {
+                topic: TopicName::new("a").unwrap(),
+                stream: StreamId::new("a").unwrap(),
+                partition: 0,
+            }),
+            offset: Offset(0),
+            timestamp,
+            key: None,
+            headers,
+            value: None,
+            unreadable: None,
+        }
+    }
+
+    #[test]
+    fn a_redriven_or_old_message_is_linked_to_and_a_record_without_a_time_or_of_the_future_goes_on()
+    {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let now = i64::try_from(now.as_millis()).unwrap();
+        for (timestamp, redriven, goes_on) in [
+            (Some(now), false, true),
+            (Some(now), true, false),
+            (Some(0), false, false),
+            (Some(now - 3_700_000), false, false),
+            (Some(now + 3_700_000), false, true),
+            (None, false, true),
+        ] {
+            let record = record(timestamp);
+            let spans = traced(|tracer| {
+                let processing = Processing::new(&record, "g", "a", 1, redriven);
+                let span = tracer.process(&processing).unwrap();
+                span.end(&SpanEnd::default());
+            });
+            let trace = spans[0].span_context.trace_id().to_string();
+            assert_eq!(trace == TRACE, goes_on, "{timestamp:?} {redriven}");
+            let linked = spans[0].links[0].span_context.trace_id().to_string();
+            assert_eq!(linked, TRACE);
+        }
+    }
+
+    #[test]
+    fn only_the_first_end_counts_and_without_one_a_span_ends_as_dropped() {
+        let record = record(None);
+        let processing = || Processing::new(&record, "g", "a", 1, false);
+        let error = |span: &SpanData| {
+            let mut all = span.attributes.iter();
+            let found = all.find(|it| it.key.as_str() == names::ERROR);
+            found.map(|it| it.value.to_string())
+        };
+        let spans = traced(|tracer| {
+            drop(tracer.process(&processing()));
+            let ended = tracer.process(&processing()).unwrap();
+            ended.end(&SpanEnd::default());
+            ended.end(&SpanEnd::default());
+            drop(ended);
+        });
+        let errors: Vec<_> = spans.iter().map(error).collect();
+        assert_eq!(errors, [Some(DROPPED.to_owned()), None]);
+    }
+
+    #[test]
+    fn the_clusters_id_is_named_once_it_is_known() {
+        let record = record(None);
+        let spans = traced(|tracer| {
+            for id in [None, Some("c-1")] {
+                if let Some(id) = id {
+                    tracer.cluster.set(id.to_owned()).unwrap();
+                }
+                drop(tracer.process(&Processing::new(&record, "g", "a", 1, false)));
+            }
+        });
+        let has = |span: &SpanData| {
+            let mut all = span.attributes.iter();
+            all.any(|it| it.key.as_str() == names::CLUSTER && it.value.as_str() == "c-1")
+        };
+        assert_eq!(spans.iter().map(has).collect::<Vec<_>>(), [false, true]);
+    }
 }
