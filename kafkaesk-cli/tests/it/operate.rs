@@ -113,3 +113,90 @@ async fn a_command_without_the_right_token_is_refused_with_what_to_do() {
     worker.fails(1, &[&format!("cannot listen at {address}")]);
     drop(taken);
 }
+
+/// What a service answers to one request, as text.
+fn asked(address: &str, path: &str, accept: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn no_endpoint_page_or_log_has_a_secret_of_the_configuration_or_of_a_message() {
+    let kafka = kafka().await;
+    let address = free();
+    let url = format!("http://{address}");
+    let secret = "planted-secret";
+    let project = Project::on(&kafka)
+        .with_order()
+        .variable("PLANTED", &format!("{secret}-variable"));
+    let group = format!("{}billing", kafka.prefix());
+    project.file("password", format!("{secret}-file"));
+    project.toml(&format!(
+        r#"
+operate-listen = "{address}"
+operate-token = {{ env = "PLANTED" }}
+lag-interval = "1s"
+[[subscriptions]]
+pattern = "orders.*"
+group = "{group}"
+handler = {{ http = "http://user:{secret}-user@127.0.0.1:1/hook?token={secret}-query", headers = {{ Authorization = "{secret}-header" }} }}
+[kafka-settings]
+sasl.username = "somebody"
+sasl.password = {{ file = "password" }}
+"#
+    ));
+    let mut worker = project.start(&["worker"]);
+    worker.until("its service", |worker| {
+        worker.stderr().contains(&format!("at http://{address}/"))
+    });
+    let data = format!(r#"{{"id":1,"note":"{secret}-content"}}"#);
+    let publish = ["publish", "orders.placed", "--schema", "Order:1", "--key"];
+    let key = format!("{secret}-key");
+    project
+        .run(&[&publish[..], &[&key, "--data", &data]].concat())
+        .succeeds();
+    // Its handler cannot be reached, so the message waits.
+    until("a held message", || {
+        asked(&address, "/stats", "*/*").contains("unavailable")
+    });
+    for path in [
+        "/",
+        "/metrics",
+        "/livez",
+        "/readyz",
+        "/healthz",
+        "/stats?settings=true",
+        "/stats/schema",
+        "/nothing",
+    ] {
+        for accept in ["*/*", "text/html"] {
+            let answer = asked(&address, path, accept);
+            assert!(answer.starts_with("HTTP/1.1 "), "{path}: {answer}");
+            assert!(!answer.contains(secret), "{path}: {answer}");
+        }
+    }
+    let settings = asked(&address, "/stats?settings=true", "*/*");
+    assert!(settings.contains("sasl.password"), "{settings}");
+    for arguments in [
+        &["top", "--once", "--url", &url][..],
+        &["top", "--once", "--output", "json", "--url", &url],
+        &["config", "show"],
+        &["pause", &group, "--url", &url],
+        &["resume", &group],
+    ] {
+        let ran = project.run(arguments);
+        assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.stderr);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!said.contains(secret), "{arguments:?}: {said}");
+    }
+    worker.signal("TERM");
+    let ran = worker.end();
+    // A key is data, which the log names to all who may read it.
+    let said = ran.stderr.replace(&key, "");
+    assert!(!said.contains(secret), "{said}");
+}
