@@ -16,7 +16,7 @@ use kafkaesk_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ClientError;
+use crate::{ClientError, transaction::MemberOffsets};
 
 /// At most this many events wait between the polling thread and the reader.
 pub const EVENT_BOUND: usize = 16;
@@ -275,6 +275,13 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
     /// not to be. A commit that is refused since the group rebalances is made again first. It is served while a `Revoked`
     /// waits for its acknowledgement, too. Dropping the future does not withdraw the commits.
     fn commit_acknowledged(&self, commits: Commits) -> BoxFuture<'static, CommitResults>;
+
+    /// These positions as offsets of this member in its group, for a transaction that commits them together with records
+    /// ([`Transaction::commit_with`](crate::Transaction::commit_with)). `None` if one of the partitions is not assigned to it
+    /// any more, or if it has no group. Never blocks.
+    fn offsets(&self, _commits: &Commits) -> Option<MemberOffsets> {
+        None
+    }
 
     /// Stops fetching these partitions, without blocking. What is in the event stream already still arrives, so a
     /// reader that pauses everything can read on, within the stream's bound, and never misses a `Revoked`. A partition

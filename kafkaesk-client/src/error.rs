@@ -45,6 +45,14 @@ pub enum ClientError {
         /// `topic shop.orders`, `group billing`, `cluster`.
         resource: String,
     },
+    /// A group went on without its member before the member's transaction was decided: nothing of it is written.
+    #[error(
+        "group {group} gave the partitions to another member before the transaction was decided: nothing of it is written, and its messages are delivered again"
+    )]
+    MemberGone {
+        /// The group.
+        group: String,
+    },
     /// A name that Kafka or the contract refuses.
     #[error(transparent)]
     Name(#[from] NameError),

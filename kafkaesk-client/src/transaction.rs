@@ -1,6 +1,6 @@
 //! Transactions: writes records to several partitions as one, all of them or none, under an id that one program has at a time.
 
-use std::fmt;
+use std::{any::Any, fmt};
 
 use futures_util::future::BoxFuture;
 
@@ -13,7 +13,48 @@ pub struct Transaction(Box<dyn Commit>);
 
 /// What a broker does with one transactional id.
 pub(crate) trait Commit: fmt::Debug + Send + Sync {
-    fn commit(&mut self, records: Vec<Outgoing>) -> BoxFuture<'_, Result<(), ClientError>>;
+    fn commit(
+        &mut self,
+        records: Vec<Outgoing>,
+        offsets: Option<MemberOffsets>,
+    ) -> BoxFuture<'_, Result<(), ClientError>>;
+}
+
+/// Offsets of a group's member, as they were when they were asked for
+/// ([`ConsumerControl::offsets`](crate::consumer::ConsumerControl::offsets)).
+pub struct MemberOffsets {
+    pub(crate) group: String,
+    /// What the broker that made them knows.
+    of: Box<dyn Any + Send + Sync>,
+}
+
+impl MemberOffsets {
+    pub(crate) fn new(group: &str, of: impl Any + Send + Sync) -> Self {
+        Self {
+            group: group.to_owned(),
+            of: Box::new(of),
+        }
+    }
+
+    /// `None` for those of another kind of broker.
+    pub(crate) fn of<T: 'static>(&self) -> Option<&T> {
+        self.of.downcast_ref()
+    }
+
+    /// The group went on without the member.
+    pub(crate) fn refused(&self) -> ClientError {
+        ClientError::MemberGone {
+            group: self.group.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for MemberOffsets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemberOffsets")
+            .field("group", &self.group)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Transaction {
@@ -33,6 +74,20 @@ impl Transaction {
         if records.is_empty() {
             return Ok(());
         }
-        self.0.commit(records).await
+        self.0.commit(records, None).await
+    }
+
+    /// The same, together with offsets of a group's member: the records are written and the offsets committed, or neither
+    /// (KIP-98, KIP-447). The group refuses the offsets of a member that it has gone on without. `records` may be empty.
+    ///
+    /// # Errors
+    /// As [`Self::commit`], and [`ClientError::MemberGone`]: nothing is written, and the messages behind the offsets are
+    /// delivered again, here or to another member.
+    pub async fn commit_with(
+        &mut self,
+        records: Vec<Outgoing>,
+        offsets: MemberOffsets,
+    ) -> Result<(), ClientError> {
+        self.0.commit(records, Some(offsets)).await
     }
 }

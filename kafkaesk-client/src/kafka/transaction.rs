@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{
     clients::Clients,
     config::{TRANSACTION_BATCH_BYTES, TRANSACTION_STEP, transactional_config},
+    consume::membership::KafkaOffsets,
     context::Context,
     delivery::{Deliveries, News},
     errors::{Operation, client_error, code_of},
@@ -28,11 +29,14 @@ use crate::{
     ClientError,
     broker::Outgoing,
     meter::ActionKind,
-    transaction::{Commit, Transaction},
+    transaction::{Commit, MemberOffsets, Transaction},
 };
 
 /// Between two tries of a step that may be tried again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a call of an abort may take.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// One id, begun.
 struct Transactional {
@@ -87,14 +91,20 @@ pub(super) fn begin(
 }
 
 impl Commit for Transactional {
-    fn commit(&mut self, records: Vec<Outgoing>) -> BoxFuture<'_, Result<(), ClientError>> {
+    fn commit(
+        &mut self,
+        records: Vec<Outgoing>,
+        offsets: Option<MemberOffsets>,
+    ) -> BoxFuture<'_, Result<(), ClientError>> {
         let begun = self.begun.clone();
         Box::pin(async move {
             let begun = begun.ok_or(ClientError::Closed)?;
             super::blocking("writing in a transaction", move || {
                 let begun = begun.lock();
                 let shared = &begun.producer.context().context.0;
-                shared.counted(ActionKind::CommitTransaction, || begun.commit(&records))
+                shared.counted(ActionKind::CommitTransaction, || {
+                    begun.commit(&records, offsets.as_ref())
+                })
             })
             .await
         })
@@ -102,11 +112,17 @@ impl Commit for Transactional {
 }
 
 impl Begun {
-    fn commit(&self, records: &[Outgoing]) -> Result<(), ClientError> {
+    fn commit(
+        &self,
+        records: &[Outgoing],
+        offsets: Option<&MemberOffsets>,
+    ) -> Result<(), ClientError> {
         self.producer
             .begin_transaction()
             .map_err(|error| self.failed("beginning a transaction", error))?;
-        if let Err(error) = self.write(records) {
+        let written = self.write(records);
+        let written = written.and_then(|()| offsets.map_or(Ok(()), |offsets| self.add(offsets)));
+        if let Err(error) = written {
             return Err(self.abort(error));
         }
         let deadline = Instant::now() + TRANSACTION_STEP;
@@ -159,13 +175,30 @@ impl Begun {
         flushed.map_err(|error| self.failed("writing in a transaction", error))
     }
 
+    /// Adds the offsets of a member to the transaction.
+    fn add(&self, offsets: &MemberOffsets) -> Result<(), ClientError> {
+        let Some(KafkaOffsets { list, member }) = offsets.of() else {
+            return Err(offsets.refused());
+        };
+        let deadline = Instant::now() + TRANSACTION_STEP;
+        let sent = self.retried(deadline, |left| {
+            self.producer
+                .send_offsets_to_transaction(list, member, left)
+        });
+        sent.map_err(|error| match code_of(&error) {
+            Some(code) if is_member_gone(code) => offsets.refused(),
+            _ => self.failed("committing offsets in a transaction", error),
+        })
+    }
+
     /// Takes back what was written; says why it was.
     fn abort(&self, error: ClientError) -> ClientError {
         let deadline = Instant::now() + self.timeout;
         let aborted = self.retried(deadline, |left| {
-            // Its records that are still queued are dropped, and their reports taken.
+            // Its records that are still queued are dropped. librdkafka waits until their reports are taken, which it leaves
+            // to us: so a call takes no longer than a slice, and the next one goes on with it.
             self.producer.poll(Duration::ZERO);
-            self.producer.abort_transaction(left)
+            self.producer.abort_transaction(left.min(SLICE))
         });
         if self.is_fenced() {
             return self.fenced();
@@ -224,6 +257,19 @@ impl Begun {
             id: self.id.clone(),
         }
     }
+}
+
+/// Whether the group has gone on without the member.
+fn is_member_gone(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::FencedInstanceId
+            | RDKafkaErrorCode::FencedMemberEpoch
+            | RDKafkaErrorCode::StaleMemberEpoch
+            | RDKafkaErrorCode::RebalanceInProgress
+    )
 }
 
 /// Whether somebody else has the id now.

@@ -177,6 +177,14 @@ impl Group {
         }
     }
 
+    /// Whether the member owns all of these partitions.
+    pub(super) fn owns(&self, member: MemberId, commits: &Commits) -> bool {
+        commits.iter().all(|(source, _)| {
+            let partition = (source.topic.as_str().to_owned(), source.partition);
+            self.owners.get(&partition) == Some(&member)
+        })
+    }
+
     /// Commits what the member owns, and says of each whether it does; an offset of another's partition changes nothing.
     pub(super) fn commit(
         &mut self,

@@ -17,6 +17,7 @@ use super::{
     fetch::{self, Fetch, Reading},
     group::Wanted,
     store::TopicPartition,
+    transaction::MemoryOffsets,
 };
 use crate::{
     ClientError,
@@ -25,6 +26,7 @@ use crate::{
         CommitResults, Commits, ConsumerControl, ConsumerEvent, NotCommitted, RevokeAck,
         created_again,
     },
+    transaction::MemberOffsets,
 };
 
 /// One member's place in its group.
@@ -94,6 +96,16 @@ impl ConsumerControl for MemberControl {
         };
         let results = owned.into_iter().map(result).collect();
         Box::pin(std::future::ready(results))
+    }
+
+    fn offsets(&self, commits: &Commits) -> Option<MemberOffsets> {
+        let offsets = MemoryOffsets {
+            group: self.0.group.clone(),
+            member: self.0.member,
+            commits: commits.clone(),
+        };
+        let own = offsets.are_its_own(&self.0.shared.state());
+        own.then(|| MemberOffsets::new(&self.0.group, offsets))
     }
 
     fn pause(&self, sources: &[Arc<Source>]) {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::{Shared, store::Stored};
+use super::{Shared, State, assign::MemberId, store::Stored};
 use crate::{
     ClientError,
     broker::Outgoing,
-    transaction::{Commit, Transaction},
+    consumer::Commits,
+    transaction::{Commit, MemberOffsets, Transaction},
 };
 
 /// One id, begun.
@@ -18,6 +19,26 @@ struct Transactional {
     id: String,
     /// The epoch of the id when this program began.
     epoch: u64,
+}
+
+/// Offsets of a member, ready for a transaction.
+pub(super) struct MemoryOffsets {
+    pub(super) group: String,
+    pub(super) member: MemberId,
+    pub(super) commits: Commits,
+}
+
+impl MemoryOffsets {
+    pub(super) fn are_its_own(&self, state: &State) -> bool {
+        let group = state.groups.get(&self.group);
+        group.is_some_and(|group| group.owns(self.member, &self.commits))
+    }
+
+    fn commit(&self, state: &mut State) {
+        if let Some(group) = state.groups.get_mut(&self.group) {
+            group.commit(self.member, &self.commits, &state.store);
+        }
+    }
 }
 
 /// Takes the id over.
@@ -35,13 +56,23 @@ pub(super) fn begin(shared: &Arc<Shared>, id: &str) -> Transaction {
 }
 
 impl Commit for Transactional {
-    fn commit(&mut self, records: Vec<Outgoing>) -> BoxFuture<'_, Result<(), ClientError>> {
+    fn commit(
+        &mut self,
+        records: Vec<Outgoing>,
+        offsets: Option<MemberOffsets>,
+    ) -> BoxFuture<'_, Result<(), ClientError>> {
         let now = self.shared.now();
         let committed = self.shared.change(|state| {
             if state.transactional.get(&self.id) != Some(&self.epoch) {
                 return Err(ClientError::TransactionFenced {
                     id: self.id.clone(),
                 });
+            }
+            if let Some(offsets) = &offsets {
+                let own = offsets.of::<MemoryOffsets>();
+                if !own.is_some_and(|own| own.are_its_own(state)) {
+                    return Err(offsets.refused());
+                }
             }
             let records = records.into_iter().map(|record| {
                 let stored = Stored {
@@ -53,7 +84,14 @@ impl Commit for Transactional {
                 };
                 (record.topic, record.partition, stored)
             });
-            state.store.append_all(records.collect())
+            state.store.append_all(records.collect())?;
+            if let Some(own) = offsets
+                .as_ref()
+                .and_then(MemberOffsets::of::<MemoryOffsets>)
+            {
+                own.commit(state);
+            }
+            Ok(())
         });
         Box::pin(std::future::ready(committed))
     }

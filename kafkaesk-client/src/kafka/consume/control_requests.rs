@@ -16,11 +16,12 @@ use kafkaesk_core::Source;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::{acks::Acks, pulse::Pulse};
+use super::{acks::Acks, membership::Own, pulse::Pulse};
 use crate::{
     ClientError,
     broker::BoxFuture,
     consumer::{CommitResults, Commits, ConsumerControl, NotCommitted, Position},
+    transaction::MemberOffsets,
 };
 
 /// One request for each source. The identity of its `Arc` is the identity of the assignment.
@@ -42,6 +43,8 @@ pub(super) struct ControlRequests {
     close_state: Mutex<CloseState>,
     /// What the thread shows of itself.
     pub(super) pulse: Pulse,
+    /// Who it is in its group.
+    pub(super) own: Own,
 }
 
 /// Commits that the thread has not taken yet, and who waits for their results.
@@ -91,6 +94,14 @@ pub(super) fn identity(source: &Arc<Source>) -> usize {
 }
 
 impl ControlRequests {
+    /// Of a member of this group, or of a reader without one.
+    pub(super) fn of(group: Option<&str>) -> Self {
+        Self {
+            own: Own::of(group.unwrap_or_default()),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn take_commits(&self) -> (Commits, Acks) {
         let Waiting { commits, acks } = mem::take(&mut *self.commits.lock());
         (commits.into_values().collect(), acks)
@@ -189,6 +200,10 @@ impl ConsumerControl for ControlRequests {
             }
             results
         })
+    }
+
+    fn offsets(&self, commits: &Commits) -> Option<MemberOffsets> {
+        self.own.offsets(commits)
     }
 
     fn pause(&self, sources: &[Arc<Source>]) {

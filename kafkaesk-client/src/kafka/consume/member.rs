@@ -291,6 +291,11 @@ impl Member {
         }
         self.positions_at = now + POSITIONS;
         self.check_membership();
+        if self.by_heartbeat {
+            // Its epoch changes without a rebalance of its own.
+            let member = self.consumer.group_metadata();
+            self.setup.requests.own.set_member(member);
+        }
         if self.stalled {
             let mut state = context.state.lock();
             let State { places, outbox, .. } = &mut *state;

@@ -4,7 +4,8 @@
 //! the thread without a group; `start` settles where a new group begins; `records` cuts batches, `handover` turns the
 //! pieces into events, `places` keeps what is known of each partition, `resets` warns of offsets that are not in their
 //! log, `ahead` bounds what is fetched before the reader takes it, `created_again` restarts topics with a new id,
-//! `commits` follows commits to their answers, `acks` says who waits for them, `part` leaves the group for a while, `leave` for good; `outbox` and `control_requests` are the two channels between the thread
+//! `commits` follows commits to their answers, `acks` says who waits for them, `membership` says who the member is
+//! for transactions, `part` leaves the group for a while, `leave` for good; `outbox` and `control_requests` are the two channels between the thread
 //! and its user, and `pulse` says whether the thread runs.
 
 mod acks;
@@ -17,6 +18,7 @@ mod handover;
 mod last_commits;
 mod leave;
 mod member;
+pub(super) mod membership;
 mod outbox;
 mod part;
 mod pauses;
@@ -91,7 +93,7 @@ impl Consumers {
         let instance = self.instance(&mut settings, &spec);
         let discovery = self.discovery.watch(lookup, &settings).await?;
         let (sender, events) = mpsc::channel(EVENT_BOUND);
-        let requests = Arc::new(ControlRequests::default());
+        let requests = Arc::new(ControlRequests::of(spec.group.as_deref()));
         let setup = Setup {
             settings,
             shared: shared.clone(),

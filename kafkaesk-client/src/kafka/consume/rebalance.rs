@@ -126,6 +126,7 @@ impl Membership {
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
         // An empty list says so as well: others have all partitions.
         self.requests.pulse.set_joined(true);
+        self.requests.own.set_member(consumer.group_metadata());
         let mut assigned = Vec::new();
         let mut state = self.state.lock();
         for element in partitions.elements() {
@@ -164,6 +165,10 @@ impl Membership {
         let mut commits = self.look_up(consumer, &assigned);
         self.replace_deleted(&mut state, partitions, &mut commits);
         let finished = self.finished(consumer, &mut state, &commits);
+        for source in &assigned {
+            let id = state.ids.get(source.topic.as_str());
+            self.requests.own.add(source, id.cloned());
+        }
         state.outbox.push(ConsumerEvent::Assigned(assigned));
         for (source, finished) in finished {
             state.outbox.push(ConsumerEvent::Finished(source, finished));
@@ -258,10 +263,17 @@ impl Membership {
         }
         if state.leaving.is_some() {
             drop(state);
+            self.requests.own.remove(&gone);
             return self.revoke_leaving(consumer, &gone);
         }
         state.outbox.forget(&gone);
-        if consumer.assignment_lost() {
+        let is_lost = consumer.assignment_lost();
+        if is_lost {
+            self.requests.own.remove(&gone);
+        }
+        // With the cooperative protocol the next generation has begun already.
+        self.requests.own.set_member(consumer.group_metadata());
+        if is_lost {
             state.outbox.push(ConsumerEvent::Lost(gone));
             state.outbox.flush();
             return;
@@ -290,6 +302,7 @@ impl Membership {
         }
         self.requests.pulse.beat(Instant::now());
         drop(state);
+        self.requests.own.remove(&gone);
         // Earlier requests belong to this assignment; the acknowledgement comes after them and counts.
         let (mut last, acks) = self.requests.take_commits_of(&gone);
         last.extend(

@@ -1,13 +1,15 @@
 //! Laws of transactions: all records or none, one owner of an id at a time.
 
+use std::sync::Arc;
+
 use kafkaesk_client::{
     ClientError,
     broker::Outgoing,
-    consumer::Start,
-    core::{Record, TopicName},
+    consumer::{Commits, ConsumerEvent, Start},
+    core::{NextOffset, Record, TopicName},
 };
 
-use super::fixture::{Fixture, outgoing, value};
+use super::fixture::{Fixture, Tap, outgoing, value};
 
 fn to(topic: &TopicName, partition: i32, value: &str) -> Outgoing {
     Outgoing {
@@ -16,7 +18,7 @@ fn to(topic: &TopicName, partition: i32, value: &str) -> Outgoing {
     }
 }
 
-async fn read(law: &Fixture, pattern: &str, count: usize) -> Vec<i32> {
+async fn read_of(law: &Fixture, pattern: &str, count: usize) -> Vec<i32> {
     let mut tap = law.consume(None, pattern, Start::Earliest).await;
     let mut values: Vec<i32> = tap.records(count).await.iter().map(value).collect();
     tap.close().await;
@@ -42,7 +44,7 @@ pub(super) async fn a_transaction_writes_to_several_topics_what_it_was_given(law
     assert!(records.iter().all(|record| record.partition() == 1));
     assert_eq!(records[0].key.as_deref(), Some(&b"k"[..]));
     assert_eq!(records[0].headers.get_str("h"), Some("x"));
-    assert_eq!(read(&law, "b", 1).await, [2]);
+    assert_eq!(read_of(&law, "b", 1).await, [2]);
 }
 
 pub(super) async fn a_transaction_that_fails_writes_nothing_and_the_next_one_does(law: Fixture) {
@@ -61,7 +63,7 @@ pub(super) async fn a_transaction_that_fails_writes_nothing_and_the_next_one_doe
     }
     transaction.commit(vec![to(&a, 0, "4")]).await.unwrap();
     law.send(to(&a, 0, "5")).await.unwrap();
-    assert_eq!(read(&law, "a", 2).await, [4, 5]);
+    assert_eq!(read_of(&law, "a", 2).await, [4, 5]);
 }
 
 pub(super) async fn who_begins_later_takes_the_id_from_who_began_before(law: Fixture) {
@@ -81,5 +83,127 @@ pub(super) async fn who_begins_later_takes_the_id_from_who_began_before(law: Fix
     }
     second.commit(vec![to(&a, 0, "3")]).await.unwrap();
     other.commit(vec![to(&a, 0, "4")]).await.unwrap();
-    assert_eq!(read(&law, "a", 3).await, [1, 3, 4]);
+    assert_eq!(read_of(&law, "a", 3).await, [1, 3, 4]);
+}
+
+/// A member that has read these records of the topic `a`, and the offset behind one of them.
+async fn reads(law: &Fixture, count: usize) -> (Tap, Vec<Record>) {
+    let mut tap = law.consume(Some(&law.group()), "a", Start::Earliest).await;
+    let records = tap.records(count).await;
+    (tap, records)
+}
+
+fn behind(record: &Record) -> Commits {
+    vec![(record.source.clone(), record.offset.next().into())]
+}
+
+pub(super) async fn records_and_offsets_are_committed_together_or_not_at_all(law: Fixture) {
+    let (a, out) = (law.create("a", 1).await, law.create("out", 1).await);
+    law.fill(&a, 0, 0..4).await;
+    let (tap, read) = reads(&law, 4).await;
+    let control = tap.consumer.control();
+    let broker = law.connection.broker();
+    let id = format!("{}.t", law.group());
+    let mut transaction = broker.transaction(&id).await.unwrap();
+    let committed = async || {
+        let offsets = broker.group_offsets(&law.group(), None).await.unwrap();
+        offsets.get(&(a.as_str().to_owned(), 0)).copied()
+    };
+    let offsets = control.offsets(&behind(&read[1])).unwrap();
+    transaction
+        .commit_with(vec![to(&out, 0, "10"), to(&out, 0, "11")], offsets)
+        .await
+        .unwrap();
+    assert_eq!(committed().await, Some(NextOffset(2)));
+    // One record cannot be written.
+    let offsets = control.offsets(&behind(&read[3])).unwrap();
+    let error = transaction
+        .commit_with(vec![to(&out, 0, "12"), to(&out, 7, "13")], offsets)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ClientError::NotDelivered { .. }),
+        "{error:?}"
+    );
+    assert_eq!(committed().await, Some(NextOffset(2)));
+    // Offsets alone.
+    let offsets = control.offsets(&behind(&read[2])).unwrap();
+    transaction.commit_with(Vec::new(), offsets).await.unwrap();
+    assert_eq!(committed().await, Some(NextOffset(3)));
+    law.send(to(&out, 0, "14")).await.unwrap();
+    assert_eq!(read_of(&law, "out", 3).await, [10, 11, 14]);
+    tap.abandon().await;
+}
+
+pub(super) async fn a_group_that_went_on_without_a_member_refuses_its_transaction(law: Fixture) {
+    let (a, out) = (law.create("a", 1).await, law.create("out", 1).await);
+    law.fill(&a, 0, 0..4).await;
+    let (former, read) = reads(&law, 4).await;
+    let former_control = former.consumer.control();
+    let stale = former_control.offsets(&behind(&read[3])).unwrap();
+    former_control.close(Commits::new()).await.unwrap();
+    former.abandon().await;
+    assert!(former_control.offsets(&behind(&read[3])).is_none());
+    // The next member reads the same again.
+    let (next, again) = reads(&law, 4).await;
+    let broker = law.connection.broker();
+    let id = format!("{}.t", law.group());
+    let mut transaction = broker.transaction(&id).await.unwrap();
+    let error = transaction
+        .commit_with(vec![to(&out, 0, "1")], stale)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, ClientError::MemberGone { group } if *group == law.group()),
+        "{error:?}"
+    );
+    let offsets = broker.group_offsets(&law.group(), None).await.unwrap();
+    assert!(offsets.is_empty(), "{offsets:?}");
+    // The id is still good.
+    let control = next.consumer.control();
+    let offsets = control.offsets(&behind(&again[0])).unwrap();
+    transaction
+        .commit_with(vec![to(&out, 0, "2")], offsets)
+        .await
+        .unwrap();
+    assert_eq!(read_of(&law, "out", 1).await, [2]);
+    next.abandon().await;
+}
+
+pub(super) async fn offsets_of_a_partition_that_goes_are_committed_until_it_is_let_go(
+    law: Fixture,
+) {
+    let (a, out) = (law.create("a", 2).await, law.create("out", 1).await);
+    law.fill(&a, 0, 0..2).await;
+    law.fill(&a, 1, 2..4).await;
+    let (mut first, read) = reads(&law, 4).await;
+    let control = first.consumer.control();
+    let broker = law.connection.broker();
+    let id = format!("{}.t", law.group());
+    let mut transaction = broker.transaction(&id).await.unwrap();
+    let joining = law.consume(Some(&law.group()), "a", Start::Earliest).await;
+    let (gone, ack) = loop {
+        let event = first.consumer.next().await.expect("the stream ended");
+        if let ConsumerEvent::Revoked(gone, ack) = event {
+            break (gone, ack);
+        }
+    };
+    let last = read.iter().rfind(|it| Arc::ptr_eq(&it.source, &gone[0]));
+    let offsets = control.offsets(&behind(last.unwrap())).unwrap();
+    transaction
+        .commit_with(vec![to(&out, 0, "1")], offsets)
+        .await
+        .unwrap();
+    ack.release(Commits::new());
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while control.offsets(&behind(last.unwrap())).is_some() {
+        assert!(tokio::time::Instant::now() < end);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let committed = broker.group_offsets(&law.group(), None).await.unwrap();
+    let of_gone = (a.as_str().to_owned(), gone[0].partition);
+    assert_eq!(committed.get(&of_gone), Some(&NextOffset(2)));
+    assert_eq!(read_of(&law, "out", 1).await, [1]);
+    joining.abandon().await;
+    first.abandon().await;
 }
