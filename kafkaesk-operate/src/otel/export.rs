@@ -10,14 +10,25 @@ use opentelemetry_sdk::{Resource, trace::SpanExporter};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::{environment::Target, queue::Queue};
+use super::{
+    client::{Client, Trouble},
+    environment::Target,
+    queue::Queue,
+};
 use crate::traces::DropReason;
 
 /// Makes what sends; contacts nobody.
 ///
 /// # Errors
 /// Why it cannot be made.
-pub(super) fn exporter(target: &Target, resource: &Resource) -> Result<OtlpExporter, String> {
+pub(super) fn exporter(
+    target: &Target,
+    resource: &Resource,
+) -> Result<(OtlpExporter, Trouble), String> {
+    let url = reqwest::Url::parse(&target.url).ok();
+    if !url.is_some_and(|url| url.has_host() && ["http", "https"].contains(&url.scheme())) {
+        return Err("it is not a URL such as http://localhost:4318 (`otel-endpoint`, OTEL_EXPORTER_OTLP_ENDPOINT)".into());
+    }
     let mut client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(target.timeout)
@@ -29,7 +40,11 @@ pub(super) fn exporter(target: &Target, resource: &Resource) -> Result<OtlpExpor
     if target.url.starts_with("https:") && !cfg!(feature = "tls") {
         return Err("it needs TLS, and this program was built without the feature `tls`".into());
     }
-    let client = client.build().map_err(|error| error.to_string())?;
+    let trouble = Trouble::default();
+    let client = Client {
+        inner: client.build().map_err(|error| error.to_string())?,
+        trouble: trouble.clone(),
+    };
     let mut exporter = OtlpExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
@@ -40,7 +55,7 @@ pub(super) fn exporter(target: &Target, resource: &Resource) -> Result<OtlpExpor
         .build()
         .map_err(|error| error.to_string())?;
     exporter.set_resource(resource);
-    Ok(exporter)
+    Ok((exporter, trouble))
 }
 
 /// Whether a URL names this machine, by its address or as `localhost`. Asks no name service.
@@ -56,7 +71,12 @@ pub(super) fn is_loopback(url: &str) -> bool {
 }
 
 /// Sends what the queue gets, until it is closed and empty.
-pub(super) async fn run(queue: &Arc<Queue>, exporter: &impl SpanExporter, delay: Duration) {
+pub(super) async fn run(
+    queue: &Arc<Queue>,
+    exporter: &impl SpanExporter,
+    trouble: &Trouble,
+    delay: Duration,
+) {
     let mut failures = Occurrences::default();
     let mut reported = 0;
     loop {
@@ -71,7 +91,8 @@ pub(super) async fn run(queue: &Arc<Queue>, exporter: &impl SpanExporter, delay:
             let spans = batch.len();
             let result = exporter.export(batch).await;
             queue.settled();
-            let error = result.err().map(|error| error.to_string());
+            let error = result.err();
+            let error = error.map(|error| trouble.lock().take().unwrap_or(error.to_string()));
             if error.is_some() {
                 queue.dropped.add(DropReason::Export, spans);
             }

@@ -2,6 +2,7 @@
 //! `tracer` makes spans, `queue` holds the ended ones, and `export` sends them.
 
 mod carrier;
+mod client;
 mod environment;
 mod export;
 mod names;
@@ -64,7 +65,7 @@ impl Running {
         for problem in environment::problems(variable) {
             warn!("{problem}");
         }
-        let exporter = export::exporter(&target, &resource).map_err(failed)?;
+        let (exporter, trouble) = export::exporter(&target, &resource).map_err(failed)?;
         let queue = Arc::new(Queue::new(target.batches, Arc::new(Dropped::default())));
         let provider = SdkTracerProvider::builder()
             .with_resource(resource)
@@ -75,7 +76,7 @@ impl Running {
         thread.handle.spawn({
             let (queue, delay) = (queue.clone(), target.batches.delay);
             async move {
-                export::run(&queue, &exporter, delay).await;
+                export::run(&queue, &exporter, &trouble, delay).await;
                 let _ = done.send(());
             }
         });

@@ -384,6 +384,18 @@ async fn dropped_spans_are_no_metric_where_traces_are_off() {
 }
 
 #[test]
+fn what_is_not_a_collectors_url_is_refused_at_the_start_without_its_secrets() {
+    for url in ["http://[zz]:4318", "http://me:planted@/x", "nonsense"] {
+        let error = Traces::start(&traced(url)).unwrap_err().to_string();
+        assert!(
+            error.contains("is not a URL such as http://localhost:4318"),
+            "{error}"
+        );
+        assert!(!error.contains("planted"), "{error}");
+    }
+}
+
+#[test]
 fn where_nothing_but_this_machine_may_be_contacted_no_other_collector_is() {
     let mut settings = traced("http://203.0.113.1:4318");
     settings.loopback_only = true;
