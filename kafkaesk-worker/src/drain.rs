@@ -16,6 +16,7 @@ use tracing::warn;
 
 use crate::{
     commit,
+    notices::Streak,
     partitions::{Generation, Partitions},
     schedule::Schedule,
 };
@@ -43,6 +44,9 @@ pub(crate) struct Drains {
     /// How long handlers may go on after a revoke.
     timeout: Duration,
     open: Vec<Draining>,
+    /// Drains that were cut off, and those that left something behind: what the log repeats.
+    cut_off: Streak,
+    behind: Streak,
 }
 
 impl Drains {
@@ -52,6 +56,8 @@ impl Drains {
             // Earlier than the consumer's own timeout, so that messages finished by then are still committed.
             timeout: timeout.mul_f64(0.9),
             open: Vec::new(),
+            cut_off: Streak::default(),
+            behind: Streak::default(),
         }
     }
 
@@ -76,7 +82,7 @@ impl Drains {
 
     /// Drops partitions that are lost: they belong to another member already, so nothing is committed.
     pub(crate) fn lose(
-        &self,
+        &mut self,
         partitions: &mut Partitions,
         schedule: &mut Schedule,
         sources: &[Arc<Source>],
@@ -96,9 +102,10 @@ impl Drains {
                 at += 1;
                 continue;
             }
-            if running {
+            if running && let Some(count) = self.cut_off.occurred(now) {
                 warn!(
                     group = self.group,
+                    count,
                     "handlers did not finish before the revoke's deadline; their messages are delivered again to another member"
                 );
             }
@@ -119,7 +126,7 @@ impl Drains {
         self.open.iter().map(|draining| draining.deadline).min()
     }
 
-    fn release(&self, partitions: &mut Partitions, draining: Draining) {
+    fn release(&mut self, partitions: &mut Partitions, draining: Draining) {
         let Draining { given_up, ack, .. } = draining;
         self.log(partitions, &given_up);
         ack.release(commit::final_commits(partitions, &given_up.generations));
@@ -127,13 +134,16 @@ impl Drains {
     }
 
     /// Logs which messages the next owner of these partitions gets again, if any.
-    fn log(&self, partitions: &Partitions, given_up: &GivenUp) {
+    fn log(&mut self, partitions: &Partitions, given_up: &GivenUp) {
         let held = given_up.held;
         let redelivered =
             partitions.redelivered_of(|generation| given_up.generations.contains(generation));
-        if held > 0 || redelivered > 0 {
+        if (held > 0 || redelivered > 0)
+            && let Some(count) = self.behind.occurred(Instant::now())
+        {
             warn!(
                 group = self.group,
+                count,
                 held,
                 redelivered,
                 "partitions were given up before everything was handled: held messages, and handled ones that follow an unfinished one, are delivered again to the next member"
