@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use kafkaesk_core::NextOffset;
 use parking_lot::Mutex;
 use tokio::task::{JoinHandle, spawn_blocking};
 use xtask::broker::{Broker, BrokerSpec, free_port};
@@ -33,10 +34,25 @@ pub(super) struct Cluster {
     pub(super) servers: String,
     /// Through the proxy; `servers` where there is none.
     pub(super) proxied: String,
-    proxy: Option<Proxy>,
+    proxy: Option<Arc<Proxy>>,
+    /// From where on the next run reads the log of commits.
+    pub(super) commits_from: Arc<Mutex<NextOffset>>,
 }
 
 impl Cluster {
+    /// The same brokers for a run beside others, which does nothing to them.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            nodes: self.nodes.clone(),
+            doing: None,
+            coordinator: Arc::default(),
+            servers: self.servers.clone(),
+            proxied: self.proxied.clone(),
+            proxy: self.proxy.clone(),
+            commits_from: self.commits_from.clone(),
+        }
+    }
+
     pub(super) async fn start(which: Brokers) -> Result<Self> {
         match which {
             Brokers::One => Self::one().await,
@@ -83,7 +99,8 @@ impl Cluster {
             coordinator: Arc::default(),
             servers: format!("127.0.0.1:{plain}"),
             proxied: format!("127.0.0.1:{outer}"),
-            proxy: Some(Proxy::start(outer, inner).await?),
+            proxy: Some(Arc::new(Proxy::start(outer, inner).await?)),
+            commits_from: Arc::new(Mutex::new(NextOffset(0))),
         })
     }
 
@@ -158,6 +175,7 @@ impl Cluster {
             proxied: servers.join(","),
             servers: servers.join(","),
             proxy: None,
+            commits_from: Arc::new(Mutex::new(NextOffset(0))),
         })
     }
 

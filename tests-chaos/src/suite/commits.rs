@@ -19,15 +19,23 @@ pub(super) struct CommitReader {
     topic: TopicName,
     group: String,
     from: NextOffset,
+    /// Where the next run begins: what was committed before concerns nobody.
+    next_run: Arc<Mutex<NextOffset>>,
 }
 
 impl CommitReader {
-    pub(super) fn new(connection: Connection, group: &str) -> Result<Self> {
+    pub(super) fn new(
+        connection: Connection,
+        group: &str,
+        next_run: Arc<Mutex<NextOffset>>,
+    ) -> Result<Self> {
+        let from = *next_run.lock();
         Ok(Self {
             connection,
             topic: TopicName::new(LOG)?,
             group: group.to_owned(),
-            from: NextOffset(0),
+            from,
+            next_run,
         })
     }
 
@@ -56,6 +64,9 @@ impl CommitReader {
             .context("reading the log of commits")?
             .context("the log of commits lost its end")?;
         self.from = next;
+        let mut next_run = self.next_run.lock();
+        *next_run = next.max(*next_run);
+        drop(next_run);
         let found = std::mem::take(&mut *found.lock());
         Ok(found)
     }

@@ -24,6 +24,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use tokio::task::JoinSet;
 
 use crate::{
     checker::{self, Verdict},
@@ -71,6 +72,9 @@ struct Args {
     /// that show in it
     #[arg(long)]
     mutations: bool,
+    /// How many runs that leave the brokers alone go on at a time, on the same brokers
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    beside: usize,
     /// Keep ledgers and logs of runs that pass, too
     #[arg(long)]
     keep: bool,
@@ -113,24 +117,27 @@ async fn all(args: &Args) -> Result<()> {
         return mutations::all(args.seed..args.seed + args.seeds, &args.scenario).await;
     }
     let plans = plans(args)?;
+    let all = plans.len();
+    let (together, alone): (Vec<Plan>, Vec<Plan>) = plans
+        .into_iter()
+        .partition(|plan| args.beside > 1 && plan.spares_the_brokers());
     let mut clusters = Clusters::default();
-    let mut rows = Vec::new();
-    let mut failed = Vec::new();
-    for plan in &plans {
-        let (row, passed) = match one(plan, &mut clusters, args.keep).await {
-            Ok(judged) => judged,
-            Err(error) => {
-                println!("  could not be carried out: {error:#}");
-                // Whatever state it is in.
-                clusters = Clusters::default();
-                (report::failed(plan), false)
-            }
-        };
-        rows.push(row);
-        if !passed {
-            failed.push(report::again(plan));
+    let mut ended = side_by_side(together, &mut clusters, args).await?;
+    for plan in alone {
+        announce(&plan);
+        let cluster = clusters.get(plan.brokers).await?;
+        let carried_out = one(&plan, cluster, args.keep).await;
+        if carried_out.is_err() {
+            // Whatever state it is in.
+            clusters = Clusters::default();
         }
+        ended.push(judged(&plan, carried_out));
     }
+    let rows = ended.iter().map(|(row, _)| row);
+    let failed: Vec<_> = ended
+        .iter()
+        .filter_map(|(_, failed)| failed.clone())
+        .collect();
     println!("\n{}", report::HEAD);
     for row in rows {
         println!("{row}");
@@ -141,7 +148,7 @@ async fn all(args: &Args) -> Result<()> {
     bail!(
         "{} of {} runs broke a law:\n  {}",
         failed.len(),
-        plans.len(),
+        all,
         failed.join("\n  ")
     )
 }
@@ -194,8 +201,48 @@ impl Clusters {
     }
 }
 
-/// A run: its row, and whether it passed.
-async fn one(plan: &Plan, clusters: &mut Clusters, keep_all: bool) -> Result<(String, bool)> {
+/// Carries out several plans at a time that leave their brokers alone.
+async fn side_by_side(
+    plans: Vec<Plan>,
+    clusters: &mut Clusters,
+    args: &Args,
+) -> Result<Vec<Ended>> {
+    let mut waiting = plans.into_iter();
+    let (mut running, mut ended) = (JoinSet::new(), Vec::new());
+    loop {
+        while running.len() < args.beside
+            && let Some(plan) = waiting.next()
+        {
+            announce(&plan);
+            let mut cluster = clusters.get(plan.brokers).await?.beside();
+            let keep_all = args.keep;
+            running.spawn(async move {
+                let carried_out = one(&plan, &mut cluster, keep_all).await;
+                judged(&plan, carried_out)
+            });
+        }
+        match running.join_next().await {
+            Some(over) => ended.push(over.context("a run panicked")?),
+            None => return Ok(ended),
+        }
+    }
+}
+
+/// A run's row, and the command that repeats it if it did not pass.
+type Ended = (String, Option<String>);
+
+fn judged(plan: &Plan, carried_out: Result<(String, bool)>) -> Ended {
+    match carried_out {
+        Ok((row, true)) => (row, None),
+        Ok((row, false)) => (row, Some(report::again(plan))),
+        Err(error) => {
+            println!("  {} could not be carried out: {error:#}", plan.scenario);
+            (report::failed(plan), Some(report::again(plan)))
+        }
+    }
+}
+
+fn announce(plan: &Plan) {
     println!(
         "\n== {} --seed {} --messages {}: {} workers, {} partitions, {} keys, concurrency {}, {:.0} s",
         plan.scenario,
@@ -210,8 +257,12 @@ async fn one(plan: &Plan, clusters: &mut Clusters, keep_all: bool) -> Result<(St
     for step in &plan.steps {
         println!("  {step}");
     }
+}
+
+/// A run: its row, and whether it passed.
+async fn one(plan: &Plan, cluster: &mut Cluster, keep_all: bool) -> Result<(String, bool)> {
     let folder = folder(plan);
-    let (ledger, verdict) = judge(plan, clusters, &bounds(plan)?).await?;
+    let (ledger, verdict) = judge(plan, cluster, &bounds(plan)?).await?;
     let row = report::row(plan, &verdict);
     println!("{row}");
     let passed = verdict.violations_total == 0;
@@ -233,11 +284,10 @@ fn folder(plan: &Plan) -> PathBuf {
 }
 
 /// Carries a plan out.
-async fn judge(plan: &Plan, clusters: &mut Clusters, bounds: &Bounds) -> Result<(Ledger, Verdict)> {
+async fn judge(plan: &Plan, cluster: &mut Cluster, bounds: &Bounds) -> Result<(Ledger, Verdict)> {
     let folder = folder(plan);
     // What a former run left.
     let _ = fs::remove_dir_all(&folder);
-    let cluster = clusters.get(plan.brokers).await?;
     let ledger = run::run(plan, cluster, folder).await?;
     let verdict = checker::check(&ledger, bounds);
     Ok((ledger, verdict))

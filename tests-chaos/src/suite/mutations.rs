@@ -40,7 +40,8 @@ pub(super) async fn all(seeds: Range<u64>, only: &[String]) -> Result<()> {
         for seed in seeds.clone() {
             let mut plan = plan(scenario, seed, messages);
             plan.mutation = Some(mutation);
-            let (_, verdict) = judge(&plan, &mut clusters, &bounds(&plan)?).await?;
+            let cluster = clusters.get(plan.brokers).await?;
+            let (_, verdict) = judge(&plan, cluster, &bounds(&plan)?).await?;
             let laws: BTreeSet<&str> = verdict.violations.iter().map(|it| it.law).collect();
             let noticed = laws.contains(law);
             println!(

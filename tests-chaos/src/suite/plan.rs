@@ -181,6 +181,25 @@ impl Plan {
         });
     }
 
+    /// Whether other runs on the same brokers are not disturbed.
+    pub(super) fn spares_the_brokers(&self) -> bool {
+        let spares = |action: &Action| {
+            !matches!(
+                action,
+                Action::KillBroker(_)
+                    | Action::EndBroker(_)
+                    | Action::StartBroker(_)
+                    | Action::KillCoordinator
+                    | Action::StartCoordinator
+                    | Action::Cut
+                    | Action::Hole
+                    | Action::Delay(_)
+                    | Action::Throttle(_)
+            )
+        };
+        self.brokers == Brokers::One && self.steps.iter().all(|step| spares(&step.action))
+    }
+
     /// A session that is shorter than Kafka's own.
     pub(super) fn short_session(&mut self) {
         self.session_of(Duration::from_secs(6));

@@ -71,7 +71,7 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
         }
         None => None,
     };
-    let mut commits = CommitReader::new(observer, &group(&prefix))?;
+    let mut commits = CommitReader::new(observer, &group(&prefix), cluster.commits_from.clone())?;
     // What other runs committed is passed over.
     commits.read().await?;
     let mut run = Run {

@@ -161,6 +161,11 @@ impl ControlRequests {
         self.close_state.lock().asked.take()
     }
 
+    /// Whether a close is asked for.
+    pub(super) fn is_closing(&self) -> bool {
+        self.close_state.lock().asked.is_some()
+    }
+
     fn set_paused(&self, sources: &[Arc<Source>], paused: bool) {
         let mut pauses = self.pauses.lock();
         for source in sources {

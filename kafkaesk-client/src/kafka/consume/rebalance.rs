@@ -15,13 +15,14 @@ use rdkafka::{
     TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
-    error::RDKafkaErrorCode,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
 };
 use tokio::sync::oneshot;
 
 use super::{
     super::{
         context::{Context, delegate_client_context},
+        errors::code_of,
         errors::{Operation, code_error},
         metadata::Lookup,
         native::Queue,
@@ -43,6 +44,11 @@ use crate::{
 
 /// The longest time that an assignment or a revoke waits for the ids of its topics, or for the group's commits.
 pub(super) const ASK: Duration = Duration::from_secs(2);
+/// The longest time that an assignment waits for the group's commits, where they are not answered within [`ASK`]. A third of
+/// `max.poll.interval.ms`, if that is less.
+pub(super) const LOOK_UP: Duration = Duration::from_secs(10);
+/// The pause after a refused question for commits.
+const AGAIN: Duration = Duration::from_millis(100);
 /// The longest time that it waits for the answer to its commit.
 const COMMIT: Duration = Duration::from_secs(5);
 
@@ -53,6 +59,8 @@ pub(super) struct Membership {
     pub(super) prefix: TopicPrefix,
     /// A revoke waits at most this long for its acknowledgement.
     pub(super) drain: Duration,
+    /// An assignment waits at most this long for the group's commits.
+    pub(super) look_up: Duration,
     pub(super) requests: Arc<ControlRequests>,
     pub(super) lookup: Arc<Lookup>,
     pub(super) resets: Arc<Resets>,
@@ -176,14 +184,14 @@ impl Membership {
         state.outbox.flush();
     }
 
-    /// Requests the group's commits of these partitions. Without an answer, records may be repeated, and an offset that was
-    /// committed for a deleted topic counts.
+    /// Requests the group's commits of these partitions, which wait for the answer. Without one in time, records may be
+    /// repeated, and an offset that was committed for a deleted topic counts.
     fn look_up(&self, consumer: &BaseConsumer<Self>, assigned: &[Arc<Source>]) -> Vec<FoundCommit> {
         let mut asked = TopicPartitionList::with_capacity(assigned.len());
         for source in assigned {
             asked.add_partition(source.topic.as_str(), source.partition);
         }
-        let committed = match consumer.committed_offsets(asked, ASK) {
+        let committed = match self.ask_commits(consumer, asked) {
             Ok(committed) => committed,
             Err(error) => {
                 if let Some(count) = repeats::said("look up", &self.group) {
@@ -207,6 +215,31 @@ impl Membership {
             })
         });
         found.collect()
+    }
+
+    /// What the group committed of these. The thread does nothing else until the answer comes, or its time is over.
+    fn ask_commits(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        asked: TopicPartitionList,
+    ) -> KafkaResult<TopicPartitionList> {
+        let until = Instant::now() + self.look_up;
+        let pulse = &self.requests.pulse;
+        pulse.expect_silence(until);
+        let is_over = |error: &KafkaError| is_denied(error) || self.requests.is_closing();
+        let say = |error: &KafkaError| {
+            tracing::warn!(
+                group = self.group,
+                partitions = asked.count(),
+                %error,
+                at_most = ?self.look_up,
+                "the group's commits are not known yet; new partitions wait for them"
+            );
+        };
+        let ask = |within| consumer.committed_offsets(asked.clone(), within);
+        let answer = ask_until(until, ask, is_over, say);
+        pulse.beat(Instant::now());
+        answer
     }
 
     /// Which records beyond these commits are finished. Notes which record is next where one is to be passed over.
@@ -426,6 +459,36 @@ impl Membership {
     }
 }
 
+/// Asks until an answer comes, asking again is of no use, or the time is over. Says so when the first question has failed,
+/// which waits for [`ASK`] only.
+fn ask_until<T, E>(
+    until: Instant,
+    mut ask: impl FnMut(Duration) -> Result<T, E>,
+    is_over: impl Fn(&E) -> bool,
+    say: impl FnOnce(&E),
+) -> Result<T, E> {
+    let left = || until.saturating_duration_since(Instant::now());
+    let mut answer = ask(left().min(ASK));
+    if let Err(error) = &answer {
+        say(error);
+    }
+    while let Err(error) = &answer
+        && !is_over(error)
+        && !left().is_zero()
+    {
+        thread::sleep(AGAIN.min(left()));
+        answer = ask(left());
+    }
+    answer
+}
+
+/// Whether asking again is of no use.
+fn is_denied(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed};
+    let code = code_of(error);
+    code.is_some_and(|code| matches!(code, GroupAuthorizationFailed | TopicAuthorizationFailed))
+}
+
 /// Whether the log contains all records that the metadata calls finished; a truncated log does not.
 fn is_in_log(consumer: &BaseConsumer<Membership>, source: &Source, finished: &Completions) -> bool {
     match consumer.fetch_watermarks(source.topic.as_str(), source.partition, ASK) {
@@ -469,5 +532,33 @@ fn wait(
             return None;
         }
         thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often was asked and said, and the answer, where the first questions fail.
+    fn asked(fail: u32, within: Duration, is_over: bool) -> (u32, u32, Result<u32, u32>) {
+        let (mut count, mut said) = (0, 0);
+        let ask = |left: Duration| {
+            assert!(left <= within && (count > 0 || left <= ASK));
+            count += 1;
+            if count <= fail { Err(count) } else { Ok(count) }
+        };
+        let until = Instant::now() + within;
+        let answer = ask_until(until, ask, |_| is_over, |_| said += 1);
+        (count, said, answer)
+    }
+
+    #[test]
+    fn commits_are_asked_for_until_they_are_known_or_the_time_is_over() {
+        let long = Duration::from_secs(60);
+        assert_eq!(asked(0, long, false), (1, 0, Ok(1)));
+        assert_eq!(asked(2, long, false), (3, 1, Ok(3)));
+        assert_eq!(asked(2, long, true), (1, 1, Err(1)));
+        let (count, said, answer) = asked(u32::MAX, AGAIN / 2, false);
+        assert_eq!((count, said, answer), (2, 1, Err(2)));
     }
 }
