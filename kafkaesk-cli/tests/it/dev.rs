@@ -24,7 +24,7 @@ pub(crate) fn free() -> String {
     }
 }
 
-fn project(handler: &str) -> Project {
+pub(crate) fn project(handler: &str) -> Project {
     let project = Project::new();
     project.file("schemas/Order.1.json", ORDER).toml(&format!(
         "kafka-servers = [\"kafka.example:9092\"]\nschemas = [\"schemas/*.json\"]\n[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"billing\"\nhandler = {handler}\n[profile.dev]\nkafka-servers = [\"{}\"]\n",

@@ -4,7 +4,7 @@ use kafkaesk_client::testing::kafka;
 use kafkaesk_collector::{Collected, Collector, Manner};
 
 use crate::{
-    dev::free,
+    dev::{self, free, printed},
     support::{Project, Running, orders, until},
 };
 
@@ -251,4 +251,36 @@ async fn a_childs_line_of_standard_error_names_the_message_that_it_has_and_its_t
         );
         assert!(line.contains(&context), "{context}: {line}");
     }
+}
+
+#[test]
+fn dev_sends_the_spans_of_its_own_broker_to_this_machine_and_to_no_other() {
+    let hint = |dev: &Running| dev.stdout().iter().any(|line| line.contains(" publish "));
+    let collector = Collector::start(Manner::Takes);
+    let project = dev::project("{ stdout = true }")
+        .variable("KAFKAESK_OTEL_ENDPOINT", &collector.url)
+        .variable("OTEL_BSP_SCHEDULE_DELAY", "100");
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", hint);
+    project.shell(&printed(&dev)).succeeds();
+    let spans = collector.until(|spans| spans.len() >= 2);
+    let [send] = named(&spans, "send orders.example")[..] else {
+        panic!("{spans:#?}");
+    };
+    let [process] = named(&spans, "process orders.*")[..] else {
+        panic!("{spans:#?}");
+    };
+    assert_eq!((&process.trace, &process.parent), (&send.trace, &send.span));
+    dev.signal("TERM");
+    assert_eq!(dev.end().status, 0);
+
+    let project = dev::project("{ stdout = true }")
+        .variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://203.0.113.1:4318");
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", hint);
+    let said = dev.stderr();
+    assert!(
+        said.contains("no spans are sent: nothing but this machine"),
+        "{said}"
+    );
 }
