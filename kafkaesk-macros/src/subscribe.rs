@@ -111,7 +111,7 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
     };
     match name.to_string().as_str() {
         "group" | "max_partitions" | "max_concurrency" | "concurrency" | "validate"
-        | "max_attempts" | "throttle" => Ok(quote!(.#name(#value))),
+        | "max_attempts" | "throttle" | "max_uncommitted" => Ok(quote!(.#name(#value))),
         "timeout" | "stuck_after" => {
             let span = millis(&value)?;
             Ok(quote!(.#name(#span)))
@@ -145,6 +145,7 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
             "Ordering",
             &[("key", "Key"), ("partition", "Partition"), ("none", "None")],
         ),
+        "commit" => choice("Commit", &[("interval", "Interval"), ("manual", "Manual")]),
         "on_mismatch" => choice(
             "OnMismatch",
             &[
@@ -201,7 +202,7 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
         _ => Err(syn::Error::new(
             name.span(),
             format!(
-                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, max_attempts, retry_backoff, on_failure, on_reject, on_mismatch, on_no_event, failure_limit, timeout, stuck_after, throttle, crate"
+                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, max_attempts, retry_backoff, on_failure, on_reject, on_mismatch, on_no_event, failure_limit, timeout, stuck_after, throttle, commit, max_uncommitted, crate"
             ),
         )),
     }

@@ -5,8 +5,8 @@
 //! not shrink them. Once [`PACKED`] records wait, backoffs included, every partition with more than its share is
 //! paused. The event stream bounds the records that still arrive. A partition with less than its share goes on: the
 //! backlog of records that keep failing may never shrink. A single partition is paused when one of its lanes is deep,
-//! when one unfinished record holds up [`MAX_SPAN`] later ones, or when its completions out of order no longer fit into
-//! a commit.
+//! when one unfinished record holds up [`MAX_SPAN`] later ones, when its completions out of order no longer fit into
+//! a commit, or when its committers have not finished `max-uncommitted` messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,10 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::Source;
 
-use crate::{partitions::Partitions, schedule::Schedule};
+use crate::{
+    partitions::{Partition, Partitions},
+    schedule::Schedule,
+};
 
 /// Records that wait for a handler before reading slows down, of partitions that are not paused.
 pub(crate) const FULL: usize = 4096;
@@ -36,11 +39,21 @@ pub(crate) const MAX_SPAN: usize = 65_536;
 pub(crate) struct Backpressure {
     pub(crate) full: bool,
     packed: bool,
+    /// How many messages of a partition may be unfinished by their committers, if there are committers.
+    max_uncommitted: Option<usize>,
     /// Some partition is paused.
     paused: bool,
 }
 
 impl Backpressure {
+    /// With the bound of custody, if there are committers.
+    pub(crate) fn new(max_uncommitted: Option<usize>) -> Self {
+        Self {
+            max_uncommitted,
+            ..Self::default()
+        }
+    }
+
     /// Pauses and resumes partitions by their backlog.
     pub(crate) fn update(
         &mut self,
@@ -48,7 +61,7 @@ impl Backpressure {
         schedule: &Schedule,
         control: &dyn ConsumerControl,
     ) {
-        if schedule.is_empty() && !self.paused {
+        if schedule.is_empty() && !self.paused && self.max_uncommitted.is_none() {
             self.full = false;
             return;
         }
@@ -75,6 +88,7 @@ impl Backpressure {
             let span = partition.tracker.uncommitted_span();
             let held = span >= MAX_SPAN
                 || (partition.paused && span > MAX_SPAN / 2)
+                || self.is_custody_full(partition)
                 || partition.tracker.is_full();
             let backlog = schedule.backlog(generation);
             // A paused partition resumes at half its share, so that it does not pause and resume with each record.
@@ -99,5 +113,12 @@ impl Backpressure {
         if !resume.is_empty() && !mutation::is(Mutation::PauseNeverResumed) {
             control.resume(&resume);
         }
+    }
+
+    fn is_custody_full(&self, partition: &Partition) -> bool {
+        let (Some(most), Some(custody)) = (self.max_uncommitted, &partition.custody) else {
+            return false;
+        };
+        custody.open() >= most || (partition.paused && custody.open() > most / 2)
     }
 }

@@ -1,29 +1,33 @@
 //! Commits: decides what is committed and when. A commit names for each partition the next offset, and the finished
 //! records beyond it. Every [`INTERVAL`] it commits what is new; on a revoke and at the end, everything. Sends nothing
-//! itself.
+//! itself, but for the commits that committers wait for ([`make_awaited`]).
 //!
 //! Next: `client/kafka/consume/member.rs`, which sends commits and repeats those that are refused.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use kafkaesk_client::consumer::{Commits, Position};
-use kafkaesk_core::NextOffset;
-use tokio::time::Instant;
+use kafkaesk_client::consumer::{Commits, ConsumerControl, Position};
+use kafkaesk_core::{NextOffset, Source};
+use tokio::{sync::mpsc, time::Instant};
 
-use crate::partitions::{Generation, Partitions};
+use crate::{
+    CommitError,
+    custody::{CustodyEvent, Waiting},
+    partitions::{Generation, Partitions},
+};
 
 /// How often finished offsets are committed while an instance runs.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5);
 
 /// What an instance has committed, and when it commits again.
 #[derive(Debug)]
-pub(crate) struct Committer {
+pub(crate) struct Committing {
     due: Instant,
     /// What was committed last, by assignment.
     committed: HashMap<Generation, Position>,
 }
 
-impl Committer {
+impl Committing {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
             due: now + INTERVAL,
@@ -43,6 +47,11 @@ impl Committer {
         }
         self.due = now + INTERVAL;
         Some(self.take_new(partitions))
+    }
+
+    /// This was committed, by the way.
+    pub(crate) fn made(&mut self, generation: Generation, position: Position) {
+        self.committed.insert(generation, position);
     }
 
     /// What was committed last of an assignment.
@@ -69,6 +78,35 @@ impl Committer {
     }
 }
 
+/// The commit of one partition for which committers wait.
+pub(crate) type Awaited = (Arc<Source>, Position, Vec<Waiting>);
+
+/// Makes these commits, and answers the committers that wait for them. `then` hears when that is done.
+pub(crate) fn make_awaited(
+    control: &dyn ConsumerControl,
+    awaited: Vec<Awaited>,
+    then: Option<mpsc::UnboundedSender<CustodyEvent>>,
+) {
+    let (mut commits, mut all) = (Commits::new(), Vec::new());
+    for (source, position, waiting) in awaited {
+        commits.push((source, position));
+        all.push(waiting);
+    }
+    let ended = control.commit_acknowledged(commits);
+    tokio::spawn(async move {
+        for (waiting, result) in all.into_iter().zip(ended.await) {
+            let result = result.map_err(|error| CommitError::NotCommitted(error.to_string()));
+            for one in waiting {
+                one.answer(result.clone());
+            }
+        }
+        if let Some(then) = then {
+            // The instance may have ended.
+            let _ = then.send(CustodyEvent::Committed);
+        }
+    });
+}
+
 /// For revoked partitions: every position of these assignments, even if it was returned before, since a commit in
 /// flight may still be refused.
 pub(crate) fn final_commits(partitions: &Partitions, of: &[Generation]) -> Commits {
@@ -92,9 +130,7 @@ fn finished(partitions: &Partitions, wanted: impl Fn(Generation) -> bool) -> Com
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use kafkaesk_core::{Offset, Source, StreamId, TopicName};
+    use kafkaesk_core::{Offset, StreamId, TopicName};
 
     use super::*;
 
@@ -122,15 +158,15 @@ mod tests {
             partitions.assign(source(0), 0),
             partitions.assign(source(1), 0),
         );
-        let mut committer = Committer::new(now);
+        let mut committing = Committing::new(now);
         partitions.finish(first, None, Offset(4));
         partitions.finish(second, None, Offset(7));
-        assert_eq!(committer.take_due(&partitions, now), None);
-        let due = committer.take_due(&partitions, now + INTERVAL).unwrap();
+        assert_eq!(committing.take_due(&partitions, now), None);
+        let due = committing.take_due(&partitions, now + INTERVAL).unwrap();
         assert_eq!(offsets(due), [(0, 5), (1, 8)]);
-        assert!(committer.take_new(&partitions).is_empty());
+        assert!(committing.take_new(&partitions).is_empty());
         partitions.finish(second, None, Offset(8));
-        assert_eq!(offsets(committer.take_new(&partitions)), [(1, 9)]);
+        assert_eq!(offsets(committing.take_new(&partitions)), [(1, 9)]);
         assert_eq!(offsets(final_commits(&partitions, &[first])), [(0, 5)]);
         assert_eq!(offsets(all_final_commits(&partitions)), [(0, 5), (1, 9)]);
     }
@@ -138,14 +174,14 @@ mod tests {
     #[test]
     fn a_partition_that_was_assigned_again_is_committed_again() {
         let mut partitions = Partitions::default();
-        let mut committer = Committer::new(Instant::now());
+        let mut committing = Committing::new(Instant::now());
         let former = partitions.assign(source(0), 0);
         partitions.finish(former, None, Offset(4));
-        assert_eq!(offsets(committer.take_new(&partitions)), [(0, 5)]);
+        assert_eq!(offsets(committing.take_new(&partitions)), [(0, 5)]);
         partitions.remove(&[former]);
         let new = partitions.assign(source(0), 0);
-        assert!(committer.take_new(&partitions).is_empty());
+        assert!(committing.take_new(&partitions).is_empty());
         partitions.finish(new, None, Offset(4));
-        assert_eq!(offsets(committer.take_new(&partitions)), [(0, 5)]);
+        assert_eq!(offsets(committing.take_new(&partitions)), [(0, 5)]);
     }
 }

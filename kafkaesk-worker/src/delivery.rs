@@ -11,7 +11,9 @@ use kafkaesk_core::{DeadLetter, Envelope, EnvelopeError, Headers, Offset, Record
 use tokio::time::Instant;
 
 use crate::{
+    Committer,
     context::{Context, SeenSchema},
+    custody::Seat,
     meter::cut,
     outcome::Rejection,
     snapshot::AttemptEnd,
@@ -49,6 +51,8 @@ struct History {
     given_up: Option<Box<DeadLetter>>,
     /// It was redriven from this dead letter.
     redriven: Option<Box<DeadLetter>>,
+    /// The attempt's place in custody, with `commit = "manual"`.
+    seat: Option<Arc<Seat>>,
     /// The span of the attempt that runs, if the connection is traced.
     span: Option<Arc<dyn Span>>,
 }
@@ -175,6 +179,22 @@ impl Delivery {
                 });
         failures.attempts = failures.attempts.saturating_add(1);
         failures.counted = failures.counted.saturating_add(u32::from(counts));
+    }
+
+    /// With `commit = "manual"`: what finishes this attempt, once; `None` at a second call, and without `commit = "manual"`. A
+    /// function takes it as an argument; a [`Handle`](crate::Handle) of your own asks here, before it returns.
+    pub fn committer(&self) -> Option<Committer> {
+        let seat = self.history.as_ref()?.seat.as_ref()?;
+        seat.take().then(|| Committer::new(seat.clone()))
+    }
+
+    pub(crate) fn set_seat(&mut self, seat: Option<Arc<Seat>>) {
+        self.history.get_or_insert_default().seat = seat;
+    }
+
+    /// The attempt's place in custody; it has none afterwards.
+    pub(crate) fn take_seat(&mut self) -> Option<Arc<Seat>> {
+        self.history.as_mut()?.seat.take()
     }
 
     /// What goes on from here as `traceparent` and `tracestate`: the context of this attempt's span if the connection is

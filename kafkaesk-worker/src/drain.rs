@@ -1,5 +1,5 @@
 //! Draining: gives up revoked partitions. Acknowledges the revoke, with the last commits, when no handler of them runs
-//! any more, or at the deadline.
+//! any more and nothing is in custody, or at the deadline.
 
 use std::{
     sync::Arc,
@@ -7,7 +7,7 @@ use std::{
 };
 
 use kafkaesk_client::{
-    consumer::RevokeAck,
+    consumer::{ConsumerControl, RevokeAck},
     mutation::{self, Mutation},
 };
 use kafkaesk_core::Source;
@@ -43,6 +43,7 @@ pub(crate) struct Drains {
     group: String,
     /// How long handlers may go on after a revoke.
     timeout: Duration,
+    control: Arc<dyn ConsumerControl>,
     open: Vec<Draining>,
     /// Drains that were cut off, and those that left something behind: what the log repeats.
     cut_off: Streak,
@@ -50,11 +51,12 @@ pub(crate) struct Drains {
 }
 
 impl Drains {
-    pub(crate) fn new(group: String, timeout: Duration) -> Self {
+    pub(crate) fn new(group: String, timeout: Duration, control: Arc<dyn ConsumerControl>) -> Self {
         Self {
             group,
             // Earlier than the consumer's own timeout, so that messages finished by then are still committed.
             timeout: timeout.mul_f64(0.9),
+            control,
             open: Vec::new(),
             cut_off: Streak::default(),
             behind: Streak::default(),
@@ -96,7 +98,7 @@ impl Drains {
     pub(crate) fn release_drained(&mut self, partitions: &mut Partitions, now: Instant) {
         let mut at = 0;
         while let Some(draining) = self.open.get(at) {
-            let running = partitions.any_running(&draining.given_up.generations)
+            let running = partitions.any_unfinished(&draining.given_up.generations)
                 && !mutation::is(Mutation::DropOnRevoke);
             if running && now < draining.deadline {
                 at += 1;
@@ -106,7 +108,7 @@ impl Drains {
                 warn!(
                     group = self.group,
                     count,
-                    "handlers did not finish before the revoke's deadline; their messages are delivered again to another member"
+                    "handlers or committers did not finish before the revoke's deadline; their messages are delivered again to another member"
                 );
             }
             let draining = self.open.swap_remove(at);
@@ -129,6 +131,13 @@ impl Drains {
     fn release(&mut self, partitions: &mut Partitions, draining: Draining) {
         let Draining { given_up, ack, .. } = draining;
         self.log(partitions, &given_up);
+        let of = given_up.generations.iter();
+        let awaited: Vec<_> = of
+            .filter_map(|generation| partitions.get_mut(*generation)?.awaited_commit())
+            .collect();
+        if !awaited.is_empty() {
+            commit::make_awaited(&*self.control, awaited, None);
+        }
         ack.release(commit::final_commits(partitions, &given_up.generations));
         partitions.remove(&given_up.generations);
     }
@@ -165,6 +174,9 @@ fn give_up(
         };
         if let Some(partition) = partitions.get_mut(generation) {
             partition.revoking = true;
+            if let Some(custody) = &partition.custody {
+                custody.revoke();
+            }
         }
         generations.push(generation);
     }

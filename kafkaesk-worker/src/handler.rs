@@ -14,7 +14,7 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     label = "not a handler",
-    note = "a handler is an `async fn` with up to 8 arguments, each an event type or `Json` (or an `Option` of it), or one of `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`",
+    note = "a handler is an `async fn` with up to 8 arguments, each an event type or `Json` (or an `Option` of it), or one of `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`, `Committer`",
     note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; `#[subscribe(…)]` on the function names each argument that does not fit",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]
@@ -91,6 +91,7 @@ impl<F: HandlerFn<Arguments>, Arguments: 'static> Handle for Function<F, Argumen
     }
 
     fn needs(&self, needs: &mut Needs) {
+        needs.by_arguments = true;
         F::needs(needs);
     }
 }

@@ -11,6 +11,7 @@ mod backpressure;
 mod commit;
 mod context;
 mod control;
+mod custody;
 mod delivery;
 mod dispatch;
 mod drain;
@@ -56,7 +57,10 @@ pub use app_error::AppError;
 pub use control::{Control, Skip, Skipped};
 pub use delivery::Delivery;
 pub use error::{Classified, Classify, HandlerError};
-pub use extract::{Attempt, FromDelivery, Json, Publisher, Raw, Record, Schema, State};
+pub use extract::{
+    Attempt, CommitError, Committer, Done, FromDelivery, Json, Publisher, Raw, Record, Schema,
+    State,
+};
 pub use handle::Handle;
 pub use handler::HandlerFn;
 pub use kafkaesk_client as client;
@@ -64,7 +68,7 @@ pub use kafkaesk_client::{core, schema};
 #[cfg(feature = "macros")]
 pub use kafkaesk_macros::subscribe;
 pub use needs::Needs;
-pub use options::Ordering;
+pub use options::{Commit, Ordering};
 pub use outcome::{AttemptResult, HandlerCall, IntoAttemptResult, Outcome, Rejection};
 pub use policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject};
 pub use report::{RunReport, Unfinished};

@@ -11,4 +11,8 @@ pub struct Needs {
     pub(crate) states: Vec<(std::any::TypeId, &'static str)>,
     /// Some argument decodes the data, which proves the envelope on its way.
     pub(crate) decodes: bool,
+    /// Some argument is a `Committer`.
+    pub(crate) committer: bool,
+    /// The handler is a function, so its arguments say everything.
+    pub(crate) by_arguments: bool,
 }

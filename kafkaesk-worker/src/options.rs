@@ -24,6 +24,21 @@ pub enum Ordering {
     None,
 }
 
+/// When a message counts as finished, and when its offset is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Commit {
+    /// When its handler has returned; committed every 5 s.
+    #[default]
+    Interval,
+    /// When its [`Committer`](crate::Committer) says so; committed soon after.
+    Manual,
+}
+
+/// How many messages of one partition may be unfinished with [`Commit::Manual`].
+const MAX_UNCOMMITTED: usize = 10_000;
+
 /// A subscription's options.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -33,6 +48,9 @@ pub(crate) struct Options {
     pub(crate) start: Start,
     pub(crate) validate: bool,
     pub(crate) ordering: Ordering,
+    pub(crate) commit: Commit,
+    /// As it is stated; see [`Self::max_uncommitted`].
+    pub(crate) max_uncommitted: Option<u32>,
     /// What is stated of policies.
     pub(crate) stated: Stated,
     pub(crate) retry: RetryPolicy,
@@ -44,6 +62,14 @@ pub(crate) struct Options {
     pub(crate) kafka_settings: BTreeMap<String, String>,
 }
 
+impl Options {
+    /// How many messages of one partition may be unfinished with [`Commit::Manual`].
+    pub(crate) fn max_uncommitted(&self) -> usize {
+        self.max_uncommitted
+            .map_or(MAX_UNCOMMITTED, |most| most as usize)
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -53,6 +79,8 @@ impl Default for Options {
             start: Start::Earliest,
             validate: false,
             ordering: Ordering::Key,
+            commit: Commit::Interval,
+            max_uncommitted: None,
             stated: Stated::default(),
             retry: RetryPolicy::default(),
             failure_limit: Some(FailureLimit::default()),

@@ -7,6 +7,8 @@ use kafkaesk_core::{NextOffset, Offset, Source};
 use rustc_hash::FxHashMap;
 
 use crate::{
+    commit::Awaited,
+    custody::Custody,
     delivery::Delivery,
     meter::TopicIndex,
     snapshot::Counts,
@@ -23,6 +25,8 @@ pub(crate) struct Partition {
     pub(crate) tracker: Tracker,
     /// How many of its handlers run as tasks.
     pub(crate) running: usize,
+    /// What its committers have not finished, where an assignment may have committers.
+    pub(crate) custody: Option<Box<Custody>>,
     /// Fetching is stopped.
     pub(crate) paused: bool,
     /// Being given up: nothing is started any more.
@@ -44,6 +48,19 @@ impl Partition {
     pub(crate) fn track(&mut self, delivery: &Delivery) -> Ticket {
         self.tracker
             .push_dated(delivery.place(), delivery.record().timestamp)
+    }
+
+    /// The commit for which its committers wait, if they wait for one.
+    pub(crate) fn awaited_commit(&mut self) -> Option<Awaited> {
+        let custody = self.custody.as_mut().filter(|it| it.awaits_commit())?;
+        let position = self.tracker.position()?;
+        let waiting = custody.take_covered(&position, !self.tracker.is_full());
+        Some((self.source.clone(), position, waiting)).filter(|(.., waiting)| !waiting.is_empty())
+    }
+
+    /// How many messages are in custody.
+    pub(crate) fn in_custody(&self) -> usize {
+        self.custody.as_ref().map_or(0, |custody| custody.len())
     }
 }
 
@@ -72,6 +89,7 @@ impl Partitions {
             source: source.clone(),
             tracker: Tracker::new(self.last),
             running: 0,
+            custody: None,
             paused: false,
             revoking: false,
             stalled: None,
@@ -117,10 +135,17 @@ impl Partitions {
             .filter_map(|partition| partition.stalled.as_ref())
     }
 
-    /// Whether one of these has a handler running as a task.
-    pub(crate) fn any_running(&self, generations: &[Generation]) -> bool {
-        let running = |g: &Generation| self.assigned.get(g).is_some_and(|p| p.running > 0);
-        generations.iter().any(running)
+    /// Whether one of these has a handler running as a task, or a message in custody.
+    pub(crate) fn any_unfinished(&self, generations: &[Generation]) -> bool {
+        let unfinished = |p: &Partition| p.running > 0 || p.in_custody() > 0;
+        let of = |g: &Generation| self.assigned.get(g).is_some_and(unfinished);
+        generations.iter().any(of)
+    }
+
+    /// How many messages are in custody.
+    pub(crate) fn in_custody(&self) -> usize {
+        let all = self.assigned.values();
+        all.map(Partition::in_custody).sum()
     }
 
     /// Marks a record as finished, by its ticket if it has one, and returns the counts of its partition. A record of a

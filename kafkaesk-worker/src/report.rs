@@ -21,8 +21,10 @@ pub struct RunReport {
     pub unfinished: Vec<Unfinished>,
     /// How many there are in all.
     pub unfinished_total: u64,
-    /// Of these, messages whose handler was cut off at the deadline.
+    /// Of these, messages whose handler was cut off at the deadline, or whose committer was not finished by then.
     pub interrupted: u64,
+    /// Of these, messages whose handler had returned, and whose committer was not finished (`commit = "manual"`).
+    pub in_custody: u64,
     /// Messages that were read but not begun: they waited for others of their key (or partition), for the end of a
     /// pause, or for a free handler. The next start delivers them; this run did not handle them.
     pub waiting: u64,
@@ -49,8 +51,11 @@ pub struct Unfinished {
     pub attempts: u32,
     /// When the first of them failed; when the attempt began, if none failed.
     pub since: SystemTime,
-    /// Whether it is held: it failed and waited for its next attempt. Otherwise its handler ran until the deadline.
+    /// Whether it is held: it failed and waited for its next attempt. Otherwise its handler ran until the deadline, or it was
+    /// in custody.
     pub held: bool,
+    /// Whether it was in custody: its handler had returned, and its committer was not finished (`commit = "manual"`).
+    pub in_custody: bool,
     /// How many messages wait for it: those of its key (or partition, by the subscription's ordering) that were read.
     pub waiting: usize,
 }
@@ -68,6 +73,7 @@ impl RunReport {
         self.pauses += other.pauses;
         self.unfinished_total += other.unfinished_total;
         self.interrupted += other.interrupted;
+        self.in_custody += other.in_custody;
         self.waiting += other.waiting;
         self.redelivered += other.redelivered;
         self.stalled += other.stalled;

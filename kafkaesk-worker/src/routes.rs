@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kafkaesk_core::{DeadLetter, Pattern, Record, Source, TopicName};
 
-use crate::{context::Context, delivery::Delivery};
+use crate::{context::Context, delivery::Delivery, options::Commit};
 
 /// The subscriptions of one group.
 #[derive(Debug)]
@@ -31,6 +31,12 @@ impl Routes {
     /// Of an instance that reads the group's retry topic, or of one that does not.
     pub(crate) fn new(retry_topic: Option<TopicName>, group: Vec<(Pattern, Arc<Context>)>) -> Self {
         Self { retry_topic, group }
+    }
+
+    /// Whether one of them commits by hand.
+    pub(crate) fn commit_manually(&self) -> bool {
+        let mut group = self.group.iter();
+        group.any(|(_, context)| context.options.commit == Commit::Manual)
     }
 
     /// Whether this is a partition of the retry topic.

@@ -51,6 +51,10 @@ pub struct SubscriptionSnapshot {
     pub stuck: usize,
     /// Why it takes no part in its group and has no partitions: all of its handlers are stuck.
     pub apart: Option<Apart>,
+    /// How many messages are in custody: their handler has returned, and their `Committer` was not finished.
+    pub custody: usize,
+    /// The one whose attempt began first.
+    pub oldest_in_custody: Option<InCustody>,
     /// Records that wait for a free handler or for their key.
     pub ready: Waiting,
     /// Records in lanes whose first message waits for its next attempt, that message included.
@@ -105,6 +109,8 @@ impl SubscriptionSnapshot {
             oldest_running: Vec::new(),
             stuck: 0,
             apart: None,
+            custody: 0,
+            oldest_in_custody: None,
             ready: Waiting::default(),
             backing_off: Waiting::default(),
             held_total: 0,
@@ -184,6 +190,35 @@ pub struct RunningHandler {
     pub age: Duration,
     /// Whether it writes the message's dead letter; no handler runs then.
     pub dead_letter: bool,
+}
+
+/// A message whose handler has returned, and whose `Committer` was not finished.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct InCustody {
+    /// The partition.
+    pub source: Arc<Source>,
+    /// The offset.
+    pub offset: i64,
+    /// The message's key. It may be personal: nobody shows it unasked.
+    pub key: Option<Bytes>,
+    /// 1 for the first attempt, 2 for the second, …
+    pub attempt: u32,
+    /// How long ago the attempt began.
+    pub age: Duration,
+}
+
+impl InCustody {
+    /// A message in its first attempt.
+    pub fn new(source: Arc<Source>, offset: i64, age: Duration) -> Self {
+        Self {
+            source,
+            offset,
+            key: None,
+            attempt: 1,
+            age,
+        }
+    }
 }
 
 /// A message that failed and waits for its next attempt. Nothing behind it in its lane is handled, and nothing behind it in its
@@ -292,6 +327,8 @@ pub struct PartitionSnapshot {
     pub uncommitted: usize,
     /// Handlers that run as tasks.
     pub running: usize,
+    /// Messages whose handler has returned, and whose `Committer` was not finished.
+    pub custody: usize,
     /// Records that wait, those that back off included.
     pub waiting: usize,
     /// Fetching is stopped, since too much waits here.
@@ -315,6 +352,7 @@ impl PartitionSnapshot {
             holding: None,
             uncommitted: 0,
             running: 0,
+            custody: 0,
             waiting: 0,
             paused: false,
             revoking: false,

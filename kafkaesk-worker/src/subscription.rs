@@ -7,10 +7,11 @@ use kafkaesk_core::Pattern;
 
 use crate::{
     AppError,
+    backpressure::MAX_SPAN,
     handle::Handle,
     handler::{Function, HandlerFn, function_name},
     needs::Needs,
-    options::{Options, Ordering},
+    options::{Commit, Options, Ordering},
     policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, Policies},
     retry::{MAX_AFTER, RetryPolicy},
 };
@@ -118,6 +119,23 @@ impl Subscription {
     #[must_use]
     pub fn ordering(mut self, ordering: Ordering) -> Self {
         self.options.ordering = ordering;
+        self
+    }
+
+    /// When a message counts as finished. Default [`Commit::Interval`]: when its handler has returned. With
+    /// [`Commit::Manual`] the handler takes a [`Committer`](crate::Committer).
+    #[must_use]
+    pub fn commit(mut self, commit: Commit) -> Self {
+        self.options.commit = commit;
+        self
+    }
+
+    /// With [`Commit::Manual`]: how many messages of one partition may be unfinished, from the begin of their handler on; 1 to
+    /// 65,536, default 10,000. Then no further handler of the partition starts, and it is read no further. The messages are in
+    /// memory.
+    #[must_use]
+    pub fn max_uncommitted(mut self, messages: u32) -> Self {
+        self.options.max_uncommitted = Some(messages);
         self
     }
 
@@ -245,6 +263,22 @@ pub(crate) fn check(subscription: &Subscription) -> Result<Pattern, AppError> {
     if let Some(contradiction) = contradiction(options) {
         return Err(refused(contradiction.to_string()));
     }
+    let needs = subscription.needs();
+    match options.commit {
+        Commit::Manual if needs.by_arguments && !needs.committer => {
+            return Err(refused(
+                "commit = \"manual\" needs a handler with an argument `committer: Committer`, which finishes the message"
+                    .to_owned(),
+            ));
+        }
+        Commit::Interval if needs.committer => {
+            return Err(refused(
+                "the handler takes a `Committer`; write `commit = \"manual\"`, or leave the argument out"
+                    .to_owned(),
+            ));
+        }
+        Commit::Interval | Commit::Manual => {}
+    }
     Ok(pattern)
 }
 
@@ -284,6 +318,23 @@ fn contradiction(options: &Options) -> Option<Contradiction> {
             "stuck-after",
             format!("it is {:?}; it must be at least 100ms", options.stuck_after),
         );
+    }
+    let most = MAX_SPAN as u32;
+    match (options.commit, options.max_uncommitted) {
+        (Commit::Interval, Some(_)) => {
+            return wrong(
+                "max-uncommitted",
+                "it bounds what a `Committer` has not finished; write commit = \"manual\" too, or leave it out"
+                    .to_owned(),
+            );
+        }
+        (Commit::Manual, Some(messages)) if messages == 0 || messages > most => {
+            return wrong(
+                "max-uncommitted",
+                format!("it is {messages}; it must be from 1 to {most}"),
+            );
+        }
+        _ => {}
     }
     options.failure_limit.as_ref()?.contradiction()
 }

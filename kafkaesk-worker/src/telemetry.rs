@@ -23,6 +23,9 @@ pub(crate) trait Telemetry: Send + Sync {
     /// An attempt ended.
     fn attempt_ended(&self, _ended: &AttemptEnded<'_>) {}
 
+    /// A handler has returned, and the message is in custody until its committer says how it ends.
+    fn kept(&self, _delivery: &Delivery) {}
+
     /// The brokers have the dead letter of a message.
     fn dead_letter_written(&self, _delivery: &Delivery) {}
 }

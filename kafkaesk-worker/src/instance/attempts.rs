@@ -34,6 +34,15 @@ use crate::{
 /// How many waiting records are handled in place before events, commits and other tasks get their turn.
 const TURN: usize = 512;
 
+/// Where a message is whose attempt is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// At the head of its lane, which waits for it.
+    Lane,
+    /// In custody: its lane has gone on.
+    Custody,
+}
+
 /// What runs as a task for a message: its handler, or the writing of its dead letter.
 #[derive(Debug)]
 pub(super) struct Running {
@@ -92,7 +101,10 @@ impl Instance {
     /// Handles a record at once if its lane is idle and a handler may start; otherwise the record waits.
     pub(super) fn offer(&mut self, generation: Generation, delivery: Delivery) {
         let lane = self.lane(generation, &delivery);
-        let at_once = self.has_room() && !self.schedule.has_ready() && self.schedule.is_idle(lane);
+        let at_once = self.has_room()
+            && !self.schedule.has_ready()
+            && self.schedule.is_idle(lane)
+            && self.has_custody_room(generation, &delivery);
         if at_once {
             self.attempt(lane, delivery, None);
         } else {
@@ -152,6 +164,10 @@ impl Instance {
             let Some((lane, item)) = self.schedule.take() else {
                 break;
             };
+            if !self.has_custody_room(lane.generation, &item.delivery) {
+                self.schedule.park(lane, item);
+                continue;
+            }
             self.attempt(lane, item.delivery, Some(item.ticket));
         }
         self.measure();
@@ -175,6 +191,7 @@ impl Instance {
         if delivery.given_up().is_some() {
             return self.spawn(lane, delivery, ticket, Work::DeadLetter);
         }
+        let ticket = self.seat(lane, &mut delivery, ticket);
         if let Some(throttle) = &mut self.throttle {
             throttle.started();
         }
@@ -336,13 +353,27 @@ impl Instance {
         }
     }
 
-    /// An attempt is over.
+    /// The handler of an attempt has ended; so has the attempt, unless its message goes into custody.
     fn settle(
+        &mut self,
+        lane: LaneId,
+        delivery: Delivery,
+        ticket: Option<Ticket>,
+        ending: AttemptResult,
+    ) {
+        if let Some((delivery, ending)) = self.keep(lane, delivery, ticket, ending) {
+            self.conclude(lane, delivery, ticket, ending, Place::Lane);
+        }
+    }
+
+    /// An attempt is over.
+    pub(super) fn conclude(
         &mut self,
         lane: LaneId,
         mut delivery: Delivery,
         ticket: Option<Ticket>,
         ending: AttemptResult,
+        place: Place,
     ) {
         let offset = delivery.place();
         let end = ending.end();
@@ -365,14 +396,23 @@ impl Instance {
                 if let (Some(counts), AttemptEnd::Done) = (counts, end) {
                     counts.ended(end);
                 }
-                self.schedule.release(lane);
+                if place == Place::Lane {
+                    self.schedule.release(lane);
+                }
             }
             Disposition::Retry { wait, counts } => {
-                self.again(lane, delivery, ticket, Instant::now() + wait, counts);
+                let until = Instant::now() + wait;
+                self.back(place, lane, delivery, ticket, until, counts);
             }
             Disposition::DeadLetter(letter) => {
                 delivery.give_up(letter);
-                self.spawn(lane, delivery, ticket, Work::DeadLetter);
+                match place {
+                    Place::Lane => self.spawn(lane, delivery, ticket, Work::DeadLetter),
+                    // Its lane may be busy: the letter is written when the lane is free.
+                    Place::Custody => {
+                        self.come_back(lane, delivery, ticket, Instant::now(), false);
+                    }
+                }
             }
             Disposition::Pause(why, wait) => {
                 let now = Instant::now();
@@ -393,7 +433,7 @@ impl Instance {
                 }
                 // If only this message meets the failure, its own wait grows, and the others go on.
                 let until = self.pause.until().unwrap_or(now).max(now + wait);
-                self.again(lane, delivery, ticket, until, false);
+                self.back(place, lane, delivery, ticket, until, false);
             }
             Disposition::Stop => {
                 if let (None, Some(partition)) = (ticket, self.partitions.get_mut(lane.generation))
@@ -432,6 +472,22 @@ impl Instance {
                 Disposition::Retry { .. } | Disposition::Pause(..)
             );
             partition.counts.retries += u64::from(is_again);
+        }
+    }
+
+    /// The message is tried again at the head of its lane.
+    fn back(
+        &mut self,
+        place: Place,
+        lane: LaneId,
+        delivery: Delivery,
+        ticket: Option<Ticket>,
+        until: Instant,
+        counts: bool,
+    ) {
+        match place {
+            Place::Lane => self.again(lane, delivery, ticket, until, counts),
+            Place::Custody => self.come_back(lane, delivery, ticket, until, counts),
         }
     }
 

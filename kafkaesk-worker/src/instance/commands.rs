@@ -17,7 +17,7 @@ impl Instance {
     pub(super) fn obey(&mut self, command: Command) {
         let answer = match command.request {
             Request::Commit => {
-                let commits = self.committer.take_new(&self.partitions);
+                let commits = self.committing.take_new(&self.partitions);
                 self.commit(commits);
                 Answer::Done
             }

@@ -44,6 +44,11 @@ impl Instance {
                     }
                     let topic = self.meter.topic(&source);
                     let generation = self.partitions.assign(source.clone(), topic);
+                    if let Some(manual) = &self.manual
+                        && let Some(partition) = self.partitions.get_mut(generation)
+                    {
+                        partition.custody = Some(manual.custody(generation));
+                    }
                     self.fence(&source, generation);
                 }
                 self.meter

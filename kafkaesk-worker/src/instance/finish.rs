@@ -7,7 +7,7 @@ use kafkaesk_client::consumer::ConsumerEvent;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use super::Instance;
+use super::{Instance, custody};
 use crate::{
     AppError, RunReport, commit,
     shutdown::{ShutdownDeadlines, left},
@@ -41,11 +41,18 @@ impl Instance {
         }
         // Records in the event stream are dropped uncommitted; a revoke is still acknowledged.
         self.control.pause(&sources);
+        self.revoke_custody();
         let mut ended = false;
-        while !self.running.is_empty() {
+        while !self.running.is_empty() || self.partitions.in_custody() > 0 {
             tokio::select! {
                 biased;
-                Some(finished) = self.tasks.join_next() => self.finished(finished, Instant::now()),
+                Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    self.finished(finished, Instant::now());
+                }
+                Some(event) = custody::next(&mut self.manual) => {
+                    self.hear(event);
+                    self.hear_custody();
+                }
                 Some(command) = self.registered.inbox.recv() => self.obey(command),
                 event = self.consumer.next(), if !ended => match event {
                     Some(ConsumerEvent::Records(_)) => {}
@@ -54,9 +61,11 @@ impl Instance {
                 },
                 () = sleep_until(deadlines.handlers) => break,
             }
+            self.commit_custody(false);
             self.drains
                 .release_drained(&mut self.partitions, Instant::now());
         }
+        self.hear_custody();
         self.name_unfinished();
         let stalled = self.name_stalled();
         self.tasks.abort_all();
@@ -64,6 +73,7 @@ impl Instance {
         let group = self.context.group.clone();
         // Acknowledges the remaining revokes now: no handler is awaited any more.
         self.drains.release_all(&mut self.partitions);
+        self.commit_custody(true);
         let commits = commit::all_final_commits(&self.partitions);
         let control = self.control.clone();
         let mut closing = control.close_within(commits.clone(), left(deadlines.leaving));

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod commands;
+mod custody;
 mod dead_letters;
 mod events;
 mod finish;
@@ -26,7 +27,7 @@ use tracing::info;
 use crate::{
     AppError, RunReport,
     backpressure::{Backpressure, PEEK},
-    commit::Committer,
+    commit::Committing,
     context::Context,
     dispatch::Dispatch,
     drain::Drains,
@@ -43,6 +44,7 @@ use crate::{
     throttle::Throttle,
 };
 use attempts::{Finished, Running};
+use custody::Manual;
 use stuck::GivenUp;
 use unfinished::Reminder;
 
@@ -81,7 +83,9 @@ pub(crate) struct Instance {
     fence: Fence,
     /// Partitions that are being given up.
     drains: Drains,
-    committer: Committer,
+    committing: Committing,
+    /// For subscriptions with `commit = "manual"`.
+    manual: Option<Manual>,
     /// What it is asked for from outside, and where it shows itself.
     registered: Registered,
     /// Its group without prefix.
@@ -112,10 +116,14 @@ impl Instance {
     ) -> Self {
         let now = Instant::now();
         let max_poll = max_poll(&context);
+        let control = consumer.control();
+        let is_manual = routes.commit_manually();
         Self {
-            control: consumer.control(),
-            drains: Drains::new(context.group.clone(), drain),
-            committer: Committer::new(now),
+            drains: Drains::new(context.group.clone(), drain, control.clone()),
+            control,
+            committing: Committing::new(now),
+            backpressure: Backpressure::new(is_manual.then(|| context.options.max_uncommitted())),
+            manual: is_manual.then(Manual::new),
             registered,
             name,
             meter: Meter::default(),
@@ -133,7 +141,6 @@ impl Instance {
             consumer,
             partitions: Partitions::default(),
             schedule: Schedule::default(),
-            backpressure: Backpressure::default(),
             dispatch: Dispatch::new(),
             pause: Pause::default(),
             notices: Notices::default(),
@@ -181,22 +188,24 @@ impl Instance {
                     "no partition assigned yet: the group waits for a member that went without leaving (session.timeout.ms, 45 s by default), or its other members have them all"
                 );
             }
-            if let Some(commits) = self.committer.take_due(&self.partitions, now) {
+            if let Some(commits) = self.committing.take_due(&self.partitions, now) {
                 self.commit(commits);
                 self.remind(now);
+                self.commit_custody_again();
             }
+            self.commit_custody(false);
             self.look_at_running(now);
             self.take_part_again(now);
             let more = self.has_room() && self.schedule.has_ready();
             let reading = !self.backpressure.full || now >= peek_at;
-            let mut wake_at = self.committer.due();
+            let mut wake_at = self.committing.due();
             for at in [
                 self.schedule.next_due(),
                 self.pause.due(),
                 self.hint_at,
                 self.drains.next_deadline(),
                 (!reading).then_some(peek_at),
-                (!self.running.is_empty()).then_some(self.stuck_at),
+                (!self.running.is_empty() || self.manual.is_some()).then_some(self.stuck_at),
                 self.rejoin_due(now),
                 // Needed only while records wait.
                 self.throttle
@@ -215,6 +224,10 @@ impl Instance {
                     while let Some(finished) = self.tasks.try_join_next() {
                         self.finished(finished, now);
                     }
+                }
+                Some(event) = custody::next(&mut self.manual) => {
+                    self.hear(event);
+                    self.hear_custody();
                 }
                 event = self.consumer.next(), if reading => {
                     peek_at = Instant::now() + PEEK;

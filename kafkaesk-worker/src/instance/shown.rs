@@ -14,8 +14,8 @@ use crate::{
     partitions::{Generation, Partition, by_place},
     schedule::{Amount, Held},
     snapshot::{
-        AttemptEnd, HeldMessage, PartitionSnapshot, RunningHandler, State, SubscriptionSnapshot,
-        Waiting,
+        AttemptEnd, HeldMessage, InCustody, PartitionSnapshot, RunningHandler, State,
+        SubscriptionSnapshot, Waiting,
     },
 };
 
@@ -60,6 +60,16 @@ impl Instance {
         let stuck = running.filter(|running| running.is_stuck(now, self.max_poll));
         shown.stuck = stuck.count();
         shown.apart = self.apart();
+        shown.custody = self.partitions.in_custody();
+        shown.oldest_in_custody = self.oldest_in_custody().map(|kept| {
+            let record = kept.delivery.record();
+            let age = now.saturating_duration_since(kept.since);
+            InCustody {
+                key: record.key.clone(),
+                attempt: kept.delivery.attempt(),
+                ..InCustody::new(record.source.clone(), record.offset.0, age)
+            }
+        });
         let total = self.schedule.total();
         shown.backing_off = waiting(total.backing_off);
         let mut ready = total.all;
@@ -117,10 +127,11 @@ impl Instance {
         let tracker = &partition.tracker;
         shown.position = tracker.watermark();
         shown.read = partition.read;
-        shown.committed = self.committer.committed(generation);
+        shown.committed = self.committing.committed(generation);
         shown.first_unfinished = tracker.first_unfinished();
         shown.uncommitted = tracker.uncommitted_span();
         shown.running = partition.running;
+        shown.custody = partition.in_custody();
         shown.waiting = self.schedule.backlog(generation).all.records;
         shown.paused = partition.paused;
         shown.revoking = partition.revoking;

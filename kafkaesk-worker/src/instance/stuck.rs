@@ -66,6 +66,7 @@ impl Instance {
         }
         self.stuck_at = now + every(self.context.options.stuck_after, self.max_poll);
         self.name_stuck(now);
+        self.name_custody(now);
         let keeps = mutation::is(Mutation::StuckKeepsPartitions);
         if self.given_up.is_none() && self.are_all_stuck(now) && !keeps {
             self.give_up_partitions(now);

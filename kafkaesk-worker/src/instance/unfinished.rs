@@ -33,6 +33,7 @@ struct Open {
     offset: i64,
     attempts: u32,
     held: bool,
+    in_custody: bool,
     waiting: usize,
 }
 
@@ -46,6 +47,7 @@ impl Open {
             attempts: self.attempts,
             since: wall(self.since),
             held: self.held,
+            in_custody: self.in_custody,
             waiting: self.waiting,
         }
     }
@@ -95,9 +97,19 @@ impl Instance {
             offset: running.offset,
             attempts: running.attempt,
             held: false,
+            in_custody: false,
             waiting: self.schedule.waiting(*lane),
         });
-        let mut open: Vec<Open> = running.chain(self.held()).collect();
+        let in_custody = self.in_custody().map(|kept| Open {
+            since: kept.since,
+            source: kept.delivery.record().source.clone(),
+            offset: kept.delivery.record().offset.0,
+            attempts: kept.delivery.attempt(),
+            held: false,
+            in_custody: true,
+            waiting: 0,
+        });
+        let mut open: Vec<Open> = running.chain(in_custody).chain(self.held()).collect();
         open.sort_by_key(|open| open.since);
         for open in open.iter().take(RunReport::LISTED) {
             let unfinished = open.named(&self.context.group);
@@ -110,9 +122,11 @@ impl Instance {
                 since = text(open.since),
                 waiting_for_it = unfinished.waiting,
                 "{}; the message is delivered again at the next start",
-                match unfinished.held {
-                    true => "held: its last attempt failed",
-                    false => "a handler did not finish before the shutdown's deadline",
+                match (unfinished.held, unfinished.in_custody) {
+                    (true, _) => "held: its last attempt failed",
+                    (false, true) =>
+                        "in custody: its committer was not finished before the shutdown's deadline",
+                    (false, false) => "a handler did not finish before the shutdown's deadline",
                 }
             );
             self.report.unfinished.push(unfinished);
@@ -132,6 +146,7 @@ impl Instance {
         }
         self.report.unfinished_total = open.len() as u64;
         self.report.interrupted = (open.len() - held) as u64;
+        self.report.in_custody = self.partitions.in_custody() as u64;
         self.report.waiting = waiting as u64;
         self.report.redelivered = redelivered as u64;
     }
@@ -144,6 +159,7 @@ impl Instance {
             offset: held.delivery.record().offset.0,
             attempts: held.failures.attempts,
             held: true,
+            in_custody: false,
             waiting: held.waiting,
         })
     }

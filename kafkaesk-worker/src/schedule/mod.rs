@@ -88,6 +88,8 @@ enum LaneState {
     Running,
     /// Its first record is tried again then.
     Waiting(Instant),
+    /// Nothing more of its assignment may start for now.
+    Parked,
 }
 
 #[derive(Debug)]
@@ -97,6 +99,8 @@ struct LaneBacklog {
     /// Of its items.
     amount: Amount,
     deep: bool,
+    /// While a record of it is handled: its first one came back and is not tried before then.
+    not_before: Option<Instant>,
 }
 
 impl LaneBacklog {
@@ -106,7 +110,17 @@ impl LaneBacklog {
             items: VecDeque::new(),
             amount: Amount::default(),
             deep: false,
+            not_before: None,
         }
+    }
+
+    /// Waits until then with all of its items.
+    fn waits(&mut self, until: Instant, backlog: &mut Backlog) {
+        if !matches!(self.state, LaneState::Waiting(_)) {
+            backlog.backing_off += self.amount;
+        }
+        self.state = LaneState::Waiting(until);
+        self.not_before = None;
     }
 }
 
@@ -139,6 +153,8 @@ pub(crate) struct Schedule {
     ready: VecDeque<LaneId>,
     due: BinaryHeap<Reverse<(Instant, LaneId)>>,
     backlogs: FxHashMap<Generation, Backlog>,
+    /// Lanes of assignments of which nothing more may start for now.
+    parked: FxHashMap<Generation, Vec<LaneId>>,
 }
 
 impl Schedule {
@@ -221,6 +237,9 @@ impl Schedule {
         };
         if queue.items.is_empty() {
             self.lanes.remove(&lane);
+        } else if let Some(until) = queue.not_before {
+            queue.waits(until, self.backlogs.entry(lane.generation).or_default());
+            self.due.push(Reverse((until, lane)));
         } else {
             queue.state = LaneState::Ready;
             self.ready.push_back(lane);
@@ -234,10 +253,64 @@ impl Schedule {
         let queue = queue.or_insert_with(|| LaneBacklog::new(LaneState::Running));
         backlog.all += item.amount();
         queue.amount += item.amount();
-        backlog.backing_off += queue.amount;
         queue.items.push_front(item);
-        queue.state = LaneState::Waiting(until);
+        queue.waits(until, backlog);
         self.due.push(Reverse((until, lane)));
+    }
+
+    /// A record that its lane did not wait for comes back, to be tried again at this time, before all that wait in the lane. A
+    /// record that is being handled there ends first.
+    pub(crate) fn come_back(&mut self, lane: LaneId, item: Item, until: Instant) {
+        let amount = item.amount();
+        let Some(queue) = self.lanes.get_mut(&lane) else {
+            return self.back_off(lane, item, until);
+        };
+        let backlog = self.backlogs.entry(lane.generation).or_default();
+        backlog.all += amount;
+        queue.items.push_front(item);
+        match queue.state {
+            LaneState::Running => {
+                queue.amount += amount;
+                queue.not_before = queue.not_before.max(Some(until));
+            }
+            LaneState::Waiting(other) => {
+                queue.amount += amount;
+                backlog.backing_off += amount;
+                // Its former first record waits on.
+                let until = until.max(other);
+                queue.state = LaneState::Waiting(until);
+                self.due.push(Reverse((until, lane)));
+            }
+            LaneState::Ready | LaneState::Parked => {
+                queue.amount += amount;
+                queue.waits(until, backlog);
+                self.due.push(Reverse((until, lane)));
+            }
+        }
+    }
+
+    /// A record that was taken waits on at the head of its lane: nothing more of its assignment may start for now.
+    pub(crate) fn park(&mut self, lane: LaneId, item: Item) {
+        let amount = item.amount();
+        let queue = self.lanes.entry(lane);
+        let queue = queue.or_insert_with(|| LaneBacklog::new(LaneState::Parked));
+        queue.items.push_front(item);
+        queue.amount += amount;
+        queue.state = LaneState::Parked;
+        self.backlogs.entry(lane.generation).or_default().all += amount;
+        self.parked.entry(lane.generation).or_default().push(lane);
+    }
+
+    /// Records of this assignment may start again.
+    pub(crate) fn unpark(&mut self, generation: Generation) {
+        for lane in self.parked.remove(&generation).into_iter().flatten() {
+            if let Some(queue) = self.lanes.get_mut(&lane)
+                && queue.state == LaneState::Parked
+            {
+                queue.state = LaneState::Ready;
+                self.ready.push_back(lane);
+            }
+        }
     }
 
     /// When the next lane's wait is over.
@@ -273,11 +346,13 @@ impl Schedule {
             queue.items.clear();
             queue.amount = Amount::default();
             queue.deep = false;
+            queue.not_before = None;
             queue.state == LaneState::Running
         });
         self.due
             .retain(|Reverse((_, lane))| lane.generation != generation);
         self.backlogs.remove(&generation);
+        self.parked.remove(&generation);
     }
 
     /// Messages that failed and wait for their next attempt.
@@ -288,7 +363,7 @@ impl Schedule {
                 generation: lane.generation,
                 next: match queue.state {
                     LaneState::Waiting(until) => Some(until),
-                    LaneState::Ready | LaneState::Running => None,
+                    LaneState::Ready | LaneState::Running | LaneState::Parked => None,
                 },
                 failures: *delivery.failures()?,
                 delivery,

@@ -43,6 +43,16 @@ pub enum TestError {
         /// How long was waited.
         waited: std::time::Duration,
     },
+    /// Messages whose handler has returned wait for their `Committer` (`commit = "manual"`), and nothing else happens.
+    #[error("group {group}: {} message(s) in custody are not finished by their committers within {waited:?}: {}", messages.len(), messages.join(", "))]
+    InCustody {
+        /// The group.
+        group: String,
+        /// The messages, as topic, partition and offset.
+        messages: Vec<String>,
+        /// How long was waited.
+        waited: std::time::Duration,
+    },
     /// The application ended.
     #[error("the application ended: {0}")]
     Ended(AppError),

@@ -1,12 +1,16 @@
 //! Results: remembers how each message ended, from the end of each attempt.
 
-use std::{collections::HashMap, num::NonZeroU32};
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroU32,
+};
 
 use kafkaesk_core::Reason;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
+    Commit,
     delivery::Delivery,
     outcome::{Disposition, Outcome},
     telemetry::{AttemptEnded, Telemetry},
@@ -35,6 +39,8 @@ pub(super) struct Results {
     ended: Mutex<HashMap<Place, Ended>>,
     /// Ended, but the dead letter is not written yet.
     given_up: Mutex<HashMap<Place, Ended>>,
+    /// In custody: the handler has returned, and nothing is known of the end.
+    kept: Mutex<HashSet<Place>>,
     /// Notified of every end, and of the application's start.
     pub(super) changed: Notify,
 }
@@ -45,9 +51,24 @@ impl Results {
     }
 }
 
+impl Results {
+    /// Whether a message is in custody.
+    pub(super) fn is_kept(&self, place: &Place) -> bool {
+        self.kept.lock().contains(place)
+    }
+}
+
 impl Telemetry for Results {
+    fn kept(&self, delivery: &Delivery) {
+        self.kept.lock().insert(place(delivery));
+        self.changed.notify_waiters();
+    }
+
     fn attempt_ended(&self, attempt: &AttemptEnded<'_>) {
         let delivery = attempt.delivery;
+        if delivery.context().options.commit == Commit::Manual {
+            self.kept.lock().remove(&place(delivery));
+        }
         let gave_up = match attempt.disposition {
             Disposition::Retry { .. } => return,
             // A worker tries an unavailable dependency for ever; a test ends after the usual number of attempts.

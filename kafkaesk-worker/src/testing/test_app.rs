@@ -193,7 +193,7 @@ impl TestApp {
     ///
     /// # Panics
     /// With the handler's own error when a message used up its attempts (see [`Self::expect_dead_letters`]) or is held; when the application ended with an error; when a
-    /// handler takes more than a minute.
+    /// handler or a committer takes more than a minute.
     pub async fn settle(&self) -> Handled {
         match self.try_settle().await {
             Ok(handled) => handled,
@@ -244,14 +244,44 @@ impl TestApp {
                 () = published => {}
                 // The end of the application itself wakes no waiter.
                 () = tokio::time::sleep(Duration::from_millis(50)) => {}
-                () = sleep_until(deadline) => return Err(TestError::Stuck {
-                    group: subscription.0.clone(),
-                    topic: record.topic().to_owned(),
-                    partition: record.partition(),
-                    offset: record.offset.0,
-                    waited: TIMEOUT,
-                }),
+                () = sleep_until(deadline) => return Err(self.stuck(subscription, record)),
             }
+        }
+    }
+
+    /// The messages of a group that are in custody, as topic, partition and offset: their handlers have returned, and their
+    /// committers were not finished (`commit = "manual"`). [`Self::settle`] waits for them.
+    pub fn in_custody(&self, group: &str) -> Vec<String> {
+        let prefix = &self.connection.settings().group_prefix;
+        self.in_custody_of(&format!("{prefix}{group}"))
+    }
+
+    fn in_custody_of(&self, group: &str) -> Vec<String> {
+        let of_group = || self.subscriptions.iter().filter(|(it, _)| it == group);
+        let is_kept =
+            |record: &&Record| of_group().any(|it| self.results.is_kept(&place(it, record)));
+        let records = self.broker.all_records();
+        let kept = records.iter().filter(is_kept);
+        kept.map(|record| format!("{}@{}", record.source, record.offset))
+            .collect()
+    }
+
+    /// What does not end.
+    fn stuck(&self, subscription: &(String, Pattern), record: &Record) -> TestError {
+        let group = subscription.0.clone();
+        match self.results.is_kept(&place(subscription, record)) {
+            true => TestError::InCustody {
+                messages: self.in_custody_of(&group),
+                group,
+                waited: TIMEOUT,
+            },
+            false => TestError::Stuck {
+                group,
+                topic: record.topic().to_owned(),
+                partition: record.partition(),
+                offset: record.offset.0,
+                waited: TIMEOUT,
+            },
         }
     }
 
@@ -351,16 +381,19 @@ impl TestApp {
     }
 
     /// How a record ended for a subscription; `None` before its end.
-    fn result(&self, (group, pattern): &(String, Pattern), record: &Record) -> Option<Ended> {
-        let place: Place = (
-            group.clone(),
-            pattern.as_str().to_owned(),
-            record.topic().to_owned(),
-            record.partition(),
-            record.offset.0,
-        );
-        self.results.of(&place)
+    fn result(&self, subscription: &(String, Pattern), record: &Record) -> Option<Ended> {
+        self.results.of(&place(subscription, record))
     }
+}
+
+fn place((group, pattern): &(String, Pattern), record: &Record) -> Place {
+    (
+        group.clone(),
+        pattern.as_str().to_owned(),
+        record.topic().to_owned(),
+        record.partition(),
+        record.offset.0,
+    )
 }
 
 /// Checks the application; group (with its prefix) and pattern of each subscription.

@@ -56,6 +56,12 @@ pub(crate) struct Tracker {
     full: bool,
 }
 
+/// Whether a commit of this position says that the finished record at this offset is finished: its metadata has room for so many
+/// completions.
+pub(crate) fn covers(Position { next, finished }: &Position, offset: Offset) -> bool {
+    offset.0 < next.0 || offset.0 < finished.fitting(TOPIC_ID, *next).end().0
+}
+
 /// As long as the ids of Kafka's topics.
 const TOPIC_ID: &str = "0123456789012345678901";
 /// While fewer runs than this can be finished beyond the watermark, they fit into a commit.

@@ -11,6 +11,7 @@ mod ends;
 mod events;
 mod fence;
 mod log;
+mod manual;
 mod pressure;
 mod registration;
 mod start;
