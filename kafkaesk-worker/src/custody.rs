@@ -18,8 +18,9 @@ use tokio::{
 };
 
 use crate::{
-    CommitError, HandlerError,
+    CommitError,
     delivery::Delivery,
+    outcome::AttemptResult,
     partitions::Generation,
     schedule::LaneId,
     tracker::{Ticket, covers},
@@ -33,8 +34,8 @@ pub(crate) type Reply = oneshot::Sender<Result<(), CommitError>>;
 pub(crate) enum Said {
     /// It is finished; the answer follows its commit.
     Done(Reply),
-    /// The attempt failed.
-    Failed(HandlerError),
+    /// The attempt ended like this.
+    Ended(AttemptResult),
 }
 
 /// What an instance hears of custody.

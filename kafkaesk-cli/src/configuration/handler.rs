@@ -30,8 +30,22 @@ pub(crate) enum HandlerSettings {
 }
 
 impl HandlerSettings {
-    /// Reads the table `handler` of a subscription, or `"stdout"`.
-    pub(super) fn read(subscription: &Section, group: &str) -> anyhow::Result<Self> {
+    /// Reads the table `handler` of a subscription, or `"stdout"`. `by_hand`: the subscription says `commit = "manual"`.
+    pub(super) fn read(subscription: &Section, group: &str, by_hand: bool) -> anyhow::Result<Self> {
+        let handler = Self::read_kind(subscription, group, by_hand)?;
+        let instead = match &handler {
+            Self::Exec(_) => return Ok(handler),
+            _ if !by_hand => return Ok(handler),
+            Self::Http(_) => "an http handler finishes its message with its answer",
+            Self::Stdout { .. } => "a message is done once its line is written",
+        };
+        let problem = format!(
+            "{instead}; leave `commit` out, or use an exec handler, which may answer at any time, or a Rust handler with a `Committer`"
+        );
+        Err(subscription.error("commit", problem).into())
+    }
+
+    fn read_kind(subscription: &Section, group: &str, by_hand: bool) -> anyhow::Result<Self> {
         match subscription.text("handler") {
             Some("stdout") => return Ok(Self::Stdout { group: false }),
             Some(_) => return Err(subscription
@@ -43,7 +57,7 @@ impl HandlerSettings {
         let given: Vec<&str> = KINDS.into_iter().filter(|kind| section.has(kind)).collect();
         match given[..] {
             ["http"] => Ok(Self::Http(http(&section)?)),
-            ["exec"] => Ok(Self::Exec(exec(&section, group)?)),
+            ["exec"] => Ok(Self::Exec(exec(&section, group, by_hand)?)),
             ["stdout"] => stdout(&section),
             [] => {
                 // A misspelt kind is an unknown key, with the nearest of these.
@@ -172,7 +186,7 @@ struct Exec {
     timeout: Option<Timeout>,
 }
 
-fn exec(section: &Section, group: &str) -> anyhow::Result<ExecSettings> {
+fn exec(section: &Section, group: &str, by_hand: bool) -> anyhow::Result<ExecSettings> {
     let written: Exec = section.read()?;
     if written.exec.first().is_none_or(String::is_empty) {
         return Err(section
@@ -200,7 +214,12 @@ fn exec(section: &Section, group: &str) -> anyhow::Result<ExecSettings> {
         environment,
         withheld: BTreeSet::new(),
         processes: written.processes.map_or(1, |number| number.0),
-        in_flight: written.in_flight.map_or(1, |number| number.0),
+        // One that answers at any time collects messages first.
+        in_flight: match (written.in_flight, by_hand) {
+            (Some(Whole(number)), _) => number,
+            (None, true) => exec::MAX_IN_FLIGHT,
+            (None, false) => 1,
+        },
         timeout: written.timeout.map_or(exec::DEFAULT_TIMEOUT, |span| span.0),
         directory: section.directory(),
         group: group.to_owned(),

@@ -9,8 +9,8 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::{Pattern, span::parse_span};
 use kafkaesk_worker::{
-    Contradiction, Delivery, FailureLimit, Handle, HandlerCall, OnFailure, OnMismatch, OnNoEvent,
-    OnReject, Ordering, Subscription, retry,
+    Commit, Contradiction, Delivery, FailureLimit, Handle, HandlerCall, OnFailure, OnMismatch,
+    OnNoEvent, OnReject, Ordering, Subscription, retry,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -60,6 +60,15 @@ struct Options {
     _failure_limit: Option<IgnoredAny>,
     stuck_after: Option<Span<100, DAY>>,
     throttle: Option<Whole<u32, 1, 1_000_000>>,
+    commit: Option<Commit>,
+    max_uncommitted: Option<Whole<u32, 1, 65_536>>,
+}
+
+impl Options {
+    /// Whether a message is done when its answer comes, whenever that is, and its lane goes on meanwhile.
+    fn commits_by_hand(&self) -> bool {
+        self.commit == Some(Commit::Manual)
+    }
 }
 
 /// A day in milliseconds.
@@ -117,7 +126,7 @@ impl SubscriptionSettings {
             kafka_settings: section
                 .consumer_settings("kafka-settings")?
                 .unwrap_or_default(),
-            handler: HandlerSettings::read(section, &group)?,
+            handler: HandlerSettings::read(section, &group, options.commits_by_hand())?,
             pattern: options.pattern.clone(),
             group: options.group.clone(),
             options,
@@ -153,7 +162,12 @@ impl SubscriptionSettings {
             to = to.max_concurrency(instances);
         }
         let concurrency = self.options.concurrency.map(|Whole(handlers)| handlers);
-        if let Some(handlers) = concurrency.or_else(|| self.handler.concurrency()) {
+        // A child's places are not places of handlers where the lane goes on once the child has the line.
+        let places = || {
+            let by_hand = self.options.commits_by_hand();
+            self.handler.concurrency().filter(|_| !by_hand)
+        };
+        if let Some(handlers) = concurrency.or_else(places) {
             to = to.concurrency(handlers);
         }
         if let Some(start) = self.start {
@@ -191,6 +205,12 @@ impl SubscriptionSettings {
         }
         if let Some(Whole(per_second)) = self.options.throttle {
             to = to.throttle(per_second);
+        }
+        if let Some(commit) = self.options.commit {
+            to = to.commit(commit);
+        }
+        if let Some(Whole(messages)) = self.options.max_uncommitted {
+            to = to.max_uncommitted(messages);
         }
         to
     }

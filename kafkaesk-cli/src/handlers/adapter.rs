@@ -8,7 +8,7 @@ use kafkaesk_worker::{
     AttemptResult, Classify, Delivery, Handle, HandlerCall, HandlerError, IntoAttemptResult,
     Outcome,
 };
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tracing::{info, warn};
 
 use super::{
@@ -118,12 +118,19 @@ impl Handle for Configured {
             }
             Self::Exec(exec) => {
                 let exec = exec.clone();
+                let Some(committer) = delivery.committer() else {
+                    return HandlerCall::run(async move { ask(&exec, &delivery, None).await });
+                };
                 HandlerCall::run(async move {
-                    let id = exec.delivery();
-                    let line = write_line(&delivery, Some(Some(&id)));
-                    let record = delivery.record();
-                    let message = format!("{}@{}", record.source, record.offset);
-                    ending(exec.handle(id, &message, line).await)
+                    let (begun, has_begun) = oneshot::channel();
+                    tokio::spawn(async move {
+                        match ask(&exec, &delivery, Some(begun)).await {
+                            AttemptResult::Outcome(Outcome::Done) => drop(committer.done()),
+                            ended => committer.end(ended),
+                        }
+                    });
+                    // Without a child its answer says so.
+                    drop(has_begun.await);
                 })
             }
             Self::Stdout { stdout, group } => {
@@ -134,6 +141,19 @@ impl Handle for Configured {
             }
         }
     }
+}
+
+/// One line to a child, and its answer.
+async fn ask(
+    exec: &Exec,
+    delivery: &Delivery,
+    begun: Option<oneshot::Sender<()>>,
+) -> AttemptResult {
+    let id = exec.delivery();
+    let line = write_line(delivery, Some(Some(&id)));
+    let record = delivery.record();
+    let message = format!("{}@{}", record.source, record.offset);
+    ending(exec.handle(id, &message, line, begun).await)
 }
 
 async fn post(http: &Http, delivery: &Delivery) -> Result<AttemptResult, reqwest::Error> {

@@ -95,6 +95,29 @@ fn a_handler_has_exactly_one_kind() {
 }
 
 #[test]
+fn manual_commit_needs_a_handler_that_may_answer_at_any_time() {
+    for handler in ["{ http = \"http://x/\" }", "\"stdout\""] {
+        worker_says(
+            &format!("{SUBSCRIPTION}handler = {handler}\ncommit = \"manual\"\n"),
+            &[
+                "kafkaesk.toml:5: `subscriptions[0].commit`: ",
+                "use an exec handler, which may answer at any time",
+            ],
+        );
+    }
+    worker_says(
+        &format!("{SUBSCRIPTION}handler = {{ exec = [\"x\"] }}\nmax-uncommitted = 5\n"),
+        &[
+            "kafkaesk.toml:5: `subscriptions[0].max-uncommitted`: it bounds what a `Committer` has not finished",
+        ],
+    );
+    worker_says(
+        &format!("{SUBSCRIPTION}handler = {{ exec = [\"x\"] }}\ncommit = \"now\"\n"),
+        &["kafkaesk.toml:5: ", "commit"],
+    );
+}
+
+#[test]
 fn patterns_groups_and_overlaps_are_checked_before_kafka_is_asked() {
     worker_says(
         "[[subscriptions]]\npattern = \"\"\ngroup = \"g\"\nhandler = { stdout = true }\n",

@@ -521,3 +521,36 @@ async fn the_end_says_what_is_held_and_what_it_makes_come_again() {
     // What was handled behind it is not.
     assert_eq!(posted_ids(&server.posted()[before..]).len(), 1);
 }
+
+#[tokio::test]
+async fn a_child_of_a_manual_subscription_answers_whenever_it_has_flushed() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    // It answers in the other direction, a hundred messages at a time.
+    project.file(
+        "sink.py",
+        "import json, sys\nheld = []\nfor line in sys.stdin:\n    held.append(json.loads(line))\n    if len(held) == 100:\n        with open('rows', 'a') as rows:\n            for message in held:\n                rows.write('%d\\n' % message['data']['id'])\n        for message in reversed(held):\n            print(json.dumps({'delivery': message['delivery'], 'outcome': 'done'}))\n        sys.stdout.flush()\n        held = []\n",
+    );
+    subscribe(
+        &project,
+        &kafka,
+        "{ exec = [\"python3\", \"sink.py\"] }\ncommit = \"manual\"",
+    );
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(300))
+        .succeeds();
+    let rows = || std::fs::read_to_string(project.path().join("rows")).unwrap_or_default();
+    let worker = project.start(&["worker"]);
+    until("every message", || rows().lines().count() == 300);
+    worker.signal("TERM");
+    let ended = worker.end();
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    let worker = project.start(&["worker"]);
+    project
+        .run_with(&["publish", "--ndjson", "-"], &orders(100))
+        .succeeds();
+    until("the new ones alone", || rows().lines().count() >= 400);
+    assert_eq!(rows().lines().count(), 400);
+    worker.signal("TERM");
+    assert_eq!(worker.end().status, 0);
+}

@@ -231,6 +231,7 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, is_alive: bool, sheet: &mut Sheet<
         (Id::Concurrency, count(it.concurrency.into())),
         (Id::Inflight, size(it.running)),
         (Id::Stuck, size(it.stuck)),
+        (Id::Custody, size(it.custody)),
         (Id::Held, size(it.held_total)),
         (Id::Pauses, count(it.pauses)),
         (Id::Commits, count(it.commits)),
@@ -268,6 +269,9 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, is_alive: bool, sheet: &mut Sheet<
         .first()
         .map_or(Duration::ZERO, |it| it.age);
     sheet.add(Id::OldestInflight, labels, seconds(oldest));
+    let oldest = it.oldest_in_custody.as_ref();
+    let oldest = oldest.map_or(Duration::ZERO, |it| it.age);
+    sheet.add(Id::OldestCustody, labels, seconds(oldest));
     sheet.add(Id::Heartbeat, labels, seconds(silence(it)));
     sheet.add(Id::Health, labels, size(usize::from(is_alive)));
 }

@@ -137,6 +137,10 @@ families! {
         "seconds" "How long the oldest of them has been running; 0 if none runs.";
     Stuck: Gauge Sum "kafkaesk_consumer_stuck_messages" ["group_id"]
         "messages" "Of these, the ones that have been running for longer than max.poll.interval.ms.";
+    Custody: Gauge Sum "kafkaesk_consumer_custody_messages" ["group_id"]
+        "messages" "Messages whose handler has returned and whose Committer was not finished (commit = manual).";
+    OldestCustody: Gauge Max "kafkaesk_consumer_oldest_custody_seconds" ["group_id"]
+        "seconds" "How long ago the oldest of them began; 0 without any.";
     Waiting: Gauge Sum "kafkaesk_consumer_waiting_messages" ["group_id", "state"]
         "messages" "Messages that wait: ready for a free handler, or backoff behind one that waits for its next attempt.";
     WaitingBytes: Gauge Sum "kafkaesk_consumer_waiting_bytes" ["group_id", "state"]

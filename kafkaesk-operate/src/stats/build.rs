@@ -284,6 +284,17 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
                 seconds: it.age.as_secs_f64(),
             })
             .collect(),
+        custody: it.custody,
+        oldest_in_custody: it
+            .oldest_in_custody
+            .as_ref()
+            .filter(|_| listed > 0)
+            .map(|it| doc::Running {
+                message: message(&it.source, it.offset).to_string(),
+                key: known.key(it.key.as_deref()),
+                attempt: it.attempt,
+                seconds: it.age.as_secs_f64(),
+            }),
         ready: it.ready.records,
         backing_off: it.backing_off.records,
         held_total: it.held_total,

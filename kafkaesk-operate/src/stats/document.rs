@@ -93,6 +93,10 @@ pub(crate) struct Subscription {
     pub(crate) stuck: usize,
     /// The handlers that run longest.
     pub(crate) oldest_running: Vec<Running>,
+    /// Messages whose handler has returned and whose `Committer` was not finished.
+    pub(crate) custody: usize,
+    /// The oldest of these.
+    pub(crate) oldest_in_custody: Option<Running>,
     /// Messages that wait for a free handler or for their key.
     pub(crate) ready: usize,
     /// Messages that wait behind one that failed, that one included.
@@ -157,7 +161,7 @@ pub(crate) struct Running {
     pub(crate) key: Option<String>,
     /// 1 for the first attempt.
     pub(crate) attempt: u32,
-    /// How long it has been running.
+    /// How long ago it began.
     pub(crate) seconds: f64,
 }
 

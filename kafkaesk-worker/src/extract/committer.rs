@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    Delivery, FromDelivery, HandlerError, Needs, Rejection,
+    AttemptResult, Delivery, FromDelivery, HandlerError, IntoAttemptResult, Needs, Rejection,
     custody::{Said, Seat},
 };
 
@@ -80,9 +80,15 @@ impl Committer {
 
     /// The attempt has failed: the message is tried again at the head of its lane or given up, as if its handler had returned
     /// this error. Messages of its key that were handled meanwhile stay handled. After the attempt is over, nothing happens.
-    pub fn fail(mut self, error: impl Into<HandlerError>) {
+    pub fn fail(self, error: impl Into<HandlerError>) {
+        self.end(Err::<(), _>(error.into()));
+    }
+
+    /// The attempt ends as if its handler had returned this, such as [`Outcome::Skip`](crate::Outcome::Skip) or a delay. After the
+    /// attempt is over, nothing happens.
+    pub fn end(mut self, ending: impl IntoAttemptResult) {
         if let Some(seat) = self.seat.take() {
-            let _ = seat.say(Said::Failed(error.into()));
+            let _ = seat.say(Said::Ended(ending.into_attempt_result()));
         }
     }
 
@@ -102,7 +108,7 @@ impl Drop for Committer {
     fn drop(&mut self) {
         if let Some(seat) = self.seat.take() {
             let error = HandlerError::msg("its committer was dropped before the message was done");
-            let _ = seat.say(Said::Failed(error));
+            let _ = seat.say(Said::Ended(AttemptResult::Failed(error)));
         }
     }
 }

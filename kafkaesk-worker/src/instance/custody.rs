@@ -129,7 +129,7 @@ impl Instance {
                 }
                 AttemptResult::Outcome(Outcome::Done)
             }
-            Some(Said::Failed(error)) if is_done => AttemptResult::Failed(error),
+            Some(Said::Ended(ended)) if is_done => ended,
             None if is_done && seat.take() => AttemptResult::Failed(HandlerError::msg(
                 "the handler of a subscription with commit = \"manual\" ended without taking the message's committer",
             )),
@@ -190,7 +190,7 @@ impl Instance {
                 let _ = reply.send(Err(CommitError::Stale));
                 return;
             }
-            Heard::Stale(Said::Failed(_)) => return,
+            Heard::Stale(Said::Ended(_)) => return,
         };
         let Kept {
             lane,
@@ -205,7 +205,7 @@ impl Instance {
                 AttemptResult::Outcome(Outcome::Done),
                 Some(reply),
             ),
-            Said::Failed(error) => (delivery.place(), AttemptResult::Failed(error), None),
+            Said::Ended(ended) => (delivery.place(), ended, None),
         };
         self.conclude(lane, delivery, Some(ticket), ending, Place::Custody);
         let partition = self.partitions.get_mut(generation);

@@ -114,6 +114,13 @@ impl LaneBacklog {
         }
     }
 
+    /// Takes a record back, before all that were read after it.
+    fn insert(&mut self, item: Item) {
+        let is_before = |other: &&Item| other.ticket.is_before(item.ticket);
+        let at = self.items.iter().take_while(is_before).count();
+        self.items.insert(at, item);
+    }
+
     /// Waits until then with all of its items.
     fn waits(&mut self, until: Instant, backlog: &mut Backlog) {
         if !matches!(self.state, LaneState::Waiting(_)) {
@@ -253,7 +260,7 @@ impl Schedule {
         let queue = queue.or_insert_with(|| LaneBacklog::new(LaneState::Running));
         backlog.all += item.amount();
         queue.amount += item.amount();
-        queue.items.push_front(item);
+        queue.insert(item);
         queue.waits(until, backlog);
         self.due.push(Reverse((until, lane)));
     }
@@ -267,7 +274,7 @@ impl Schedule {
         };
         let backlog = self.backlogs.entry(lane.generation).or_default();
         backlog.all += amount;
-        queue.items.push_front(item);
+        queue.insert(item);
         match queue.state {
             LaneState::Running => {
                 queue.amount += amount;

@@ -165,6 +165,79 @@ fn records_that_back_off_slow_no_reading_and_are_bounded_all_the_same() {
     assert!(paused(&schedule, &mut backpressure));
 }
 
+/// The offsets of a lane's records, in the order in which they are taken by this time.
+fn taken(schedule: &mut Schedule, now: Instant) -> Vec<i64> {
+    let mut offsets = Vec::new();
+    schedule.wake(now);
+    while let Some((lane, item)) = schedule.take() {
+        offsets.push(item.delivery.place().0);
+        schedule.release(lane);
+    }
+    offsets
+}
+
+#[test]
+fn records_that_come_back_are_tried_in_their_order_before_all_that_wait() {
+    let (mut schedule, mut maker, now) = (Schedule::default(), Maker::new(), Instant::now());
+    let [first, second, third, fourth] = std::array::from_fn(|_| maker.item());
+    schedule.wait(lane(1), fourth);
+    let until = now + Duration::from_secs(1);
+    schedule.come_back(lane(1), third, until);
+    schedule.come_back(lane(1), first, now);
+    schedule.come_back(lane(1), second, until);
+    assert_eq!(schedule.total().backing_off.records, 4);
+    assert_eq!(taken(&mut schedule, now), [0_i64; 0]);
+    assert_eq!(taken(&mut schedule, until), [1, 2, 3, 4]);
+    assert!(schedule.is_empty());
+    assert_eq!(schedule.total(), Backlog::default());
+}
+
+#[test]
+fn a_record_that_comes_back_waits_for_the_one_that_runs_in_its_lane_and_for_its_time() {
+    let (mut schedule, mut maker, now) = (Schedule::default(), Maker::new(), Instant::now());
+    let [first, second, third] = std::array::from_fn(|_| maker.item());
+    schedule.wait(lane(1), second);
+    schedule.wait(lane(1), third);
+    let (running, second) = schedule.take().unwrap();
+    let until = now + Duration::from_secs(1);
+    schedule.come_back(lane(1), first, until);
+    schedule.wake(until);
+    assert!(schedule.take().is_none());
+    schedule.release(running);
+    assert!(schedule.take().is_none());
+    assert_eq!(schedule.total().backing_off.records, 2);
+    schedule.wait(lane(2), second);
+    assert_eq!(taken(&mut schedule, now), [2]);
+    assert_eq!(taken(&mut schedule, until), [1, 3]);
+    assert_eq!(schedule.total(), Backlog::default());
+}
+
+#[test]
+fn parked_lanes_wait_until_their_assignment_goes_on() {
+    let (mut schedule, mut maker, now) = (Schedule::default(), Maker::new(), Instant::now());
+    for key in [1, 2] {
+        schedule.wait(lane(key), maker.item());
+        schedule.wait(lane(key), maker.item());
+    }
+    for _ in [1, 2] {
+        let (lane, item) = schedule.take().unwrap();
+        schedule.park(lane, item);
+    }
+    assert!(!schedule.has_ready());
+    assert_eq!(schedule.records(), 4);
+    schedule.unpark(GENERATION + 1);
+    assert!(!schedule.has_ready());
+    schedule.unpark(GENERATION);
+    assert_eq!(taken(&mut schedule, now), [1, 3, 2, 4]);
+    assert_eq!(schedule.total(), Backlog::default());
+    schedule.wait(lane(1), maker.item());
+    let (of, item) = schedule.take().unwrap();
+    schedule.park(of, item);
+    schedule.forget(GENERATION);
+    schedule.unpark(GENERATION);
+    assert!(schedule.is_empty());
+}
+
 /// A consumer that nobody hears.
 #[derive(Debug)]
 struct Nobody;

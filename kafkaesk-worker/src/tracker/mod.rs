@@ -24,6 +24,13 @@ pub(crate) struct Ticket {
     sequence: u64,
 }
 
+impl Ticket {
+    /// Whether its record was read before that of another ticket of the same assignment.
+    pub(crate) fn is_before(self, other: Self) -> bool {
+        self.sequence < other.sequence
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     offset: Offset,

@@ -46,6 +46,7 @@ laws! {
     what_is_not_done_is_delivered_again_and_what_was_done_out_of_order_is_not,
     a_clean_end_after_done_out_of_order_repeats_nothing,
     a_committer_that_is_dropped_or_fails_is_a_failed_attempt,
+    messages_of_a_key_that_fail_in_custody_come_back_in_their_order,
     the_error_of_a_handler_counts_more_than_its_committer,
     a_committer_of_a_former_assignment_is_stale_and_changes_nothing,
     a_revoke_lets_a_sink_flush_and_repeats_nothing,
@@ -307,6 +308,27 @@ async fn a_committer_that_is_dropped_or_fails_is_a_failed_attempt(bed: Bed) {
     assert_eq!((report.handled, report.dead_letters), (4, 3));
 }
 
+async fn messages_of_a_key_that_fail_in_custody_come_back_in_their_order(bed: Bed) {
+    bed.publish(numbers(0..50), Some("one key")).await;
+    let worker = bed.start_with(|it| it.failure_limit(None)).await;
+    let mut custody = worker.next_of(50).await;
+    // What was done of the key meanwhile stays done.
+    drop(custody.remove("0030").unwrap().done());
+    for (_, committer) in custody.into_iter().rev() {
+        committer.fail("the flush failed");
+    }
+    let mut again = Vec::new();
+    while again.len() < 49 {
+        let (text, committer) = worker.next().await;
+        drop(committer.done());
+        again.push(text);
+    }
+    let expected: Vec<_> = numbers(0..50).filter(|it| it != "0030").collect();
+    assert_eq!(again, expected);
+    let report = worker.end().await;
+    assert_eq!((report.handled, report.unfinished_total), (50, 0));
+}
+
 async fn the_error_of_a_handler_counts_more_than_its_committer(bed: Bed) {
     bed.publish(["error".to_owned()], None).await;
     let worker = bed.start_with(|it| it.max_attempts(2)).await;
@@ -492,4 +514,48 @@ async fn combinations_that_mean_nothing_are_errors_before_anything_starts() {
         let error = refused(subscription);
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_in_custody_is_shown_with_its_age() {
+    let bed = Bed::memory();
+    bed.publish(numbers(0..2), None).await;
+    let worker = bed.start().await;
+    let mut custody = worker.next_of(2).await;
+    drop(custody.remove("0000").unwrap().done());
+    tokio::time::sleep(Duration::from_secs(90)).await;
+    let snapshot = worker.watch.snapshot(LONG).await;
+    let it = &snapshot.subscriptions[0];
+    assert_eq!(
+        (it.custody, it.partitions[0].custody, it.running),
+        (1, 1, 0)
+    );
+    let oldest = it.oldest_in_custody.as_ref().unwrap();
+    assert_eq!((oldest.offset, oldest.attempt), (1, 1));
+    assert!(oldest.age >= Duration::from_secs(90), "{:?}", oldest.age);
+    drop(custody);
+    worker.stop.send(()).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_application_waits_for_committers_and_names_what_they_left() {
+    let (custody, mut taken) = mpsc::unbounded_channel();
+    let handler = move |_: Content, committer: Committer| {
+        let custody = custody.clone();
+        async move { drop(custody.send(committer)) }
+    };
+    let by_hand = subscription("content.*", handler).group("g");
+    let app = TestApp::start(App::new().subscribe(by_hand.commit(Commit::Manual))).await;
+    for text in ["a", "b"] {
+        let event = Content::new(text);
+        app.publish("content.a", &event).await.unwrap();
+    }
+    let (first, second) = (taken.recv().await.unwrap(), taken.recv().await.unwrap());
+    drop(first.done());
+    let error = app.try_settle().await.unwrap_err().to_string();
+    assert!(error.contains("1 message(s) in custody"), "{error}");
+    assert!(error.contains(&app.in_custody("g")[0]), "{error}");
+    drop(second.done());
+    assert_eq!(app.settle().await.outcomes(), vec![Outcome::Done; 2]);
+    assert!(app.in_custody("g").is_empty());
 }

@@ -160,16 +160,28 @@ impl Exec {
         format!("{:x}-{next}", self.run)
     }
 
-    /// Sends a message's line and waits for its answer. If the future is dropped, a late answer is only reported.
-    pub(crate) async fn handle(&self, delivery: String, message: &str, line: Vec<u8>) -> Reply {
+    /// Sends a message's line and waits for its answer. If the future is dropped, a late answer is only reported. `begun`: hears
+    /// that a child has the line, or is dropped with the answer.
+    pub(crate) async fn handle(
+        &self,
+        delivery: String,
+        message: &str,
+        line: Vec<u8>,
+        begun: Option<oneshot::Sender<()>>,
+    ) -> Reply {
         let turn = self.suspects.turn(message).await;
-        let answer = self.ask(delivery, line).await;
+        let answer = self.ask(delivery, line, begun).await;
         drop(turn);
         self.suspects.learn(message, &answer);
         answer
     }
 
-    async fn ask(&self, delivery: String, line: Vec<u8>) -> Reply {
+    async fn ask(
+        &self,
+        delivery: String,
+        line: Vec<u8>,
+        begun: Option<oneshot::Sender<()>>,
+    ) -> Reply {
         let (reply, answer) = oneshot::channel();
         let (started, has_started) = oneshot::channel();
         let job = Job {
@@ -185,6 +197,9 @@ impl Exec {
         };
         if self.jobs.send(job).await.is_err() || has_started.await.is_err() {
             return gone();
+        }
+        if let Some(begun) = begun {
+            let _ = begun.send(());
         }
         match tokio::time::timeout(self.settings.timeout, answer).await {
             Ok(Ok(answer)) => answer,

@@ -21,7 +21,7 @@ fn settings(script: &str) -> ExecSettings {
 async fn ask(exec: &Exec, extra: &str) -> Reply {
     let delivery = exec.delivery();
     let line = format!(r#"{{"delivery":"{delivery}"{extra}}}"#);
-    exec.handle(delivery, extra, line.into_bytes()).await
+    exec.handle(delivery, extra, line.into_bytes(), None).await
 }
 
 fn soon() -> Instant {
