@@ -104,11 +104,30 @@ pub(crate) struct Kept {
     pub(crate) since: Instant,
 }
 
+/// What a committer said while its handler ran.
+#[derive(Debug)]
+pub(crate) enum Early {
+    /// The message is finished already; the handler may wait for the commit.
+    Done,
+    /// The attempt ends like this, unless its handler says more.
+    Ended(AttemptResult),
+}
+
+/// An attempt whose handler runs.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// When it began.
+    pub(crate) since: Instant,
+    ticket: Ticket,
+    offset: Offset,
+    pub(crate) said: Option<Early>,
+}
+
 /// An attempt that has not ended.
 #[derive(Debug)]
 enum Open {
-    /// Its handler runs; what its committer said so far.
-    Running { since: Instant, said: Option<Said> },
+    /// Its handler runs.
+    Running(Running),
     /// Its handler has returned.
     Kept(Box<Kept>),
 }
@@ -118,7 +137,9 @@ enum Open {
 pub(crate) enum Heard {
     /// This message ends.
     Ends(Box<Kept>, Said),
-    /// Its handler still runs.
+    /// This message is finished, and its handler still runs.
+    Finishes(Ticket),
+    /// Its handler still runs, and the attempt ends with it.
     Later,
     /// The attempt is over.
     Stale(Said),
@@ -166,10 +187,15 @@ impl Custody {
     }
 
     /// An attempt begins.
-    pub(crate) fn begin(&mut self, since: Instant) -> Arc<Seat> {
+    pub(crate) fn begin(&mut self, ticket: Ticket, offset: Offset, since: Instant) -> Arc<Seat> {
         self.last += 1;
-        let running = Open::Running { since, said: None };
-        self.open.insert(self.last, running);
+        let running = Running {
+            since,
+            ticket,
+            offset,
+            said: None,
+        };
+        self.open.insert(self.last, Open::Running(running));
         Arc::new(Seat {
             assignment: self.assignment.clone(),
             attempt: self.last,
@@ -177,10 +203,10 @@ impl Custody {
         })
     }
 
-    /// The handler of an attempt has ended: when it began, and what its committer said meanwhile.
-    pub(crate) fn returned(&mut self, seat: &Seat) -> Option<(Instant, Option<Said>)> {
+    /// The handler of an attempt has ended.
+    pub(crate) fn returned(&mut self, seat: &Seat) -> Option<Running> {
         match self.open.remove(&seat.attempt)? {
-            Open::Running { since, said } => Some((since, said)),
+            Open::Running(running) => Some(running),
             Open::Kept(_) => None,
         }
     }
@@ -199,10 +225,18 @@ impl Custody {
                 self.kept -= 1;
                 Heard::Ends(kept, said)
             }
-            Some(Open::Running { since, .. }) => {
-                let said = Some(said);
-                self.open.insert(attempt, Open::Running { since, said });
-                Heard::Later
+            Some(Open::Running(mut running)) => {
+                let (ticket, offset) = (running.ticket, running.offset);
+                let (early, heard) = match said {
+                    Said::Done(reply) => {
+                        self.await_commit(offset, reply);
+                        (Early::Done, Heard::Finishes(ticket))
+                    }
+                    Said::Ended(ended) => (Early::Ended(ended), Heard::Later),
+                };
+                running.said = Some(early);
+                self.open.insert(attempt, Open::Running(running));
+                heard
             }
         }
     }
@@ -248,7 +282,7 @@ impl Custody {
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Kept> {
         self.open.values().filter_map(|open| match open {
             Open::Kept(kept) => Some(&**kept),
-            Open::Running { .. } => None,
+            Open::Running(_) => None,
         })
     }
 }

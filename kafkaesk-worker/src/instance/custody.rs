@@ -9,7 +9,7 @@ use tracing::warn;
 use super::{Instance, attempts::Place};
 use crate::{
     CommitError, HandlerError, commit,
-    custody::{Custody, CustodyEvent, Heard, Kept, Said},
+    custody::{Custody, CustodyEvent, Early, Heard, Kept, Said},
     delivery::Delivery,
     judge::Key,
     options::Commit,
@@ -85,7 +85,8 @@ impl Instance {
         };
         let ticket = ticket.unwrap_or_else(|| partition.track(delivery));
         if let Some(custody) = &mut partition.custody {
-            delivery.set_seat(Some(custody.begin(Instant::now())));
+            let seat = custody.begin(ticket, delivery.place(), Instant::now());
+            delivery.set_seat(Some(seat));
         }
         Some(ticket)
     }
@@ -108,12 +109,12 @@ impl Instance {
         let (Some(custody), Some(ticket)) = (custody, ticket) else {
             return Some((delivery, ending));
         };
-        let Some((since, said)) = custody.returned(&seat) else {
+        let Some(running) = custody.returned(&seat) else {
             return Some((delivery, ending));
         };
         let is_done = matches!(ending, AttemptResult::Outcome(Outcome::Done));
-        let ending = match said {
-            Some(Said::Done(reply)) => {
+        let ending = match running.said {
+            Some(Early::Done) => {
                 if !is_done {
                     warn!(
                         group = self.context.group,
@@ -123,13 +124,9 @@ impl Instance {
                         "a handler ended with this after it had called done of its committer; the message is done"
                     );
                 }
-                custody.await_commit(delivery.place(), reply);
-                if let Some(manual) = &mut self.manual {
-                    manual.uncommitted = true;
-                }
                 AttemptResult::Outcome(Outcome::Done)
             }
-            Some(Said::Ended(ended)) if is_done => ended,
+            Some(Early::Ended(ended)) if is_done => ended,
             None if is_done && seat.take() => AttemptResult::Failed(HandlerError::msg(
                 "the handler of a subscription with commit = \"manual\" ended without taking the message's committer",
             )),
@@ -139,7 +136,7 @@ impl Instance {
                     lane,
                     ticket,
                     delivery,
-                    since,
+                    since: running.since,
                 };
                 if let Some(telemetry) = &kept.delivery.context().telemetry {
                     telemetry.kept(&kept.delivery);
@@ -186,6 +183,13 @@ impl Instance {
         let (kept, said) = match heard {
             Heard::Ends(kept, said) => (*kept, said),
             Heard::Later => return,
+            Heard::Finishes(ticket) => {
+                if let Some(partition) = self.partitions.get_mut(generation) {
+                    partition.tracker.done(ticket);
+                }
+                self.uncommitted();
+                return;
+            }
             Heard::Stale(Said::Done(reply)) => {
                 let _ = reply.send(Err(CommitError::Stale));
                 return;
@@ -214,6 +218,13 @@ impl Instance {
             && let Some(manual) = &mut self.manual
         {
             custody.await_commit(offset, reply);
+            manual.uncommitted = true;
+        }
+    }
+
+    /// Something was finished that a commit should cover soon.
+    fn uncommitted(&mut self) {
+        if let Some(manual) = &mut self.manual {
             manual.uncommitted = true;
         }
     }

@@ -262,4 +262,41 @@ async fn messages_that_are_kept_nowhere_are_said_at_1_2_4_8_with_their_count() {
     assert_eq!(counts(&said), [1, 2, 4, 8, 16, 32, 64], "{said:#?}");
     stop.send(()).unwrap();
     assert_eq!(task.await.unwrap().unwrap().handled, 100);
+
+#[tokio::test(start_paused = true)]
+async fn the_oldest_message_in_custody_is_named_at_one_two_four_eight_times_stuck_after() {
+    let (custody, mut taken) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Content, committer: Committer| {
+        let custody = custody.clone();
+        async move { drop(custody.send(committer)) }
+    };
+    let by_hand = subscription("a", handler).group("g");
+    let by_hand = by_hand
+        .commit(Commit::Manual)
+        .stuck_after(Duration::from_secs(1));
+    let (log, _guard) = Log::capture();
+    let (_broker, connection, stop, task) = start(App::new().subscribe(by_hand));
+    let publisher = connection.publisher();
+    for _ in 0..3 {
+        publisher.publish("a", &Content::new("x")).await.unwrap();
+    }
+    let mut committers = Vec::new();
+    while committers.len() < 3 {
+        committers.push(taken.recv().await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let said = log.lines("longer than stuck-after");
+    assert_eq!(said.len(), 4, "{said:#?}");
+    for text in [
+        "offset=0 ",
+        "in_custody=3 ",
+        "its committer was not finished",
+    ] {
+        assert!(said[0].contains(text), "{text:?}: {}", said[0]);
+    }
+    for committer in committers {
+        drop(committer.done());
+    }
+    stop.send(()).unwrap();
+    assert_eq!(task.await.unwrap().unwrap().handled, 3);
 }

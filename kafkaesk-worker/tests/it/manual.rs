@@ -42,6 +42,7 @@ macro_rules! laws {
 
 laws! {
     nothing_is_committed_before_done_and_done_resolves_after_the_commit,
+    a_handler_may_wait_for_its_own_commit,
     the_lane_is_free_when_the_handler_returns,
     what_is_not_done_is_delivered_again_and_what_was_done_out_of_order_is_not,
     a_clean_end_after_done_out_of_order_repeats_nothing,
@@ -217,6 +218,32 @@ async fn nothing_is_committed_before_done_and_done_resolves_after_the_commit(bed
     assert_eq!(worker.in_custody().await, 0);
     let report = worker.end().await;
     assert_eq!((report.handled, report.unfinished_total), (3, 0));
+}
+
+async fn a_handler_may_wait_for_its_own_commit(bed: Bed) {
+    bed.publish(numbers(0..20), Some("one key")).await;
+    let (results, mut written) = mpsc::unbounded_channel();
+    let handler = move |event: Content, committer: Committer| {
+        let results = results.clone();
+        async move {
+            results.send((event.foo, committer.done().await)).unwrap();
+            // The message is done, whatever follows.
+            Err::<(), _>(HandlerError::msg("too late"))
+        }
+    };
+    let by_hand = subscription("content.*", handler).commit(Commit::Manual);
+    let app = App::new().subscribe(by_hand.group(&bed.group));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let connection = bed.connection().await;
+    let task = tokio::spawn(app.run_on(connection, async { drop(stopped.await) }));
+    for number in 0..20 {
+        let next = tokio::time::timeout(LONG, written.recv());
+        assert_eq!(next.await.unwrap(), Some((format!("{number:04}"), Ok(()))));
+        assert_eq!(bed.committed().await, Some(number + 1));
+    }
+    stop.send(()).unwrap();
+    let report = task.await.unwrap().unwrap();
+    assert_eq!((report.handled, report.unfinished_total), (20, 0));
 }
 
 async fn the_lane_is_free_when_the_handler_returns(bed: Bed) {
@@ -482,6 +509,24 @@ async fn a_shutdown_lets_a_sink_flush(bed: Bed) {
     assert_eq!(flushed.await.unwrap(), vec![Ok(()); 20]);
     assert_eq!((report.handled, report.unfinished_total), (20, 0));
     assert_eq!(bed.committed().await, Some(20));
+}
+
+/// A revoke on a real Kafka, with this property of its consumers.
+async fn a_revoke_with(name: &str, value: &str) {
+    let mut bed = Bed::kafka().await;
+    let properties = &mut bed.settings.kafka_settings.consumer;
+    properties.insert(name.to_owned(), value.to_owned());
+    a_revoke_lets_a_sink_flush_and_repeats_nothing(bed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_flushes_with_an_assignor_that_stops_all_members_at_each_rebalance() {
+    a_revoke_with("partition.assignment.strategy", "range").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sink_flushes_where_the_brokers_assign_the_partitions() {
+    a_revoke_with("group.protocol", "consumer").await;
 }
 
 #[subscribe("content.*", group = "m", commit = "manual", max_uncommitted = 7)]
