@@ -303,7 +303,8 @@ impl Instance {
 
     /// The message that has been in custody for longest.
     pub(super) fn oldest_in_custody(&self) -> Option<&Kept> {
-        self.in_custody().min_by_key(|kept| kept.since)
+        self.in_custody()
+            .min_by_key(|kept| (kept.since, kept.delivery.place()))
     }
 
     /// Warns of the oldest message in custody once its age has reached one, two, four, eight … times `stuck-after`.

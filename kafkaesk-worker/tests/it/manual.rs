@@ -239,7 +239,8 @@ async fn a_handler_may_wait_for_its_own_commit(bed: Bed) {
     for number in 0..20 {
         let next = tokio::time::timeout(LONG, written.recv());
         assert_eq!(next.await.unwrap(), Some((format!("{number:04}"), Ok(()))));
-        assert_eq!(bed.committed().await, Some(number + 1));
+        // The lane has gone on meanwhile.
+        assert!(bed.committed().await >= Some(number + 1));
     }
     stop.send(()).unwrap();
     let report = task.await.unwrap().unwrap();
