@@ -262,6 +262,7 @@ async fn messages_that_are_kept_nowhere_are_said_at_1_2_4_8_with_their_count() {
     assert_eq!(counts(&said), [1, 2, 4, 8, 16, 32, 64], "{said:#?}");
     stop.send(()).unwrap();
     assert_eq!(task.await.unwrap().unwrap().handled, 100);
+}
 
 #[tokio::test(start_paused = true)]
 async fn the_oldest_message_in_custody_is_named_at_one_two_four_eight_times_stuck_after() {
