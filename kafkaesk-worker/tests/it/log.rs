@@ -290,7 +290,7 @@ async fn the_oldest_message_in_custody_is_named_at_one_two_four_eight_times_stuc
     assert_eq!(said.len(), 4, "{said:#?}");
     for text in [
         "offset=0 ",
-        "in_custody=3 ",
+        "in_custody=3",
         "its committer was not finished",
     ] {
         assert!(said[0].contains(text), "{text:?}: {}", said[0]);
