@@ -21,6 +21,7 @@ use crate::{
     delivery::Delivery,
     dispatch::{DispatchMode, Measured},
     judge::{self, judge},
+    options::Commit,
     outcome::{AttemptResult, Disposition},
     partitions::Generation,
     pause::Begun,
@@ -361,7 +362,10 @@ impl Instance {
         ticket: Option<Ticket>,
         ending: AttemptResult,
     ) {
-        if let Some((delivery, ending)) = self.keep(lane, delivery, ticket, ending) {
+        // A delivery is large: where nothing is kept, it is moved once.
+        if delivery.context().options.commit == Commit::Interval {
+            self.conclude(lane, delivery, ticket, ending, Place::Lane);
+        } else if let Some((delivery, ending)) = self.keep(lane, delivery, ticket, ending) {
             self.conclude(lane, delivery, ticket, ending, Place::Lane);
         }
     }
