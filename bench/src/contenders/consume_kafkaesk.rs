@@ -85,7 +85,13 @@ pub(super) fn run(job: &Job, shown: bool) -> Result<()> {
         let connection = Connection::open(&settings).await?;
         operate.connected(&connection);
         let report = app.run_on(connection, all).await?;
-        ensure!(scrape(address)?.contains("kafkaesk_consumer_finished_messages_total"));
+        // What is shown may be a second old.
+        std::thread::sleep(Duration::from_millis(1_100));
+        let last = scrape(address)?;
+        ensure!(
+            last.contains("kafkaesk_consumer_finished_messages_total"),
+            "the last scrape: {last:.300}"
+        );
         operate.finish(Duration::ZERO).await;
         Ok(report)
     })?;
