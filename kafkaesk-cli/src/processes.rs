@@ -7,7 +7,7 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::net::lookup_host;
 
-use crate::{context::Context, errors::Usage};
+use crate::{context::Context, errors::Usage, terminal::escape_str};
 
 /// Where `dev`, and a worker with the usual setting, listens.
 const URL: &str = "http://127.0.0.1:9464";
@@ -53,7 +53,11 @@ fn url_of(listen: &str) -> Option<String> {
 /// # Errors
 /// [`Usage`] for what is not an HTTP URL, and a name that has no address.
 pub(crate) async fn find(text: &str) -> anyhow::Result<Vec<Process>> {
-    let url = Url::parse(text).map_err(|error| Usage(format!("--url {text}: {error}")))?;
+    let url = Url::parse(text).map_err(|error| {
+        Usage(format!(
+            "--url {text}: {error}; write http://HOST:PORT, as `operate-listen` of the worker says"
+        ))
+    })?;
     let (Some(host), "http") = (url.host_str(), url.scheme()) else {
         return Err(Usage(format!(
             "--url {text}: write http://HOST:PORT, as `operate-listen` of the worker says"
@@ -142,7 +146,7 @@ impl Process {
                 bail!(
                     "{}: {}",
                     self.address,
-                    answer["error"].as_str().unwrap_or_default()
+                    escape_str(answer["error"].as_str().unwrap_or_default())
                 )
             }
             _ => bail!(

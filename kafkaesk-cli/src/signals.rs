@@ -1,9 +1,11 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks for a clean end, the second ends the process at once, children included.
 
+#[cfg(unix)]
+use std::time::{Duration, Instant};
 use std::{future::pending, io, sync::OnceLock, thread};
 
 #[cfg(unix)]
-use signal_hook::iterator::{SignalsInfo, exfiltrator::WithRawSiginfo};
+use signal_hook::iterator::{SignalsInfo, exfiltrator::WithOrigin};
 use tokio::sync::watch;
 use tracing::info;
 
@@ -56,16 +58,25 @@ pub(crate) fn shutdown() -> io::Result<Shutdown> {
             let (name, _) = signals.next();
             ask.send_replace(true);
             info!("{name}: finishing what is in flight; a second signal ends at once");
-            let (_, status) = signals.next();
+            let (_, status) = signals.next_apart();
             exec::kill_all();
             exit_now(status);
         })?;
     Ok(LISTENING.get_or_init(|| Shutdown(asked)).clone())
 }
 
+/// A signal that follows an equal one of the same sender so soon is its copy: `timeout` of coreutils sends its signal to the
+/// process and then to the process group.
+#[cfg(unix)]
+const COPY: Duration = Duration::from_millis(100);
+
 /// Each delivery counts: by default signal-hook gives two of a kind once, if they come before its iterator looks.
 #[cfg(unix)]
-struct Signals(SignalsInfo<WithRawSiginfo>);
+struct Signals {
+    all: SignalsInfo<WithOrigin>,
+    /// The last one: its number and its sender, and when it came.
+    last: Option<(Sent, Instant)>,
+}
 
 #[cfg(unix)]
 impl Signals {
@@ -75,18 +86,55 @@ impl Signals {
         if !is_ignored(SIGHUP) {
             wanted.push(SIGHUP);
         }
-        SignalsInfo::new(wanted).map(Self)
+        let all = SignalsInfo::new(wanted)?;
+        Ok(Self { all, last: None })
+    }
+
+    /// Waits for one that is no copy of the last.
+    fn next_apart(&mut self) -> (&'static str, i32) {
+        loop {
+            let former = self.last;
+            let next = self.next();
+            let is_copy = former.zip(self.last).is_some_and(|(former, last)| {
+                former.0.is_like(last.0) && last.1.duration_since(former.1) < COPY
+            });
+            if !is_copy {
+                return next;
+            }
+        }
     }
 
     /// Waits for one: its name, and the exit status of a process that it ends.
     fn next(&mut self) -> (&'static str, i32) {
         use signal_hook::consts::{SIGHUP, SIGINT};
-        let signal = self.0.forever().next();
-        match signal.map(|signal| signal.si_signo) {
+        let signal = self.all.forever().next();
+        let sent = signal.map(|it| Sent {
+            signal: it.signal,
+            by: it.process.map(|process| process.pid),
+        });
+        self.last = sent.map(|sent| (sent, Instant::now()));
+        match sent.map(|sent| sent.signal) {
             Some(SIGINT) => ("Ctrl-C", 130),
             Some(SIGHUP) => ("SIGHUP", 129),
             _ => ("SIGTERM", 143),
         }
+    }
+}
+
+/// A signal as it was sent.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    signal: i32,
+    /// The process that sent it; `None` where the system does not say so.
+    by: Option<i32>,
+}
+
+#[cfg(unix)]
+impl Sent {
+    /// Whether it may be a copy of the other one. What the terminal sends counts each time.
+    fn is_like(self, other: Self) -> bool {
+        self.by.is_some_and(|by| by != 0) && (self.signal, self.by) == (other.signal, other.by)
     }
 }
 
@@ -116,6 +164,10 @@ impl Signals {
         Ok(Self)
     }
 
+    fn next_apart(&mut self) -> (&'static str, i32) {
+        self.next()
+    }
+
     fn next(&mut self) -> (&'static str, i32) {
         let waited = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -142,12 +194,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_an_equal_signal_of_the_same_process_may_be_a_copy() {
+        let sent = |signal, by| Sent { signal, by };
+        assert!(sent(15, Some(7)).is_like(sent(15, Some(7))));
+        for (one, other) in [
+            (sent(15, Some(7)), sent(15, Some(8))),
+            (sent(15, Some(7)), sent(2, Some(7))),
+            (sent(2, Some(0)), sent(2, Some(0))),
+            (sent(15, None), sent(15, None)),
+        ] {
+            assert!(!one.is_like(other), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
     fn two_signals_of_a_kind_count_twice_however_fast_they_follow() {
-        let mut signals = SignalsInfo::<WithRawSiginfo>::new([SIGUSR1]).unwrap();
+        let mut signals = SignalsInfo::<WithOrigin>::new([SIGUSR1]).unwrap();
         for _ in 0..2 {
             signal_hook::low_level::raise(SIGUSR1).unwrap();
         }
-        let taken: Vec<i32> = signals.pending().map(|signal| signal.si_signo).collect();
+        let taken: Vec<i32> = signals.pending().map(|signal| signal.signal).collect();
         assert_eq!(taken, [SIGUSR1, SIGUSR1]);
     }
 }

@@ -54,6 +54,8 @@ pub(crate) struct Judged {
     pub(crate) age: Option<Duration>,
     /// One sentence: what happened, and what to do.
     pub(crate) sentence: String,
+    /// Whether one message has been failing for long enough to hold it.
+    pub(crate) is_held: bool,
 }
 
 impl Judged {
@@ -160,6 +162,7 @@ impl Looks {
             lag: looked.map(|it| it.last.clone()),
             verdict,
             sentence,
+            is_held: held.is_some(),
         }
     }
 
@@ -176,7 +179,8 @@ fn age(own: &PartitionSnapshot, lag: &PartitionLag, now: SystemTime) -> Option<D
     let end = lag.bounds?.end;
     match own.first_unfinished {
         Some(first) => {
-            let millis = u64::try_from(first.timestamp?).ok()?;
+            // A timestamp before 1970 is as old as can be.
+            let millis = u64::try_from(first.timestamp?).unwrap_or(0);
             let since = SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
             Some(now.duration_since(since).unwrap_or_default())
         }

@@ -74,7 +74,7 @@ pub enum StartError {
     /// `metrics-file` cannot be written.
     #[error("cannot write `metrics-file` {}: {source}", file.display())]
     MetricsFile {
-        /// The file that is written before it gets its name.
+        /// The file.
         file: PathBuf,
         /// What the operating system says.
         source: io::Error,
@@ -121,8 +121,8 @@ impl Operate {
         }
         if let Some(file) = &settings.metrics_file {
             // Now, and not when the last counts are lost.
-            let file = part(file);
-            let tried = std::fs::write(&file, "").and_then(|()| std::fs::remove_file(&file));
+            let tried = try_file(file);
+            let file = file.clone();
             tried.map_err(|source| StartError::MetricsFile { file, source })?;
         }
         let thread = Thread::start("kafkaesk-operate").map_err(StartError::Thread)?;
@@ -196,14 +196,27 @@ impl Operate {
 
 /// Writes a file whole: a reader sees the former one or this one.
 fn write(file: &Path, text: &[u8]) -> io::Result<()> {
-    let part = part(file);
+    // The file behind a link is replaced, and not the link.
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let part = part(&file);
     std::fs::write(&part, text)?;
-    std::fs::rename(&part, file)
+    std::fs::rename(&part, &file)
+}
+
+/// Whether a file can be written so.
+fn try_file(file: &Path) -> io::Result<()> {
+    if std::fs::metadata(file).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is there, and not a file"));
+    }
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let part = part(&file);
+    std::fs::write(&part, "")?;
+    std::fs::remove_file(&part)
 }
 
 /// The file before it has its name.
 fn part(file: &Path) -> PathBuf {
     let mut part = file.as_os_str().to_owned();
-    part.push(".part");
+    part.push(format!(".{}.part", std::process::id()));
     part.into()
 }

@@ -72,6 +72,7 @@ pub(crate) fn view(subscriptions: Vec<SubscriptionSnapshot>) -> View {
             verdict: Verdict::Unknown,
             age: None,
             sentence: String::new(),
+            is_held: false,
         });
         judged.collect()
     });

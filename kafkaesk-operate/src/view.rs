@@ -69,6 +69,10 @@ impl View {
             Some(_) => Verdict::Stall,
             None => verdicts.max().unwrap_or(Verdict::Ok),
         };
+        let worst = match it.pause {
+            Some(_) => worst.max(Verdict::Paused),
+            None => worst,
+        };
         match self.hears() && it.state != State::Joining {
             true => worst,
             false => worst.max(Verdict::Unknown),

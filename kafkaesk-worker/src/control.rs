@@ -49,6 +49,8 @@ pub(crate) enum Answer {
     Done,
     /// Nothing: no such message is held here.
     NotHeld,
+    /// Nothing: its handler runs.
+    Running,
     /// Nothing: the group has no dead letters.
     NoDeadLetters,
 }
@@ -68,6 +70,8 @@ pub enum Skipped {
     Done,
     /// No running instance of the group holds it. It may have been handled since, or another process holds it.
     NotHeld,
+    /// Its handler runs now. It is held again if that attempt fails.
+    Running,
     /// A dead letter was asked for, and the settings switch them off.
     NoDeadLetters,
 }
@@ -140,6 +144,7 @@ impl Control {
             match entry.ask(Request::Skip(skip.clone())).await {
                 Some(Answer::Done) => return Skipped::Done,
                 Some(Answer::NoDeadLetters) => ended = Skipped::NoDeadLetters,
+                Some(Answer::Running) => ended = Skipped::Running,
                 Some(Answer::NotHeld) | None => {}
             }
         }

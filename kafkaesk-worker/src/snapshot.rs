@@ -59,7 +59,7 @@ pub struct SubscriptionSnapshot {
     pub ready: Waiting,
     /// Records in lanes whose first message waits for its next attempt, that message included.
     pub backing_off: Waiting,
-    /// How many messages failed and wait for their next attempt, each at the head of its lane.
+    /// How many messages failed and did not end: those whose next attempt runs included.
     pub held_total: usize,
     /// Of these, the ones that failed first, [`SubscriptionSnapshot::LISTED`] at most.
     pub held: Vec<HeldMessage>,
@@ -321,7 +321,7 @@ pub struct PartitionSnapshot {
     pub committed: Option<NextOffset>,
     /// The first record that was read and is not finished.
     pub first_unfinished: Option<Unsettled>,
-    /// That record, if it failed and waits for its next attempt: nothing is committed past it.
+    /// That record, if it failed: nothing is committed past it.
     pub holding: Option<Box<HeldMessage>>,
     /// Records that were read from the first unfinished one on.
     pub uncommitted: usize,

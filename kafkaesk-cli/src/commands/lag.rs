@@ -21,7 +21,10 @@ use kafkaesk_core::{
 use kafkaesk_operate::{JudgedGroup, LagBoard, LetterLooks};
 use serde_json::{Value, json};
 
-use crate::{context::Context, errors, exit::Exit, format::OutputFormat, output, signals};
+use crate::{
+    context::Context, errors, exit::Exit, format::OutputFormat, output, signals,
+    terminal::escape_str,
+};
 
 /// How many partitions of a group are shown, where nothing else is said.
 const ROWS: usize = 10;
@@ -274,7 +277,7 @@ fn head(it: &JudgedGroup, now: i64) -> Vec<String> {
     };
     let oldest = it.lag.oldest();
     vec![
-        it.lag.group.clone(),
+        escape_str(&it.lag.group).into_owned(),
         members.to_owned(),
         lag(it).map_or_else(|| "lag unknown".to_owned(), |lag| format!("lag {lag}")),
         oldest.map_or_else(String::new, |oldest| age(oldest, now)),

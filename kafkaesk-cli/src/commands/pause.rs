@@ -86,7 +86,10 @@ async fn command(
                 done += 1;
                 let what = match answer["note"].as_str() {
                     Some(note) => note.to_owned(),
-                    None => format!("{command}d, {} subscriptions", answer["subscriptions"]),
+                    None => match answer["subscriptions"].as_u64().unwrap_or_default() {
+                        1 => format!("{command}d, 1 subscription"),
+                        some => format!("{command}d, {some} subscriptions"),
+                    },
                 };
                 output::line(format!("{}  {group}  {what}", process.address))?;
             }

@@ -233,3 +233,18 @@ async fn a_standard_output_that_cannot_be_written_is_named_and_what_was_publishe
         onto_full(arguments).fails(1, &[said]);
     }
 }
+
+#[tokio::test]
+async fn the_two_signals_of_timeout_are_one() {
+    let kafka = kafka().await;
+    let project = Project::on(&kafka).with_order();
+    let (servers, prefix) = (kafka.servers(), kafka.prefix());
+    project.toml(&format!(
+        "kafka-servers = [\"{servers}\"]\ntopic-prefix = \"{prefix}\"\n[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"{prefix}g\"\nhandler = \"stdout\"\n"
+    ));
+    let program = env!("CARGO_BIN_EXE_kafkaesk-cli");
+    let ran = project.shell(&format!("timeout 4 '{program}' worker"));
+    let said = &ran.stderr;
+    assert!(said.contains("SIGTERM: finishing"), "{said}");
+    assert!(said.contains("ended; what was cut off"), "{said}");
+}

@@ -42,7 +42,7 @@ async fn a_running_worker_is_shown_paused_and_resumed_and_no_output_has_its_toke
     });
     assert_eq!(
         said.trim(),
-        format!("{address}  {group}  paused, 1 subscriptions")
+        format!("{address}  {group}  paused, 1 subscription")
     );
     project
         .run_with(&["publish", "--ndjson", "-"], &orders(3))

@@ -9,6 +9,8 @@ const PROBLEMS = 5; // problems that are seen without unfolding
 
 const SETTINGS = 30000; // ms after which the settings are asked for again, while they are unfolded
 
+const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]/g;
+
 const byId = (id) => document.getElementById(id);
 const wish = { search: "", sort: "verdict", skip: 0 };
 const unfolded = new Set();
@@ -104,8 +106,9 @@ function el(name, attributes, ...children) {
   for (const [key, value] of Object.entries(attributes ?? {})) {
     if (value != null && value !== false) node.setAttribute(key, value === true ? "" : value);
   }
-  // What is no node becomes text.
-  node.append(...children.flat().filter((child) => child != null && child !== false));
+  // What is no node becomes text. Marks of the writing direction and control characters are shown, and not obeyed.
+  const shown = (child) => (typeof child === "string" ? child.replace(OBEYED, (mark) => `\\u${mark.codePointAt().toString(16).padStart(4, "0")}`) : child);
+  node.append(...children.flat().filter((child) => child != null && child !== false).map(shown));
   return node;
 }
 

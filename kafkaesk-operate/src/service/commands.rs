@@ -114,6 +114,13 @@ pub(super) async fn skip(
             StatusCode::CONFLICT,
             "the settings switch dead letters off (`dead-letters = false`); with `\"dead_letter\": false` the message is passed over, and kept nowhere",
         )),
+        Ok(Skipped::Running) => Err(refusal(
+            StatusCode::CONFLICT,
+            format!(
+                "the handler of {} runs now; it can be skipped once this attempt has failed: ask again, or give the handler a timeout",
+                body.message
+            ),
+        )),
         Ok(_) => Err(refusal(
             StatusCode::CONFLICT,
             format!(
@@ -150,6 +157,10 @@ impl Service {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+    // serde would take an array as well, its items in the order of the members.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(bad("the body: expected a JSON object".to_owned()));
+    }
     serde_json::from_slice(body).map_err(|error| bad(format!("the body: {error}")))
 }
 

@@ -36,6 +36,7 @@ struct Known<'a> {
     rates: &'a [Point],
     letters: Option<&'a Unsettled>,
     show_keys: bool,
+    hears: bool,
     verdict: Verdict,
 }
 
@@ -76,6 +77,7 @@ pub(crate) fn build(view: &View, wish: &Wish, limit: usize, listed: usize) -> do
             rates,
             letters: view.letters.get(&it.group),
             show_keys: view.show_keys,
+            hears: view.hears(),
             verdict: view.verdict(it, judged),
         })
         .collect();
@@ -132,9 +134,17 @@ fn sentence(view: &View, verdict: Verdict, problems: &[doc::Problem], total: usi
             Verdict::Ok => "all is well",
             _ => "the lag is not known yet",
         };
-        return match running {
-            1 => format!("{known}: 1 subscription runs"),
-            some => format!("{known}: {some} subscriptions run"),
+        let running = match running {
+            1 => "1 subscription runs".to_owned(),
+            some => format!("{some} subscriptions run"),
+        };
+        let without = view.snapshot.subscriptions.iter();
+        let without = without.filter(|it| it.state == State::Running && it.partitions.is_empty());
+        return match without.count() {
+            0 => format!("{known}: {running}"),
+            some => format!(
+                "{known}: {running}; without a partition: {some} (other members have all, or no stream matches the pattern)"
+            ),
         };
     };
     let of = [&worst.group, &worst.partition];
@@ -166,11 +176,17 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
         first.push(of_process(format!("the shutdown began at {}", time(at))));
     }
     match view.answered {
-        _ if !view.connected => first.push(of_process("it has not connected to Kafka yet".into())),
-        Some(ago) if !view.hears() => first.push(of_process(format!(
-            "no broker has answered for {}; look at the brokers and the network",
-            rough_span(ago)
-        ))),
+        _ if !view.connected => first.push(doc::Problem {
+            verdict: Verdict::Unknown.name(),
+            ..of_process("it has not connected to Kafka yet".into())
+        }),
+        Some(ago) if !view.hears() => first.push(doc::Problem {
+            verdict: Verdict::Unknown.name(),
+            ..of_process(format!(
+                "no broker has answered for {}; look at the brokers and the network",
+                rough_span(ago)
+            ))
+        }),
         _ => {}
     }
     let mut of_groups: Vec<(Verdict, Option<u64>, doc::Problem)> = Vec::new();
@@ -179,6 +195,7 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
         if known.it.state != State::Ended && silent > view.alive_within {
             first.push(doc::Problem {
                 group: Some(known.it.group.clone()),
+                verdict: Verdict::Stall.name(),
                 ..of_process(format!(
                     "it has given no sign of life for {}; a handler may block its thread",
                     rough_span(silent)
@@ -205,6 +222,16 @@ fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
             of_groups.push((Verdict::Stall, None, problem));
         }
         for judged in known.judged {
+            // A pause does not hide what is held.
+            if judged.verdict == Verdict::Paused && judged.is_held {
+                let problem = doc::Problem {
+                    group: Some(known.it.group.clone()),
+                    partition: Some(place(&judged.source)),
+                    verdict: Verdict::Held.name(),
+                    sentence: judged.sentence.clone(),
+                };
+                of_groups.push((Verdict::Held, judged.records(), problem));
+            }
             if matches!(
                 judged.verdict,
                 Verdict::Ok | Verdict::Unknown | Verdict::Paused
@@ -232,8 +259,8 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
         judged,
         rates,
         letters,
-        show_keys: _,
         verdict,
+        ..
     } = *known;
     let mut attempts = BTreeMap::new();
     let (mut retries, mut finished) = (0, 0);
@@ -250,6 +277,8 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
     let is_named = known.is_named(search);
     let ages = judged.iter().map(|it| it.age).collect::<Option<Vec<_>>>();
     let oldest = ages.map(|ages| ages.into_iter().max().unwrap_or_default());
+    // Without a partition nothing is known, unless it takes part and others have them all.
+    let is_blind = it.partitions.is_empty() && (it.apart.is_some() || !known.hears);
     let has_letters = !it.dead_letters.is_empty() || letters.is_some_and(|it| it.letters > 0);
     doc::Subscription {
         group: it.group.clone(),
@@ -260,10 +289,13 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
         sentence: match (&it.apart, reason) {
             (Some(apart), _) => of_apart(apart),
             (None, Some(judged)) => judged.sentence.clone(),
-            (None, None) => "it has no partition".to_owned(),
+            (None, None) => {
+                "it has no partition: other members have all, or no stream matches its pattern"
+                    .to_owned()
+            }
         },
-        lag_records: lag(judged),
-        lag_seconds: oldest.map(|age| age.as_secs_f64()),
+        lag_records: lag(judged).filter(|_| !is_blind),
+        lag_seconds: oldest.filter(|_| !is_blind).map(|age| age.as_secs_f64()),
         finished_per_second: per_second(rates),
         history: rates
             .iter()

@@ -38,7 +38,10 @@ fn a_document_fits_its_schema() {
 #[test]
 fn the_sentence_names_the_worst_and_says_how_much_more_there_is() {
     let all_well = read(&view(vec![running("billing", &[])]), &Wish::default());
-    assert_eq!(all_well["sentence"], "all is well: 1 subscription runs");
+    assert_eq!(
+        all_well["sentence"],
+        "all is well: 1 subscription runs; without a partition: 1 (other members have all, or no stream matches the pattern)"
+    );
     let mut it = running("billing", &["orders.placed"]);
     it.pause = Some(PauseState {
         by: PausedBy::Operator,
@@ -57,7 +60,7 @@ fn the_sentence_names_the_worst_and_says_how_much_more_there_is() {
     let away = read(&view, &Wish::default());
     assert_eq!(
         away["sentence"],
-        "it has not connected to Kafka yet (and 1 more)"
+        "UNKNOWN: it has not connected to Kafka yet (and 1 more)"
     );
     assert_eq!(away["problems_total"], 2);
 }
@@ -197,7 +200,7 @@ fn the_verdict_is_that_of_all_subscriptions_whatever_is_asked_for() {
         assert_eq!(read["verdict"], "UNKNOWN");
         assert_eq!(
             read["sentence"],
-            "the lag is not known yet: 2 subscriptions run"
+            "the lag is not known yet: 2 subscriptions run; without a partition: 1 (other members have all, or no stream matches the pattern)"
         );
     }
 }

@@ -131,6 +131,13 @@ async fn a_wrong_command_says_what_is_wrong() {
     for (path, body, status, says) in [
         ("/subscriptions/h/pause", "", 404, "did you mean g?"),
         ("/subscriptions/g/pause", "{", 400, "the body"),
+        ("/subscriptions/g/pause", "[]", 400, "a JSON object"),
+        (
+            "/subscriptions/g/skip",
+            r#"["content.a[0]@0", false]"#,
+            400,
+            "a JSON object",
+        ),
         (
             "/subscriptions/g/pause",
             r#"{"until": "1h"}"#,
@@ -203,4 +210,41 @@ async fn each_partition_names_the_message_that_holds_it_however_many_there_are()
     // No key is shown unasked.
     assert!(!all.to_string().contains("\"key\":\""), "{all}");
     running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_failed_stays_held_while_its_next_attempt_runs_and_is_not_skipped_then() {
+    let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |_: Content, attempt: Attempt| {
+        let begin = begin.clone();
+        async move {
+            if attempt.0 > 1 {
+                let _ = begin.send(());
+                std::future::pending::<()>().await;
+            }
+            Outcome::retry()
+        }
+    };
+    let app = subscription("content.*", handler)
+        .group("g")
+        .max_attempts(0);
+    let running = Running::start(App::new().subscribe(app), shown()).await;
+    running.publish(&["1"]).await;
+    begun.recv().await.unwrap();
+    let seen = until(running.address, "/stats", |all| {
+        all.json()["verdict"] == "HELD"
+    })
+    .await;
+    let stats = seen.json();
+    let subscription = &stats["subscriptions"][0];
+    assert_eq!(subscription["running"], 1, "{stats}");
+    assert_eq!(subscription["held_total"], 1, "{stats}");
+    assert_eq!(subscription["held"][0]["attempts"], 1, "{stats}");
+    let message = &subscription["held"][0]["message"];
+    let body = json!({ "message": message }).to_string();
+    let path = "/subscriptions/g/skip";
+    let refused = post(running.address, path, Some(TOKEN), &body).await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.body.contains("runs now"), "{refused:?}");
+    drop(running);
 }

@@ -236,7 +236,7 @@ async fn brokers_that_are_away_are_said_and_so_is_a_service_that_does_not_answer
     let browser = Browser::start();
     browser.look(1280, 760, "light");
     browser.open(operate.address().unwrap());
-    browser.until("document.getElementById('word').innerText === 'PROBLEM'");
+    browser.until("document.getElementById('word').innerText === 'UNKNOWN'");
     assert_eq!(
         browser.text("sentence"),
         "it has not connected to Kafka yet"

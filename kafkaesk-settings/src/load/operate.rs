@@ -113,12 +113,14 @@ fn endpoint(node: Node) -> Result<String, SettingsError> {
             _ => (place, None),
         };
         let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
-        !host.is_empty() && port.is_none_or(is_port)
+        let is_closed = host.starts_with('[') == host.ends_with(']');
+        !host.is_empty() && is_closed && port.is_none_or(is_port)
     });
     match is_url && text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(text),
-        false => Err(node.expected(
-            "the URL of a collector that takes OTLP over HTTP, such as \"http://localhost:4318\"",
+        // The value may have a password.
+        false => Err(node.error(
+            "this is not the URL of a collector that takes OTLP over HTTP, such as \"http://localhost:4318\"",
         )),
     }
 }

@@ -59,6 +59,30 @@ pub(super) struct Running {
     pub(super) since: Instant,
     /// The multiple of `stuck-after` at which the log names it next; `None` if no handler runs.
     pub(super) named: Option<u32>,
+    /// Its failed attempts; `None` at the first one.
+    pub(super) failed: Option<Box<Failed>>,
+}
+
+/// What happened to a message before the attempt that runs.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// Its offset in the partition that was read.
+    pub(super) place: Offset,
+    pub(super) attempts: u32,
+    /// How the last attempt ended.
+    pub(super) end: AttemptEnd,
+    pub(super) error: Option<String>,
+}
+
+impl Failed {
+    fn of(delivery: &Delivery) -> Option<Box<Self>> {
+        Some(Box::new(Self {
+            attempts: delivery.failures()?.attempts,
+            place: delivery.place(),
+            end: delivery.last_end().unwrap_or(AttemptEnd::Retry),
+            error: delivery.last_error().map(str::to_owned),
+        }))
+    }
 }
 
 impl Running {
@@ -247,6 +271,7 @@ impl Instance {
             began,
             since: delivery.failures().map_or(began, |failures| failures.since),
             named: (!matches!(work, Work::DeadLetter)).then_some(1),
+            failed: Failed::of(&delivery),
         };
         self.running.insert(lane, running);
         let context = delivery.context().clone();

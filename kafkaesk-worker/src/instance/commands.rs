@@ -78,7 +78,11 @@ impl Instance {
         }
         let is_it = |delivery: &Delivery| is_at(delivery, &skip.place);
         let Some((lane, mut item)) = self.schedule.take_held(is_it) else {
-            return Answer::NotHeld;
+            let mut running = self.running.values();
+            return match running.any(|running| running.place() == skip.place) {
+                true => Answer::Running,
+                false => Answer::NotHeld,
+            };
         };
         let record = item.delivery.record();
         warn!(

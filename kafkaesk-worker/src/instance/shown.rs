@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use kafkaesk_core::Offset;
 use tokio::time::Instant;
 
 use super::{Instance, unfinished::wall};
@@ -75,23 +76,32 @@ impl Instance {
         let mut ready = total.all;
         ready -= total.backing_off;
         shown.ready = waiting(ready);
-        let mut held: Vec<Held<'_>> = self.schedule.held().collect();
+        let mut held: Vec<(Generation, Offset, HeldMessage)> = self
+            .schedule
+            .held()
+            .map(|held| {
+                (
+                    held.generation,
+                    held.delivery.place(),
+                    held_message(&held, now),
+                )
+            })
+            .chain(self.held_and_running())
+            .collect();
         shown.held_total = held.len();
-        let first = |held: &Held<'_>| {
-            let first = self
-                .partitions
-                .get(held.generation)?
-                .tracker
-                .first_unfinished()?;
-            (first.offset == held.delivery.place().0).then_some(held.generation)
+        let is_first = |generation: Generation, place: Offset| {
+            let partition = self.partitions.get(generation);
+            let first = partition.and_then(|partition| partition.tracker.first_unfinished());
+            first.is_some_and(|first| first.offset == place.0)
         };
         let mut holding: HashMap<Generation, Box<HeldMessage>> = held
             .iter()
-            .filter_map(|held| Some((first(held)?, Box::new(held_message(held, now)))))
+            .filter(|(generation, place, _)| is_first(*generation, *place))
+            .map(|(generation, _, held)| (*generation, Box::new(held.clone())))
             .collect();
-        held.sort_by_key(|held| held.failures.since);
+        held.sort_by_key(|(_, _, held)| held.since);
         held.truncate(SubscriptionSnapshot::LISTED);
-        shown.held = held.iter().map(|held| held_message(held, now)).collect();
+        shown.held = held.into_iter().map(|(_, _, held)| held).collect();
         shown.pause = self.pause.state(now);
         shown.throttle = self.throttle.as_ref().map(|throttle| throttle.per_second());
         let partitions = self.partitions.iter();
@@ -104,6 +114,26 @@ impl Instance {
         shown
             .partitions
             .sort_by(|a, b| by_place(&a.source, &b.source));
+    }
+
+    /// Messages that failed and whose next attempt runs now: they are held until they end.
+    fn held_and_running(&self) -> impl Iterator<Item = (Generation, Offset, HeldMessage)> {
+        self.running.iter().filter_map(|(lane, running)| {
+            let failed = running.failed.as_ref()?;
+            running.named?;
+            let held = HeldMessage {
+                source: running.source.clone(),
+                offset: running.offset,
+                key: running.key.clone(),
+                attempts: failed.attempts,
+                since: wall(running.since),
+                next: wall(running.began),
+                end: failed.end,
+                error: failed.error.clone(),
+                waiting: self.schedule.behind(*lane),
+            };
+            Some((lane.generation, failed.place, held))
+        })
     }
 
     fn oldest_running(&self, now: Instant) -> Vec<RunningHandler> {

@@ -33,6 +33,16 @@ struct Judged {
     wish: Wish,
 }
 
+impl Judged {
+    /// The error, or the handler's own words for a rejection.
+    fn why(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Reject { reason } => Some(self.error.as_deref().unwrap_or(reason)),
+            _ => self.error.as_deref(),
+        }
+    }
+}
+
 /// What an ending asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Wish {
@@ -75,7 +85,7 @@ pub(crate) fn judge(
     let end = ending.end();
     let judged = judged(ending, delivery);
     if end != AttemptEnd::Done {
-        delivery.keep_end(end, judged.error.as_deref());
+        delivery.keep_end(end, judged.why());
     }
     let disposition = disposition(&judged, delivery, failures, notices);
     if let Some(telemetry) = &delivery.context().telemetry {
@@ -114,6 +124,7 @@ fn disposition(
     } else if failed {
         failures.failed();
         if failures.exceeded() {
+            let error = judged.why();
             let error = error.unwrap_or("the handler asked for another attempt");
             let why = format!("{}; the last error: {error}", failures.describe());
             return Disposition::Pause(why, backoff(delivery));

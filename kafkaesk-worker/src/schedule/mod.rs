@@ -362,6 +362,11 @@ impl Schedule {
         self.parked.remove(&generation);
     }
 
+    /// How many wait behind the message of a lane that runs.
+    pub(crate) fn behind(&self, lane: LaneId) -> usize {
+        self.lanes.get(&lane).map_or(0, |queue| queue.items.len())
+    }
+
     /// Messages that failed and wait for their next attempt.
     pub(crate) fn held(&self) -> impl Iterator<Item = Held<'_>> {
         self.lanes.iter().filter_map(|(lane, queue)| {
