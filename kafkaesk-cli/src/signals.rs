@@ -90,7 +90,7 @@ impl Signals {
         Ok(Self { all, last: None })
     }
 
-    /// Waits for one that is no copy of the last.
+    /// Waits for one that is not a copy of the last.
     fn next_apart(&mut self) -> (&'static str, i32) {
         loop {
             let former = self.last;
