@@ -2,7 +2,7 @@
 //! changes nothing.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,7 +14,7 @@ use kafkaesk_client::{
     settings::nearest,
 };
 use kafkaesk_core::{
-    StreamId,
+    Pattern, StreamId,
     span::{parse_span, rough_span},
     timestamp,
 };
@@ -91,7 +91,7 @@ pub(crate) async fn run(context: &Context, arguments: &LagArguments) -> anyhow::
     let board = board(context, arguments).await?;
     let served = board.as_ref().map(|_| SERVED);
     let Some(pause) = arguments.watch.or(served) else {
-        let judged = look(&connection, arguments, begun, &mut windows).await?;
+        let judged = look(context, &connection, arguments, begun, &mut windows).await?;
         print(context, arguments, &judged)?;
         return Ok(Exit::Done);
     };
@@ -101,7 +101,7 @@ pub(crate) async fn run(context: &Context, arguments: &LagArguments) -> anyhow::
     let mut letters = board.as_ref().map(|_| LetterLooks::default());
     loop {
         let looking = async {
-            let mut judged = look(&connection, arguments, begun, &mut windows).await?;
+            let mut judged = look(context, &connection, arguments, begun, &mut windows).await?;
             if let Some(looks) = &mut letters {
                 looks.keep(&judged.iter().map(|it| it.lag.group.as_str()).collect());
                 for it in &mut judged {
@@ -152,12 +152,13 @@ async fn board(context: &Context, arguments: &LagArguments) -> anyhow::Result<Op
 }
 
 async fn look(
+    context: &Context,
     connection: &Connection,
     arguments: &LagArguments,
     begun: Instant,
     windows: &mut Windows,
 ) -> anyhow::Result<Vec<JudgedGroup>> {
-    let groups = find(connection, &arguments.groups).await?;
+    let groups = find(context, connection, &arguments.groups).await?;
     let at = begun.elapsed();
     let mut judged: Vec<JudgedGroup> = Vec::new();
     // A partition that is gone takes its looks with it.
@@ -208,7 +209,11 @@ fn print(
 }
 
 /// The groups that are meant. A name may leave the group prefix out.
-async fn find(connection: &Connection, names: &[String]) -> anyhow::Result<Vec<GroupLag>> {
+async fn find(
+    context: &Context,
+    connection: &Connection,
+    names: &[String],
+) -> anyhow::Result<Vec<GroupLag>> {
     let prefix = &connection.settings().group_prefix;
     let with_prefix = |name: &String| format!("{prefix}{name}");
     let mut asked: Vec<String> = names.to_vec();
@@ -216,6 +221,18 @@ async fn find(connection: &Connection, names: &[String]) -> anyhow::Result<Vec<G
     asked.sort();
     asked.dedup();
     let mut groups = connection.lag(&asked).await?;
+    // Kafka knows nothing of a group that never committed; the configuration knows what it reads.
+    for (group, patterns) in declared(context)? {
+        let is_asked = names.is_empty() || asked.contains(&group);
+        let is_known = |it: &GroupLag| it.group == group && !it.partitions.is_empty();
+        if is_asked
+            && !groups.iter().any(is_known)
+            && let Some(lag) = connection.lag_from_start(&group, &patterns).await?
+        {
+            groups.retain(|it| it.group != group);
+            groups.push(lag);
+        }
+    }
     for name in names {
         let is_it = |group: &&GroupLag| group.group == *name || group.group == with_prefix(name);
         if groups.iter().any(|group| is_it(&group)) {
@@ -233,6 +250,20 @@ async fn find(connection: &Connection, names: &[String]) -> anyhow::Result<Vec<G
     }
     groups.sort_by(|a, b| a.group.cmp(&b.group));
     Ok(groups)
+}
+
+/// The groups of the configuration, as sent to Kafka, with the patterns that they read from the earliest record.
+fn declared(context: &Context) -> anyhow::Result<BTreeMap<String, Vec<Pattern>>> {
+    let configuration = context.configuration()?;
+    let prefix = &configuration.settings.group_prefix;
+    let mut declared: BTreeMap<String, Vec<Pattern>> = BTreeMap::new();
+    for it in &configuration.subscriptions {
+        if let Some(pattern) = it.pattern_from_start() {
+            let group = format!("{prefix}{}", it.group);
+            declared.entry(group).or_default().push(pattern);
+        }
+    }
+    Ok(declared)
 }
 
 fn json(it: &JudgedGroup, now: i64) -> Value {

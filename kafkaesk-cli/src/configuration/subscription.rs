@@ -64,6 +64,16 @@ struct Options {
     max_uncommitted: Option<Whole<u32, 1, 65_536>>,
 }
 
+impl SubscriptionSettings {
+    /// Its pattern, if its group begins with the earliest record where it has committed nothing.
+    pub(crate) fn pattern_from_start(&self) -> Option<Pattern> {
+        match self.start {
+            None | Some(Start::Earliest) => Pattern::new(&self.pattern).ok(),
+            Some(_) => None,
+        }
+    }
+}
+
 impl Options {
     /// Whether a message is done when its answer comes, whenever that is, and its lane goes on meanwhile.
     fn commits_by_hand(&self) -> bool {

@@ -6,7 +6,7 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use kafkaesk_core::{NextOffset, Offset, Source, StreamId, TopicName};
+use kafkaesk_core::{NextOffset, Offset, Pattern, Source, StreamId, TopicName};
 
 pub use self::verdict::{Look, Verdict, Window};
 use crate::{
@@ -157,6 +157,57 @@ impl Connection {
         self.find_bounds(found.collect()).await?;
         self.find_oldest(&mut all).await;
         Ok(all)
+    }
+
+    /// Looks at a group that has committed nothing yet, in the streams of these patterns: its lag is all that is there, for a
+    /// group that starts at the earliest record. `None` if no stream matches. Takes two questions more than [`Self::lag`].
+    ///
+    /// # Errors
+    /// As [`Self::lag`].
+    pub async fn lag_from_start(
+        &self,
+        group: &str,
+        patterns: &[Pattern],
+    ) -> Result<Option<GroupLag>, ClientError> {
+        let broker = self.broker();
+        let cluster = broker.cluster().await?;
+        let prefix = &self.settings().topic_prefix;
+        let topics: BTreeSet<&str> = patterns
+            .iter()
+            .flat_map(|pattern| cluster.matching(prefix, pattern))
+            .map(|topic| topic.name.as_str())
+            .collect();
+        let mut partitions = Vec::new();
+        for name in topics {
+            let (Ok(topic), Some(stream), Some(there)) = (
+                TopicName::new(name),
+                prefix.consumed_stream(name),
+                cluster.topics.get(name),
+            ) else {
+                continue;
+            };
+            partitions.extend((0..there.partitions.cast_signed()).map(|partition| Source {
+                topic: topic.clone(),
+                stream: stream.clone(),
+                partition,
+            }));
+        }
+        if partitions.is_empty() {
+            return Ok(None);
+        }
+        let listed = broker.groups().await?;
+        let mut found = [GroupLag {
+            group: group.to_owned(),
+            has_members: match listed.get(group) {
+                Some(members) => *members,
+                // Nobody knows it, so nobody is in it; the dev broker lists no groups at all.
+                None => (!listed.is_empty()).then_some(false),
+            },
+            partitions: self.lag_of(group, &partitions).await?,
+        }];
+        self.find_oldest(&mut found).await;
+        let [found] = found;
+        Ok(Some(found))
     }
 
     /// Looks at a group in exactly these partitions, and answers in their order. Lists no groups, and reads no records:

@@ -2,7 +2,7 @@
 
 use kafkaesk_client::{
     consumer::Start,
-    core::{NextOffset, Offset},
+    core::{NextOffset, Offset, Pattern},
     lag::{GroupLag, PartitionLag},
 };
 
@@ -204,4 +204,21 @@ pub(super) async fn offsets_that_hold_no_record_are_no_lag(law: Fixture) {
     let here = lag(&law).await;
     assert!(!here.partitions[0].read_whole);
     assert!(here.records() > 0 && here.oldest().is_some());
+}
+
+pub(super) async fn a_group_that_never_committed_is_behind_by_all_that_is_there(law: Fixture) {
+    let topic = law.create("a.x", 2).await;
+    law.create("b", 1).await;
+    law.fill(&topic, 0, 0..3).await;
+    law.fill(&topic, 1, 3..5).await;
+    law.delete_records(&topic, 0, Offset(1)).await;
+    let patterns = ["a.*", "c"].map(|pattern| Pattern::new(pattern).unwrap());
+    let group = law.group();
+    let lag = law.connection.lag_from_start(&group, &patterns).await;
+    let lag = lag.unwrap().unwrap();
+    assert_eq!(records(&lag), [Some(2), Some(2)]);
+    assert!(lag.has_members != Some(true) && lag.oldest().is_some());
+    assert!(lag.partitions.iter().all(|it| it.committed.is_none()));
+    let none = law.connection.lag_from_start(&group, &patterns[1..]);
+    assert!(none.await.unwrap().is_none());
 }

@@ -56,6 +56,7 @@ laws! {
     lag::groups_that_read_our_streams_are_found_and_others_are_not,
     lag::what_is_deleted_is_no_lag,
     lag::the_lag_of_given_partitions_is_theirs_alone,
+    lag::a_group_that_never_committed_is_behind_by_all_that_is_there,
     lag::offsets_that_hold_no_record_are_no_lag,
     lag::a_partition_that_is_not_there_has_no_bounds_and_the_others_have,
     published::what_is_said_of_publishes_is_what_their_receipts_say,
