@@ -6,12 +6,12 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
-use kafkaesk_core::{NextOffset, Offset, Pattern, Source, StreamId, TopicName};
+use kafkaesk_core::{NextOffset, Offset, Pattern, Source, StreamId, TopicName, TopicPrefix};
 
 pub use self::verdict::{Look, Verdict, Window};
 use crate::{
     ClientError, Connection,
-    broker::{Bounds, GroupOffsets},
+    broker::{Bounds, Cluster, GroupOffsets},
 };
 
 /// Of how many partitions one look reads the first unread record, those with the most lag first: each costs a fetch.
@@ -124,26 +124,11 @@ impl Connection {
                 Err(ClientError::Unauthorized { .. }) if groups.is_empty() => continue,
                 offsets => offsets?,
             };
-            let read: BTreeSet<&String> = offsets.keys().map(|(topic, _)| topic).collect();
-            let mut partitions = Vec::new();
-            for name in read {
-                let (Some(topic), Some(stream)) =
-                    (cluster.topics.get(name), prefix.consumed_stream(name))
-                else {
-                    continue;
-                };
-                let Ok(topic_name) = TopicName::new(name.as_str()) else {
-                    continue;
-                };
-                partitions.extend((0..topic.partitions.cast_signed()).map(|partition| {
-                    let source = Source {
-                        topic: topic_name.clone(),
-                        stream: stream.clone(),
-                        partition,
-                    };
-                    PartitionLag::of(source, &offsets)
-                }));
-            }
+            let read = offsets.keys().map(|(topic, _)| topic.as_str());
+            let read = sources(&cluster, prefix, read.collect()).into_iter();
+            let partitions: Vec<_> = read
+                .map(|source| PartitionLag::of(source, &offsets))
+                .collect();
             if partitions.is_empty() && (groups.is_empty() || !listed.contains_key(group)) {
                 continue;
             }
@@ -172,26 +157,11 @@ impl Connection {
         let broker = self.broker();
         let cluster = broker.cluster().await?;
         let prefix = &self.settings().topic_prefix;
-        let topics: BTreeSet<&str> = patterns
+        let topics = patterns
             .iter()
-            .flat_map(|pattern| cluster.matching(prefix, pattern))
-            .map(|topic| topic.name.as_str())
-            .collect();
-        let mut partitions = Vec::new();
-        for name in topics {
-            let (Ok(topic), Some(stream), Some(there)) = (
-                TopicName::new(name),
-                prefix.consumed_stream(name),
-                cluster.topics.get(name),
-            ) else {
-                continue;
-            };
-            partitions.extend((0..there.partitions.cast_signed()).map(|partition| Source {
-                topic: topic.clone(),
-                stream: stream.clone(),
-                partition,
-            }));
-        }
+            .flat_map(|pattern| cluster.matching(prefix, pattern));
+        let topics = topics.map(|topic| topic.name.as_str()).collect();
+        let partitions = sources(&cluster, prefix, topics);
         if partitions.is_empty() {
             return Ok(None);
         }
@@ -290,6 +260,26 @@ impl Connection {
             }
         }
     }
+}
+
+/// All partitions of those of these topics that carry a stream of this prefix.
+fn sources(cluster: &Cluster, prefix: &TopicPrefix, topics: BTreeSet<&str>) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for name in topics {
+        let (Ok(topic), Some(stream), Some(there)) = (
+            TopicName::new(name),
+            prefix.consumed_stream(name),
+            cluster.topics.get(name),
+        ) else {
+            continue;
+        };
+        sources.extend((0..there.partitions.cast_signed()).map(|partition| Source {
+            topic: topic.clone(),
+            stream: stream.clone(),
+            partition,
+        }));
+    }
+    sources
 }
 
 /// Each partition once, as the broker wants them.

@@ -165,86 +165,57 @@ fn sentence(view: &View, verdict: Verdict, problems: &[doc::Problem], total: usi
 
 /// What is wrong, worst first, and how much of it there is.
 fn problems(view: &View, all: &[Known<'_>]) -> (Vec<doc::Problem>, usize) {
-    let of_process = |sentence: String| doc::Problem {
-        group: None,
+    let problem = |group: Option<&Known<'_>>, verdict: Verdict, sentence: String| doc::Problem {
+        group: group.map(|known| known.it.group.clone()),
         partition: None,
-        verdict: Verdict::Ok.name(),
+        verdict: verdict.name(),
         sentence,
     };
     let mut first = Vec::new();
     if let Some(at) = view.snapshot.shutdown {
-        first.push(of_process(format!("the shutdown began at {}", time(at))));
+        let sentence = format!("the shutdown began at {}", time(at));
+        first.push(problem(None, Verdict::Ok, sentence));
     }
-    match view.answered {
-        _ if !view.connected => first.push(doc::Problem {
-            verdict: Verdict::Unknown.name(),
-            ..of_process("it has not connected to Kafka yet".into())
-        }),
-        Some(ago) if !view.hears() => first.push(doc::Problem {
-            verdict: Verdict::Unknown.name(),
-            ..of_process(format!(
-                "no broker has answered for {}; look at the brokers and the network",
-                rough_span(ago)
-            ))
-        }),
-        _ => {}
-    }
+    let away = match view.answered {
+        _ if !view.connected => Some("it has not connected to Kafka yet".to_owned()),
+        Some(ago) if !view.hears() => Some(format!(
+            "no broker has answered for {}; look at the brokers and the network",
+            rough_span(ago)
+        )),
+        _ => None,
+    };
+    first.extend(away.map(|sentence| problem(None, Verdict::Unknown, sentence)));
     let mut of_groups: Vec<(Verdict, Option<u64>, doc::Problem)> = Vec::new();
     for known in all {
         let silent = silence(known.it);
         if known.it.state != State::Ended && silent > view.alive_within {
-            first.push(doc::Problem {
-                group: Some(known.it.group.clone()),
-                verdict: Verdict::Stall.name(),
-                ..of_process(format!(
-                    "it has given no sign of life for {}; a handler may block its thread",
-                    rough_span(silent)
-                ))
-            });
+            let sentence = format!(
+                "it has given no sign of life for {}; a handler may block its thread",
+                rough_span(silent)
+            );
+            first.push(problem(Some(known), Verdict::Stall, sentence));
         }
         // Once for all of its partitions, and also where none is behind.
-        if let Some(pause) = &known.it.pause {
-            let problem = doc::Problem {
-                group: Some(known.it.group.clone()),
-                partition: None,
-                verdict: Verdict::Paused.name(),
-                sentence: of_pause(pause),
-            };
-            of_groups.push((Verdict::Paused, None, problem));
-        }
-        if let Some(apart) = &known.it.apart {
-            let problem = doc::Problem {
-                group: Some(known.it.group.clone()),
-                partition: None,
-                verdict: Verdict::Stall.name(),
-                sentence: of_apart(apart),
-            };
-            of_groups.push((Verdict::Stall, None, problem));
+        let pause = known.it.pause.as_ref();
+        let pause = pause.map(|pause| (Verdict::Paused, of_pause(pause)));
+        let apart = known.it.apart.as_ref();
+        let apart = apart.map(|apart| (Verdict::Stall, of_apart(apart)));
+        for (verdict, sentence) in pause.into_iter().chain(apart) {
+            of_groups.push((verdict, None, problem(Some(known), verdict, sentence)));
         }
         for judged in known.judged {
-            // A pause does not hide what is held.
-            if judged.verdict == Verdict::Paused && judged.is_held {
-                let problem = doc::Problem {
-                    group: Some(known.it.group.clone()),
-                    partition: Some(place(&judged.source)),
-                    verdict: Verdict::Held.name(),
-                    sentence: judged.sentence.clone(),
-                };
-                of_groups.push((Verdict::Held, judged.records(), problem));
-            }
-            if matches!(
-                judged.verdict,
-                Verdict::Ok | Verdict::Unknown | Verdict::Paused
-            ) {
-                continue;
-            }
-            let problem = doc::Problem {
-                group: Some(known.it.group.clone()),
-                partition: Some(place(&judged.source)),
-                verdict: judged.verdict.name(),
-                sentence: judged.sentence.clone(),
+            let verdict = match judged.verdict {
+                Verdict::Ok | Verdict::Unknown => continue,
+                // A pause does not hide what is held.
+                Verdict::Paused if judged.is_held => Verdict::Held,
+                Verdict::Paused => continue,
+                verdict => verdict,
             };
-            of_groups.push((judged.verdict, judged.records(), problem));
+            let of_partition = doc::Problem {
+                partition: Some(place(&judged.source)),
+                ..problem(Some(known), verdict, judged.sentence.clone())
+            };
+            of_groups.push((verdict, judged.records(), of_partition));
         }
     }
     of_groups.sort_by_key(|it| Reverse((it.0, it.1)));

@@ -215,10 +215,9 @@ impl Instance {
         let partition = self.partitions.get_mut(generation);
         if let Some(custody) = partition.and_then(|partition| partition.custody.as_mut())
             && let Some(reply) = reply
-            && let Some(manual) = &mut self.manual
         {
             custody.await_commit(offset, reply);
-            manual.uncommitted = true;
+            self.uncommitted();
         }
     }
 

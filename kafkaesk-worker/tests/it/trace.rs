@@ -63,7 +63,7 @@ impl Recorder {
     }
 
     /// Name, parent and end of each.
-    fn told(&self) -> Vec<(String, Option<String>, Option<&'static str>)> {
+    fn spans(&self) -> Vec<(String, Option<String>, Option<&'static str>)> {
         let all = self.0.lock().unwrap();
         let all = all.iter();
         all.map(|it| (it.name.clone(), it.parent.clone(), it.end))
@@ -147,16 +147,16 @@ async fn a_publish_of_a_handler_goes_on_with_the_span_of_its_attempt() {
         .await
         .unwrap();
     app.settle().await;
-    let told = recorder.told();
+    let spans = recorder.spans();
     let expected = [
         ("send a", None, Some("ok")),
         ("process a[0]@0 1", some("span-1"), Some("ok")),
         ("send b", some("span-2"), Some("ok")),
     ];
-    for (told, (name, parent, end)) in told.iter().zip(expected) {
-        assert_eq!(*told, (name.to_owned(), parent, end));
+    for (span, (name, parent, end)) in spans.iter().zip(expected) {
+        assert_eq!(*span, (name.to_owned(), parent, end));
     }
-    let (last, of_last, _) = &told[3];
+    let (last, of_last, _) = &spans[3];
     assert!(last.starts_with("process b["), "{last}");
     assert_eq!(*of_last, some("span-3"));
     let all = recorder.0.lock().unwrap();
@@ -193,12 +193,12 @@ async fn each_attempt_is_a_span_with_its_own_end() {
         .await
         .unwrap();
     app.settle().await;
-    let told = recorder.told();
+    let spans = recorder.spans();
     let ends = ["retry", "panic", "timeout", "panic", "skip"];
-    assert_eq!(told.len(), 1 + ends.len(), "{told:#?}");
-    for (attempt, (told, end)) in (1..).zip(told[1..].iter().zip(ends)) {
+    assert_eq!(spans.len(), 1 + ends.len(), "{spans:#?}");
+    for (attempt, (span, end)) in (1..).zip(spans[1..].iter().zip(ends)) {
         let name = format!("process a[0]@0 {attempt}");
-        assert_eq!(*told, (name, some("span-1"), Some(end)));
+        assert_eq!(*span, (name, some("span-1"), Some(end)));
     }
 }
 
@@ -213,10 +213,10 @@ async fn a_traceparent_of_the_callers_own_is_the_parent_and_is_sent_as_it_is() {
     let publish = app.publish("a", &Content::new("x"));
     publish.header("traceparent", "own").await.unwrap();
     app.settle().await;
-    let told = recorder.told();
-    assert_eq!(told[0].1, some("own"));
-    assert_eq!(told[1].1, some("own"));
-    assert_eq!(told[1].2, Some("ok"));
+    let spans = recorder.spans();
+    assert_eq!(spans[0].1, some("own"));
+    assert_eq!(spans[1].1, some("own"));
+    assert_eq!(spans[1].2, Some("ok"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,13 +236,13 @@ async fn a_publish_that_is_refused_or_given_up_ends_with_its_error() {
     let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(begun.as_mut().poll(cx))).await;
     let is_pending = polled.is_pending();
     drop(begun);
-    let told = recorder.told();
-    assert_eq!(told[0].2, Some("schema"));
-    assert_eq!(told[1].2, Some("other"));
-    assert_eq!(told[2].2, Some(if is_pending { DROPPED } else { "ok" }));
+    let spans = recorder.spans();
+    assert_eq!(spans[0].2, Some("schema"));
+    assert_eq!(spans[1].2, Some("other"));
+    assert_eq!(spans[2].2, Some(if is_pending { DROPPED } else { "ok" }));
     // A name that no stream can have goes nowhere.
     assert!(app.publish("__no__", &Content::new("x")).await.is_err());
-    assert_eq!(recorder.told().len(), 3);
+    assert_eq!(recorder.spans().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,10 +257,10 @@ async fn an_attempt_that_is_cut_off_ends_as_dropped() {
     let publisher = connection.publisher();
     publisher.publish("a", &Content::new("x")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(recorder.told()[1].2, None);
+    assert_eq!(recorder.spans()[1].2, None);
     stop.send(()).unwrap();
     task.await.unwrap().unwrap();
-    assert_eq!(recorder.told()[1].2, Some(DROPPED));
+    assert_eq!(recorder.spans()[1].2, Some(DROPPED));
 }
 
 #[tokio::test(start_paused = true)]
