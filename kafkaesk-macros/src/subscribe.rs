@@ -7,7 +7,7 @@ use kafkaesk_core::{Pattern, span::parse_span};
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
-    Expr, ExprLit, FnArg, Item, ItemFn, Lit, LitStr, Path, ReturnType, Token, Type,
+    Expr, ExprLit, FnArg, Item, ItemFn, Lit, LitStr, Path, ReturnType, Token, Type, parenthesized,
     parse::{Parse, ParseStream},
     spanned::Spanned,
 };
@@ -38,6 +38,9 @@ impl Parse for Setting {
         } else {
             input.parse()?
         };
+        if name == "batch" {
+            return batch(name, input);
+        }
         input.parse::<Token![=]>()?;
         let value = if name == "krate" {
             let path: Path = match input.peek(LitStr) {
@@ -50,6 +53,22 @@ impl Parse for Setting {
         };
         Ok(Self { name, value })
     }
+}
+
+/// `batch(max = 500, …)`: the settings in its parentheses, as one value.
+fn batch(name: syn::Ident, input: ParseStream<'_>) -> syn::Result<Setting> {
+    if !input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(name.span(), BATCH));
+    }
+    let content;
+    let paren_token = parenthesized!(content in input);
+    let elems = content.parse_terminated(Expr::parse, Token![,])?;
+    let value = Expr::Tuple(syn::ExprTuple {
+        attrs: Vec::new(),
+        paren_token,
+        elems,
+    });
+    Ok(Setting { name, value })
 }
 
 impl Parse for Arguments {
@@ -128,6 +147,7 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
             let (first, longest) = (millis(first)?, millis(longest)?);
             Ok(quote!(.#name(#first, #longest)))
         }
+        "batch" => batch_options(&value),
         "failure_limit" => match &value {
             Expr::Lit(ExprLit {
                 lit: Lit::Str(off), ..
@@ -202,10 +222,53 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
         _ => Err(syn::Error::new(
             name.span(),
             format!(
-                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, max_attempts, retry_backoff, on_failure, on_reject, on_mismatch, on_no_event, failure_limit, timeout, stuck_after, throttle, commit, max_uncommitted, crate"
+                "unknown option `{name}`; there are: group, max_partitions, max_concurrency, concurrency, start, validate, ordering, max_attempts, retry_backoff, on_failure, on_reject, on_mismatch, on_no_event, failure_limit, timeout, stuck_after, throttle, batch, commit, max_uncommitted, crate"
             ),
         )),
     }
+}
+
+const BATCH: &str = "`batch` is written with parentheses: `batch(max = 500, bytes = 4_194_304, wait = \"200ms\")`, each of them optional";
+
+/// The builder call of `batch(…)`.
+fn batch_options(value: &Expr) -> syn::Result<TokenStream> {
+    let Expr::Tuple(settings) = value else {
+        return Err(syn::Error::new(value.span(), BATCH));
+    };
+    let (mut calls, mut given) = (Vec::new(), Vec::new());
+    for setting in &settings.elems {
+        let named = match setting {
+            Expr::Assign(setting) => match &*setting.left {
+                Expr::Path(left) => left.path.get_ident().map(|name| (name, &*setting.right)),
+                _ => None,
+            },
+            _ => None,
+        };
+        let Some((name, value)) = named else {
+            return Err(syn::Error::new(setting.span(), BATCH));
+        };
+        if given.contains(&name) {
+            return Err(syn::Error::new(
+                name.span(),
+                format!("`{name}` stands twice"),
+            ));
+        }
+        given.push(name);
+        calls.push(match name.to_string().as_str() {
+            "max" | "bytes" | "transaction" => quote!(.#name(#value)),
+            "wait" => {
+                let span = millis(value)?;
+                quote!(.#name(#span))
+            }
+            _ => {
+                return Err(syn::Error::new(
+                    name.span(),
+                    format!("unknown option `{name}`; a batch has: max, bytes, wait, transaction"),
+                ));
+            }
+        });
+    }
+    Ok(quote!(.batch(__kafkaesk::BatchOptions::new() #(#calls)*)))
 }
 
 const BACKOFF: &str = "`retry_backoff` is (first, longest), such as (\"100ms\", \"30s\")";

@@ -68,7 +68,7 @@ pub use kafkaesk_client::{core, schema};
 #[cfg(feature = "macros")]
 pub use kafkaesk_macros::subscribe;
 pub use needs::Needs;
-pub use options::{Commit, Ordering};
+pub use options::{BatchOptions, Commit, Ordering};
 pub use outcome::{AttemptResult, HandlerCall, IntoAttemptResult, Outcome, Rejection};
 pub use policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject};
 pub use report::{RunReport, Unfinished};

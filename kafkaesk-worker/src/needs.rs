@@ -13,6 +13,8 @@ pub struct Needs {
     pub(crate) decodes: bool,
     /// Some argument is a `Committer`.
     pub(crate) committer: bool,
+    /// Some argument is a `Batch`.
+    pub(crate) batch: bool,
     /// The handler is a function, so its arguments say everything.
     pub(crate) by_arguments: bool,
 }

@@ -6,7 +6,7 @@ use kafkaesk_client::consumer::Start;
 use serde::Deserialize;
 
 use crate::{
-    policy::{FailureLimit, STUCK_AFTER, Stated},
+    policy::{Contradiction, FailureLimit, STUCK_AFTER, Stated},
     retry::RetryPolicy,
 };
 
@@ -36,6 +36,118 @@ pub enum Commit {
     Manual,
 }
 
+/// What a batch gathers. A handler with an argument `Batch` gets messages of one partition together, in order.
+/// A batch goes to its handler as soon as one of the three bounds is reached.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use kafkaesk_worker::BatchOptions;
+///
+/// let batch = BatchOptions::new().max(1000).wait(Duration::from_millis(50));
+/// assert_ne!(batch, BatchOptions::default());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchOptions {
+    pub(crate) max: u32,
+    pub(crate) bytes: usize,
+    pub(crate) wait: Duration,
+    pub(crate) transaction: bool,
+}
+
+impl BatchOptions {
+    /// The most messages of one batch that can be asked for.
+    pub const MAX: u32 = 10_000;
+    /// The fewest bytes of one batch that can be asked for.
+    pub const LEAST_BYTES: usize = 1024;
+    /// The most bytes of one batch that can be asked for.
+    pub const MOST_BYTES: usize = 16 * 1024 * 1024;
+    /// The shortest wait that can be asked for.
+    pub const SHORTEST: Duration = Duration::from_millis(1);
+    /// The longest wait that can be asked for.
+    pub const LONGEST: Duration = Duration::from_secs(10);
+
+    /// 500 messages, 4 MiB, 200 ms.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many messages a batch holds at most; 1 to 10,000, default 500.
+    #[must_use]
+    pub fn max(mut self, messages: u32) -> Self {
+        self.max = messages;
+        self
+    }
+
+    /// How many bytes the records of a batch hold at most (keys, headers and values as they were read); 1 KiB to 16 MiB, default
+    /// 4 MiB. A larger record is a batch of its own.
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
+    }
+
+    /// How long the oldest message of a batch waits for others at most; 1 ms to 10 s, default 200 ms.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Whether what the handlers of a batch publish, and its offsets, are committed in one Kafka transaction. Default `false`.
+    #[must_use]
+    pub fn transaction(mut self, transaction: bool) -> Self {
+        self.transaction = transaction;
+        self
+    }
+
+    /// The first bound that is broken, or what does not go together with it.
+    fn contradiction(&self, commit: Commit) -> Option<Contradiction> {
+        let wrong = |problem| Some(Contradiction::new("batch", problem));
+        if !(1..=Self::MAX).contains(&self.max) {
+            return wrong(format!(
+                "its max is {}; it must be from 1 to {}",
+                self.max,
+                Self::MAX
+            ));
+        }
+        if !(Self::LEAST_BYTES..=Self::MOST_BYTES).contains(&self.bytes) {
+            return wrong(format!(
+                "its bytes are {}; they must be from {} to {}",
+                self.bytes,
+                Self::LEAST_BYTES,
+                Self::MOST_BYTES
+            ));
+        }
+        if !(Self::SHORTEST..=Self::LONGEST).contains(&self.wait) {
+            return wrong(format!(
+                "its wait is {:?}; it must be from {:?} to {:?}",
+                self.wait,
+                Self::SHORTEST,
+                Self::LONGEST
+            ));
+        }
+        if commit == Commit::Manual {
+            return Some(Contradiction::new(
+                "commit",
+                "a batch ends when its handler does; leave `batch` or `commit` out".to_owned(),
+            ));
+        }
+        None
+    }
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            max: 500,
+            bytes: 4 * 1024 * 1024,
+            wait: Duration::from_millis(200),
+            transaction: false,
+        }
+    }
+}
+
 /// How many messages of one partition may be unfinished with [`Commit::Manual`].
 const MAX_UNCOMMITTED: usize = 10_000;
 
@@ -49,6 +161,7 @@ pub(crate) struct Options {
     pub(crate) validate: bool,
     pub(crate) ordering: Ordering,
     pub(crate) commit: Commit,
+    pub(crate) batch: Option<BatchOptions>,
     /// As it is stated; see [`Self::max_uncommitted`].
     pub(crate) max_uncommitted: Option<u32>,
     /// What is stated of policies.
@@ -63,6 +176,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// What is wrong with its batches.
+    pub(crate) fn batch_contradiction(&self) -> Option<Contradiction> {
+        self.batch?.contradiction(self.commit)
+    }
+
     /// How many messages of one partition may be unfinished with [`Commit::Manual`].
     pub(crate) fn max_uncommitted(&self) -> usize {
         self.max_uncommitted
@@ -80,6 +198,7 @@ impl Default for Options {
             validate: false,
             ordering: Ordering::Key,
             commit: Commit::Interval,
+            batch: None,
             max_uncommitted: None,
             stated: Stated::default(),
             retry: RetryPolicy::default(),
@@ -88,6 +207,31 @@ impl Default for Options {
             stuck_after: STUCK_AFTER,
             throttle: None,
             kafka_settings: BTreeMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_outside_its_bounds_or_with_committers_is_named() {
+        let of = BatchOptions::new;
+        let second = Duration::from_secs(1);
+        for (batch, commit, setting) in [
+            (of(), Commit::Interval, None),
+            (of().max(1).bytes(1024).wait(second), Commit::Interval, None),
+            (of().max(0), Commit::Interval, Some("batch")),
+            (of().max(10_001), Commit::Interval, Some("batch")),
+            (of().bytes(1023), Commit::Interval, Some("batch")),
+            (of().bytes(16_777_217), Commit::Interval, Some("batch")),
+            (of().wait(Duration::ZERO), Commit::Interval, Some("batch")),
+            (of().wait(11 * second), Commit::Interval, Some("batch")),
+            (of(), Commit::Manual, Some("commit")),
+        ] {
+            let found = batch.contradiction(commit);
+            assert_eq!(found.map(|it| it.setting), setting, "{batch:?} {commit:?}");
         }
     }
 }

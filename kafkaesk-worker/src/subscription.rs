@@ -11,7 +11,7 @@ use crate::{
     handle::Handle,
     handler::{Function, HandlerFn, function_name},
     needs::Needs,
-    options::{Commit, Options, Ordering},
+    options::{BatchOptions, Commit, Options, Ordering},
     policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, Policies},
     retry::{MAX_AFTER, RetryPolicy},
 };
@@ -136,6 +136,14 @@ impl Subscription {
     #[must_use]
     pub fn max_uncommitted(mut self, messages: u32) -> Self {
         self.options.max_uncommitted = Some(messages);
+        self
+    }
+
+    /// The handler takes a `Batch` of messages of one partition, gathered up to these bounds. Default: none; each
+    /// message is handled alone.
+    #[must_use]
+    pub fn batch(mut self, batch: BatchOptions) -> Self {
+        self.options.batch = Some(batch);
         self
     }
 
@@ -279,7 +287,30 @@ pub(crate) fn check(subscription: &Subscription) -> Result<Pattern, AppError> {
         }
         Commit::Interval | Commit::Manual => {}
     }
+    if let Some(message) = batch_misfit(options.batch, &needs) {
+        return Err(refused(message.to_owned()));
+    }
     Ok(pattern)
+}
+
+/// Where a handler and the batches of its subscription do not fit together.
+fn batch_misfit(batch: Option<BatchOptions>, needs: &Needs) -> Option<&'static str> {
+    match batch {
+        None if needs.batch => Some(
+            "the handler takes a `Batch`; write `batch()` for the default bounds, or such as `batch(max = 500, wait = \"200ms\")`, or leave the argument out",
+        ),
+        Some(batch) if batch.transaction && needs.batch => Some(
+            "with `transaction = true` the messages of a batch are handled one by one; take the message's own type instead of a `Batch` of it",
+        ),
+        Some(batch) if !batch.transaction && needs.by_arguments && !needs.batch => Some(
+            "batches need a handler with an argument such as `batch: Batch<Json>`, which takes their messages",
+        ),
+        Some(batch) if batch.transaction => {
+            Some("batches with `transaction = true` are not supported yet")
+        }
+        Some(_) => Some("batches are not supported yet"),
+        None => None,
+    }
 }
 
 /// What is wrong with attempts, waits and limits.
@@ -335,6 +366,9 @@ fn contradiction(options: &Options) -> Option<Contradiction> {
             );
         }
         _ => {}
+    }
+    if let Some(contradiction) = options.batch_contradiction() {
+        return Some(contradiction);
     }
     options.failure_limit.as_ref()?.contradiction()
 }

@@ -71,6 +71,17 @@ impl HandlerSettings {
         }
     }
 
+    /// Why this handler takes no batches, if it takes none.
+    pub(super) fn refuses_batches(&self) -> Option<&'static str> {
+        match self {
+            Self::Http(_) => Some("batches of an http handler are not supported yet"),
+            Self::Exec(_) => Some(
+                "a child gets its messages one line at a time; raise `in-flight` of its handler, or use `commit = \"manual\"`, so that it may collect them",
+            ),
+            Self::Stdout { .. } => Some("standard output gets one line for each message"),
+        }
+    }
+
     /// How many messages at a time this handler has room for, where that is more than a subscription's default.
     pub(super) fn concurrency(&self) -> Option<u32> {
         const DEFAULT: usize = 32;

@@ -9,8 +9,8 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::{Pattern, span::parse_span};
 use kafkaesk_worker::{
-    Commit, Contradiction, Delivery, FailureLimit, Handle, HandlerCall, OnFailure, OnMismatch,
-    OnNoEvent, OnReject, Ordering, Subscription, retry,
+    BatchOptions, Commit, Contradiction, Delivery, FailureLimit, Handle, HandlerCall, OnFailure,
+    OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, retry,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -29,6 +29,7 @@ pub(crate) struct SubscriptionSettings {
     pub(crate) handler: HandlerSettings,
     start: Option<Start>,
     options: Options,
+    batch: Option<BatchOptions>,
     /// As it is stated: `Some(None)` for "off".
     failure_limit: Option<Option<FailureLimit>>,
     pub(crate) kafka_settings: BTreeMap<String, String>,
@@ -58,6 +59,8 @@ struct Options {
     retry_backoff: Option<Backoff>,
     #[serde(rename = "failure-limit")]
     _failure_limit: Option<IgnoredAny>,
+    #[serde(rename = "batch")]
+    _batch: Option<IgnoredAny>,
     stuck_after: Option<Span<100, DAY>>,
     throttle: Option<Whole<u32, 1, 1_000_000>>,
     commit: Option<Commit>,
@@ -111,6 +114,22 @@ struct Limit {
     streak: Option<Whole<u32, 1, 1_000_000>>,
 }
 
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    max: Option<Whole<u32, 1, { BatchOptions::MAX as i64 }>>,
+    bytes: Option<
+        Whole<usize, { BatchOptions::LEAST_BYTES as i64 }, { BatchOptions::MOST_BYTES as i64 }>,
+    >,
+    wait: Option<
+        Span<
+            { BatchOptions::SHORTEST.as_millis() as u64 },
+            { BatchOptions::LONGEST.as_millis() as u64 },
+        >,
+    >,
+    transaction: Option<bool>,
+}
+
 impl SubscriptionSettings {
     /// Reads one table to its end.
     pub(super) fn read(section: &Section, settings: &Settings) -> anyhow::Result<Self> {
@@ -130,6 +149,7 @@ impl SubscriptionSettings {
             return Err(section.error("group", problem).into());
         }
         let read = Self {
+            batch: batch(section)?,
             failure_limit: failure_limit(section)?,
             origin: section.origin(),
             start: start.map_err(|problem| section.error("start", problem))?,
@@ -141,6 +161,11 @@ impl SubscriptionSettings {
             group: options.group.clone(),
             options,
         };
+        if read.batch.is_some()
+            && let Some(why) = read.handler.refuses_batches()
+        {
+            return Err(section.error("batch", why).into());
+        }
         match read.without_handler().contradiction(settings.dead_letters) {
             Some(Contradiction {
                 setting, problem, ..
@@ -216,6 +241,9 @@ impl SubscriptionSettings {
         if let Some(Whole(per_second)) = self.options.throttle {
             to = to.throttle(per_second);
         }
+        if let Some(batch) = self.batch {
+            to = to.batch(batch);
+        }
         if let Some(commit) = self.options.commit {
             to = to.commit(commit);
         }
@@ -224,6 +252,30 @@ impl SubscriptionSettings {
         }
         to
     }
+}
+
+fn batch(section: &Section) -> anyhow::Result<Option<BatchOptions>> {
+    const KEY: &str = "batch";
+    if !section.has(KEY) {
+        return Ok(None);
+    }
+    let table = section.table(KEY)?;
+    let written: Batch = table.read()?;
+    if written.transaction == Some(true) {
+        let problem = "what a handler of the configuration does is not part of a Kafka transaction; a Rust handler's `Publisher` is";
+        return Err(table.error("transaction", problem).into());
+    }
+    let mut batch = BatchOptions::new();
+    if let Some(Whole(messages)) = written.max {
+        batch = batch.max(messages);
+    }
+    if let Some(Whole(bytes)) = written.bytes {
+        batch = batch.bytes(bytes);
+    }
+    if let Some(Span(wait)) = written.wait {
+        batch = batch.wait(wait);
+    }
+    Ok(Some(batch))
 }
 
 fn failure_limit(section: &Section) -> anyhow::Result<Option<Option<FailureLimit>>> {

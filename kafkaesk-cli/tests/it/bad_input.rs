@@ -95,6 +95,49 @@ fn a_handler_has_exactly_one_kind() {
 }
 
 #[test]
+fn a_batch_is_named_with_its_bounds_and_where_it_does_not_go() {
+    for (handler, batch, said) in [
+        ("\"stdout\"", "{}", "batch`: standard output gets one line"),
+        (
+            "{ exec = [\"x\"] }",
+            "{ max = 5 }",
+            "batch`: a child gets its messages one line at a time",
+        ),
+        (
+            "{ http = \"http://x/\" }",
+            "{ max = 0 }",
+            "batch.max`: invalid value: integer `0`, expected a whole number from 1 to 10000",
+        ),
+        (
+            "{ http = \"http://x/\" }",
+            "{ bytes = 1000 }",
+            "batch.bytes`: invalid value: integer `1000`, expected a whole number from 1024 to 16777216",
+        ),
+        (
+            "{ http = \"http://x/\" }",
+            "{ wait = \"11s\" }",
+            "a span of time from 1ms to 10s",
+        ),
+        (
+            "{ http = \"http://x/\" }",
+            "{ transaction = true }",
+            "batch.transaction`: what a handler of the configuration does is not part",
+        ),
+        (
+            "{ http = \"http://x/\" }",
+            "{ size = 5 }",
+            "unknown key `subscriptions[0].batch.size`",
+        ),
+        ("{ http = \"http://x/\" }", "5", "`subscriptions[0].batch`"),
+    ] {
+        worker_says(
+            &format!("{SUBSCRIPTION}handler = {handler}\nbatch = {batch}\n"),
+            &["kafkaesk.toml:5: ", said],
+        );
+    }
+}
+
+#[test]
 fn manual_commit_needs_a_handler_that_may_answer_at_any_time() {
     for handler in ["{ http = \"http://x/\" }", "\"stdout\""] {
         worker_says(

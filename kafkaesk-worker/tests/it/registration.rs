@@ -102,3 +102,19 @@ fn only_known_groups_can_be_chosen() {
         "no subscription has the group \"billing\"; there are: defaults"
     );
 }
+
+#[subscribe("batches", batch(max = 10, bytes = 4096, wait = "50ms"))]
+async fn one_by_one(_: Raw) {}
+
+#[test]
+fn batches_and_what_takes_them_belong_together() {
+    assert_eq!(
+        refusal(App::new().subscribe(one_by_one)),
+        "subscription to \"batches\": batches need a handler with an argument such as `batch: Batch<Json>`, which takes their messages"
+    );
+    let unbounded = subscription("a", plain).batch(BatchOptions::new().max(20_000));
+    assert_eq!(
+        refusal(App::new().subscribe(unbounded)),
+        "subscription to \"a\": batch: its max is 20000; it must be from 1 to 10000"
+    );
+}
