@@ -19,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, warn};
 
 use crate::{
+    health::{Answer, History, Question, checks},
     lag::{Judged, Looks, Rules},
     letters::LetterLooks,
     rates::Rates,
@@ -51,6 +52,7 @@ pub(crate) struct Observer {
     /// Held while a view is made, so that all who ask meanwhile get the same one.
     view: tokio::sync::Mutex<Option<(Instant, Arc<View>)>>,
     seen: Mutex<Seen>,
+    health: Mutex<History>,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,7 @@ impl Observer {
                 connection: None,
                 settings: Arc::default(),
             }),
+            health: Mutex::default(),
         }
     }
 
@@ -114,6 +117,14 @@ impl Observer {
         let view = Arc::new(self.judged(snapshot));
         *kept = Some((Instant::now(), view.clone()));
         view
+    }
+
+    /// What a probe is answered. The view is made with it.
+    pub(crate) fn health(&self, question: Question, view: &View) -> Answer {
+        let checks = checks(question, view);
+        self.health
+            .lock()
+            .answer(question, checks, SystemTime::now())
     }
 
     /// Makes the next view new, whenever the last one was made.
@@ -165,6 +176,10 @@ impl Observer {
         loop {
             ticks.tick().await;
             let view = self.view().await;
+            // Since when a check is as it is does not depend on when somebody asks.
+            for question in [Question::Live, Question::Ready] {
+                self.health(question, &view);
+            }
             let is_due = asked.is_none_or(|(at, wall)| {
                 // A partition that has just come is not left unknown until the next look.
                 at.elapsed() >= self.lag_interval || has_new_partition(&view.snapshot, wall)

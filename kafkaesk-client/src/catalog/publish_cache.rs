@@ -16,7 +16,7 @@ use super::{Catalog, StoredSchema};
 use crate::{
     ClientError,
     broker::{BatchLimit, TopicNews},
-    meter::TopicMeter,
+    meter::{PublishedTopic, TopicMeter},
 };
 
 /// At most this many streams and this many schema ids are remembered. One more empties the map.
@@ -129,6 +129,20 @@ impl PublishCache {
 }
 
 impl Catalog {
+    /// Adds to each of these topics the versions of its schema that were published, newest first.
+    pub(crate) fn name_schemas(&self, topics: &mut [PublishedTopic]) {
+        let published = self.publish_cache.published();
+        for stream in self.publish_cache.streams() {
+            let found = topics.binary_search_by(|shown| shown.topic.cmp(&stream.topic));
+            let Ok(at) = found else {
+                continue;
+            };
+            let own = published.iter().rev();
+            let own = own.filter(|id| *id.name() == stream.schema);
+            topics[at].schemas = own.cloned().collect();
+        }
+    }
+
     /// The entry of a type.
     pub(crate) fn entry_of<T: Event>(&self) -> Result<Arc<EventEntry>, ClientError> {
         let key = TypeId::of::<T>();

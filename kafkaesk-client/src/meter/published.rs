@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafkaesk_core::{Offset, StreamId, TopicName};
+use kafkaesk_core::{Offset, SchemaId, StreamId, TopicName};
 
 use super::{Action, Histogram};
 use crate::{ClientError, Connection};
@@ -51,6 +51,9 @@ pub struct PublishedTopic {
     /// is the time in which the event was serialized. The first publish is measured and each sixteenth after it, and each of
     /// the latter counts as sixteen.
     pub called_time: Histogram,
+    /// The versions of its schema that this connection published, to this stream or to another one with the same schema, newest
+    /// first; empty before the first of them, and while the stream is looked up again.
+    pub schemas: Vec<SchemaId>,
     /// What the brokers took, by partition, in the order of their numbers.
     pub partitions: Vec<PublishedPartition>,
     /// Records that were accepted for sending and then failed, or whose end nobody knows
@@ -150,7 +153,9 @@ impl Connection {
     /// What this connection published and asked since it was opened. Asks the brokers nothing and delays no publish; it takes a
     /// microsecond or so for each topic.
     pub fn published(&self) -> Published {
-        let mut published = self.catalog().meters().shown();
+        let catalog = self.catalog();
+        let mut published = catalog.meters().shown();
+        catalog.name_schemas(&mut published.topics);
         self.broker().show(&mut published);
         published
     }

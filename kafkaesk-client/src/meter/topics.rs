@@ -166,6 +166,7 @@ impl TopicMeter {
             stream,
             called: self.called(),
             called_time: self.called_time.lock().clone(),
+            schemas: Vec::new(),
             partitions: self.partitions.shown(),
             failed: self.failed.load(Ordering::Relaxed),
             delivery_time: self.delivery_time.lock().clone(),

@@ -92,6 +92,15 @@ const SAMPLERS: [&str; 6] = [
     "parentbased_traceidratio",
 ];
 
+/// Variables that are numbers, each with its least value.
+const NUMBERS: [(&str, u64); 5] = [
+    ("OTEL_BSP_MAX_QUEUE_SIZE", 1),
+    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1),
+    ("OTEL_BSP_SCHEDULE_DELAY", 0),
+    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", 0),
+    ("OTEL_EXPORTER_OTLP_TIMEOUT", 0),
+];
+
 /// What variables ask for and do not get.
 pub(super) fn problems(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let variable = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
@@ -106,6 +115,15 @@ pub(super) fn problems(variable: impl Fn(&str) -> Option<String>) -> Vec<String>
         } else if sampler.ends_with("ratio") && !ratio.is_some_and(|it| (0.0..=1.0).contains(&it)) {
             problems.push(format!(
                 "OTEL_TRACES_SAMPLER={sampler} needs OTEL_TRACES_SAMPLER_ARG, a number from 0 to 1; every trace is sampled"
+            ));
+        }
+    }
+    for (name, least) in NUMBERS {
+        if let Some(value) = variable(name)
+            && !value.trim().parse::<u64>().is_ok_and(|it| it >= least)
+        {
+            problems.push(format!(
+                "{name}={value:?} is not a whole number from {least} up; its default holds"
             ));
         }
     }
@@ -203,6 +221,9 @@ mod tests {
         assert_eq!(of(&[ratio, (argument, "0.01")]), 0);
         assert_eq!(of(&[ratio]) + of(&[ratio, (argument, "2")]), 2);
         assert_eq!(of(&[(sampler, "sometimes"), (protocol, "grpc")]), 2);
+        let (queue, delay) = ("OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_SCHEDULE_DELAY");
+        assert_eq!(of(&[(queue, "1"), (delay, "0")]), 0);
+        assert_eq!(of(&[(queue, "0"), (delay, "5s")]), 2);
     }
 
     #[test]

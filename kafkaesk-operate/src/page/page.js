@@ -173,8 +173,8 @@ function published() {
   const { streams, streams_total } = stats.publisher;
   const refused = (one) => Object.entries(one.refused).map(([schema, many]) => `${number(many)} by ${schema || "other schemas"}`).join(", ");
   const title = streams_total > streams.length ? `Streams published to, ${streams.length} of ${number(streams_total)}` : "Streams published to";
-  morph(byId("published"), el("div", {}, listed(title, ["Stream", "Refused", "Called", "Delivered", "Failed"], streams, (one) =>
-    [el("code", {}, one.stream), refused(one), number(one.called), number(one.delivered), number(one.failed)])));
+  morph(byId("published"), el("div", {}, listed(title, ["Stream", "Refused", "Schema", "Called", "Delivered", "Failed"], streams, (one) =>
+    [el("code", {}, one.stream), refused(one), one.schemas.join(" "), number(one.called), number(one.delivered), number(one.failed)])));
 }
 
 function configured() {
@@ -272,6 +272,7 @@ function details(it) {
     it.throttle ? el("p", {}, `At most ${number(it.throttle)} start a second.`) : null,
     pause && el("p", {}, badge("PAUSED"), ` by ${pause.by}, since `, ago(pause.since), pause.until ? ", ends " : ", until it is resumed",
       pause.until && ago(pause.until), pause.reason ? `: ${pause.reason}` : null),
+    custody(it),
     listed("Held messages", ["Message", "Error", "Failed", "Since", "Next attempt", "Ended by", "Waiting behind"], it.held, (held) =>
       [named(held), error(held), number(held.attempts), ago(held.since), ago(held.next), held.end, number(held.waiting)]),
     ...(letters(it) ?? []),
@@ -286,6 +287,14 @@ function details(it) {
     listed("Last rebalances", ["Event", "", "Partitions", "Left", "When"], it.rebalances, (one) =>
       [one.event, "", number(one.partitions), number(one.left), ago(one.at)]),
   ];
+}
+
+// Messages that were handled, and that nobody has called done of yet.
+function custody(it) {
+  const oldest = it.oldest_in_custody;
+  if (!it.custody) return null;
+  return el("p", {}, `In custody: ${number(it.custody)} ${it.custody === 1 ? "message" : "messages"} whose handler has returned and whose committer has not finished`,
+    oldest ? [", the oldest ", ...named(oldest), ` for ${span(oldest.seconds)}`] : null, ".");
 }
 
 // A message, with its key where `operate-show-keys` is on.

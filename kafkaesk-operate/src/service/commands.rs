@@ -10,7 +10,7 @@ use axum::{
 };
 use kafkaesk_client::settings::nearest;
 use kafkaesk_core::{RecordPlace, span::parse_span};
-use kafkaesk_worker::{Skip, Skipped};
+use kafkaesk_worker::{Skip, Skipped, snapshot::PausedBy};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -78,8 +78,28 @@ pub(super) async fn resume(
     Path(group): Path<String>,
 ) -> Result<Response, Response> {
     let name = service.group(&group).await?;
-    let resumed = service.control.resume(&name);
-    Ok(answered(&name, timeout(WAIT, resumed).await.ok()))
+    let resumed = timeout(WAIT, service.control.resume(&name)).await.ok();
+    service.observer.forget_view().await;
+    let view = service.observer.view().await;
+    let own = view.snapshot.subscriptions.iter();
+    let mut pauses = own
+        .filter(|it| it.name == name)
+        .filter_map(|it| it.pause.as_ref());
+    // Only the handler's next success ends such a pause.
+    match (
+        resumed,
+        pauses.find(|pause| pause.by == PausedBy::Unavailable),
+    ) {
+        (Some(some), Some(pause)) => Ok(done(json!({
+            "group": name,
+            "subscriptions": some,
+            "note": format!(
+                "no command pauses it any more, but its handler does: {}; it goes on by itself with the first attempt that ends otherwise",
+                pause.reason
+            ),
+        }))),
+        _ => Ok(answered(&name, resumed)),
+    }
 }
 
 pub(super) async fn throttle(

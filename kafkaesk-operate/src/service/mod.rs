@@ -10,7 +10,6 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use kafkaesk_client::settings::OperateSettings;
 use kafkaesk_worker::Control;
-use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::{
@@ -18,7 +17,6 @@ pub(crate) use self::{
     routes::router,
 };
 use crate::{
-    health::History,
     metrics::{Format, Metrics},
     observer::Observer,
     view::View,
@@ -37,7 +35,6 @@ pub(crate) struct Service {
     pub(crate) observer: Arc<Observer>,
     control: Control,
     metrics: Metrics,
-    history: Mutex<History>,
     requests: Semaphore,
     /// The last exposition in each form, shared by all who ask for the same view.
     rendered: tokio::sync::Mutex<[Option<Rendered>; 2]>,
@@ -56,7 +53,6 @@ impl Service {
             settings,
             observer,
             control,
-            history: Mutex::default(),
             requests: Semaphore::new(REQUESTS),
             rendered: tokio::sync::Mutex::default(),
             scraped: Notify::new(),

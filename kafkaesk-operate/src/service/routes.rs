@@ -1,6 +1,6 @@
 //! Routes: which address answers what.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Service, commands, guard};
 use crate::{
-    health::{Question, checks},
+    health::Question,
     metrics::Format,
     page,
     stats::{self, Wish},
@@ -127,9 +127,7 @@ async fn stats_schema() -> Response {
 
 async fn health(State(service): State<Arc<Service>>, question: Question) -> Response {
     let view = service.observer.view().await;
-    let checks = checks(question, &view);
-    let mut history = service.history.lock();
-    let answer = history.answer(question, checks, SystemTime::now());
+    let answer = service.observer.health(question, &view);
     let status = match answer.ok {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,

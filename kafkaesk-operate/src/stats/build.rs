@@ -27,6 +27,8 @@ const SETTINGS: usize = 300;
 const VALUE: usize = 200;
 /// Streams that are listed of the publisher, at most.
 const STREAMS: usize = 20;
+/// Schema ids that are listed of one of these, at most.
+const SCHEMAS: usize = 5;
 
 /// A subscription with what is known of it.
 #[derive(Clone, Copy)]
@@ -433,6 +435,12 @@ fn published_streams(topics: &[PublishedTopic]) -> Vec<doc::PublishedStream> {
         .iter()
         .map(|it| doc::PublishedStream {
             stream: it.stream.as_str().to_owned(),
+            schemas: it
+                .schemas
+                .iter()
+                .take(SCHEMAS)
+                .map(ToString::to_string)
+                .collect(),
             called: it.called.iter().sum(),
             delivered: it.partitions.iter().map(|own| own.delivered).sum(),
             failed: it.failed,

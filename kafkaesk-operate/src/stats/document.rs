@@ -301,6 +301,8 @@ pub(crate) struct Publisher {
 pub(crate) struct PublishedStream {
     /// The stream.
     pub(crate) stream: String,
+    /// The schema ids that were published, such as `OrderPlaced:2`, newest version first: five at most.
+    pub(crate) schemas: Vec<String>,
     /// Publishes that were called.
     pub(crate) called: u64,
     /// Records that the brokers have.

@@ -248,3 +248,25 @@ async fn a_message_that_failed_stays_held_while_its_next_attempt_runs_and_is_not
     assert!(refused.body.contains("runs now"), "{refused:?}");
     drop(running);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resume_says_that_the_handler_itself_still_pauses_the_group() {
+    let handler =
+        |_: Content| async { Err::<(), _>(HandlerError::unavailable("the database is away")) };
+    let app = App::new().subscribe(subscription("content.*", handler).group("g"));
+    let running = Running::start(app, shown()).await;
+    until(running.address, "/readyz", |answer| answer.status == 200).await;
+    running.publish(&["1"]).await;
+    until(running.address, "/stats", |answer| {
+        answer.json()["subscriptions"][0]["pause"]["by"] == "unavailable"
+    })
+    .await;
+    let path = "/subscriptions/g/resume";
+    let answer = post(running.address, path, Some(TOKEN), "").await.json();
+    let note = answer["note"].as_str().unwrap_or_default();
+    assert!(
+        note.contains("its handler does") && note.contains("the database is away"),
+        "{answer}"
+    );
+    running.end().await;
+}

@@ -2,7 +2,7 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use kafkaesk_worker::{prelude::*, subscription};
 
 use crate::{
     browser::Browser,
-    http::{get, get_with, post},
+    http::{Answer, get, get_with, post},
     support::{Content, Running, TOKEN, shown, until},
 };
 
@@ -158,6 +158,42 @@ async fn a_worker_that_is_well_is_shown_so_and_a_row_unfolds_by_keyboard() {
     );
     pictures(&browser, "ok");
     drop(browser);
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_in_custody_are_counted_and_the_oldest_is_named() {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keeps = kept.clone();
+    let handler = move |_: Content, committer: Committer| {
+        keeps.lock().unwrap().push(committer);
+        async {}
+    };
+    let sink = subscription("content.*", handler)
+        .group("sink")
+        .commit(Commit::Manual);
+    let running = Running::start(App::new().subscribe(sink), shown()).await;
+    until(running.address, "/readyz", |answer| answer.status == 200).await;
+    running.publish(&["1", "2", "3"]).await;
+    let custody = |answer: &Answer| answer.json()["subscriptions"][0]["custody"] == 3;
+    let stats = until(running.address, "/stats", custody).await.json();
+    let oldest = stats["subscriptions"][0]["oldest_in_custody"]["message"].clone();
+    let browser = Browser::start();
+    browser.look(1280, 760, "light");
+    browser.open(running.address);
+    browser.until("document.querySelectorAll('[data-fold^=sink]').length === 1");
+    browser.eval("document.querySelector('[data-fold^=sink]').click()");
+    let text = "document.querySelector('#rows > .more').innerText";
+    let line = format!(
+        "In custody: 3 messages whose handler has returned and whose committer has not finished, the oldest {} for ",
+        oldest.as_str().unwrap()
+    );
+    browser.until(&format!("{text}.includes('{line}')"));
+    pictures(&browser, "custody");
+    drop(browser);
+    for committer in kept.lock().unwrap().drain(..) {
+        drop(committer.done());
+    }
     running.end().await;
 }
 
@@ -447,7 +483,10 @@ async fn dead_letters_keys_published_streams_and_settings_are_shown_when_they_ar
     ] {
         browser.until(&format!("{more}.includes('{part}')"));
     }
-    assert!(browser.text("published").contains("content.a"));
+    let published = browser.text("published");
+    for part in ["content.a", "Content:1"] {
+        assert!(published.contains(part), "{part}: {published}");
+    }
     // Not before they are unfolded.
     assert_eq!(browser.text("setting-list"), "");
     browser.eval("document.querySelector('#settings > summary').click()");

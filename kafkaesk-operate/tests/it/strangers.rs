@@ -1,9 +1,15 @@
 //! Laws of what comes from those who mean no good, or do not know better.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use kafkaesk_operate::Operate;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinSet};
 
 use crate::{
     http::{get, get_with, post, send},
@@ -171,5 +177,60 @@ async fn too_many_requests_at_a_time_are_refused_and_health_is_answered_all_the_
         assert!([200, 202, 503].contains(&answer.status), "{answer:?}");
     }
     until(address, "/stats", |answer| answer.status == 200).await;
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_take_no_throughput_from_the_worker() {
+    const MESSAGES: usize = 4_000;
+    const ROUNDS: usize = 5;
+    let running = Running::start(app(), shown()).await;
+    let address = running.address;
+    until(address, "/readyz", |answer| answer.status == 200).await;
+    let texts: Vec<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let handled = Arc::new(AtomicUsize::new(0));
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        for (times, strangers) in [(&mut alone, false), (&mut beside, true)] {
+            let mut tasks = JoinSet::new();
+            let mut idle = Vec::new();
+            for number in 0..if strangers { 500 } else { 0 } {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                if number % 2 == 0 {
+                    let _ = stream.write_all(b"GET /stats?search=").await;
+                }
+                idle.push(stream);
+            }
+            for _ in 0..if strangers { 4 } else { 0 } {
+                let handled = handled.clone();
+                tasks.spawn(async move {
+                    loop {
+                        get(address, "/stats?search=nothing&limit=500").await;
+                        handled.fetch_add(1, Ordering::Relaxed);
+                        post(address, "/subscriptions/g/pause", Some("guess"), "").await;
+                    }
+                });
+            }
+            let begun = Instant::now();
+            running.publish(&texts).await;
+            let all = (MESSAGES * (2 * round + 1 + usize::from(strangers))) as u64;
+            while running.finished().await < all {
+                tokio::task::yield_now().await;
+            }
+            times.push(begun.elapsed());
+            drop(idle);
+            tasks.shutdown().await;
+        }
+    }
+    alone.sort_unstable();
+    beside.sort_unstable();
+    let (alone, beside) = (alone[ROUNDS / 2], beside[ROUNDS / 2]);
+    assert!(handled.load(Ordering::Relaxed) > 0);
+    // The strangers of this test run on the worker's own cores, and so cost more than real ones.
+    assert!(
+        beside < alone * 3,
+        "alone {alone:?}, beside strangers {beside:?}"
+    );
     running.end().await;
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use kafkaesk_client::{memory::MemoryBroker, settings::OperateSettings};
 use kafkaesk_operate::Operate;
-use kafkaesk_worker::{RunReport, prelude::*, subscription};
+use kafkaesk_worker::{RunReport, Watch, prelude::*, subscription};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
@@ -65,6 +65,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) connection: Connection,
     pub(crate) operate: Operate,
+    watch: Watch,
     stop: oneshot::Sender<()>,
     ran: JoinHandle<Result<RunReport, AppError>>,
 }
@@ -83,12 +84,14 @@ impl Running {
             .await
             .unwrap();
         operate.connected(&connection);
+        let watch = app.watch();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
         Self {
             address: operate.address().unwrap(),
             ran: tokio::spawn(app.run_on(connection.clone(), shutdown)),
             connection,
+            watch,
             operate,
             stop,
         }
@@ -106,6 +109,15 @@ impl Running {
                 .await
                 .unwrap();
         }
+    }
+
+    /// How many messages its subscriptions finished.
+    pub(crate) async fn finished(&self) -> u64 {
+        let snapshot = self.watch.snapshot(Duration::from_secs(1)).await;
+        let all = snapshot.subscriptions.iter();
+        all.flat_map(|it| &it.counts)
+            .map(|(_, counts)| counts.finished)
+            .sum()
     }
 
     /// Ends the application; the service still answers.

@@ -38,6 +38,8 @@ pub(super) struct Row {
     retries: u64,
     dead_letters: u64,
     processes: u64,
+    /// For each process with messages in custody, how many and the oldest.
+    pub(super) custody: Vec<String>,
     /// Held messages, each with its attempts and error.
     pub(super) held: Vec<String>,
     /// The last errors.
@@ -139,6 +141,16 @@ impl Row {
         let letters = it["dead_letters"].as_object();
         let letters = letters.map(|all| all.values().filter_map(Value::as_u64).sum::<u64>());
         self.dead_letters += letters.unwrap_or(0);
+        let custody = number("custody");
+        if custody > 0 {
+            let oldest = &it["oldest_in_custody"];
+            let seconds = oldest["seconds"].as_f64().unwrap_or(0.0).max(0.0);
+            self.custody.push(format!(
+                "{custody} messages handled, their committers not finished; the oldest {} for {}",
+                text(&oldest["message"]),
+                rough_span(Duration::from_secs_f64(seconds))
+            ));
+        }
         self.held.extend(list(&it["held"]).map(|held| {
             format!(
                 "{}  {} attempts since {}  {}",
