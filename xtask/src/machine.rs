@@ -86,6 +86,22 @@ pub fn browser() -> Result<()> {
     )
 }
 
+/// The PostgreSQL that the sink's example is tested with. Debian keeps its programs out of the path.
+///
+/// # Errors
+/// Names what is missing, with the one line that installs it.
+pub fn postgres() -> Result<()> {
+    let debians = || {
+        let versions = std::fs::read_dir("/usr/lib/postgresql")
+            .into_iter()
+            .flatten();
+        let mut folders = versions.flatten().map(|version| version.path().join("bin"));
+        folders.any(|folder| folder.join("initdb").is_file())
+    };
+    let is_there = || find("initdb").is_some() || debians();
+    need("PostgreSQL", is_there, &["postgresql"])
+}
+
 /// What a Kafka without Docker needs.
 ///
 /// # Errors

@@ -51,6 +51,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     machine::shells()?;
     machine::monitoring_tools()?;
     machine::browser()?;
+    machine::postgres()?;
     let kafka = Kafka::find()?;
     println!("Kafka: {}", kafka.describe());
     checks(&mut steps);

@@ -60,6 +60,8 @@ pub(crate) fn run(kafka: &Kafka) -> Result<()> {
     examples.own_prefix("polyglot").polyglot()?;
     println!("dead-letters, by its README");
     walk::walk(&examples.own_prefix("dead"), "dead-letters")?;
+    println!("sink, by its README");
+    walk::walk(&examples.own_prefix("sink"), "sink")?;
     examples.own_prefix("dead-rust").dead_letters()?;
     examples.dev()
 }
