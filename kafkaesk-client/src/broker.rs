@@ -107,6 +107,10 @@ pub enum SendError {
 /// and a topic that is created for a long document accepts them.
 pub(crate) const LOG_RECORD_BYTES: usize = 8 << 20;
 
+/// How long the brokers keep a transaction open whose program has died. Readers of its topics wait behind it, unless
+/// another program takes over the id before.
+pub const TRANSACTION_OPEN: Duration = Duration::from_secs(60);
+
 /// Takes a log's records, in the order of the log.
 pub type LogSink = Box<dyn FnMut(LogRecord) -> Result<(), ClientError> + Send>;
 
@@ -276,6 +280,11 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
         1_000_000
     }
 
+    /// How many bytes a record may have, at most, whatever its topic says.
+    fn record_bytes(&self) -> usize {
+        1_000_000
+    }
+
     /// All consumer groups that may be described, and whether anybody is in them, where the brokers say so. None on a
     /// broker that cannot list groups (the dev broker).
     fn groups(&self) -> BoxFuture<'_, Result<Groups, ClientError>>;
@@ -391,7 +400,20 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ClientError::Unauthorized`] without Write on the transactional id, and others of [`ClientError`].
-    fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>>;
+    fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>> {
+        self.transaction_within(id, TRANSACTION_OPEN)
+    }
+
+    /// The same, of transactions that the brokers abort once they are open for so long (`transaction.timeout.ms`; brokers look
+    /// every 10 s). Five twelfths of that bound each step: writing the records, adding the offsets, and the commit.
+    ///
+    /// # Errors
+    /// As [`Self::transaction`].
+    fn transaction_within<'a>(
+        &'a self,
+        id: &'a str,
+        open: Duration,
+    ) -> BoxFuture<'a, Result<Transaction, ClientError>>;
 
     /// Starts a consumer: with a group, or without one (reads every partition, commits nothing, leaves nothing behind).
     fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>>;

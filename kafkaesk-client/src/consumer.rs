@@ -68,6 +68,11 @@ pub struct ConsumerSpec {
     /// Records to pass over. Each must be the next record that the group reads in its partition when that is first
     /// assigned to this consumer. A warning reports the result for each.
     pub skip: Vec<RecordPlace>,
+    /// Whether what the group finished must be known before a partition is read: for exactly once. Without it, an assignment
+    /// that finds no answer within its time goes on, and some records may come again. With it, the assignment waits for a
+    /// third of `max.poll.interval.ms`, and then the stream ends with an error. Records are committed ones only
+    /// (`isolation.level`), whatever the settings say.
+    pub exact: bool,
 }
 
 impl ConsumerSpec {
@@ -83,6 +88,7 @@ impl ConsumerSpec {
             drain: Duration::ZERO,
             kafka_settings: BTreeMap::from([committed]),
             skip: Vec::new(),
+            exact: false,
         })
     }
 

@@ -16,15 +16,24 @@ use crate::ClientError;
 pub struct Receipt {
     /// The whole topic name.
     pub topic: TopicName,
-    /// The partition.
+    /// The partition; [`Self::NOT_CHOSEN`] where the record waits in an [`Outbox`](crate::publisher::Outbox) and gets its
+    /// partition with its transaction.
     pub partition: i32,
-    /// The offset. `None` where the brokers had the record already when it was sent once more, after an answer got lost:
+    /// The offset. `None` where the record waits in an outbox, and where the brokers had the record already when it was sent once more, after an answer got lost:
     /// then they say that they have it, and not where (KIP-98, DUPLICATE_SEQUENCE_NUMBER).
     pub offset: Option<Offset>,
 }
 
+impl Receipt {
+    /// The partition is not chosen yet: the record waits for its transaction.
+    pub const NOT_CHOSEN: i32 = -1;
+}
+
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.partition == Self::NOT_CHOSEN {
+            return write!(f, "{}", self.topic);
+        }
         write!(f, "{}[{}]", self.topic, self.partition)?;
         match self.offset {
             Some(offset) => write!(f, "@{offset}"),

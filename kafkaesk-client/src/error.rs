@@ -319,9 +319,27 @@ pub enum ClientError {
         /// Who they are.
         members: String,
     },
+    /// A publish of a handler with `transaction = true` after its attempt was over: it belongs to no transaction.
+    #[error(
+        "nothing was published to {topic}: the attempt is over, and its transaction takes no more; await every publish before the handler returns, or publish with a `Publisher` of your own, outside of the transaction"
+    )]
+    OutboxClosed {
+        /// The topic.
+        topic: TopicName,
+    },
+    /// One message's records for its transaction are too many.
+    #[error(
+        "nothing was published to {topic}: the records of one message for one transaction may have {most} bytes together; publish less for each message, or handle it without a transaction"
+    )]
+    OutboxFull {
+        /// The topic.
+        topic: TopicName,
+        /// The bound in bytes.
+        most: usize,
+    },
     /// Another program took over the transactional id.
     #[error(
-        "another redrive or purge of this group took over (transactional id {id}), so this one stopped: what it had committed by then stays, and what it had not is not written; let the other one end, then run this again for what is left"
+        "another program took over the transactional id {id} (another redrive or purge of this group, or a transaction that stayed open for too long), so this one stopped: what it had committed by then stays, and what it had not is not written; let the other one end, then run this again for what is left"
     )]
     TransactionFenced {
         /// The id.

@@ -22,6 +22,14 @@ pub enum Mutation {
     NoFence,
     /// A message counts as given up although its dead letter is not written.
     DeadLetterNotConfirmed,
+    /// A transaction commits its records without the offsets, which are committed beside it.
+    OffsetsBesideTransaction,
+    /// What a handler publishes is sent at once, although its subscription works in transactions.
+    SentBesideTransaction,
+    /// What a failed attempt published goes with its message's transaction.
+    FailedOutboxKept,
+    /// A transaction that was refused counts as committed.
+    RefusedTransactionDropped,
 }
 
 /// The variable that names the fault of this process.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafkaesk_core::{Headers, TopicName};
 
 /// A record on its way out. Owned, so that it can wait for room.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// The topic.
     pub topic: TopicName,

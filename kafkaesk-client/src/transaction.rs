@@ -4,7 +4,7 @@ use std::{any::Any, fmt};
 
 use futures_util::future::BoxFuture;
 
-use crate::{ClientError, outgoing::Outgoing};
+use crate::{ClientError, delivery::Receipt, outgoing::Outgoing};
 
 /// A transactional id in this program's hands, from [`Broker::transaction`](crate::broker::Broker::transaction). Anyone who
 /// begins with the same id later takes it over.
@@ -17,23 +17,32 @@ pub(crate) trait Commit: fmt::Debug + Send + Sync {
         &mut self,
         records: Vec<Outgoing>,
         offsets: Option<MemberOffsets>,
-    ) -> BoxFuture<'_, Result<(), ClientError>>;
+    ) -> BoxFuture<'_, Result<Vec<Receipt>, ClientError>>;
 }
 
 /// Offsets of a group's member, as they were when they were asked for
 /// ([`ConsumerControl::offsets`](crate::consumer::ConsumerControl::offsets)).
 pub struct MemberOffsets {
     pub(crate) group: String,
+    /// Whether what is finished beyond the offsets goes with them, in all partitions.
+    completions: bool,
     /// What the broker that made them knows.
     of: Box<dyn Any + Send + Sync>,
 }
 
 impl MemberOffsets {
-    pub(crate) fn new(group: &str, of: impl Any + Send + Sync) -> Self {
+    pub(crate) fn new(group: &str, completions: bool, of: impl Any + Send + Sync) -> Self {
         Self {
             group: group.to_owned(),
+            completions,
             of: Box::new(of),
         }
+    }
+
+    /// Whether what is finished beyond the offsets goes with them. Not on brokers without topic ids (before 2.8), nor where the
+    /// id of a topic is not known: then the offsets alone count, and what is finished beyond them is read again.
+    pub fn with_completions(&self) -> bool {
+        self.completions
     }
 
     /// `None` for those of another kind of broker.
@@ -74,11 +83,12 @@ impl Transaction {
         if records.is_empty() {
             return Ok(());
         }
-        self.0.commit(records, None).await
+        self.0.commit(records, None).await.map(drop)
     }
 
     /// The same, together with offsets of a group's member: the records are written and the offsets committed, or neither
-    /// (KIP-98, KIP-447). The group refuses the offsets of a member that it has gone on without. `records` may be empty.
+    /// (KIP-98, KIP-447). The group refuses the offsets of a member that it has gone on without. `records` may be empty. Returns
+    /// where each record is, in their order.
     ///
     /// # Errors
     /// As [`Self::commit`], and [`ClientError::MemberGone`]: nothing is written, and the messages behind the offsets are
@@ -87,7 +97,7 @@ impl Transaction {
         &mut self,
         records: Vec<Outgoing>,
         offsets: MemberOffsets,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Vec<Receipt>, ClientError> {
         self.0.commit(records, Some(offsets)).await
     }
 }

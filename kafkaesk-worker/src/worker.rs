@@ -235,6 +235,7 @@ impl Worker {
                 drain,
                 kafka_settings: options.kafka_settings.clone(),
                 skip: self.skip.clone(),
+                exact: false,
             })
             .await?;
         info!(

@@ -98,6 +98,7 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
         drain: Duration::ZERO,
         kafka_settings: Default::default(),
         skip: Vec::new(),
+        exact: false,
     };
     let Some(consumer) = shutdown.unless(connection.broker().consume(spec)).await else {
         return Ok(Exit::Done);

@@ -6,12 +6,11 @@ use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use crate::{ClientError, Settings, broker::LOG_RECORD_BYTES, settings::Role as PropertyRole};
 
-/// How long the brokers keep a transaction open whose program has died. Readers of its topics wait behind it, unless
-/// another program takes over the id before.
-pub(super) const TRANSACTION_OPEN: Duration = Duration::from_secs(60);
-/// The bound for writing a transaction's records, and again for committing it: both together fit into
-/// [`TRANSACTION_OPEN`].
-pub(super) const TRANSACTION_STEP: Duration = Duration::from_secs(25);
+/// The bound for writing the records of a transaction that stays open for so long, and again for committing it: both together
+/// fit into that.
+pub(super) fn transaction_step(open: Duration) -> Duration {
+    open.mul_f64(5.0 / 12.0)
+}
 /// The largest batch. A larger record is sent alone, so that a topic with a small `max.message.bytes` refuses only
 /// records that are too large themselves.
 pub(super) const TRANSACTION_BATCH_BYTES: usize = 64 * 1024;
@@ -75,6 +74,9 @@ const PRODUCER: &[(&str, &str)] = &[
 
 /// `batch.size` unless the settings name another.
 const BATCH_BYTES: usize = 1_000_000;
+
+/// `message.max.bytes` unless the settings name another: librdkafka's own.
+const RECORD_BYTES: usize = 1_000_000;
 
 /// Fetching without pauses, in a small queue: with librdkafka's defaults, a full local queue stops fetching for a
 /// second, and a queue of 64 MiB does not make a consumer faster.
@@ -147,11 +149,6 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
             set("message.max.bytes", LOG_RECORD_BYTES.to_string());
         }
         Role::Transactional => {
-            set(
-                "transaction.timeout.ms",
-                millis(TRANSACTION_OPEN).to_string(),
-            );
-            set("message.timeout.ms", millis(TRANSACTION_STEP).to_string());
             set("batch.size", TRANSACTION_BATCH_BYTES.to_string());
             // A topic has accepted these records before, so the brokers decide.
             set("message.max.bytes", "1000000000".into());
@@ -198,8 +195,13 @@ pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
 }
 
 /// The configuration of a client that writes under a transactional id.
-pub(super) fn transactional_config(settings: &Settings, id: &str) -> ClientConfig {
+pub(super) fn transactional_config(settings: &Settings, id: &str, open: Duration) -> ClientConfig {
     let mut config = client_config(settings, Role::Transactional);
+    config.set("transaction.timeout.ms", millis(open).to_string());
+    config.set(
+        "message.timeout.ms",
+        millis(transaction_step(open)).to_string(),
+    );
     config.set("transactional.id", id);
     config
 }
@@ -248,6 +250,15 @@ pub(super) fn batch_bytes(settings: &Settings) -> usize {
         .get(PropertyRole::Producer, "batch.size")
         .and_then(|text| text.parse().ok())
         .unwrap_or(BATCH_BYTES)
+}
+
+/// How many bytes a record of the producer may have.
+pub(super) fn record_bytes(settings: &Settings) -> usize {
+    settings
+        .kafka_settings
+        .get(PropertyRole::Producer, "message.max.bytes")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(RECORD_BYTES)
 }
 
 /// Our own bound applies (see `producer.rs`), so librdkafka's is slightly larger.

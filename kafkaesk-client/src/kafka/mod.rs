@@ -405,6 +405,10 @@ impl Broker for KafkaBroker {
         })
     }
 
+    fn record_bytes(&self) -> usize {
+        config::record_bytes(&self.settings)
+    }
+
     fn batch_bytes(&self) -> usize {
         config::batch_bytes(&self.settings)
     }
@@ -441,7 +445,11 @@ impl Broker for KafkaBroker {
         })
     }
 
-    fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>> {
+    fn transaction_within<'a>(
+        &'a self,
+        id: &'a str,
+        open: Duration,
+    ) -> BoxFuture<'a, Result<Transaction, ClientError>> {
         let (clients, lookup, id) = (self.clients.clone(), self.lookup.clone(), id.to_owned());
         let turn = self.beginning.clone();
         self.asked(ActionKind::BeginTransaction, async move {
@@ -452,7 +460,7 @@ impl Broker for KafkaBroker {
                 let _turn = turn.lock();
                 match still.strong_count() {
                     0 => Err(ClientError::Closed),
-                    _ => transaction::begin(&clients, &lookup, &id),
+                    _ => transaction::begin(&clients, &lookup, &id, open),
                 }
             })
             .await;

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     clients::Clients,
-    config::{TRANSACTION_BATCH_BYTES, TRANSACTION_STEP, transactional_config},
+    config::{TRANSACTION_BATCH_BYTES, transaction_step, transactional_config},
     consume::membership::KafkaOffsets,
     context::Context,
     delivery::{Deliveries, News},
@@ -26,7 +26,7 @@ use super::{
     producer::native_record,
 };
 use crate::{
-    ClientError,
+    ClientError, Receipt,
     broker::Outgoing,
     meter::ActionKind,
     transaction::{Commit, MemberOffsets, Transaction},
@@ -34,6 +34,9 @@ use crate::{
 
 /// Between two tries of a step that may be tried again.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long taking over an id may take, if `connect-timeout` is not longer.
+const TAKE_OVER: Duration = Duration::from_secs(25);
 
 /// How long a call of an abort may take.
 const SLICE: Duration = Duration::from_millis(100);
@@ -49,6 +52,8 @@ struct Begun {
     producer: BaseProducer<Deliveries>,
     /// How long an abort may take.
     timeout: Duration,
+    /// How long each step may take.
+    step: Duration,
 }
 
 /// Takes the id over. What its former owner left open is aborted or committed by then.
@@ -56,8 +61,9 @@ pub(super) fn begin(
     clients: &Clients,
     lookup: &Lookup,
     id: &str,
+    open: Duration,
 ) -> Result<Transaction, ClientError> {
-    let producer: BaseProducer<Deliveries> = transactional_config(&clients.settings, id)
+    let producer: BaseProducer<Deliveries> = transactional_config(&clients.settings, id, open)
         .create_with_context(Deliveries::new(
             Context(clients.shared.clone()),
             Arc::new(Semaphore::new(0)),
@@ -69,13 +75,15 @@ pub(super) fn begin(
         .shared
         .log_in(producer.client(), &clients.settings)?;
     let timeout = clients.settings.connect_timeout;
+    let step = transaction_step(open);
     let begun = Begun {
         id: id.to_owned(),
         producer,
         timeout,
+        step,
     };
     // A former owner's transaction that is being decided is waited for.
-    let deadline = Instant::now() + timeout.max(TRANSACTION_STEP);
+    let deadline = Instant::now() + timeout.max(TAKE_OVER);
     begun
         .retried(deadline, |left| begun.producer.init_transactions(left))
         .map_err(|error| match code_of(&error) {
@@ -95,7 +103,7 @@ impl Commit for Transactional {
         &mut self,
         records: Vec<Outgoing>,
         offsets: Option<MemberOffsets>,
-    ) -> BoxFuture<'_, Result<(), ClientError>> {
+    ) -> BoxFuture<'_, Result<Vec<Receipt>, ClientError>> {
         let begun = self.begun.clone();
         Box::pin(async move {
             let begun = begun.ok_or(ClientError::Closed)?;
@@ -116,18 +124,22 @@ impl Begun {
         &self,
         records: &[Outgoing],
         offsets: Option<&MemberOffsets>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Vec<Receipt>, ClientError> {
         self.producer
             .begin_transaction()
             .map_err(|error| self.failed("beginning a transaction", error))?;
         let written = self.write(records);
-        let written = written.and_then(|()| offsets.map_or(Ok(()), |offsets| self.add(offsets)));
-        if let Err(error) = written {
-            return Err(self.abort(error));
-        }
-        let deadline = Instant::now() + TRANSACTION_STEP;
+        let added = |receipts| match offsets {
+            Some(offsets) => self.add(offsets).map(|()| receipts),
+            None => Ok(receipts),
+        };
+        let receipts = match written.and_then(added) {
+            Ok(receipts) => receipts,
+            Err(error) => return Err(self.abort(error)),
+        };
+        let deadline = Instant::now() + self.step;
         match self.retried(deadline, |left| self.producer.commit_transaction(left)) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(receipts),
             Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
                 let error = KafkaError::Transaction(error);
                 Err(self.abort(self.failed("committing a transaction", error)))
@@ -141,7 +153,7 @@ impl Begun {
     }
 
     /// Hands all records over and waits for their delivery reports.
-    fn write(&self, records: &[Outgoing]) -> Result<(), ClientError> {
+    fn write(&self, records: &[Outgoing]) -> Result<Vec<Receipt>, ClientError> {
         let mut answers = Vec::with_capacity(records.len());
         for record in records {
             let (answer, answered) = oneshot::channel();
@@ -163,16 +175,18 @@ impl Begun {
                 });
             }
         }
-        // librdkafka answers every record within TRANSACTION_STEP.
-        let flushed = self.producer.flush(TRANSACTION_STEP + self.timeout);
+        // librdkafka answers every record within a step.
+        let flushed = self.producer.flush(self.step + self.timeout);
+        let mut receipts = Vec::with_capacity(answers.len());
         for mut answered in answers {
             match answered.try_recv() {
-                Ok(Ok(_)) => {}
+                Ok(Ok(receipt)) => receipts.push(receipt),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => break,
             }
         }
-        flushed.map_err(|error| self.failed("writing in a transaction", error))
+        flushed.map_err(|error| self.failed("writing in a transaction", error))?;
+        Ok(receipts)
     }
 
     /// Adds the offsets of a member to the transaction.
@@ -180,7 +194,7 @@ impl Begun {
         let Some(KafkaOffsets { list, member }) = offsets.of() else {
             return Err(offsets.refused());
         };
-        let deadline = Instant::now() + TRANSACTION_STEP;
+        let deadline = Instant::now() + self.step;
         let sent = self.retried(deadline, |left| {
             self.producer
                 .send_offsets_to_transaction(list, member, left)

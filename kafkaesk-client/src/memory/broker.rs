@@ -395,7 +395,11 @@ impl Broker for MemoryBroker {
         ready(Ok(()))
     }
 
-    fn transaction<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Transaction, ClientError>> {
+    fn transaction_within<'a>(
+        &'a self,
+        id: &'a str,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<Transaction, ClientError>> {
         ready(Ok(transaction::begin(&self.shared, id)))
     }
 

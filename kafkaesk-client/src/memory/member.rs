@@ -105,7 +105,7 @@ impl ConsumerControl for MemberControl {
             commits: commits.clone(),
         };
         let own = offsets.are_its_own(&self.0.shared.state());
-        own.then(|| MemberOffsets::new(&self.0.group, offsets))
+        own.then(|| MemberOffsets::new(&self.0.group, true, offsets))
     }
 
     fn pause(&self, sources: &[Arc<Source>]) {

@@ -9,7 +9,8 @@ use kafkaesk_core::{
     partitioner::partition_for_key,
 };
 
-use crate::{ClientError, broker::TopicSpec};
+use super::broker::receipt;
+use crate::{ClientError, Receipt, broker::TopicSpec};
 
 /// A record larger than this (key, value and headers together) is refused, as librdkafka's `message.max.bytes` does.
 pub(super) const MAX_RECORD_BYTES: usize = 1_000_000;
@@ -167,12 +168,14 @@ impl Store {
     pub(super) fn append_all(
         &mut self,
         records: Vec<(TopicName, Option<i32>, Stored)>,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Vec<Receipt>, ClientError> {
         self.admit(&records)?;
+        let mut receipts = Vec::with_capacity(records.len());
         for (topic, partition, record) in records {
-            self.append(&topic, partition, record)?;
+            let place = self.append(&topic, partition, record)?;
+            receipts.push(receipt(topic, place));
         }
-        Ok(())
+        Ok(receipts)
     }
 
     /// Whether a record can be appended where all records together have `total` bytes.

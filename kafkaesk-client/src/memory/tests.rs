@@ -54,6 +54,7 @@ fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
         drain: Duration::from_secs(5),
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
+        exact: false,
     }
 }
 

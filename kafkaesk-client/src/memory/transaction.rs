@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Shared, State, assign::MemberId, store::Stored};
 use crate::{
-    ClientError,
+    ClientError, Receipt,
     broker::Outgoing,
     consumer::Commits,
     transaction::{Commit, MemberOffsets, Transaction},
@@ -60,7 +60,7 @@ impl Commit for Transactional {
         &mut self,
         records: Vec<Outgoing>,
         offsets: Option<MemberOffsets>,
-    ) -> BoxFuture<'_, Result<(), ClientError>> {
+    ) -> BoxFuture<'_, Result<Vec<Receipt>, ClientError>> {
         let now = self.shared.now();
         let committed = self.shared.change(|state| {
             if state.transactional.get(&self.id) != Some(&self.epoch) {
@@ -84,14 +84,14 @@ impl Commit for Transactional {
                 };
                 (record.topic, record.partition, stored)
             });
-            state.store.append_all(records.collect())?;
+            let receipts = state.store.append_all(records.collect())?;
             if let Some(own) = offsets
                 .as_ref()
                 .and_then(MemberOffsets::of::<MemoryOffsets>)
             {
                 own.commit(state);
             }
-            Ok(())
+            Ok(receipts)
         });
         Box::pin(std::future::ready(committed))
     }

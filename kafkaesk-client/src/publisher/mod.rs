@@ -5,6 +5,7 @@
 
 mod future;
 mod json;
+mod outbox;
 mod publish;
 mod request;
 
@@ -16,6 +17,7 @@ use self::request::Request;
 pub use self::{
     future::{Enqueue, Publishing},
     json::IntoJson,
+    outbox::{Collected, Outbox},
     publish::Publish,
 };
 pub use crate::delivery::{Delivery, Receipt};
@@ -26,6 +28,7 @@ impl Connection {
     pub fn publisher(&self) -> Publisher {
         Publisher {
             connection: self.clone(),
+            outbox: None,
         }
     }
 }
@@ -37,6 +40,8 @@ impl Connection {
 #[derive(Clone, Debug)]
 pub struct Publisher {
     connection: Connection,
+    /// Where records are kept instead of being sent.
+    outbox: Option<Outbox>,
 }
 
 impl Publisher {
@@ -51,6 +56,21 @@ impl Publisher {
     /// The connection behind it.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// A publisher whose records are kept in this outbox instead of being sent: everything is checked as always, a stream that
+    /// is new is created, and a publish resolves once its record is in the outbox. Its receipt names no offset, and the
+    /// partition only where the publish did.
+    #[must_use]
+    pub fn into_outbox(self, outbox: &Outbox) -> Self {
+        Self {
+            outbox: Some(outbox.clone()),
+            ..self
+        }
+    }
+
+    fn publishing(&self, request: Request) -> Publish {
+        Publish::new(request.into_outbox(self.outbox.clone()))
     }
 
     /// Publishes an event. It is serialized here and now; everything else happens when the answer is awaited, errors
@@ -68,7 +88,7 @@ impl Publisher {
     /// # }
     /// ```
     pub fn publish<T: Event>(&self, stream: &str, event: &T) -> Publish {
-        Publish::new(Request::of_event(self.connection.clone(), stream, event))
+        self.publishing(Request::of_event(self.connection.clone(), stream, event))
     }
 
     /// Publishes raw JSON (bytes, text or a `Value`) as an event of `schema` (`Name:1`), which must be stored already:
@@ -79,7 +99,7 @@ impl Publisher {
         schema: impl AsRef<str>,
         data: impl IntoJson,
     ) -> Publish {
-        Publish::new(Request::of_json(
+        self.publishing(Request::of_json(
             self.connection.clone(),
             stream,
             schema.as_ref(),
@@ -94,7 +114,7 @@ impl Publisher {
     /// # Errors
     /// Those of [`Publish::enqueue`], when awaited; [`ClientError::NotBound`], [`ClientError::NoStream`].
     pub fn tombstone(&self, stream: &str, key: impl AsRef<[u8]>) -> Publish {
-        Publish::new(Request::of_tombstone(
+        self.publishing(Request::of_tombstone(
             self.connection.clone(),
             stream,
             key.as_ref(),

@@ -10,7 +10,7 @@ use kafkaesk_schema::{Event, InvalidData};
 
 use tokio::time::Instant;
 
-use super::{Delivery, json::IntoJson};
+use super::{Delivery, Outbox, json::IntoJson};
 use crate::{
     ClientError, Connection,
     broker::{Outgoing, SendError},
@@ -50,6 +50,8 @@ pub(super) struct Request {
     span: Option<Arc<dyn Span>>,
     /// The first thing that was wrong.
     refused: Option<ClientError>,
+    /// Where its record is kept instead of being sent.
+    outbox: Option<Outbox>,
 }
 
 /// What the record holds.
@@ -161,7 +163,13 @@ impl Request {
             begun: None,
             span: None,
             refused,
+            outbox: None,
         }
+    }
+
+    /// Its record is kept in this outbox, if there is one, instead of being sent.
+    pub(super) fn into_outbox(self, outbox: Option<Outbox>) -> Self {
+        Self { outbox, ..self }
     }
 
     /// Keeps the first error.
@@ -196,7 +204,11 @@ impl Request {
         let (connection, known) = (self.connection.clone(), known.clone());
         let record = self.outgoing(&known);
         let tally = Tally::new(&known.meter, begun).in_span(self.span.as_ref());
-        match connection.broker().send_counted(record, Some(tally)) {
+        let sent = match &self.outbox {
+            Some(outbox) => put(outbox, &connection, record, tally).map_err(SendError::Refused),
+            None => connection.broker().send_counted(record, Some(tally)),
+        };
+        match sent {
             Ok(delivery) => TryPublish::Queued(delivery),
             Err(SendError::Refused(error)) => TryPublish::Refused(self.ended(error)),
             Err(SendError::Full(record)) => {
@@ -218,7 +230,9 @@ impl Request {
     async fn publish_soon(&mut self) -> Result<Delivery, ClientError> {
         let at = std::time::Instant::now();
         let connection = self.connection.clone();
-        connection.broker().prepare();
+        if self.outbox.is_none() {
+            connection.broker().prepare();
+        }
         let ready = match &self.target {
             // Nothing but the queue is to be waited for.
             Target::Cached(known) if self.checked => known.clone(),
@@ -230,7 +244,10 @@ impl Request {
         let begun = *self.begun.get_or_insert_with(begin);
         let record = self.outgoing(&ready);
         let tally = Tally::new(&ready.meter, begun).in_span(self.span.as_ref());
-        connection.broker().queue_counted(record, Some(tally)).await
+        match &self.outbox {
+            Some(outbox) => put(outbox, &connection, record, tally),
+            None => connection.broker().queue_counted(record, Some(tally)).await,
+        }
     }
 
     /// Counts a publish that ends before it was accepted for sending.
@@ -380,6 +397,15 @@ impl Request {
         }
         self.headers = record.headers;
     }
+}
+
+fn put(
+    outbox: &Outbox,
+    connection: &Connection,
+    record: Outgoing,
+    tally: Tally<'_>,
+) -> Result<Delivery, ClientError> {
+    outbox.put(record, Some(tally), connection.broker().record_bytes())
 }
 
 /// The data against the stored schema, on the very bytes that are sent.

@@ -196,6 +196,7 @@ async fn a_waiting_group_sees_the_first_event_of_a_new_stream_soon() {
             drain: Duration::from_secs(1),
             kafka_settings: BTreeMap::new(),
             skip: Vec::new(),
+            exact: false,
         })
         .await
         .unwrap();

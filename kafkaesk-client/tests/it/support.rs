@@ -122,6 +122,7 @@ pub(crate) fn spec(group: Option<&str>, pattern: &str, start: Start) -> Consumer
         drain: Duration::from_secs(5),
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
+        exact: false,
     }
 }
 

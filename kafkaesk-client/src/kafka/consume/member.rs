@@ -82,6 +82,10 @@ pub(super) fn start(
 ) -> Result<(), ClientError> {
     let mut config = client_config(&setup.settings, Role::Member);
     config.set("group.id", &group);
+    if setup.spec.exact {
+        // Offsets of open transactions are waited for, too.
+        config.set("isolation.level", "read_committed");
+    }
     let max_poll = max_poll_interval(config.get("max.poll.interval.ms"));
     let by_heartbeat = config.get("group.protocol") == Some("consumer");
     let membership = Membership {
@@ -89,7 +93,11 @@ pub(super) fn start(
         group: group.clone(),
         prefix: setup.settings.topic_prefix.clone(),
         drain: setup.spec.drain.min(max_poll / 3),
-        look_up: LOOK_UP.min(max_poll / 3),
+        look_up: match setup.spec.exact {
+            true => max_poll / 3,
+            false => LOOK_UP.min(max_poll / 3),
+        },
+        exact: setup.spec.exact,
         requests: setup.requests.clone(),
         lookup: setup.lookup.clone(),
         resets: Arc::new(Resets::default()),

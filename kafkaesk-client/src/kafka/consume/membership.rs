@@ -66,17 +66,18 @@ impl Own {
     /// The member's generation is read together with what is its own: a later generation refuses the offsets.
     pub(super) fn offsets(&self, commits: &Commits) -> Option<MemberOffsets> {
         let state = self.state.lock();
-        let mut ids = HashMap::new();
+        let (mut ids, mut all) = (HashMap::new(), true);
         for (source, _) in commits {
-            if let Some(id) = state.partitions.get(&identity(source))? {
-                ids.insert(source.topic.as_str().to_owned(), id.clone());
+            match state.partitions.get(&identity(source))? {
+                Some(id) => drop(ids.insert(source.topic.as_str().to_owned(), id.clone())),
+                None => all = false,
             }
         }
         let offsets = KafkaOffsets {
             list: list(commits, &ids),
             member: state.member.clone()?,
         };
-        Some(MemberOffsets::new(&self.group, offsets))
+        Some(MemberOffsets::new(&self.group, all, offsets))
     }
 }
 

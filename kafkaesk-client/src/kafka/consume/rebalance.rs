@@ -61,6 +61,8 @@ pub(super) struct Membership {
     pub(super) drain: Duration,
     /// An assignment waits at most this long for the group's commits.
     pub(super) look_up: Duration,
+    /// Nothing is read whose commits are not known.
+    pub(super) exact: bool,
     pub(super) requests: Arc<ControlRequests>,
     pub(super) lookup: Arc<Lookup>,
     pub(super) resets: Arc<Resets>,
@@ -170,9 +172,26 @@ impl Membership {
         if assigned.is_empty() || state.leaving.is_some() {
             return;
         }
-        let mut commits = self.look_up(consumer, &assigned);
+        let mut commits = match self.look_up(consumer, &assigned) {
+            Ok(commits) => commits,
+            Err(error) if self.exact => return self.unknown(&mut state, error.to_string()),
+            Err(error) => {
+                if let Some(count) = repeats::said("look up", &self.group) {
+                    tracing::warn!(
+                        group = self.group,
+                        %error,
+                        count,
+                        "what the group finished beyond its commits is unknown; some of it may be delivered again"
+                    );
+                }
+                Vec::new()
+            }
+        };
         self.replace_deleted(&mut state, partitions, &mut commits);
-        let finished = self.finished(consumer, &mut state, &commits);
+        let finished = match self.finished(consumer, &mut state, &commits) {
+            Ok(finished) => finished,
+            Err(reason) => return self.unknown(&mut state, reason),
+        };
         for source in &assigned {
             let id = state.ids.get(source.topic.as_str());
             self.requests.own.add(source, id.cloned());
@@ -184,27 +203,29 @@ impl Membership {
         state.outbox.flush();
     }
 
+    /// What was finished in new partitions is unknown, and must be known: reading does not go on.
+    fn unknown(&self, state: &mut State, reason: String) {
+        let action = format!(
+            "looking up what group {} finished in its new partitions, without which records would be handled twice",
+            self.group
+        );
+        let error = super::super::errors::other(&action, reason.into());
+        state.outbox.push(ConsumerEvent::Failed(error));
+        state.outbox.flush();
+    }
+
     /// Requests the group's commits of these partitions, which wait for the answer. Without one in time, records may be
     /// repeated, and an offset that was committed for a deleted topic counts.
-    fn look_up(&self, consumer: &BaseConsumer<Self>, assigned: &[Arc<Source>]) -> Vec<FoundCommit> {
+    fn look_up(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        assigned: &[Arc<Source>],
+    ) -> KafkaResult<Vec<FoundCommit>> {
         let mut asked = TopicPartitionList::with_capacity(assigned.len());
         for source in assigned {
             asked.add_partition(source.topic.as_str(), source.partition);
         }
-        let committed = match self.ask_commits(consumer, asked) {
-            Ok(committed) => committed,
-            Err(error) => {
-                if let Some(count) = repeats::said("look up", &self.group) {
-                    tracing::warn!(
-                        group = self.group,
-                        %error,
-                        count,
-                        "what the group finished beyond its commits is unknown; some of it may be delivered again"
-                    );
-                }
-                return Vec::new();
-            }
-        };
+        let committed = self.ask_commits(consumer, asked)?;
         let found = assigned.iter().filter_map(|source| {
             let element = committed.find_partition(source.topic.as_str(), source.partition)?;
             let next = element.offset().to_raw().filter(|next| *next >= 0)?;
@@ -214,7 +235,7 @@ impl Membership {
                 metadata: element.metadata().to_owned(),
             })
         });
-        found.collect()
+        Ok(found.collect())
     }
 
     /// What the group committed of these. The thread does nothing else until the answer comes, or its time is over.
@@ -242,13 +263,14 @@ impl Membership {
         answer
     }
 
-    /// Which records beyond these commits are finished. Notes which record is next where one is to be passed over.
+    /// Which records beyond these commits are finished. Notes which record is next where one is to be passed over. Says why
+    /// that is not known, where it must be.
     fn finished(
         &self,
         consumer: &BaseConsumer<Self>,
         state: &mut State,
         commits: &[FoundCommit],
-    ) -> Vec<(Arc<Source>, Completions)> {
+    ) -> Result<Vec<(Arc<Source>, Completions)>, String> {
         let mut all = Vec::new();
         for commit in commits {
             // Each may take a request.
@@ -263,17 +285,38 @@ impl Membership {
                 // Only the next record of the group may be passed over, so its offset must be known.
                 place.next = Some(commit.next.0);
             }
-            let finished = state
-                .ids
-                .get(source.topic.as_str())
-                .and_then(|id| Completions::read(&commit.metadata, id, commit.next));
-            if let Some(finished) = finished
-                && is_in_log(consumer, source, &finished)
-            {
-                all.push((source.clone(), finished));
+            let id = state.ids.get(source.topic.as_str());
+            let named = Completions::topic_id(&commit.metadata, commit.next);
+            if let (None, Some(named), true) = (id, named, self.exact) {
+                return Err(format!(
+                    "the id of topic {}, which the commit names as {named}, is not known",
+                    source.topic
+                ));
+            }
+            let finished = id.and_then(|id| Completions::read(&commit.metadata, id, commit.next));
+            let Some(finished) = finished.filter(|finished| !finished.is_empty()) else {
+                continue;
+            };
+            match end_of_log(consumer, source) {
+                // A truncated log does not contain all records that the metadata calls finished.
+                Ok(end) if end >= finished.end().0 => all.push((source.clone(), finished)),
+                Ok(_) => {}
+                Err(error) if self.exact => {
+                    return Err(format!("the end of {source} is unknown: {error}"));
+                }
+                Err(error) => {
+                    if let Some(count) = repeats::said("end", source) {
+                        tracing::warn!(
+                            partition = %source,
+                            %error,
+                            count,
+                            "the end of the log is unknown; what was finished beyond the commit is delivered again"
+                        );
+                    }
+                }
             }
         }
-        all
+        Ok(all)
     }
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, partitions: &TopicPartitionList) {
@@ -489,22 +532,10 @@ fn is_denied(error: &KafkaError) -> bool {
     code.is_some_and(|code| matches!(code, GroupAuthorizationFailed | TopicAuthorizationFailed))
 }
 
-/// Whether the log contains all records that the metadata calls finished; a truncated log does not.
-fn is_in_log(consumer: &BaseConsumer<Membership>, source: &Source, finished: &Completions) -> bool {
-    match consumer.fetch_watermarks(source.topic.as_str(), source.partition, ASK) {
-        Ok((_, end)) => end >= finished.end().0,
-        Err(error) => {
-            if let Some(count) = repeats::said("end", source) {
-                tracing::warn!(
-                    partition = %source,
-                    %error,
-                    count,
-                    "the end of the log is unknown; what was finished beyond the commit is delivered again"
-                );
-            }
-            false
-        }
-    }
+/// Where the log of a partition ends.
+fn end_of_log(consumer: &BaseConsumer<Membership>, source: &Source) -> KafkaResult<i64> {
+    let (_, end) = consumer.fetch_watermarks(source.topic.as_str(), source.partition, ASK)?;
+    Ok(end)
 }
 
 /// Blocks this thread for an answer until then; `None` without one. Dropped unanswered, it is an empty answer. Does `meanwhile`

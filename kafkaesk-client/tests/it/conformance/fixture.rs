@@ -307,6 +307,7 @@ pub(super) fn spec(group: Option<&str>, pattern: &str, start: Start) -> Consumer
         drain: Duration::from_secs(5),
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
+        exact: false,
     }
 }
 
