@@ -1,6 +1,7 @@
 //! Commits: decides what is committed and when. A commit names for each partition the next offset, and the finished
 //! records beyond it. Every [`INTERVAL`] it commits what is new; on a revoke and at the end, everything. Sends nothing
-//! itself, but for the commits that committers wait for ([`make_awaited`]).
+//! itself, but for the commits that committers wait for ([`make_awaited`]). Of an instance that works in transactions it
+//! commits nothing (`instance/transactions.rs` does).
 //!
 //! Next: `client/kafka/consume/member.rs`, which sends commits and repeats those that are refused.
 
@@ -67,7 +68,8 @@ impl Committing {
             .retain(|generation, _| partitions.get(*generation).is_some());
         let mut commits = Commits::new();
         for (generation, partition) in partitions.iter() {
-            if let Some(position) = partition.tracker.position()
+            if partition.pending.is_none()
+                && let Some(position) = partition.tracker.position()
                 && self.committed.get(&generation) != Some(&position)
             {
                 self.committed.insert(generation, position.clone());
@@ -121,7 +123,8 @@ pub(crate) fn all_final_commits(partitions: &Partitions) -> Commits {
 fn finished(partitions: &Partitions, wanted: impl Fn(Generation) -> bool) -> Commits {
     partitions
         .iter()
-        .filter(|(generation, _)| wanted(*generation))
+        // Transactions commit the others.
+        .filter(|(generation, partition)| partition.pending.is_none() && wanted(*generation))
         .filter_map(|(_, partition)| {
             Some((partition.source.clone(), partition.tracker.position()?))
         })

@@ -6,7 +6,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use kafkaesk_client::{Connection, schema::Events, trace::Span};
+use kafkaesk_client::{
+    Connection,
+    publisher::{Collected, Outbox},
+    schema::Events,
+    trace::Span,
+};
 use kafkaesk_core::{DeadLetter, Envelope, EnvelopeError, Headers, Offset, Record};
 use tokio::time::Instant;
 
@@ -53,6 +58,8 @@ struct History {
     redriven: Option<Box<DeadLetter>>,
     /// The attempt's place in custody, with `commit = "manual"`.
     seat: Option<Arc<Seat>>,
+    /// What the attempt publishes for its transaction.
+    outbox: Option<Outbox>,
     /// The span of the attempt that runs, if the connection is traced.
     span: Option<Arc<dyn Span>>,
 }
@@ -195,6 +202,21 @@ impl Delivery {
     /// The attempt's place in custody; it has none afterwards.
     pub(crate) fn take_seat(&mut self) -> Option<Arc<Seat>> {
         self.history.as_mut()?.seat.take()
+    }
+
+    /// Where this attempt's publishes are kept for their transaction.
+    pub(crate) fn outbox(&self) -> Option<&Outbox> {
+        self.history.as_ref()?.outbox.as_ref()
+    }
+
+    pub(crate) fn set_outbox(&mut self, outbox: Outbox) {
+        self.history.get_or_insert_default().outbox = Some(outbox);
+    }
+
+    /// The attempt is over: takes what it published. A later publish of it is an error.
+    pub(crate) fn close_outbox(&mut self) -> Vec<Collected> {
+        let outbox = self.history.as_mut().and_then(|it| it.outbox.take());
+        outbox.map(|outbox| outbox.close()).unwrap_or_default()
     }
 
     /// What goes on from here as `traceparent` and `tracestate`: the context of this attempt's span if the connection is

@@ -49,6 +49,7 @@ mod telemetry;
 pub mod testing;
 mod throttle;
 mod tracker;
+mod transact;
 mod watch;
 mod worker;
 

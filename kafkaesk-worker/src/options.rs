@@ -94,7 +94,11 @@ impl BatchOptions {
         self
     }
 
-    /// Whether what the handlers of a batch publish, and its offsets, are committed in one Kafka transaction. Default `false`.
+    /// Whether what the handlers publish through their argument `Publisher`, and the offsets of their messages, are committed
+    /// in one Kafka transaction (docs/delivery.md, "Exactly once"). Default `false`. The handler takes single messages, which
+    /// run as without a batch. A transaction is made as soon as `max` messages are finished, `bytes` are published, or `wait`
+    /// has passed since the first of them was finished; once twice `max` messages of a partition are not committed, no further
+    /// one of it starts.
     #[must_use]
     pub fn transaction(mut self, transaction: bool) -> Self {
         self.transaction = transaction;
@@ -179,6 +183,11 @@ impl Options {
     /// What is wrong with its batches.
     pub(crate) fn batch_contradiction(&self) -> Option<Contradiction> {
         self.batch?.contradiction(self.commit)
+    }
+
+    /// Whether what its handlers publish goes with its offsets in transactions.
+    pub(crate) fn in_transactions(&self) -> bool {
+        self.batch.is_some_and(|batch| batch.transaction)
     }
 
     /// How many messages of one partition may be unfinished with [`Commit::Manual`].

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc, time::SystemTime};
 
-use kafkaesk_client::consumer::Stalled;
+use kafkaesk_client::{consumer::Stalled, publisher::Collected};
 use kafkaesk_core::{NextOffset, Offset, Source};
 use rustc_hash::FxHashMap;
 
@@ -13,6 +13,7 @@ use crate::{
     meter::TopicIndex,
     snapshot::Counts,
     tracker::{Ticket, Tracker},
+    transact::Pending,
 };
 
 /// Identifies one assignment of one partition; an instance never uses a number twice.
@@ -27,6 +28,8 @@ pub(crate) struct Partition {
     pub(crate) running: usize,
     /// What its committers have not finished, where an assignment may have committers.
     pub(crate) custody: Option<Box<Custody>>,
+    /// What is finished and waits for a transaction, where the instance works in transactions. Then nothing else commits.
+    pub(crate) pending: Option<Box<Pending>>,
     /// Fetching is stopped.
     pub(crate) paused: bool,
     /// Being given up: nothing is started any more.
@@ -56,6 +59,21 @@ impl Partition {
         let position = self.tracker.position()?;
         let waiting = custody.take_covered(&position, !self.tracker.is_full());
         Some((self.source.clone(), position, waiting)).filter(|(.., waiting)| !waiting.is_empty())
+    }
+
+    /// Whether a transaction could commit something of it that is not committed.
+    pub(crate) fn is_uncommitted(&self) -> bool {
+        let position = self.tracker.position();
+        let pending = self.pending.as_ref();
+        pending.is_some_and(|pending| !pending.is_settled(position.as_ref()))
+    }
+
+    /// How many handled records cannot be committed.
+    fn redelivered(&self) -> usize {
+        match &self.pending {
+            Some(pending) => pending.uncommitted(),
+            None => self.tracker.redelivered(),
+        }
     }
 
     /// How many messages are in custody.
@@ -90,6 +108,7 @@ impl Partitions {
             tracker: Tracker::new(self.last),
             running: 0,
             custody: None,
+            pending: None,
             paused: false,
             revoking: false,
             stalled: None,
@@ -135,9 +154,9 @@ impl Partitions {
             .filter_map(|partition| partition.stalled.as_ref())
     }
 
-    /// Whether one of these has a handler running as a task, or a message in custody.
+    /// Whether one of these has a handler running as a task, a message in custody, or something that waits for a transaction.
     pub(crate) fn any_unfinished(&self, generations: &[Generation]) -> bool {
-        let unfinished = |p: &Partition| p.running > 0 || p.in_custody() > 0;
+        let unfinished = |p: &Partition| p.running > 0 || p.in_custody() > 0 || p.is_uncommitted();
         let of = |g: &Generation| self.assigned.get(g).is_some_and(unfinished);
         generations.iter().any(of)
     }
@@ -148,6 +167,20 @@ impl Partitions {
         all.map(Partition::in_custody).sum()
     }
 
+    /// How many messages are finished and wait for a transaction, or are on their way with one.
+    pub(crate) fn uncommitted(&self) -> usize {
+        let all = self.assigned.values().filter_map(|it| it.pending.as_ref());
+        all.map(|pending| pending.uncommitted()).sum()
+    }
+
+    /// How many messages wait for a transaction, and the bytes of all that is not committed.
+    pub(crate) fn pending(&self) -> (usize, usize) {
+        let all = self.assigned.values().filter_map(|it| it.pending.as_ref());
+        all.fold((0, 0), |(waiting, bytes), it| {
+            (waiting + it.waiting(), bytes + it.bytes())
+        })
+    }
+
     /// Marks a record as finished, by its ticket if it has one, and returns the counts of its partition. A record of a
     /// former assignment changes nothing.
     pub(crate) fn finish(
@@ -156,7 +189,21 @@ impl Partitions {
         ticket: Option<Ticket>,
         offset: Offset,
     ) -> Option<&mut Counts> {
+        self.finish_with(generation, ticket, offset, Vec::new())
+    }
+
+    /// The same, of a message whose handler published these for its transaction.
+    pub(crate) fn finish_with(
+        &mut self,
+        generation: Generation,
+        ticket: Option<Ticket>,
+        offset: Offset,
+        records: Vec<Collected>,
+    ) -> Option<&mut Counts> {
         let partition = self.assigned.get_mut(&generation)?;
+        if let Some(pending) = &mut partition.pending {
+            pending.finished(offset, records);
+        }
         match ticket {
             Some(ticket) => partition.tracker.done(ticket),
             None => partition.tracker.pass(offset),
@@ -209,9 +256,7 @@ impl Partitions {
             .assigned
             .iter()
             .filter(|(generation, _)| of(generation));
-        these
-            .map(|(_, partition)| partition.tracker.redelivered())
-            .sum()
+        these.map(|(_, partition)| partition.redelivered()).sum()
     }
 
     pub(crate) fn remove(&mut self, generations: &[Generation]) {

@@ -4,6 +4,7 @@ use kafkaesk_client::schema::{DocumentError, Event, EventSchema};
 
 use crate::{
     AppError,
+    options::Commit,
     subscription::{self, IntoSubscription, Subscription},
 };
 
@@ -69,6 +70,25 @@ pub(crate) fn check(subscriptions: &[Subscription]) -> Result<(), AppError> {
         .iter()
         .map(subscription::check)
         .collect::<Result<Vec<_>, _>>()?;
+    for (i, one) in subscriptions.iter().enumerate() {
+        let of_group = subscriptions[i + 1..]
+            .iter()
+            .filter(|it| it.group == one.group);
+        for other in of_group {
+            let mixed = |a: &Subscription, b: &Subscription| {
+                a.options.in_transactions() && b.options.commit == Commit::Manual
+            };
+            if mixed(one, other) || mixed(other, one) {
+                return Err(AppError::Subscription {
+                    pattern: other.pattern.clone(),
+                    message: format!(
+                        "group {:?} has a subscription with `transaction = true` and one with `commit = \"manual\"`, and only one of them can decide when its redriven messages are committed; give them groups of their own",
+                        one.group_name().unwrap_or_default()
+                    ),
+                });
+            }
+        }
+    }
     for (i, first) in patterns.iter().enumerate() {
         for (j, second) in patterns.iter().enumerate().skip(i + 1) {
             if subscriptions[i].group == subscriptions[j].group && first.overlaps(second) {

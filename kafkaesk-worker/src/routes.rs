@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kafkaesk_core::{DeadLetter, Pattern, Record, Source, TopicName};
 
-use crate::{context::Context, delivery::Delivery, options::Commit};
+use crate::{BatchOptions, context::Context, delivery::Delivery, options::Commit};
 
 /// The subscriptions of one group.
 #[derive(Debug)]
@@ -37,6 +37,13 @@ impl Routes {
     pub(crate) fn commit_manually(&self) -> bool {
         let mut group = self.group.iter();
         group.any(|(_, context)| context.options.commit == Commit::Manual)
+    }
+
+    /// How the instance makes transactions, if its own subscription works in them, or one whose redriven messages it handles.
+    pub(crate) fn transactions(&self, own: &Context) -> Option<BatchOptions> {
+        let batch = |context: &Context| context.options.batch.filter(|it| it.transaction);
+        let mut group = self.group.iter().filter(|_| self.retry_topic.is_some());
+        batch(own).or_else(|| group.find_map(|(_, context)| batch(context)))
     }
 
     /// Whether this is a partition of the retry topic.

@@ -55,6 +55,10 @@ pub struct SubscriptionSnapshot {
     pub custody: usize,
     /// The one whose attempt began first.
     pub oldest_in_custody: Option<InCustody>,
+    /// How many messages are finished and wait for their transaction (`transaction = true`), or are on their way with one.
+    pub uncommitted: usize,
+    /// Why the last transaction failed, until one is committed again.
+    pub transaction_error: Option<String>,
     /// Records that wait for a free handler or for their key.
     pub ready: Waiting,
     /// Records in lanes whose first message waits for its next attempt, that message included.
@@ -111,6 +115,8 @@ impl SubscriptionSnapshot {
             apart: None,
             custody: 0,
             oldest_in_custody: None,
+            uncommitted: 0,
+            transaction_error: None,
             ready: Waiting::default(),
             backing_off: Waiting::default(),
             held_total: 0,

@@ -305,9 +305,7 @@ fn batch_misfit(batch: Option<BatchOptions>, needs: &Needs) -> Option<&'static s
         Some(batch) if !batch.transaction && needs.by_arguments && !needs.batch => Some(
             "batches need a handler with an argument such as `batch: Batch<Json>`, which takes their messages",
         ),
-        Some(batch) if batch.transaction => {
-            Some("batches with `transaction = true` are not supported yet")
-        }
+        Some(batch) if batch.transaction => None,
         Some(_) => Some("batches are not supported yet"),
         None => None,
     }

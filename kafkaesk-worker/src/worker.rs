@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::{
-    AppError, Control, RunReport, Subscription,
+    AppError, BatchOptions, Control, RunReport, Subscription,
     context::{Context, SeenSchemas},
     instance::Instance,
     policy::{Policies, Policy},
@@ -135,6 +135,9 @@ impl Worker {
         let mut options = subscription.options.clone();
         if let Some(held) = self.seams.immediate {
             options.retry = options.retry.immediate(held);
+            if let Some(batch) = options.batch.as_mut().filter(|it| it.transaction) {
+                batch.wait = BatchOptions::SHORTEST;
+            }
         }
         let refused = |message| AppError::Subscription {
             pattern: subscription.pattern.clone(),
@@ -235,7 +238,7 @@ impl Worker {
                 drain,
                 kafka_settings: options.kafka_settings.clone(),
                 skip: self.skip.clone(),
-                exact: false,
+                exact: routes.transactions(context).is_some(),
             })
             .await?;
         info!(

@@ -146,6 +146,11 @@ impl MemoryBroker {
         });
     }
 
+    /// Has the next commit of a transaction end without an answer ([`ClientError::TransactionUnknown`]), written or not.
+    pub fn leave_in_doubt(&self, written: bool) {
+        self.shared.change(|state| state.doubt = Some(written));
+    }
+
     /// Resolves at the next change of anything (a record, a commit, a member, a topic) after the call.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut changes = self.shared.changed.subscribe();

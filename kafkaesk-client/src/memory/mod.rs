@@ -93,6 +93,8 @@ struct State {
     next_member: MemberId,
     /// The epoch of each transactional id: how often it was taken over.
     transactional: BTreeMap<String, u64>,
+    /// The next commit of a transaction ends without an answer; whether it is written.
+    doubt: Option<bool>,
 }
 
 impl Shared {

@@ -74,6 +74,14 @@ impl Commit for Transactional {
                     return Err(offsets.refused());
                 }
             }
+            let doubt = state.doubt.take();
+            let unknown = || ClientError::TransactionUnknown {
+                id: self.id.clone(),
+                reason: "no answer came".to_owned(),
+            };
+            if doubt == Some(false) {
+                return Err(unknown());
+            }
             let records = records.into_iter().map(|record| {
                 let stored = Stored {
                     sequence: 0,
@@ -91,7 +99,10 @@ impl Commit for Transactional {
             {
                 own.commit(state);
             }
-            Ok(receipts)
+            match doubt {
+                Some(_) => Err(unknown()),
+                None => Ok(receipts),
+            }
         });
         Box::pin(std::future::ready(committed))
     }

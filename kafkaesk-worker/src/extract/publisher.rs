@@ -13,6 +13,13 @@ use crate::{Delivery, FromDelivery, Rejection};
 
 /// Publishes from a handler. What it publishes carries the trace (`traceparent`, `tracestate`) of the record that is
 /// being handled, or the attempt's own span where the connection is traced ([`Delivery::trace`]). Derefs to the client's publisher, whose own methods carry nothing.
+///
+/// With `batch(transaction = true)` nothing is sent while the handler runs: each event is checked, and its record is kept for
+/// the transaction that commits the message, also if it is published by the client's publisher behind this one. A publish
+/// resolves once its record is kept; its [`Receipt`](kafkaesk_client::Receipt) names no offset, and no partition but one that
+/// the publish named. What an attempt published that does not end well is dropped. One message may publish 16 MiB; more is
+/// [`ClientError::OutboxFull`], and a publish after the end of the attempt is [`ClientError::OutboxClosed`]. Outside of the
+/// transaction is what goes another way: a publisher in a `State`, or one of [`Delivery::connection`].
 #[derive(Clone, Debug)]
 pub struct Publisher {
     inner: kafkaesk_client::Publisher,
@@ -65,8 +72,12 @@ impl Deref for Publisher {
 
 impl FromDelivery for Publisher {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
+        let publisher = delivery.connection().publisher();
         Ok(Self {
-            inner: delivery.connection().publisher(),
+            inner: match delivery.outbox() {
+                Some(outbox) => publisher.into_outbox(outbox),
+                None => publisher,
+            },
             trace: delivery.trace(),
         })
     }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use kafkaesk_client::{
     ClientError,
     mutation::{self, Mutation},
+    publisher::Collected,
 };
 use kafkaesk_core::{DeadLetter, Offset, Reason, Record, RecordPlace, Source};
 use tokio::{task::JoinError, time::Instant};
@@ -22,7 +23,7 @@ use crate::{
     dispatch::{DispatchMode, Measured},
     judge::{self, judge},
     options::Commit,
-    outcome::{AttemptResult, Disposition},
+    outcome::{AttemptResult, Disposition, Outcome},
     partitions::Generation,
     pause::Begun,
     routes::Route,
@@ -129,7 +130,7 @@ impl Instance {
         let at_once = self.has_room()
             && !self.schedule.has_ready()
             && self.schedule.is_idle(lane)
-            && self.has_custody_room(generation, &delivery);
+            && self.may_start(generation, &delivery);
         if at_once {
             self.attempt(lane, delivery, None);
         } else {
@@ -174,6 +175,11 @@ impl Instance {
         LaneId { generation, lane }
     }
 
+    /// Whether a message of this assignment may start, as far as what is not finished or not committed there decides.
+    fn may_start(&self, generation: Generation, delivery: &Delivery) -> bool {
+        self.has_custody_room(generation, delivery) && self.has_transaction_room(generation)
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.running.len() < self.pause.room(self.context.options.concurrency as usize)
             && self.throttle.as_ref().is_none_or(Throttle::has_room)
@@ -189,7 +195,7 @@ impl Instance {
             let Some((lane, item)) = self.schedule.take() else {
                 break;
             };
-            if !self.has_custody_room(lane.generation, &item.delivery) {
+            if !self.may_start(lane.generation, &item.delivery) {
                 self.schedule.park(lane, item);
                 continue;
             }
@@ -217,6 +223,7 @@ impl Instance {
             return self.spawn(lane, delivery, ticket, Work::DeadLetter);
         }
         let ticket = self.seat(lane, &mut delivery, ticket);
+        self.open_outbox(&mut delivery);
         if let Some(throttle) = &mut self.throttle {
             throttle.started();
         }
@@ -406,6 +413,7 @@ impl Instance {
     ) {
         let offset = delivery.place();
         let end = ending.end();
+        let published = published(&mut delivery, &ending);
         let disposition = judge(ending, &mut delivery, &mut self.failures, &mut self.notices);
         if end != AttemptEnd::Done {
             self.count(lane.generation, &delivery, end, &disposition);
@@ -421,7 +429,9 @@ impl Instance {
         match disposition {
             Disposition::Finish | Disposition::Exhausted => {
                 self.report.handled += 1;
-                let counts = self.partitions.finish(lane.generation, ticket, offset);
+                let counts =
+                    self.partitions
+                        .finish_with(lane.generation, ticket, offset, published);
                 if let (Some(counts), AttemptEnd::Done) = (counts, end) {
                     counts.ended(end);
                 }
@@ -541,4 +551,20 @@ impl Instance {
         self.schedule
             .back_off(lane, Item { delivery, ticket }, until);
     }
+}
+
+/// What an attempt published for its transaction, if it ended well. What a failed one published is dropped.
+fn published(delivery: &mut Delivery, ending: &AttemptResult) -> Vec<Collected> {
+    let ended_well = matches!(
+        ending,
+        AttemptResult::Outcome(Outcome::Done | Outcome::Skip)
+    );
+    if !ended_well && mutation::is(Mutation::FailedOutboxKept) {
+        return Vec::new();
+    }
+    let mut published = delivery.close_outbox();
+    if !ended_well {
+        published.clear();
+    }
+    published
 }

@@ -19,6 +19,7 @@ impl Instance {
             Request::Commit => {
                 let commits = self.committing.take_new(&self.partitions);
                 self.commit(commits);
+                self.transact_soon();
                 Answer::Done
             }
             Request::Pause { reason, until } => {

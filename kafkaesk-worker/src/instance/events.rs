@@ -49,6 +49,11 @@ impl Instance {
                     {
                         partition.custody = Some(manual.custody(generation));
                     }
+                    if self.transacting.is_some()
+                        && let Some(partition) = self.partitions.get_mut(generation)
+                    {
+                        partition.pending = Some(Box::default());
+                    }
                     self.fence(&source, generation);
                 }
                 self.meter

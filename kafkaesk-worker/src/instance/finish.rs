@@ -7,7 +7,10 @@ use kafkaesk_client::consumer::ConsumerEvent;
 use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use super::{Instance, custody};
+use super::{
+    Instance, custody,
+    transactions::{self, Transacting},
+};
 use crate::{
     AppError, RunReport, commit,
     shutdown::{ShutdownDeadlines, left},
@@ -53,6 +56,7 @@ impl Instance {
                     self.hear(event);
                     self.hear_custody();
                 }
+                Some(ended) = transactions::next(&mut self.transacting) => self.transacted(ended),
                 Some(command) = self.registered.inbox.recv() => self.obey(command),
                 event = self.consumer.next(), if !ended => match event {
                     Some(ConsumerEvent::Records(_)) => {}
@@ -62,10 +66,13 @@ impl Instance {
                 () = sleep_until(deadlines.handlers) => break,
             }
             self.commit_custody(false);
+            self.transact_soon();
+            self.transact(Instant::now());
             self.drains
                 .release_drained(&mut self.partitions, Instant::now());
         }
         self.hear_custody();
+        self.last_transactions(deadlines.leaving, &mut ended).await;
         self.name_unfinished();
         let stalled = self.name_stalled();
         self.tasks.abort_all();
@@ -109,6 +116,32 @@ impl Instance {
                 self.report.pauses = self.pause.total();
                 self.report.stalled = stalled;
                 Ok(self.report)
+            }
+        }
+    }
+
+    /// Commits what is finished, and makes no transaction any more once the time for leaving is half over.
+    async fn last_transactions(&mut self, leaving: Instant, ended: &mut bool) {
+        let until = Instant::now() + left(leaving) / 2;
+        while self.is_uncommitted() {
+            let now = Instant::now();
+            self.transact_soon();
+            self.transact(now);
+            let due = self.transacting.as_ref().and_then(Transacting::due);
+            tokio::select! {
+                biased;
+                Some(ended) = transactions::next(&mut self.transacting) => self.transacted(ended),
+                event = self.consumer.next(), if !*ended => match event {
+                    Some(ConsumerEvent::Records(_)) => {}
+                    Some(event) => self.change(event),
+                    None => *ended = true,
+                },
+                () = sleep_until(due.unwrap_or(until).min(until)) => {}
+            }
+            self.drains
+                .release_drained(&mut self.partitions, Instant::now());
+            if Instant::now() >= until {
+                break;
             }
         }
     }

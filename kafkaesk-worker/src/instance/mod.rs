@@ -9,6 +9,7 @@ mod events;
 mod finish;
 mod shown;
 mod stuck;
+mod transactions;
 mod unfinished;
 
 use std::{hash::RandomState, sync::Arc, time::Duration};
@@ -46,6 +47,7 @@ use crate::{
 use attempts::{Finished, Running};
 use custody::Manual;
 use stuck::GivenUp;
+use transactions::Transacting;
 use unfinished::Reminder;
 
 /// After this long without an assignment, the log says so.
@@ -86,6 +88,8 @@ pub(crate) struct Instance {
     committing: Committing,
     /// For subscriptions with `commit = "manual"`.
     manual: Option<Manual>,
+    /// For subscriptions with `batch(transaction = true)`.
+    transacting: Option<Transacting>,
     /// What it is asked for from outside, and where it shows itself.
     registered: Registered,
     /// Its group without prefix.
@@ -118,12 +122,16 @@ impl Instance {
         let max_poll = max_poll(&context);
         let control = consumer.control();
         let is_manual = routes.commit_manually();
+        let transacting = routes
+            .transactions(&context)
+            .map(|options| Transacting::new(options, &context.group));
         Self {
             drains: Drains::new(context.group.clone(), drain, control.clone()),
             control,
             committing: Committing::new(now),
             backpressure: Backpressure::new(is_manual.then(|| context.options.max_uncommitted())),
             manual: is_manual.then(Manual::new),
+            transacting,
             registered,
             name,
             meter: Meter::default(),
@@ -192,8 +200,13 @@ impl Instance {
                 self.commit(commits);
                 self.remind(now);
                 self.commit_custody_again();
+                self.transact_soon();
             }
             self.commit_custody(false);
+            if self.drains.next_deadline().is_some() {
+                self.transact_soon();
+            }
+            self.transact(now);
             self.look_at_running(now);
             self.take_part_again(now);
             let more = self.has_room() && self.schedule.has_ready();
@@ -204,6 +217,7 @@ impl Instance {
                 self.pause.due(),
                 self.hint_at,
                 self.drains.next_deadline(),
+                self.transacting.as_ref().and_then(Transacting::due),
                 (!reading).then_some(peek_at),
                 (!self.running.is_empty() || self.manual.is_some()).then_some(self.stuck_at),
                 self.rejoin_due(now),
@@ -229,6 +243,7 @@ impl Instance {
                     self.hear(event);
                     self.hear_custody();
                 }
+                Some(ended) = transactions::next(&mut self.transacting) => self.transacted(ended),
                 event = self.consumer.next(), if reading => {
                     peek_at = Instant::now() + PEEK;
                     self.event(event).await;

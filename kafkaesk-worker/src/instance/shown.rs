@@ -71,6 +71,8 @@ impl Instance {
                 ..InCustody::new(record.source.clone(), record.offset.0, age)
             }
         });
+        shown.uncommitted = self.partitions.uncommitted();
+        shown.transaction_error = self.transaction_trouble().map(str::to_owned);
         let total = self.schedule.total();
         shown.backing_off = waiting(total.backing_off);
         let mut ready = total.all;

@@ -75,6 +75,8 @@ pub struct TestApp {
     results: Arc<Results>,
     /// Group and pattern of each subscription, in the order of registration.
     subscriptions: Vec<(String, Pattern)>,
+    /// The groups whose messages wait for a transaction when their handlers have ended.
+    in_transactions: Vec<String>,
     shutdown: watch::Sender<bool>,
     running: Mutex<Option<JoinHandle<Result<RunReport, AppError>>>>,
     /// Messages that used up their attempts are expected.
@@ -103,6 +105,12 @@ impl TestApp {
             Ok(subscriptions) => subscriptions,
             Err(error) => panic!("the application cannot start: {error}"),
         };
+        let prefix = &connection.settings().group_prefix;
+        let in_transactions = app.subscriptions().iter();
+        let in_transactions = in_transactions
+            .filter(|it| it.options.in_transactions())
+            .filter_map(|it| Some(format!("{prefix}{}", it.group_name()?)))
+            .collect();
         let results = Arc::new(Results::default());
         let shutdown = watch::Sender::new(false);
         let mut ended = shutdown.subscribe();
@@ -119,6 +127,7 @@ impl TestApp {
             broker,
             results,
             subscriptions,
+            in_transactions,
             shutdown,
             running: Mutex::new(Some(tokio::spawn(run))),
             expect_dead_letters: AtomicBool::new(false),
@@ -231,11 +240,22 @@ impl TestApp {
             {
                 open += 1;
             }
-            let Some((subscription, record)) = expected.get(open) else {
-                let handled = self.handled(&expected)?;
-                *self.settled.lock() = next;
-                return Ok(handled);
+            let unfinished = match expected.get(open) {
+                Some(unfinished) => unfinished,
+                None => {
+                    let handled = self.handled(&expected)?;
+                    let awaits =
+                        |it: &&(&(String, Pattern), Record)| !self.is_committed(it.0, &it.1);
+                    match expected.iter().find(awaits) {
+                        Some(awaits) => awaits,
+                        None => {
+                            *self.settled.lock() = next;
+                            return Ok(handled);
+                        }
+                    }
+                }
             };
+            let (subscription, record) = unfinished;
             if let Some(error) = self.ended().await {
                 return Err(TestError::Ended(error));
             }
@@ -247,6 +267,16 @@ impl TestApp {
                 () = sleep_until(deadline) => return Err(self.stuck(subscription, record)),
             }
         }
+    }
+
+    /// Whether a message needs no transaction any more.
+    fn is_committed(&self, (group, _): &(String, Pattern), record: &Record) -> bool {
+        if !self.in_transactions.contains(group) {
+            return true;
+        }
+        let partition = record.partition();
+        let committed = self.broker.committed(group, record.topic(), partition);
+        committed.is_some_and(|next| record.offset.0 < next.0)
     }
 
     /// The messages of a group that are in custody, as topic, partition and offset: their handlers have returned, and their

@@ -65,8 +65,13 @@ pub(crate) struct Tracker {
 
 /// Whether a commit of this position says that the finished record at this offset is finished: its metadata has room for so many
 /// completions.
-pub(crate) fn covers(Position { next, finished }: &Position, offset: Offset) -> bool {
-    offset.0 < next.0 || offset.0 < finished.fitting(TOPIC_ID, *next).end().0
+pub(crate) fn covers(position: &Position, offset: Offset) -> bool {
+    offset.0 < position.next.0 || offset.0 < covered_until(position).0
+}
+
+/// The offset before which a commit of this position says of every finished record that it is finished.
+pub(crate) fn covered_until(Position { next, finished }: &Position) -> NextOffset {
+    finished.fitting(TOPIC_ID, *next).end().max(*next)
 }
 
 /// As long as the ids of Kafka's topics.

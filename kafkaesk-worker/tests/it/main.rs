@@ -20,6 +20,7 @@ mod stuck;
 mod support;
 mod test_app;
 mod trace;
+mod transactions;
 mod unavailable;
 mod vectors;
 mod watch;
