@@ -100,16 +100,32 @@ async fn known_to_fit(context: &Context, delivery: &Delivery) -> Result<(), Atte
     if !context.options.validate {
         return Ok(());
     }
-    let known = match checked(delivery) {
-        Checked::Fits => return Ok(()),
-        Checked::Not(ending) => return Err(ending),
-        Checked::Unknown(known) => known,
-    };
-    let _ = known.stored.set(fetch(context, &known).await?);
-    match checked(delivery) {
-        Checked::Not(ending) => Err(ending),
-        Checked::Fits | Checked::Unknown(_) => Ok(()),
+    // The messages of a batch may have several schemas.
+    loop {
+        let known = match checked(delivery) {
+            Checked::Fits => return Ok(()),
+            Checked::Not(ending) => return Err(ending),
+            Checked::Unknown(known) => known,
+        };
+        match fetch(context, &known).await {
+            Ok(stored) => drop(known.stored.set(stored)),
+            Err(AttemptResult::Mismatch(why)) => return Err(of_schema(delivery, &known, &why)),
+            Err(ending) => return Err(ending),
+        }
     }
+}
+
+/// The messages of this schema do not fit.
+fn of_schema(delivery: &Delivery, schema: &SeenSchema, why: &str) -> AttemptResult {
+    let mismatch = || AttemptResult::Mismatch(why.to_owned());
+    let Some(batch) = delivery.batch() else {
+        return mismatch();
+    };
+    let of_schema = batch.iter().enumerate().filter(|(_, message)| {
+        let known = message.proven_schema();
+        known.is_ok_and(|known| known.text == schema.text)
+    });
+    AttemptResult::Unfit(of_schema.map(|(at, _)| (at, mismatch())).collect())
 }
 
 /// Calls the handler and polls it to its end.
@@ -168,12 +184,28 @@ fn caught(ended: Result<AttemptResult, Box<dyn std::any::Any + Send>>) -> Attemp
 }
 
 fn call(context: &Context, delivery: &Delivery) -> HandlerCall {
-    if let Some(unreadable) = &delivery.record().unreadable {
-        return HandlerCall::Ended(AttemptResult::Mismatch(unreadable.to_string()));
+    if let Some(ending) = unreadable(delivery) {
+        return HandlerCall::Ended(ending);
     }
     catch_unwind(AssertUnwindSafe(|| context.handler.handle(delivery))).unwrap_or_else(|panic| {
         HandlerCall::Ended(AttemptResult::Failed(HandlerError::panicked(&*panic)))
     })
+}
+
+/// What was not read whole reaches no handler.
+fn unreadable(delivery: &Delivery) -> Option<AttemptResult> {
+    let why = |message: &Delivery| {
+        let unreadable = message.record().unreadable.as_ref()?;
+        Some(AttemptResult::Mismatch(unreadable.to_string()))
+    };
+    let Some(batch) = delivery.batch() else {
+        return why(delivery);
+    };
+    let each = batch.iter().enumerate();
+    let unfit: Vec<_> = each
+        .filter_map(|(at, message)| Some((at, why(message)?)))
+        .collect();
+    (!unfit.is_empty()).then_some(AttemptResult::Unfit(unfit))
 }
 
 /// What the stored schema says of a delivery.
@@ -185,6 +217,24 @@ enum Checked {
 }
 
 fn checked(delivery: &Delivery) -> Checked {
+    let Some(batch) = delivery.batch() else {
+        return checked_alone(delivery);
+    };
+    let mut unfit = Vec::new();
+    for (at, message) in batch.iter().enumerate() {
+        match checked_alone(message) {
+            Checked::Fits => {}
+            Checked::Not(ending) => unfit.push((at, ending)),
+            unknown @ Checked::Unknown(_) => return unknown,
+        }
+    }
+    match unfit.is_empty() {
+        true => Checked::Fits,
+        false => Checked::Not(AttemptResult::Unfit(unfit)),
+    }
+}
+
+fn checked_alone(delivery: &Delivery) -> Checked {
     let mismatch = |rejection: Rejection| Checked::Not(rejection.into());
     // A tombstone has no data: the handler's arguments decide. A record that was not read whole never comes here.
     if delivery.record().value.is_none() || delivery.record().unreadable.is_some() {

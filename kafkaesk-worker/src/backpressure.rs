@@ -17,8 +17,9 @@ use kafkaesk_client::{
 use kafkaesk_core::Source;
 
 use crate::{
+    options::BatchOptions,
     partitions::{Partition, Partitions},
-    schedule::Schedule,
+    schedule::{Amount, Schedule},
 };
 
 /// Records that wait for a handler before reading slows down, of partitions that are not paused.
@@ -43,15 +44,27 @@ pub(crate) struct Backpressure {
     max_uncommitted: Option<usize>,
     /// Some partition is paused.
     paused: bool,
+    /// How many records and bytes a batch needs.
+    batch: Amount,
 }
 
 impl Backpressure {
-    /// With the bound of custody, if there are committers.
-    pub(crate) fn new(max_uncommitted: Option<usize>) -> Self {
+    /// With the bound of custody, if there are committers, and what a batch gathers, if there are batches.
+    pub(crate) fn new(max_uncommitted: Option<usize>, batch: Option<BatchOptions>) -> Self {
+        let batch = batch.map_or(Amount::default(), |batch| Amount {
+            records: batch.max as usize,
+            bytes: batch.bytes,
+        });
         Self {
             max_uncommitted,
+            batch,
             ..Self::default()
         }
+    }
+
+    /// Whether reading is slowed down, or as good as stopped.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.full || self.packed
     }
 
     /// Pauses and resumes partitions by their backlog.
@@ -75,11 +88,17 @@ impl Backpressure {
                 bytes += backlog.all.bytes - backlog.backing_off.bytes;
             }
         }
+        // There is room for two batches before reading slows down, and for eight before all is paused.
+        let (full, full_bytes) = (
+            FULL.max(2 * self.batch.records),
+            FULL_BYTES.max(2 * self.batch.bytes),
+        );
+        let (packed, packed_bytes) = (PACKED.max(4 * full), PACKED_BYTES.max(4 * full_bytes));
         self.packed = match self.packed {
-            false => all_records >= PACKED || all_bytes >= PACKED_BYTES,
-            true => all_records > FULL / 2 || all_bytes > FULL_BYTES / 2,
+            false => all_records >= packed || all_bytes >= packed_bytes,
+            true => all_records > full / 2 || all_bytes > full_bytes / 2,
         };
-        self.full = !self.packed && (records >= FULL || bytes >= FULL_BYTES);
+        self.full = !self.packed && (records >= full || bytes >= full_bytes);
 
         let share = partitions.len().max(1);
         self.paused = false;
@@ -98,7 +117,7 @@ impl Backpressure {
                 share * 2
             };
             let greedy =
-                backlog.all.records > PACKED / part || backlog.all.bytes > PACKED_BYTES / part;
+                backlog.all.records > packed / part || backlog.all.bytes > packed_bytes / part;
             let wanted = held || backlog.deep > 0 || (self.packed && greedy);
             if wanted != partition.paused && !partition.revoking {
                 partition.paused = wanted;

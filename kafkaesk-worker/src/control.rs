@@ -31,6 +31,9 @@ pub(crate) enum Request {
     Skip(Skip),
     /// Show what it does.
     Show,
+    /// In tests: batches wait for no further message.
+    #[cfg_attr(not(feature = "memory"), allow(dead_code, reason = "sent by TestApp"))]
+    Hurry,
 }
 
 /// A message that is held, and what becomes of it.
@@ -160,6 +163,12 @@ impl Control {
             }
         }
         groups
+    }
+
+    /// The batches of a group that gather now wait for no further message.
+    #[cfg(feature = "memory")]
+    pub(crate) async fn hurry(&self, group: &str) {
+        self.ask(group, Request::Hurry).await;
     }
 
     async fn ask(&self, group: &str, request: Request) -> usize {

@@ -21,6 +21,7 @@ use crate::{
     custody::Seat,
     meter::cut,
     outcome::Rejection,
+    schedule::Gathered,
     snapshot::AttemptEnd,
     state::States,
 };
@@ -56,6 +57,8 @@ struct History {
     given_up: Option<Box<DeadLetter>>,
     /// It was redriven from this dead letter.
     redriven: Option<Box<DeadLetter>>,
+    /// It stands for these messages, whose handler gets them together.
+    batch: Option<Arc<Gathered>>,
     /// The attempt's place in custody, with `commit = "manual"`.
     seat: Option<Arc<Seat>>,
     /// What the attempt publishes for its transaction.
@@ -99,6 +102,39 @@ impl Delivery {
         delivery
     }
 
+    /// Stands for the messages of a batch, while its handler has them; otherwise it is like the first of them.
+    pub(crate) fn of_batch(gathered: Gathered) -> Option<Self> {
+        let first = gathered.deliveries.first()?;
+        let mut history = first.history.clone().unwrap_or_default();
+        let (record, place) = (first.record.clone(), first.place);
+        let context = first.context.clone();
+        history.batch = Some(Arc::new(gathered));
+        Some(Self {
+            record,
+            place,
+            history: Some(history),
+            context,
+            parts: OnceLock::new(),
+        })
+    }
+
+    /// The messages that it stands for; it stands for none afterwards.
+    pub(crate) fn take_batch(&mut self) -> Option<Gathered> {
+        let batch = self.history.as_mut()?.batch.take()?;
+        Some(Arc::unwrap_or_clone(batch))
+    }
+
+    /// The messages that it stands for, shared.
+    pub(crate) fn gathered(&self) -> Option<&Arc<Gathered>> {
+        self.history.as_ref()?.batch.as_ref()
+    }
+
+    /// How many messages it stands for.
+    pub(crate) fn messages(&self) -> u32 {
+        self.batch()
+            .map_or(1, |batch| u32::try_from(batch.len()).unwrap_or(u32::MAX))
+    }
+
     /// Its offset in the partition that was read.
     pub(crate) fn place(&self) -> Offset {
         self.place
@@ -130,6 +166,13 @@ impl Delivery {
         let own = Bytes::from(own);
         self.record.key = key.as_ref().map(|_| own.slice(..length));
         self.record.value = value.as_ref().map(|_| own.slice(length..));
+    }
+
+    /// With batches: the messages of this one, in order; [`Self::record`] is that of the first. `None` for a message that comes
+    /// alone. For a [`Handle`](crate::Handle) of your own; a function takes a [`Batch`](crate::Batch).
+    pub fn batch(&self) -> Option<&[Delivery]> {
+        let batch = self.history.as_ref()?.batch.as_ref()?;
+        Some(&batch.deliveries)
     }
 
     /// The record as it was read.

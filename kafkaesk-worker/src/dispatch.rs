@@ -28,7 +28,7 @@ pub(crate) enum DispatchMode {
 /// Messages that were handled in place, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Measured {
-    /// How many of them ended there.
+    /// How many of them ended there, each message of a batch counted.
     pub(crate) ended: u32,
     /// How long all of them took.
     pub(crate) elapsed: Duration,
@@ -84,10 +84,11 @@ impl Dispatch {
     }
 
     /// A message was handled in place: to its end, or to its first wait. Returns what was measured, after [`SAMPLE`] of them.
-    pub(crate) fn handled(&mut self, ended: bool) -> Option<Measured> {
+    /// A batch of `messages` counts as one, and is measured alone.
+    pub(crate) fn handled(&mut self, ended: bool, messages: u32) -> Option<Measured> {
         self.count += 1;
-        self.ended += u32::from(ended);
-        if self.count < SAMPLE && !self.first {
+        self.ended += if ended { messages } else { 0 };
+        if self.count < SAMPLE && messages == 1 && !self.first {
             return None;
         }
         self.first = false;
@@ -135,7 +136,7 @@ mod tests {
         let mut dispatch = Dispatch::new();
         dispatch.begin();
         std::thread::sleep(SLOW * 2);
-        dispatch.handled(true);
+        dispatch.handled(true, 1);
         assert_eq!(dispatch.mode(), DispatchMode::Spawned);
     }
 
@@ -144,7 +145,7 @@ mod tests {
         let mut dispatch = Dispatch::new();
         dispatch.begin();
         std::thread::sleep(SLOW * 2);
-        dispatch.handled(true);
+        dispatch.handled(true, 1);
         for _ in 0..TASKS {
             assert_eq!(dispatch.mode(), DispatchMode::Spawned);
             dispatch.polled(Duration::from_micros(1));

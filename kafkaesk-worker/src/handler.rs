@@ -14,8 +14,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     label = "not a handler",
-    note = "a handler is an `async fn` with up to 8 arguments, each an event type or `Json` (or an `Option` of it), or one of `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`, `Committer`",
-    note = "it returns `()`, `Outcome`, or `Result<_, HandlerError>`; `#[subscribe(…)]` on the function names each argument that does not fit",
+    note = "a handler is an `async fn` with up to 8 arguments, each an event type or `Json` (or an `Option` of it), or one of `Raw`, `Schema`, `Record`, a `Batch` of one of these, `State<T>`, `Publisher`, `Attempt`, `Committer`",
+    note = "it returns `()`, `Outcome`, `BatchOutcome`, or `Result<_, HandlerError>`; `#[subscribe(…)]` on the function names each argument that does not fit",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]
 pub trait HandlerFn<Arguments>: Send + Sync + 'static {

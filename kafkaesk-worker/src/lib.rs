@@ -59,8 +59,8 @@ pub use control::{Control, Skip, Skipped};
 pub use delivery::Delivery;
 pub use error::{Classified, Classify, HandlerError};
 pub use extract::{
-    Attempt, CommitError, Committer, Done, FromDelivery, Json, Publisher, Raw, Record, Schema,
-    State,
+    Attempt, Batch, CommitError, Committer, Done, FromDelivery, Json, Publisher, Raw, Record,
+    Schema, State,
 };
 pub use handle::Handle;
 pub use handler::HandlerFn;
@@ -70,7 +70,9 @@ pub use kafkaesk_client::{core, schema};
 pub use kafkaesk_macros::subscribe;
 pub use needs::Needs;
 pub use options::{BatchOptions, Commit, Ordering};
-pub use outcome::{AttemptResult, HandlerCall, IntoAttemptResult, Outcome, Rejection};
+pub use outcome::{
+    AttemptResult, BatchOutcome, HandlerCall, IntoAttemptResult, Outcome, Rejection,
+};
 pub use policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject};
 pub use report::{RunReport, Unfinished};
 pub use router::Router;

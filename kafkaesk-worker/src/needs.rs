@@ -15,6 +15,8 @@ pub struct Needs {
     pub(crate) committer: bool,
     /// Some argument is a `Batch`.
     pub(crate) batch: bool,
+    /// Some argument is made of one message.
+    pub(crate) one: bool,
     /// The handler is a function, so its arguments say everything.
     pub(crate) by_arguments: bool,
 }

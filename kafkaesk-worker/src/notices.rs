@@ -45,6 +45,8 @@ pub(crate) struct Notices {
     pub(crate) cut: OfMessages,
     /// Messages that became dead letters.
     pub(crate) dead: OfMessages,
+    /// Batches that failed and were split, by the first message.
+    pub(crate) split: OfMessages,
     /// Dead letters that could not be written.
     pub(crate) not_written: OfMessages,
     /// Handlers that ended after their partition was given up.

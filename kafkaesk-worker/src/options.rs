@@ -36,7 +36,7 @@ pub enum Commit {
     Manual,
 }
 
-/// What a batch gathers. A handler with an argument `Batch` gets messages of one partition together, in order.
+/// What a batch gathers. A handler with an argument [`Batch`](crate::Batch) gets messages of one partition together, in order.
 /// A batch goes to its handler as soon as one of the three bounds is reached.
 ///
 /// ```
@@ -180,6 +180,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// What a batch gathers, if handlers get batches: with `transaction` they get the messages one by one.
+    pub(crate) fn gathers(&self) -> Option<BatchOptions> {
+        self.batch.filter(|batch| !batch.transaction)
+    }
+
     /// What is wrong with its batches.
     pub(crate) fn batch_contradiction(&self) -> Option<Contradiction> {
         self.batch?.contradiction(self.commit)

@@ -70,6 +70,72 @@ pub enum AttemptResult {
     /// [`crate::retry::LONGEST`]), until an attempt ends otherwise. Nothing is passed over, whatever the subscription's
     /// policies say. A handler returns it as [`HandlerError::unavailable`].
     Unavailable(HandlerError),
+    /// Of a batch: one result for each of its messages, in their order ([`BatchOutcome`]).
+    Batch(Vec<AttemptResult>),
+    /// Of a batch, before its handler was called: these messages, by their place in it, end like this. The handler gets the
+    /// others at once.
+    Unfit(Vec<(usize, AttemptResult)>),
+}
+
+/// One result for each message of a [`Batch`](crate::Batch), in their order. Each is judged for itself, as if the message had
+/// been handled alone. Another number of results than messages is a failed batch.
+///
+/// ```
+/// use kafkaesk_worker::prelude::*;
+///
+/// #[subscribe("orders.*", group = "load", batch())]
+/// async fn load(orders: Batch<Json>) -> BatchOutcome {
+///     let one = |order: &Json| match order["total"].as_f64() {
+///         Some(_) => Outcome::Done,
+///         None => Outcome::reject("it has no total"),
+///     };
+///     orders.iter().map(one).collect()
+/// }
+/// # App::new().subscribe(load).check().unwrap();
+/// ```
+#[derive(Debug, Default)]
+pub struct BatchOutcome(Vec<AttemptResult>);
+
+impl BatchOutcome {
+    /// Without results.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the result of the next message: `()`, an [`Outcome`], or a `Result` of those with [`HandlerError`].
+    pub fn push(&mut self, result: impl IntoAttemptResult) {
+        self.0.push(result.into_attempt_result());
+    }
+
+    /// How many results there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<R: IntoAttemptResult> FromIterator<R> for BatchOutcome {
+    fn from_iter<I: IntoIterator<Item = R>>(results: I) -> Self {
+        let results = results.into_iter();
+        Self(results.map(R::into_attempt_result).collect())
+    }
+}
+
+impl<R: IntoAttemptResult> Extend<R> for BatchOutcome {
+    fn extend<I: IntoIterator<Item = R>>(&mut self, results: I) {
+        let results = results.into_iter();
+        self.0.extend(results.map(R::into_attempt_result));
+    }
+}
+
+impl IntoAttemptResult for BatchOutcome {
+    fn into_attempt_result(self) -> AttemptResult {
+        AttemptResult::Batch(self.0)
+    }
 }
 
 /// Why an argument could not be made.
@@ -82,6 +148,8 @@ pub enum Rejection {
     NoEvent(EnvelopeError),
     /// This outcome, whatever the message is.
     Outcome(Outcome),
+    /// Of a batch: these of its messages, by their place in it, and why. The handler gets the others at once.
+    Messages(Vec<(usize, Rejection)>),
 }
 
 impl AttemptResult {
@@ -100,8 +168,39 @@ impl AttemptResult {
                 (Cause::Returned, Class::Reject(_)) => AttemptEnd::Reject,
                 (Cause::Returned, _) => AttemptEnd::Retry,
             },
+            Self::Batch(each) => {
+                let mut ends = each.iter().map(Self::end);
+                ends.find(|end| *end != AttemptEnd::Done)
+                    .unwrap_or(AttemptEnd::Done)
+            }
+            Self::Unfit(unfit) => {
+                let first = unfit.first();
+                first.map_or(AttemptEnd::Mismatch, |(_, first)| first.end())
+            }
         }
     }
+
+    /// The result of a message that was handled alone: a batch of one.
+    pub(crate) fn of_one(self) -> Self {
+        match self {
+            Self::Batch(mut each) => match (each.pop(), each.len()) {
+                (Some(only), 0) => only.of_one(),
+                (last, others) => wrong_number(others + usize::from(last.is_some()), 1),
+            },
+            Self::Unfit(mut unfit) => match unfit.pop() {
+                Some((_, only)) => only.of_one(),
+                None => wrong_number(0, 1),
+            },
+            other => other,
+        }
+    }
+}
+
+/// A handler returned so many results for so many messages.
+pub(crate) fn wrong_number(results: usize, messages: usize) -> AttemptResult {
+    AttemptResult::Failed(HandlerError::msg(format!(
+        "the handler returned {results} result(s) for a batch of {messages} message(s); a `BatchOutcome` holds one for each, in their order"
+    )))
 }
 
 impl From<Rejection> for AttemptResult {
@@ -110,6 +209,12 @@ impl From<Rejection> for AttemptResult {
             Rejection::Mismatch(message) => AttemptResult::Mismatch(message),
             Rejection::NoEvent(why) => AttemptResult::NoEvent(why),
             Rejection::Outcome(outcome) => AttemptResult::Outcome(outcome),
+            Rejection::Messages(messages) => AttemptResult::Unfit(
+                messages
+                    .into_iter()
+                    .map(|(at, why)| (at, why.into()))
+                    .collect(),
+            ),
         }
     }
 }
@@ -136,7 +241,7 @@ pub(crate) enum Disposition {
     Stop,
 }
 
-/// What a handler may return: `()`, [`Outcome`], or a `Result` of those with [`HandlerError`].
+/// What a handler may return: `()`, [`Outcome`], [`BatchOutcome`], or a `Result` of those with [`HandlerError`].
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return `{Self}`",
     label = "a handler returns `()`, `Outcome`, or `Result<_, HandlerError>`",

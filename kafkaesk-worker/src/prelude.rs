@@ -18,7 +18,7 @@ pub use serde::{Deserialize, Serialize};
 #[cfg(feature = "memory")]
 pub use crate::TestApp;
 pub use crate::{
-    App, AppError, Attempt, BatchOptions, Classify, Commit, CommitError, Committer, FailureLimit,
-    HandlerError, Json, OnFailure, OnMismatch, OnNoEvent, OnReject, Ordering, Outcome, Publisher,
-    Raw, Record, Router, Schema, State, Subscription, subscription,
+    App, AppError, Attempt, Batch, BatchOptions, BatchOutcome, Classify, Commit, CommitError,
+    Committer, FailureLimit, HandlerError, Json, OnFailure, OnMismatch, OnNoEvent, OnReject,
+    Ordering, Outcome, Publisher, Raw, Record, Router, Schema, State, Subscription, subscription,
 };

@@ -50,6 +50,7 @@ impl Scope {
             partition = record.partition(),
             offset = record.offset.0,
             attempt = delivery.attempt(),
+            messages = delivery.batch().map(<[Delivery]>::len),
             trace_id = Empty,
             span_id = Empty,
         );

@@ -442,7 +442,12 @@ pub struct Counts {
 impl Counts {
     /// Counts an attempt.
     pub(crate) fn ended(&mut self, end: AttemptEnd) {
-        self.attempts[end as usize] += 1;
+        self.all_ended(end, 1);
+    }
+
+    /// So many attempts ended like this.
+    pub(crate) fn all_ended(&mut self, end: AttemptEnd, attempts: u64) {
+        self.attempts[end as usize] += attempts;
     }
 
     /// How many attempts ended like this.

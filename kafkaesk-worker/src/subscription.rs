@@ -139,7 +139,7 @@ impl Subscription {
         self
     }
 
-    /// The handler takes a `Batch` of messages of one partition, gathered up to these bounds. Default: none; each
+    /// The handler takes a [`Batch`](crate::Batch) of messages of one partition, gathered up to these bounds. Default: none; each
     /// message is handled alone.
     #[must_use]
     pub fn batch(mut self, batch: BatchOptions) -> Self {
@@ -279,6 +279,12 @@ pub(crate) fn check(subscription: &Subscription) -> Result<Pattern, AppError> {
                     .to_owned(),
             ));
         }
+        Commit::Interval if needs.committer && needs.batch => {
+            return Err(refused(
+                "a batch ends when its handler does, so it has no `Committer`; leave the argument out"
+                    .to_owned(),
+            ));
+        }
         Commit::Interval if needs.committer => {
             return Err(refused(
                 "the handler takes a `Committer`; write `commit = \"manual\"`, or leave the argument out"
@@ -302,12 +308,14 @@ fn batch_misfit(batch: Option<BatchOptions>, needs: &Needs) -> Option<&'static s
         Some(batch) if batch.transaction && needs.batch => Some(
             "with `transaction = true` the messages of a batch are handled one by one; take the message's own type instead of a `Batch` of it",
         ),
-        Some(batch) if !batch.transaction && needs.by_arguments && !needs.batch => Some(
+        Some(batch) if batch.transaction => None,
+        Some(_) if needs.by_arguments && !needs.batch => Some(
             "batches need a handler with an argument such as `batch: Batch<Json>`, which takes their messages",
         ),
-        Some(batch) if batch.transaction => None,
-        Some(_) => Some("batches are not supported yet"),
-        None => None,
+        Some(_) if needs.batch && needs.one => Some(
+            "an argument beside the `Batch` is made of one message; take a `Batch` of its type as well, which has all messages in the same order",
+        ),
+        _ => None,
     }
 }
 

@@ -43,9 +43,9 @@ impl Throttle {
         self.tokens >= 1.0
     }
 
-    /// One starts.
-    pub(crate) fn started(&mut self) {
-        self.tokens -= 1.0;
+    /// So many start together: at least one. For those beyond what is allowed now, the next one waits.
+    pub(crate) fn started(&mut self, messages: u32) {
+        self.tokens -= f64::from(messages);
     }
 
     /// When the next one may start; `None` if now.
@@ -71,7 +71,7 @@ mod tests {
         while now <= start + time {
             throttle.refill(now);
             while throttle.has_room() {
-                throttle.started();
+                throttle.started(1);
                 count += 1;
             }
             now = throttle.next().unwrap();
@@ -98,7 +98,7 @@ mod tests {
         throttle.refill(now + Duration::from_secs(3600));
         let mut count = 0;
         while throttle.has_room() {
-            throttle.started();
+            throttle.started(1);
             count += 1;
         }
         assert_eq!(count, 10);

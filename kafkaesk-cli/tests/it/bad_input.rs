@@ -106,12 +106,12 @@ fn a_batch_is_named_with_its_bounds_and_where_it_does_not_go() {
         (
             "{ http = \"http://x/\" }",
             "{ max = 0 }",
-            "batch.max`: invalid value: integer `0`, expected a whole number from 1 to 10000",
+            "batch.max`: the number 0 is not a whole number from 1 to 10000",
         ),
         (
             "{ http = \"http://x/\" }",
             "{ bytes = 1000 }",
-            "batch.bytes`: invalid value: integer `1000`, expected a whole number from 1024 to 16777216",
+            "batch.bytes`: the number 1000 is not a whole number from 1024 to 16777216",
         ),
         (
             "{ http = \"http://x/\" }",

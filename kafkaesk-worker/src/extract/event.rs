@@ -12,6 +12,7 @@ impl<T: Events> FromDelivery for T {
 
     fn needs(needs: &mut Needs) {
         needs.decodes = true;
+        needs.one = true;
         match T::schemas() {
             Ok(schemas) => needs.schemas.extend(schemas.into_iter().map(Ok)),
             Err(e) => needs.schemas.push(Err(e)),

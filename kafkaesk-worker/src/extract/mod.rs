@@ -1,6 +1,7 @@
 //! Extractors: make one argument of a handler from a delivery. One file each.
 
 mod attempt;
+mod batch;
 mod committer;
 mod event;
 mod json;
@@ -11,6 +12,7 @@ mod schema;
 mod state;
 
 pub use attempt::Attempt;
+pub use batch::Batch;
 pub use committer::{CommitError, Committer, Done};
 pub use json::Json;
 pub use publisher::Publisher;
@@ -47,7 +49,7 @@ use crate::{delivery::Delivery, needs::Needs, outcome::Rejection};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's argument",
     label = "not a handler argument",
-    note = "arguments are event types (`#[derive(Event)]` or `#[derive(Events)]`), `Json`, an `Option` of these, `Raw`, `Schema`, `Record`, `State<T>`, `Publisher`, `Attempt`, `Committer`",
+    note = "arguments are event types (`#[derive(Event)]` or `#[derive(Events)]`), `Json`, an `Option` of these, `Raw`, `Schema`, `Record`, a `Batch` of these, `State<T>`, `Publisher`, `Attempt`, `Committer`",
     note = "see https://docs.rs/kafkaesk-worker/latest/kafkaesk_worker/docs/handlers/"
 )]
 pub trait FromDelivery: Sized + Send + 'static {

@@ -4,7 +4,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use crate::{Delivery, FromDelivery, Rejection};
+use crate::{Delivery, FromDelivery, Needs, Rejection};
 
 /// The record's value as read, not parsed. A null value is empty; `Record` distinguishes the two.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,5 +21,9 @@ impl Deref for Raw {
 impl FromDelivery for Raw {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
         Ok(Self(delivery.record().value.clone().unwrap_or_default()))
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.one = true;
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::{Delivery, FromDelivery, Rejection};
+use crate::{Delivery, FromDelivery, Needs, Rejection};
 
 /// The record as it was read. Derefs to [`kafkaesk_core::Record`]; shares its bytes.
 #[derive(Clone, Debug)]
@@ -19,5 +19,9 @@ impl Deref for Record {
 impl FromDelivery for Record {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
         Ok(Self(delivery.record().clone()))
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.one = true;
     }
 }

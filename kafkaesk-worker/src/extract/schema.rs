@@ -4,7 +4,7 @@ use std::{fmt, ops::Deref};
 
 use kafkaesk_core::SchemaId;
 
-use crate::{Delivery, FromDelivery, Rejection};
+use crate::{Delivery, FromDelivery, Needs, Rejection};
 
 /// The message's schema id, `Content:1`. A record without an event has none: [`crate::OnNoEvent`] decides then.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,5 +27,9 @@ impl fmt::Display for Schema {
 impl FromDelivery for Schema {
     fn from_delivery(delivery: &Delivery) -> Result<Self, Rejection> {
         Ok(Self(delivery.known_schema()?.id.clone()))
+    }
+
+    fn needs(needs: &mut Needs) {
+        needs.one = true;
     }
 }

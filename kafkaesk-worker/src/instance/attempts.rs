@@ -3,7 +3,7 @@
 //!
 //! Next: `judge` decides what an attempt means; `tracker` and `schedule` take the message.
 
-use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use kafkaesk_client::{
@@ -13,11 +13,11 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::{DeadLetter, Offset, Reason, Record, RecordPlace, Source};
 use tokio::{task::JoinError, time::Instant};
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::{Instance, dead_letters};
+use super::{Instance, batches::side, dead_letters};
 use crate::{
-    AppError, Ordering,
+    AppError,
     attempt::{self, InPlace},
     delivery::Delivery,
     dispatch::{DispatchMode, Measured},
@@ -34,15 +34,15 @@ use crate::{
 };
 
 /// How many waiting records are handled in place before events, commits and other tasks get their turn.
-const TURN: usize = 512;
+pub(super) const TURN: usize = 512;
 
 /// Where a message is whose attempt is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// At the head of its lane, which waits for it.
     Lane,
-    /// In custody: its lane has gone on.
-    Custody,
+    /// In no lane: the lane in which it was handled has gone on, as for a message in custody and one of a batch.
+    Gone,
 }
 
 /// What runs as a task for a message: its handler, or the writing of its dead letter.
@@ -62,6 +62,8 @@ pub(super) struct Running {
     pub(super) named: Option<u32>,
     /// Its failed attempts; `None` at the first one.
     pub(super) failed: Option<Box<Failed>>,
+    /// How many messages its batch has, of which this is the first; 1 without batches.
+    pub(super) messages: u32,
 }
 
 /// What happened to a message before the attempt that runs.
@@ -142,7 +144,12 @@ impl Instance {
         if let Some(partition) = self.partitions.get_mut(lane.generation) {
             let ticket = partition.track(&delivery);
             delivery.keep();
-            self.schedule.wait(lane, Item { delivery, ticket });
+            let item = Item {
+                delivery,
+                ticket,
+                arrived: Instant::now(),
+            };
+            self.schedule.wait(lane, item);
         }
     }
 
@@ -167,11 +174,7 @@ impl Instance {
     }
 
     fn lane(&self, generation: Generation, delivery: &Delivery) -> LaneId {
-        let lane = match (self.context.options.ordering, &delivery.record().key) {
-            (Ordering::Partition, _) => Lane::Partition,
-            (Ordering::Key, Some(key)) => Lane::Key(self.hasher.hash_one(key)),
-            (Ordering::Key, None) | (Ordering::None, _) => Lane::Alone(delivery.place().0),
-        };
+        let lane = side(&self.hasher, self.context.options.ordering, delivery);
         LaneId { generation, lane }
     }
 
@@ -187,6 +190,9 @@ impl Instance {
 
     /// Runs the records of ready lanes, in turns.
     pub(super) fn run_ready(&mut self) {
+        if self.context.options.gathers().is_some() {
+            return self.run_ready_batches();
+        }
         self.dispatch.begin();
         for _ in 0..TURN {
             if !self.has_room() || self.stop.is_some() {
@@ -218,14 +224,15 @@ impl Instance {
         }
     }
 
-    fn attempt(&mut self, lane: LaneId, mut delivery: Delivery, ticket: Option<Ticket>) {
+    /// Begins an attempt at a message, or at the batch that the delivery stands for.
+    pub(super) fn attempt(&mut self, lane: LaneId, mut delivery: Delivery, ticket: Option<Ticket>) {
         if delivery.given_up().is_some() {
             return self.spawn(lane, delivery, ticket, Work::DeadLetter);
         }
         let ticket = self.seat(lane, &mut delivery, ticket);
         self.open_outbox(&mut delivery);
         if let Some(throttle) = &mut self.throttle {
-            throttle.started();
+            throttle.started(delivery.messages());
         }
         if self.dispatch.mode() == DispatchMode::Spawned {
             return self.spawn(lane, delivery, ticket, Work::Attempt);
@@ -234,6 +241,7 @@ impl Instance {
             self.measure();
             self.measured = lane.generation;
         }
+        let messages = delivery.messages();
         let ended = match attempt::in_place(&mut delivery) {
             InPlace::Ended(ending) => {
                 self.settle(lane, delivery, ticket, ending);
@@ -248,7 +256,7 @@ impl Instance {
                 false
             }
         };
-        if let Some(measured) = self.dispatch.handled(ended) {
+        if let Some(measured) = self.dispatch.handled(ended, messages) {
             self.count_time(measured);
         }
     }
@@ -279,6 +287,7 @@ impl Instance {
             since: delivery.failures().map_or(began, |failures| failures.since),
             named: (!matches!(work, Work::DeadLetter)).then_some(1),
             failed: Failed::of(&delivery),
+            messages: delivery.messages(),
         };
         self.running.insert(lane, running);
         let context = delivery.context().clone();
@@ -343,7 +352,8 @@ impl Instance {
                 partition.running -= 1;
                 if let (Some(running), Ending::Attempt(_)) = (&running, &finished.ending) {
                     let elapsed = now.saturating_duration_since(running.began);
-                    self.meter.attempts(partition.topic, 1, elapsed);
+                    self.meter
+                        .attempts(partition.topic, running.messages, elapsed);
                 }
                 let (lane, ticket) = (finished.lane, finished.ticket);
                 match finished.ending {
@@ -366,9 +376,9 @@ impl Instance {
                 if let (Some(running), Ending::Attempt(ending)) = (&running, &finished.ending) {
                     let elapsed = now.saturating_duration_since(running.began);
                     let topic = self.meter.topic(&running.assigned);
-                    self.meter.attempts(topic, 1, elapsed);
+                    self.meter.attempts(topic, running.messages, elapsed);
                     let counts = self.partitions.counts_of(&running.assigned);
-                    counts.ended(ending.end());
+                    counts.all_ended(ending.end(), running.messages.into());
                 }
                 // Another member owns the partition by now, and will handle the message again.
                 self.schedule.release(finished.lane);
@@ -390,10 +400,16 @@ impl Instance {
     fn settle(
         &mut self,
         lane: LaneId,
-        delivery: Delivery,
+        mut delivery: Delivery,
         ticket: Option<Ticket>,
         ending: AttemptResult,
     ) {
+        if let Some(gathered) = delivery.take_batch() {
+            return self.settle_batch(lane, delivery, gathered, ending);
+        }
+        if lane.lane == Lane::Gather {
+            return self.settle_gathered(lane, delivery, ticket, ending);
+        }
         // A delivery is large: where nothing is kept, it is moved once.
         if delivery.context().options.commit == Commit::Interval {
             self.conclude(lane, delivery, ticket, ending, Place::Lane);
@@ -412,19 +428,15 @@ impl Instance {
         place: Place,
     ) {
         let offset = delivery.place();
+        let ending = ending.of_one();
         let end = ending.end();
         let published = published(&mut delivery, &ending);
         let disposition = judge(ending, &mut delivery, &mut self.failures, &mut self.notices);
         if end != AttemptEnd::Done {
-            self.count(lane.generation, &delivery, end, &disposition);
+            self.count_all(lane.generation, &delivery, end, &disposition, 1);
         }
-        let pauses = matches!(disposition, Disposition::Pause(..)) || self.failures.exceeded();
-        if !pauses && self.pause.end() {
-            info!(
-                group = self.context.group,
-                pattern = self.context.pattern,
-                "the subscription goes on"
-            );
+        if !matches!(disposition, Disposition::Pause(..)) {
+            self.goes_on();
         }
         match disposition {
             Disposition::Finish | Disposition::Exhausted => {
@@ -448,30 +460,15 @@ impl Instance {
                 match place {
                     Place::Lane => self.spawn(lane, delivery, ticket, Work::DeadLetter),
                     // Its lane may be busy: the letter is written when the lane is free.
-                    Place::Custody => {
+                    Place::Gone => {
                         self.come_back(lane, delivery, ticket, Instant::now(), false);
                     }
                 }
             }
             Disposition::Pause(why, wait) => {
                 let now = Instant::now();
-                if let Some(Begun {
-                    wait,
-                    log: Some(tries),
-                }) = self.pause.begin(now, &why)
-                {
-                    warn!(
-                        group = self.context.group,
-                        pattern = self.context.pattern,
-                        again_in = ?Duration::from_millis(wait.as_millis() as u64),
-                        tries,
-                        pauses = self.pause.total(),
-                        error = why,
-                        "the subscription is paused and passes nothing over; one message is tried again then"
-                    );
-                }
                 // If only this message meets the failure, its own wait grows, and the others go on.
-                let until = self.pause.until().unwrap_or(now).max(now + wait);
+                let until = self.pauses(now, &why).max(now + wait);
                 self.back(place, lane, delivery, ticket, until, false);
             }
             Disposition::Stop => {
@@ -490,13 +487,34 @@ impl Instance {
         }
     }
 
-    /// Counts an attempt that did not simply succeed.
-    fn count(
+    /// The subscription pauses for this reason, or is paused already: until then.
+    pub(super) fn pauses(&mut self, now: Instant, why: &str) -> Instant {
+        if let Some(Begun {
+            wait,
+            log: Some(tries),
+        }) = self.pause.begin(now, why)
+        {
+            warn!(
+                group = self.context.group,
+                pattern = self.context.pattern,
+                again_in = ?Duration::from_millis(wait.as_millis() as u64),
+                tries,
+                pauses = self.pause.total(),
+                error = why,
+                "the subscription is paused and passes nothing over; one message is tried again then"
+            );
+        }
+        self.pause.until().unwrap_or(now)
+    }
+
+    /// Counts an attempt at so many messages that did not simply succeed.
+    pub(super) fn count_all(
         &mut self,
         generation: Generation,
         delivery: &Delivery,
         end: AttemptEnd,
         disposition: &Disposition,
+        messages: u64,
     ) {
         if let Some(error) = delivery.last_error() {
             self.meter.failed(end, error, delivery);
@@ -505,12 +523,12 @@ impl Instance {
             self.meter.refused(delivery);
         }
         if let Some(partition) = self.partitions.get_mut(generation) {
-            partition.counts.ended(end);
+            partition.counts.all_ended(end, messages);
             let is_again = matches!(
                 disposition,
                 Disposition::Retry { .. } | Disposition::Pause(..)
             );
-            partition.counts.retries += u64::from(is_again);
+            partition.counts.retries += if is_again { messages } else { 0 };
         }
     }
 
@@ -526,7 +544,7 @@ impl Instance {
     ) {
         match place {
             Place::Lane => self.again(lane, delivery, ticket, until, counts),
-            Place::Custody => self.come_back(lane, delivery, ticket, until, counts),
+            Place::Gone => self.come_back(lane, delivery, ticket, until, counts),
         }
     }
 
@@ -547,9 +565,14 @@ impl Instance {
             return self.schedule.release(lane);
         }
         let ticket = ticket.unwrap_or_else(|| partition.track(&delivery));
-        delivery.failed(Instant::now(), counts);
-        self.schedule
-            .back_off(lane, Item { delivery, ticket }, until);
+        let arrived = Instant::now();
+        delivery.failed(arrived, counts);
+        let item = Item {
+            delivery,
+            ticket,
+            arrived,
+        };
+        self.schedule.back_off(lane, item, until);
     }
 }
 

@@ -63,6 +63,10 @@ impl Instance {
                 Answer::Done
             }
             Request::Skip(skip) => self.skip(&skip),
+            Request::Hurry => {
+                self.schedule.hurry(|_| true);
+                Answer::Done
+            }
             Request::Show => {
                 self.show(self.state());
                 Answer::Done

@@ -211,7 +211,7 @@ impl Instance {
             ),
             Said::Ended(ended) => (delivery.place(), ended, None),
         };
-        self.conclude(lane, delivery, Some(ticket), ending, Place::Custody);
+        self.conclude(lane, delivery, Some(ticket), ending, Place::Gone);
         let partition = self.partitions.get_mut(generation);
         if let Some(custody) = partition.and_then(|partition| partition.custody.as_mut())
             && let Some(reply) = reply
@@ -228,7 +228,8 @@ impl Instance {
         }
     }
 
-    /// A message that failed in custody is tried again at the head of its lane, where another one of its key may run.
+    /// A message that failed in custody, or as one of a batch, is tried again at the head of its lane, where another one of its key
+    /// may run.
     pub(super) fn come_back(
         &mut self,
         lane: LaneId,
@@ -240,11 +241,16 @@ impl Instance {
         let partition = self.partitions.get(lane.generation);
         let is_ours = partition.is_some_and(|partition| !partition.revoking || self.ending);
         if let (true, Some(ticket)) = (is_ours, ticket) {
+            let arrived = Instant::now();
             if delivery.given_up().is_none() {
-                delivery.failed(Instant::now(), counts);
+                delivery.failed(arrived, counts);
             }
-            self.schedule
-                .come_back(lane, Item { delivery, ticket }, until);
+            let item = Item {
+                delivery,
+                ticket,
+                arrived,
+            };
+            self.schedule.come_back(lane, item, until);
         }
     }
 

@@ -153,11 +153,20 @@ impl Instance {
                 .read(partition.topic, &batch.records, now_millis());
         }
         let is_retry = self.routes.is_retry(&batch.source);
+        let gathers = self.context.options.gathers().is_some() && !is_retry;
         let tracker = &partition.tracker;
         if tracker.has_finished_before() {
             batch
                 .records
                 .retain(|record| !tracker.is_finished(record.offset));
+        }
+        if gathers {
+            let now = Instant::now();
+            for record in batch.records {
+                let delivery = Delivery::new(record, self.context.clone());
+                self.gather(generation, delivery, now);
+            }
+            return self.partitions.reached(generation, batch.next);
         }
         self.dispatch.begin();
         self.measured = generation;

@@ -2,6 +2,7 @@
 //! Next: `events` takes what the consumer reads, `attempts` runs the handlers.
 
 mod attempts;
+mod batches;
 mod commands;
 mod custody;
 mod dead_letters;
@@ -125,11 +126,15 @@ impl Instance {
         let transacting = routes
             .transactions(&context)
             .map(|options| Transacting::new(options, &context.group));
+        let gathers = context.options.gathers();
         Self {
             drains: Drains::new(context.group.clone(), drain, control.clone()),
             control,
             committing: Committing::new(now),
-            backpressure: Backpressure::new(is_manual.then(|| context.options.max_uncommitted())),
+            backpressure: Backpressure::new(
+                is_manual.then(|| context.options.max_uncommitted()),
+                gathers,
+            ),
             manual: is_manual.then(Manual::new),
             transacting,
             registered,
@@ -148,7 +153,7 @@ impl Instance {
             routes,
             consumer,
             partitions: Partitions::default(),
-            schedule: Schedule::default(),
+            schedule: Schedule::new(gathers),
             dispatch: Dispatch::new(),
             pause: Pause::default(),
             notices: Notices::default(),
@@ -188,6 +193,7 @@ impl Instance {
             self.run_ready();
             self.backpressure
                 .update(&mut self.partitions, &self.schedule, &*self.control);
+            self.hurry_batches();
             self.drains.release_drained(&mut self.partitions, now);
             if self.hint_at.is_some_and(|at| now >= at) {
                 self.hint_at = None;

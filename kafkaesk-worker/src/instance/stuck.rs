@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Instance, attempts::Running};
-use crate::{Ordering, judge::Key, snapshot::Apart};
+use crate::{Ordering, judge::Key, schedule::LaneId, snapshot::Apart};
 
 /// The longest interval between two checks of the running attempts.
 const EVERY: Duration = Duration::from_secs(5);
@@ -92,6 +92,7 @@ impl Instance {
                 offset = running.offset,
                 key = %Key(running.key.as_deref()),
                 attempt = running.attempt,
+                messages = running.messages,
                 age = ?Duration::from_millis(age.as_millis() as u64),
                 "a handler has been running for longer than stuck-after; its lane waits for it"
             );
@@ -99,24 +100,29 @@ impl Instance {
     }
 
     /// Whether no handler can start, since those that run are stuck: they have all places of `concurrency`, or, where a
-    /// partition has one place only, that of each partition.
+    /// partition has one place only (with batches as well), that of each partition.
     fn are_all_stuck(&self, now: Instant) -> bool {
         let stuck = || {
-            let running = self.running.values();
-            running.filter(|running| running.is_stuck(now, self.max_poll))
+            let running = self.running.iter();
+            running.filter(|(_, running)| running.is_stuck(now, self.max_poll))
         };
-        if stuck().count() >= self.context.options.concurrency as usize {
+        let options = &self.context.options;
+        if stuck().count() >= options.concurrency as usize {
             return true;
         }
-        if self.context.options.ordering != Ordering::Partition {
+        let gathers = options.gathers().is_some();
+        if options.ordering != Ordering::Partition && !gathers {
             return false;
         }
+        let has_place = |lane: &LaneId| !gathers || lane.forms();
         // The group's retry topic is nearly always empty.
         let own = self.partitions.iter().map(|(_, partition)| partition);
         let mut own = own
             .filter(|own| !self.routes.is_retry(&own.source))
             .peekable();
-        own.peek().is_some() && own.all(|own| stuck().any(|it| *it.assigned == *own.source))
+        own.peek().is_some()
+            && own
+                .all(|own| stuck().any(|(lane, it)| has_place(lane) && *it.assigned == *own.source))
     }
 
     /// Leaves the group, so that its other members get the partitions. What is finished there is committed as in any revoke,

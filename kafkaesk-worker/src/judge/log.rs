@@ -5,7 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use crate::{delivery::Delivery, notices::Notices, retry::MAX_AFTER};
+use crate::{
+    Outcome, delivery::Delivery, notices::Notices, outcome::AttemptResult, retry::MAX_AFTER,
+};
 
 /// `blank`: whether a record without an event is null or empty.
 pub(super) fn skipped(
@@ -137,6 +139,36 @@ pub(super) fn retried(
             "the handler asked for another attempt"
         ),
     }
+}
+
+/// A batch failed, and is handled again in halves. Gives the error.
+pub(crate) fn split(
+    batch: &Delivery,
+    messages: usize,
+    ending: &AttemptResult,
+    notices: &mut Notices,
+) -> String {
+    let error = match ending {
+        AttemptResult::Failed(error) => error.chain(),
+        AttemptResult::Outcome(Outcome::Reject { reason }) => format!("rejected: {reason}"),
+        other => format!("{other:?}"),
+    };
+    let record = batch.record();
+    match notices.split.occurred(record, Instant::now()) {
+        Some(count) => warn!(
+            group = batch.group(),
+            stream = record.stream(),
+            partition = record.partition(),
+            offset = record.offset.0,
+            messages,
+            attempt = batch.attempt(),
+            count,
+            error,
+            "a batch, of which this is the first message, was not handled; it is tried again in halves, until what fails stands alone"
+        ),
+        None => debug!(record = %Name(batch), messages, error, "a batch is split"),
+    }
+    error
 }
 
 /// A key as a log shows it: text if it is text, at most 100 characters.

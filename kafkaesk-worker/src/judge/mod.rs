@@ -4,9 +4,11 @@
 //!
 //! Next: `instance/attempts.rs` (`settle`) carries it out.
 
+mod batch;
 mod log;
 
-pub(crate) use log::Key;
+pub(crate) use batch::{OfBatch, of_batch};
+pub(crate) use log::{Key, split};
 
 use std::time::{Duration, SystemTime};
 
@@ -277,6 +279,9 @@ fn judged(ending: AttemptResult, delivery: &Delivery) -> Judged {
             error: None,
         },
         AttemptResult::Unavailable(error) => unavailable(&error),
+        of_batch @ (AttemptResult::Batch(_) | AttemptResult::Unfit(_)) => {
+            judged(of_batch.of_one(), delivery)
+        }
         AttemptResult::Failed(error) => match error.class() {
             Class::Retry(after) => Judged {
                 outcome: Outcome::Retry { after },

@@ -1,13 +1,17 @@
 //! Lanes: decides which waiting record may be handled now. Runs nothing and knows no clock.
 //!
-//! A lane handles one record at a time, in order. Lanes are served in turns, so a busy lane does not delay the others.
-//! A record that is handled at once in an idle lane does not enter the schedule.
+//! A lane handles one record at a time, in order, or one batch (`gather.rs`). Lanes are served in turns, so a busy lane does not
+//! delay the others. A record that is handled at once in an idle lane does not enter the schedule.
 //!
-//! Next: `instance/attempts.rs` runs what is ready.
+//! Next: `instance/attempts.rs` and `instance/batches.rs` run what is ready.
+
+mod gather;
+
+pub(crate) use gather::{Gathered, Taken};
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
+    collections::{BTreeSet, BinaryHeap, VecDeque},
     ops::{AddAssign, SubAssign},
 };
 
@@ -16,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::{
     delivery::{Delivery, FailedAttempts},
+    options::BatchOptions,
     partitions::Generation,
     tracker::Ticket,
 };
@@ -24,6 +29,8 @@ use crate::{
 pub(crate) const DEEP: usize = 2048;
 /// … until so few are left.
 pub(crate) const SHALLOW: usize = 512;
+/// With batches, a lane has room for so many of them.
+const BATCHES: usize = 4;
 
 /// One lane of one assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +48,8 @@ pub(crate) enum Lane {
     Partition,
     /// One record alone, by its offset.
     Alone(i64),
+    /// The records of a partition that gather into batches. One that fails goes on in the lane that it would have alone.
+    Gather,
 }
 
 /// A record that waits.
@@ -48,13 +57,18 @@ pub(crate) enum Lane {
 pub(crate) struct Item {
     pub(crate) delivery: Delivery,
     pub(crate) ticket: Ticket,
+    /// When it was read, or came back.
+    pub(crate) arrived: Instant,
 }
+
+/// What a waiting record holds in memory besides its bytes, about.
+const OVERHEAD: usize = 256;
 
 impl Item {
     fn amount(&self) -> Amount {
         Amount {
             records: 1,
-            bytes: self.delivery.record().size() + 256,
+            bytes: self.delivery.record().size() + OVERHEAD,
         }
     }
 }
@@ -90,12 +104,16 @@ enum LaneState {
     Waiting(Instant),
     /// Nothing more of its assignment may start for now.
     Parked,
+    /// Its records wait for others until then, to be one batch.
+    Forming(Instant),
 }
 
 #[derive(Debug)]
 struct LaneBacklog {
     state: LaneState,
     items: VecDeque<Item>,
+    /// How many of its first items belong together, the very first ones last: parts of a batch that came back.
+    parts: Vec<usize>,
     /// Of its items.
     amount: Amount,
     deep: bool,
@@ -108,6 +126,7 @@ impl LaneBacklog {
         Self {
             state,
             items: VecDeque::new(),
+            parts: Vec::new(),
             amount: Amount::default(),
             deep: false,
             not_before: None,
@@ -119,6 +138,10 @@ impl LaneBacklog {
         let is_before = |other: &&Item| other.ticket.is_before(item.ticket);
         let at = self.items.iter().take_while(is_before).count();
         self.items.insert(at, item);
+        if !self.parts.is_empty() {
+            // It stands alone, before the parts of a batch.
+            self.parts.push(1);
+        }
     }
 
     /// Waits until then with all of its items.
@@ -162,9 +185,21 @@ pub(crate) struct Schedule {
     backlogs: FxHashMap<Generation, Backlog>,
     /// Lanes of assignments of which nothing more may start for now.
     parked: FxHashMap<Generation, Vec<LaneId>>,
+    /// For a subscription with batches: what one gathers.
+    batch: Option<BatchOptions>,
+    /// Lanes whose records wait for others, and until when.
+    forming: BTreeSet<(Instant, LaneId)>,
 }
 
 impl Schedule {
+    /// With batches, or without.
+    pub(crate) fn new(batch: Option<BatchOptions>) -> Self {
+        Self {
+            batch,
+            ..Self::default()
+        }
+    }
+
     /// Whether a record of this lane may be handled at once.
     pub(crate) fn is_idle(&self, lane: LaneId) -> bool {
         !self.lanes.contains_key(&lane)
@@ -187,16 +222,35 @@ impl Schedule {
             item.amount(),
         );
         backlog.all += amount;
+        let forms = self.batch.filter(|_| lane.forms());
         let queue = self.lanes.entry(lane).or_insert_with(|| {
-            self.ready.push_back(lane);
-            LaneBacklog::new(LaneState::Ready)
+            LaneBacklog::new(match forms {
+                Some(batch) => {
+                    let until = item.arrived + batch.wait;
+                    self.forming.insert((until, lane));
+                    LaneState::Forming(until)
+                }
+                None => {
+                    self.ready.push_back(lane);
+                    LaneState::Ready
+                }
+            })
         });
         queue.items.push_back(item);
         queue.amount += amount;
-        if matches!(queue.state, LaneState::Waiting(_)) {
-            backlog.backing_off += amount;
+        match queue.state {
+            LaneState::Waiting(_) => backlog.backing_off += amount,
+            LaneState::Forming(until) if forms.is_some_and(|batch| queue.is_whole(batch)) => {
+                queue.state = LaneState::Ready;
+                self.forming.remove(&(until, lane));
+                self.ready.push_back(lane);
+            }
+            _ => {}
         }
-        if queue.items.len() >= DEEP && !queue.deep {
+        let deep = self
+            .batch
+            .map_or(DEEP, |batch| DEEP.max(BATCHES * batch.max as usize));
+        if queue.items.len() >= deep && !queue.deep {
             queue.deep = true;
             backlog.deep += 1;
         }
@@ -248,8 +302,7 @@ impl Schedule {
             queue.waits(until, self.backlogs.entry(lane.generation).or_default());
             self.due.push(Reverse((until, lane)));
         } else {
-            queue.state = LaneState::Ready;
-            self.ready.push_back(lane);
+            self.go_on(lane);
         }
     }
 
@@ -288,7 +341,7 @@ impl Schedule {
                 queue.state = LaneState::Waiting(until);
                 self.due.push(Reverse((until, lane)));
             }
-            LaneState::Ready | LaneState::Parked => {
+            LaneState::Ready | LaneState::Parked | LaneState::Forming(_) => {
                 queue.amount += amount;
                 queue.waits(until, backlog);
                 self.due.push(Reverse((until, lane)));
@@ -322,11 +375,14 @@ impl Schedule {
 
     /// When the next lane's wait is over.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.due.peek().map(|Reverse((until, _))| *until)
+        let due = self.due.peek().map(|Reverse((until, _))| *until);
+        let formed = self.forming.first().map(|(until, _)| *until);
+        due.into_iter().chain(formed).min()
     }
 
     /// Lanes whose wait is over are ready.
     pub(crate) fn wake(&mut self, now: Instant) {
+        self.formed(now);
         while let Some(Reverse((until, lane))) = self.due.peek().copied() {
             if until > now {
                 return;
@@ -351,6 +407,7 @@ impl Schedule {
                 return true;
             }
             queue.items.clear();
+            queue.parts.clear();
             queue.amount = Amount::default();
             queue.deep = false;
             queue.not_before = None;
@@ -358,6 +415,8 @@ impl Schedule {
         });
         self.due
             .retain(|Reverse((_, lane))| lane.generation != generation);
+        self.forming
+            .retain(|(_, lane)| lane.generation != generation);
         self.backlogs.remove(&generation);
         self.parked.remove(&generation);
     }
@@ -375,7 +434,7 @@ impl Schedule {
                 generation: lane.generation,
                 next: match queue.state {
                     LaneState::Waiting(until) => Some(until),
-                    LaneState::Ready | LaneState::Running | LaneState::Parked => None,
+                    _ => None,
                 },
                 failures: *delivery.failures()?,
                 delivery,
@@ -401,6 +460,9 @@ impl Schedule {
             backlog.backing_off -= queue.amount;
         }
         let item = queue.items.pop_front()?;
+        if let Some(part) = queue.parts.pop().filter(|part| *part > 1) {
+            queue.parts.push(part - 1);
+        }
         queue.state = LaneState::Running;
         queue.amount -= item.amount();
         backlog.all -= item.amount();

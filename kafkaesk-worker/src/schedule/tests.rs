@@ -70,6 +70,7 @@ impl Maker {
         Item {
             delivery: Delivery::new(record, self.context.clone()),
             ticket: self.tracker.push(Offset(self.offset)),
+            arrived: Instant::now(),
         }
     }
 }

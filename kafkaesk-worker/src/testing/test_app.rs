@@ -28,7 +28,7 @@ use super::{
     handled::{GivenUp, Handled, HandledMessage, Published, TestError},
     results::{ATTEMPTS, Ended, Place, Results},
 };
-use crate::{App, AppError, RunReport, subscription};
+use crate::{App, AppError, Control, RunReport, subscription};
 
 /// How long the application may take to become quiet.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -40,7 +40,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// `validate` it, declare it with [`App::event`].
 ///
 /// Retries do not wait: a message is tried as often as its subscription says and then becomes a dead letter. What would be
-/// held for ever is tried three times. A handler's own sleeping takes its time; use
+/// held for ever is tried three times. A batch gathers what is published until [`Self::settle`], or its subscription's bounds are
+/// reached. A handler's own sleeping takes its time; use
 /// `#[tokio::test(start_paused = true)]` to have tokio's clock jump over it. The application ends with this value.
 ///
 /// ```
@@ -77,6 +78,9 @@ pub struct TestApp {
     subscriptions: Vec<(String, Pattern)>,
     /// The groups whose messages wait for a transaction when their handlers have ended.
     in_transactions: Vec<String>,
+    control: Control,
+    /// The groups with batches, without prefix.
+    gathering: Vec<String>,
     shutdown: watch::Sender<bool>,
     running: Mutex<Option<JoinHandle<Result<RunReport, AppError>>>>,
     /// Messages that used up their attempts are expected.
@@ -112,6 +116,12 @@ impl TestApp {
             .filter_map(|it| Some(format!("{prefix}{}", it.group_name()?)))
             .collect();
         let results = Arc::new(Results::default());
+        let control = app.control();
+        let gathering = app
+            .chosen()
+            .filter(|subscription| subscription.options.gathers().is_some())
+            .filter_map(|subscription| Some(subscription.group_name()?.to_owned()))
+            .collect();
         let shutdown = watch::Sender::new(false);
         let mut ended = shutdown.subscribe();
         let run = app.observed_by(results.clone()).immediate(ATTEMPTS).run_on(
@@ -128,6 +138,8 @@ impl TestApp {
             results,
             subscriptions,
             in_transactions,
+            control,
+            gathering,
             shutdown,
             running: Mutex::new(Some(tokio::spawn(run))),
             expect_dead_letters: AtomicBool::new(false),
@@ -258,6 +270,10 @@ impl TestApp {
             let (subscription, record) = unfinished;
             if let Some(error) = self.ended().await {
                 return Err(TestError::Ended(error));
+            }
+            // All that the test published is there: a batch need not wait for more.
+            for group in &self.gathering {
+                self.control.hurry(group).await;
             }
             tokio::select! {
                 () = ended => {}
