@@ -76,13 +76,14 @@ pub(crate) fn check(subscriptions: &[Subscription]) -> Result<(), AppError> {
             .filter(|it| it.group == one.group);
         for other in of_group {
             let mixed = |a: &Subscription, b: &Subscription| {
-                a.options.in_transactions() && b.options.commit == Commit::Manual
+                let by_hand = b.options.commit == Commit::Manual;
+                a.options.in_transactions() && (by_hand || b.options.gathers().is_some())
             };
             if mixed(one, other) || mixed(other, one) {
                 return Err(AppError::Subscription {
                     pattern: other.pattern.clone(),
                     message: format!(
-                        "group {:?} has a subscription with `transaction = true` and one with `commit = \"manual\"`, and only one of them can decide when its redriven messages are committed; give them groups of their own",
+                        "group {:?} has a subscription with `transaction = true` and one with `commit = \"manual\"` or a `Batch`, and only one of them can decide when its redriven messages are committed; give them groups of their own",
                         one.group_name().unwrap_or_default()
                     ),
                 });

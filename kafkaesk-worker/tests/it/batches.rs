@@ -17,18 +17,11 @@ fn foos(batch: &Batch<Content>) -> Vec<String> {
     batch.iter().map(|content| content.foo.clone()).collect()
 }
 
-fn content(foo: impl ToString) -> Content {
-    Content {
-        foo: foo.to_string(),
-    }
-}
-
 async fn publish(app: &TestApp, foos: &[&str]) {
-    for foo in foos {
-        app.publish("content.edited", &content(foo))
-            .partition(0)
-            .await
-            .unwrap();
+    for text in foos {
+        let content = Content::new(*text);
+        let publish = app.publish("content.edited", &content);
+        publish.partition(0).await.unwrap();
     }
 }
 
