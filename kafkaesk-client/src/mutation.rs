@@ -30,6 +30,14 @@ pub enum Mutation {
     FailedOutboxKept,
     /// A transaction that was refused counts as committed.
     RefusedTransactionDropped,
+    /// With manual commit, a message counts as finished when its handler returns.
+    CustodyEndsAtReturn,
+    /// With manual commit, a committer that is dropped counts as done.
+    DroppedIsDone,
+    /// With manual commit, a committer of a former assignment finishes a message of the present one.
+    StaleIsDone,
+    /// With manual commit, a revoke does not wait for committers.
+    RevokePassesCustody,
 }
 
 /// The variable that names the fault of this process.

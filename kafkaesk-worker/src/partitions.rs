@@ -2,7 +2,11 @@
 
 use std::{cmp::Ordering, collections::HashMap, sync::Arc, time::SystemTime};
 
-use kafkaesk_client::{consumer::Stalled, publisher::Collected};
+use kafkaesk_client::{
+    consumer::Stalled,
+    mutation::{self, Mutation},
+    publisher::Collected,
+};
 use kafkaesk_core::{NextOffset, Offset, Source};
 use rustc_hash::FxHashMap;
 
@@ -156,7 +160,9 @@ impl Partitions {
 
     /// Whether one of these has a handler running as a task, a message in custody, or something that waits for a transaction.
     pub(crate) fn any_unfinished(&self, generations: &[Generation]) -> bool {
-        let unfinished = |p: &Partition| p.running > 0 || p.in_custody() > 0 || p.is_uncommitted();
+        let passes = mutation::is(Mutation::RevokePassesCustody);
+        let unfinished =
+            |p: &Partition| p.running > 0 || (p.in_custody() > 0 && !passes) || p.is_uncommitted();
         let of = |g: &Generation| self.assigned.get(g).is_some_and(unfinished);
         generations.iter().any(of)
     }

@@ -95,8 +95,14 @@ pub(crate) struct Attempt {
     pub(crate) seq: u64,
     pub(crate) attempt: u32,
     pub(crate) start: Micros,
-    /// `None` where its worker was killed first.
+    /// With manual commit: when its handler returned, and its message went into custody.
+    pub(crate) kept: Option<Micros>,
+    /// `None` where its worker was killed first. With manual commit, what the sink did just before it said so to the committer.
     pub(crate) end: Option<(Micros, Ended)>,
+    /// With manual commit: when `done` resolved, and so a commit covers the message.
+    pub(crate) confirmed: Option<Micros>,
+    /// With manual commit: when `done` answered that it changed nothing.
+    pub(crate) stale: Option<Micros>,
 }
 
 /// A change of a worker's partitions.

@@ -6,6 +6,7 @@ mod checker;
 mod ledger;
 mod line;
 mod places;
+mod sink;
 mod suite;
 mod work;
 mod worker;

@@ -40,6 +40,21 @@ pub(crate) enum Said {
         /// How.
         how: Ended,
     },
+    /// A handler returned, and its message waits for its committer (manual commit).
+    Kept {
+        /// Which run of a handler.
+        n: u64,
+    },
+    /// `done` of a committer resolved: the brokers have a commit that covers the message.
+    Confirmed {
+        /// Which run of a handler.
+        n: u64,
+    },
+    /// `done` of a committer changed nothing.
+    Stale {
+        /// Which run of a handler.
+        n: u64,
+    },
     /// Partitions changed hands, as the worker's log names them: `topic[0] topic[1]`.
     Partitions {
         /// What happened to them.
@@ -71,6 +86,8 @@ pub(crate) struct Handled {
     pub(crate) q: u64,
     /// The attempt.
     pub(crate) a: u32,
+    /// Which run of a handler this is, of all of its worker.
+    pub(crate) n: u64,
 }
 
 /// How a handler ended.
@@ -106,7 +123,7 @@ pub(crate) enum Change {
 pub(crate) struct Report {
     /// Handled messages.
     pub(crate) handled: u64,
-    /// Messages that were begun and did not end.
+    /// Messages that were begun and did not end, those in custody included.
     pub(crate) unfinished: u64,
     /// Handled messages that will be repeated.
     pub(crate) redelivered: u64,
@@ -127,6 +144,7 @@ mod tests {
             k: "k".into(),
             q: 3,
             a: 1,
+            n: 1,
         };
         for said in [
             Said::Listening,
@@ -135,6 +153,9 @@ mod tests {
                 handled,
                 how: Ended::CutOff,
             },
+            Said::Kept { n: 1 },
+            Said::Confirmed { n: 1 },
+            Said::Stale { n: 1 },
             Said::Partitions {
                 change: Change::Lost,
                 names: "a[0]".into(),

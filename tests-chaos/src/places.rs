@@ -119,7 +119,10 @@ mod tests {
             seq,
             attempt: 1,
             start,
+            kept: None,
             end: None,
+            confirmed: None,
+            stale: None,
         }
     }
 

@@ -3,7 +3,10 @@
 use std::{
     io::{Read, Write},
     process::ExitCode,
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,7 @@ use tracing_subscriber::{EnvFilter, Layer, layer::Context, prelude::*};
 
 use crate::{
     line::{Change, Ended, Handled, Line, Report, Said, now},
+    sink::{Sink, hand_over},
     work::Work,
 };
 
@@ -45,6 +49,15 @@ struct Args {
     /// How many failed attempts a message has; with short waits between them
     #[arg(long)]
     attempts: Option<u32>,
+    /// Commit by hand: for how long a message is held at the most
+    #[arg(long)]
+    hold_ms: Option<u64>,
+    /// A held message does not end at a revoke
+    #[arg(long)]
+    deaf: bool,
+    /// `max-uncommitted`, with `hold_ms`
+    #[arg(long, default_value_t = 10_000)]
+    max_uncommitted: u32,
     /// A librdkafka property of consumers, `name=value`
     #[arg(long)]
     property: Vec<String>,
@@ -99,7 +112,7 @@ async fn follow(mut signal: Signal, hang: &watch::Sender<bool>, hangs: bool) {
 }
 
 /// Hangs as long as the suite says, and then for a time that the message decides.
-async fn hang(seq: u64) {
+pub(crate) async fn hang(seq: u64) {
     let Some(mut hang) = HANG.get().map(watch::Sender::subscribe) else {
         return;
     };
@@ -139,7 +152,13 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
     }
     let ran = async {
         settings.topic_prefix = TopicPrefix::new(&args.prefix)?;
-        let mut subscription = subscription(&args.pattern, handle)
+        let subscription = match args.hold_ms {
+            None => subscription(&args.pattern, handle),
+            Some(_) => subscription(&args.pattern, hand_over)
+                .commit(Commit::Manual)
+                .max_uncommitted(args.max_uncommitted),
+        };
+        let mut subscription = subscription
             .group(&args.group)
             .concurrency(args.concurrency);
         if let Some(attempts) = args.attempts {
@@ -147,7 +166,11 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
                 .max_attempts(attempts)
                 .retry_backoff(Duration::from_millis(50), Duration::from_millis(400));
         }
-        let app = App::new().subscribe(subscription);
+        let sink = Sink {
+            longest: Duration::from_millis(args.hold_ms.unwrap_or(0)),
+            deaf: args.deaf,
+        };
+        let app = App::new().state(sink).subscribe(subscription);
         let asked = async move {
             terminate.recv().await;
         };
@@ -156,7 +179,7 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
     match ran.await {
         Ok(report) => Report {
             handled: report.handled,
-            unfinished: report.unfinished_total,
+            unfinished: report.unfinished_total + report.in_custody,
             redelivered: report.redelivered,
             error: None,
         },
@@ -168,14 +191,7 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
 }
 
 async fn handle(work: Work, record: Record, attempt: Attempt) -> Result<(), HandlerError> {
-    let open = Open::start(Handled {
-        t: record.topic().to_owned(),
-        p: record.partition(),
-        o: record.offset.0,
-        k: String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned(),
-        q: work.seq,
-        a: attempt.0,
-    });
+    let open = Open::start(handled(&work, &record, attempt));
     hang(work.seq).await;
     if work.takes > 0 {
         tokio::time::sleep(Duration::from_micros(work.takes)).await;
@@ -195,16 +211,35 @@ async fn handle(work: Work, record: Record, attempt: Attempt) -> Result<(), Hand
     Ok(())
 }
 
-/// A handler that runs. Dropped before its end, it says so.
-struct Open(Option<Handled>);
+/// What a line says of an attempt.
+pub(crate) fn handled(work: &Work, record: &Record, attempt: Attempt) -> Handled {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    Handled {
+        t: record.topic().to_owned(),
+        p: record.partition(),
+        o: record.offset.0,
+        k: String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned(),
+        q: work.seq,
+        a: attempt.0,
+        n: NUMBER.fetch_add(1, Ordering::Relaxed),
+    }
+}
+
+/// A handler that runs, or a message in custody. Dropped before its end, it says so.
+pub(crate) struct Open(Option<Handled>);
 
 impl Open {
-    fn start(handled: Handled) -> Self {
+    /// Its number.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.as_ref().map_or(0, |handled| handled.n)
+    }
+
+    pub(crate) fn start(handled: Handled) -> Self {
         say(Said::Start(handled.clone()));
         Self(Some(handled))
     }
 
-    fn end(mut self, how: Ended) {
+    pub(crate) fn end(mut self, how: Ended) {
         if let Some(handled) = self.0.take() {
             say(Said::End { handled, how });
         }
@@ -224,7 +259,7 @@ impl Drop for Open {
 }
 
 /// Writes a line. Blocks its thread: the suite reads at once, and order against the handler's own steps is what counts.
-fn say(said: Said) {
+pub(crate) fn say(said: Said) {
     let Ok(mut text) = serde_json::to_vec(&Line { at: now(), said }) else {
         return;
     };

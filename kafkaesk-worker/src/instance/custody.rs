@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kafkaesk_client::mutation::{self, Mutation};
 use tokio::{sync::mpsc, time::Instant};
 use tracing::warn;
 
@@ -130,7 +131,7 @@ impl Instance {
             None if is_done && seat.take() => AttemptResult::Failed(HandlerError::msg(
                 "the handler of a subscription with commit = \"manual\" ended without taking the message's committer",
             )),
-            None if is_done => {
+            None if is_done && !mutation::is(Mutation::CustodyEndsAtReturn) => {
                 delivery.keep();
                 let kept = Kept {
                     lane,
@@ -174,6 +175,10 @@ impl Instance {
                 }
                 return;
             }
+        };
+        let generation = match mutation::is(Mutation::StaleIsDone) {
+            true => self.partitions.iter().last().map_or(generation, |it| it.0),
+            false => generation,
         };
         let partition = self.partitions.get_mut(generation);
         let heard = match partition.and_then(|partition| partition.custody.as_mut()) {

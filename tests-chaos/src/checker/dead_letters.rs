@@ -30,7 +30,9 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
         for pair in message.letters.windows(2) {
             let own = message.attempts.iter().any(|&index| {
                 let attempt = &history.ledger.attempts[index];
-                attempt.start > pair[0].at + GRAIN && attempt.start < pair[1].at + GRAIN
+                // One that began before may end after it, such as that of a worker that was stopped.
+                let ended = attempt.end.map_or(attempt.start, |(at, _)| at);
+                ended > pair[0].at + GRAIN && attempt.start < pair[1].at + GRAIN
             });
             if !own {
                 broken.push(format!(

@@ -194,6 +194,12 @@ impl<'a> History<'a> {
         }
     }
 
+    /// When an attempt's handler was over: with manual commit its message may end later.
+    pub(super) fn handler_over(&self, index: usize) -> Micros {
+        let kept = self.ledger.attempts[index].kept;
+        kept.unwrap_or_else(|| self.over(index))
+    }
+
     /// Whether an attempt finished its message until then, for its worker as well: before its partition was given up, or
     /// while the revoke waited.
     pub(super) fn counts(

@@ -1,6 +1,7 @@
 //! Checker: judges a ledger. Pure. Each law is a file; each is shown to fail on a bad ledger (`tests`).
 
 mod commits;
+mod custody;
 mod dead_letters;
 mod duplicates;
 mod ends;
@@ -101,6 +102,7 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
     verdict.add("overlap", overlap::check(&history, bounds));
     verdict.add("duplicates", duplicates.violations);
     verdict.add("commits", commits::check(&history, bounds));
+    verdict.add("custody", custody::check(&history, bounds));
     verdict.add("progress", progress.violations);
     verdict.add("ends", ends.violations);
     verdict

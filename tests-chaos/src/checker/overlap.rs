@@ -1,6 +1,7 @@
 //! Overlap: no two handlers of one key run at once. Except those of a worker that was stopped for longer than its session,
 //! and those that outlast the deadline of a revoke: their partitions are others' meanwhile. Two handlers of one worker never
-//! run at once, whatever happens to its partitions.
+//! run at once, whatever happens to its partitions. A handler is over when it returns: with manual commit, its message may end
+//! later.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
             for &index in indexes.iter() {
                 let start = history.ledger.attempts[index].start;
                 if let Some(other) = longest
-                    && start < history.over(other)
+                    && start < history.handler_over(other)
                     && history.ledger.attempts[other].worker
                         != history.ledger.attempts[index].worker
                     && !excused(history, bounds, log, index)
@@ -32,7 +33,9 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
                 {
                     broken.push(at_once(history, other, index));
                 }
-                if longest.is_none_or(|other| history.over(index) > history.over(other)) {
+                if longest
+                    .is_none_or(|other| history.handler_over(index) > history.handler_over(other))
+                {
                     longest = Some(index);
                 }
             }
@@ -48,10 +51,10 @@ fn of_one_worker(history: &History<'_>, indexes: &[usize]) -> Vec<String> {
     for &index in indexes {
         let attempt = &history.ledger.attempts[index];
         let other = longest.entry(attempt.worker).or_insert(index);
-        if *other != index && attempt.start < history.over(*other) {
+        if *other != index && attempt.start < history.handler_over(*other) {
             broken.push(at_once(history, *other, index));
         }
-        if history.over(index) > history.over(*other) {
+        if history.handler_over(index) > history.handler_over(*other) {
             *other = index;
         }
     }
@@ -71,6 +74,10 @@ fn at_once(history: &History<'_>, other: usize, index: usize) -> String {
 
 fn excused(history: &History<'_>, bounds: &Bounds, log: &Log<'_>, index: usize) -> bool {
     let attempt = &history.ledger.attempts[index];
-    history.stopped(log, attempt.worker, attempt.start, history.over(index))
-        || history.outlasts(bounds, index)
+    history.stopped(
+        log,
+        attempt.worker,
+        attempt.start,
+        history.handler_over(index),
+    ) || history.outlasts(bounds, index)
 }

@@ -22,8 +22,8 @@ use crate::{
 pub(super) struct Book {
     pub(super) ledger: Ledger,
     strings: HashSet<Arc<str>>,
-    /// Attempts that run, by worker, message and number.
-    open: HashMap<(WorkerId, u64, u32), usize>,
+    /// Attempts, by worker and number.
+    runs: HashMap<(WorkerId, u64), usize>,
     /// By their numbers: a topic that is created again has the same places.
     done: HashSet<u64>,
     /// Acknowledged and not done.
@@ -147,8 +147,8 @@ impl Book {
                 let place = self.place(&handled);
                 let key = self.string(&handled.k);
                 self.numbers.insert(place.clone(), handled.q);
-                let id = (worker, handled.q, handled.a);
-                self.open.insert(id, self.ledger.attempts.len());
+                let id = (worker, handled.n);
+                self.runs.insert(id, self.ledger.attempts.len());
                 self.ledger.attempts.push(Attempt {
                     worker,
                     place,
@@ -156,16 +156,34 @@ impl Book {
                     seq: handled.q,
                     attempt: handled.a,
                     start: at,
+                    kept: None,
                     end: None,
+                    confirmed: None,
+                    stale: None,
                 });
             }
             Said::End { handled, how } => {
-                if let Some(index) = self.open.remove(&(worker, handled.q, handled.a)) {
-                    self.ledger.attempts[index].end = Some((at, how));
+                if let Some(attempt) = self.run(worker, handled.n) {
+                    attempt.end = Some((at, how));
                 }
                 if how == Ended::Done {
                     self.pending.remove(&handled.q);
                     self.done.insert(handled.q);
+                }
+            }
+            Said::Kept { n } => {
+                if let Some(attempt) = self.run(worker, n) {
+                    attempt.kept = Some(at);
+                }
+            }
+            Said::Confirmed { n } => {
+                if let Some(attempt) = self.run(worker, n) {
+                    attempt.confirmed = Some(at);
+                }
+            }
+            Said::Stale { n } => {
+                if let Some(attempt) = self.run(worker, n) {
+                    attempt.stale = Some(at);
                 }
             }
             Said::Partitions { change, names } => {
@@ -189,6 +207,11 @@ impl Book {
             Said::Warned { text } => self.ledger.warnings.push(Warning { worker, at, text }),
             Said::Report(report) => self.ledger.workers[worker].report = Some(report),
         }
+    }
+
+    fn run(&mut self, worker: WorkerId, number: u64) -> Option<&mut Attempt> {
+        let index = self.runs.get(&(worker, number))?;
+        self.ledger.attempts.get_mut(*index)
     }
 
     fn place(&mut self, handled: &Handled) -> Place {

@@ -95,6 +95,11 @@ impl Fleet {
         if let Some(attempts) = plan.attempts {
             arguments.extend(["--attempts".to_owned(), attempts.to_string()]);
         }
+        if let Some(custody) = plan.custody {
+            arguments.extend(["--hold-ms".to_owned(), custody.hold.as_millis().to_string()]);
+            arguments.extend(custody.deaf.then(|| "--deaf".to_owned()));
+            arguments.extend(["--max-uncommitted".to_owned(), custody.most.to_string()]);
+        }
         for (name, value) in &plan.properties {
             arguments.extend(["--property".to_owned(), format!("{name}={value}")]);
         }

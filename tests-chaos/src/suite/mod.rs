@@ -4,6 +4,7 @@
 mod book;
 mod cluster;
 mod commits;
+mod custody;
 mod fleet;
 mod letters;
 mod mutations;

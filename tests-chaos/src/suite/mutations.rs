@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A fault, where it shows, with how many messages, and the law that it breaks.
-const MUTATIONS: [(Mutation, &str, u64, &str); 9] = [
+const MUTATIONS: [(Mutation, &str, u64, &str); 13] = [
     (Mutation::CommitBeforeFinish, "slow", 1500, "commits"),
     (Mutation::WatermarkOffByOne, "sigterm", 1500, "commits"),
     (Mutation::DropOnRevoke, "slow", 1500, "duplicates"),
@@ -22,6 +22,10 @@ const MUTATIONS: [(Mutation, &str, u64, &str); 9] = [
     (Mutation::StuckKeepsPartitions, "stuck", 1500, "progress"),
     (Mutation::PauseNeverResumed, "hot-key", 12_000, "progress"),
     (Mutation::DeadLetterNotConfirmed, "poison", 1500, "lost"),
+    (Mutation::CustodyEndsAtReturn, "sink", 1500, "commits"),
+    (Mutation::DroppedIsDone, "sink", 1500, "lost"),
+    (Mutation::StaleIsDone, "sink-alone", 1500, "commits"),
+    (Mutation::RevokePassesCustody, "sink", 1500, "duplicates"),
 ];
 
 /// All of them, or those that show in one of these scenarios, with each seed.

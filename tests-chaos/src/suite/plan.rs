@@ -137,6 +137,17 @@ impl Mix {
     }
 }
 
+/// What workers with manual commit do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Custody {
+    /// For how long a message is held at the most.
+    pub(super) hold: Duration,
+    /// Whether it does not end at a revoke.
+    pub(super) deaf: bool,
+    /// `max-uncommitted`.
+    pub(super) most: u32,
+}
+
 /// A run.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -168,6 +179,8 @@ pub(super) struct Plan {
     /// own settings.
     pub(super) stream: Option<Vec<(&'static str, &'static str)>>,
     pub(super) mix: Mix,
+    /// Manual commit.
+    pub(super) custody: Option<Custody>,
     pub(super) steps: Vec<Step>,
     /// A fault in the workers' code, which the checker must notice.
     pub(super) mutation: Option<Mutation>,

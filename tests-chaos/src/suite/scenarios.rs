@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{
+    custody,
     plan::{Action, Brokers, Mix, Plan, Step},
     schedules,
 };
@@ -131,6 +132,34 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         short: true,
         least: 20.0,
         fill: schedules::poison,
+    },
+    Scenario {
+        name: "sink",
+        does: "manual commit: messages are held and end in any order while workers join and leave all the time",
+        short: true,
+        least: 14.0,
+        fill: custody::sink,
+    },
+    Scenario {
+        name: "sink-killed",
+        does: "manual commit: workers are killed, stopped and ended while messages are held, fail, are dropped and rejected",
+        short: false,
+        least: 30.0,
+        fill: custody::sink_killed,
+    },
+    Scenario {
+        name: "sink-hangs",
+        does: "manual commit: a sink hangs until its partitions are full, while workers end and start",
+        short: false,
+        least: 30.0,
+        fill: custody::sink_hangs,
+    },
+    Scenario {
+        name: "sink-alone",
+        does: "manual commit: the only worker is stopped for longer than its session; messages are held for longer than its loss",
+        short: false,
+        least: 24.0,
+        fill: custody::sink_alone,
     },
     Scenario {
         name: "dead-letters-away",
@@ -288,6 +317,7 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
         discovery: Duration::from_secs(2),
         max_poll: Duration::from_secs(300),
         stream: None,
+        custody: None,
         mix: Mix {
             quick: Duration::from_millis(rng.u64(2..16)),
             slow_one_in: 0,

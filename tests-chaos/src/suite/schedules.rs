@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::plan::{Action, Brokers, Plan, Refusal};
 
 /// A time between these, in seconds.
-fn between(rng: &mut Rng, from: f64, to: f64) -> f64 {
+pub(super) fn between(rng: &mut Rng, from: f64, to: f64) -> f64 {
     from + rng.f64() * (to - from)
 }
 

@@ -1,5 +1,6 @@
 //! Each law of the checker passes on a good ledger and fails on a bad one made by hand.
 
+mod custody;
 mod dead_letters;
 mod removed;
 mod stuck;
@@ -87,7 +88,10 @@ impl Story {
             seq: offset as u64,
             attempt: 1,
             start: from * 1000,
+            kept: None,
             end: end.map(|(at, how)| (at * 1000, how)),
+            confirmed: None,
+            stale: None,
         });
         self
     }
