@@ -61,6 +61,16 @@ pub(crate) struct Letter {
     pub(crate) at: Micros,
 }
 
+/// A message that a handler published for another one, in a transaction: what readers of committed records see of it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Copy {
+    pub(crate) place: Place,
+    #[serde(serialize_with = "text")]
+    pub(crate) key: Arc<str>,
+    /// The number of the message that it is a copy of.
+    pub(crate) seq: u64,
+}
+
 /// A record that left its log: its topic was deleted, its retention is over, or compaction took it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Removed {
@@ -190,6 +200,8 @@ pub(crate) struct Ledger {
     pub(crate) moves: Vec<Move>,
     pub(crate) commits: Vec<Commit>,
     pub(crate) letters: Vec<Letter>,
+    /// Where handlers publish a copy of each message: all of them, in the order of their places.
+    pub(crate) copies: Option<Vec<Copy>>,
     /// Records among the dead letters that are none.
     pub(crate) strange: Vec<String>,
     pub(crate) workers: Vec<Worker>,

@@ -11,6 +11,7 @@ use std::{
 };
 
 use clap::Parser;
+use kafkaesk_client::ClientError;
 use kafkaesk_core::TopicPrefix;
 use kafkaesk_worker::prelude::*;
 use tokio::{
@@ -58,6 +59,9 @@ struct Args {
     /// `max-uncommitted`, with `hold_ms`
     #[arg(long, default_value_t = 10_000)]
     max_uncommitted: u32,
+    /// Publish a copy of each message to this stream, in transactions
+    #[arg(long)]
+    copies: Option<String>,
     /// A librdkafka property of consumers, `name=value`
     #[arg(long)]
     property: Vec<String>,
@@ -152,11 +156,18 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
     }
     let ran = async {
         settings.topic_prefix = TopicPrefix::new(&args.prefix)?;
-        let subscription = match args.hold_ms {
-            None => subscription(&args.pattern, handle),
-            Some(_) => subscription(&args.pattern, hand_over)
+        let subscription = match (args.hold_ms, &args.copies) {
+            (None, None) => subscription(&args.pattern, handle),
+            (Some(_), _) => subscription(&args.pattern, hand_over)
                 .commit(Commit::Manual)
                 .max_uncommitted(args.max_uncommitted),
+            (None, Some(_)) => subscription(&args.pattern, copy).batch(
+                // Nearly always one is on its way.
+                BatchOptions::new()
+                    .max(200)
+                    .wait(Duration::from_millis(20))
+                    .transaction(true),
+            ),
         };
         let mut subscription = subscription
             .group(&args.group)
@@ -170,7 +181,8 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
             longest: Duration::from_millis(args.hold_ms.unwrap_or(0)),
             deaf: args.deaf,
         };
-        let app = App::new().state(sink).subscribe(subscription);
+        let to = CopyTo(args.copies.clone().unwrap_or_default());
+        let app = App::new().state(sink).state(to).subscribe(subscription);
         let asked = async move {
             terminate.recv().await;
         };
@@ -190,8 +202,37 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
     }
 }
 
+/// The stream of copies.
+struct CopyTo(String);
+
 async fn handle(work: Work, record: Record, attempt: Attempt) -> Result<(), HandlerError> {
-    let open = Open::start(handled(&work, &record, attempt));
+    act(work, &record, attempt, async { Ok(()) }).await
+}
+
+/// Publishes a copy first, so that attempts that fail have published one, too.
+async fn copy(
+    work: Work,
+    record: Record,
+    attempt: Attempt,
+    publisher: Publisher,
+    to: State<CopyTo>,
+) -> Result<(), HandlerError> {
+    let key = record.key.clone().unwrap_or_default();
+    let publish = publisher.publish(&to.0, &work).key(key);
+    act(work, &record, attempt, async { publish.await.map(drop) }).await
+}
+
+async fn act(
+    work: Work,
+    record: &Record,
+    attempt: Attempt,
+    publishing: impl Future<Output = Result<(), ClientError>>,
+) -> Result<(), HandlerError> {
+    let open = Open::start(handled(&work, record, attempt));
+    if let Err(error) = publishing.await {
+        open.end(Ended::Failed);
+        return Err(error.into());
+    }
     hang(work.seq).await;
     if work.takes > 0 {
         tokio::time::sleep(Duration::from_micros(work.takes)).await;

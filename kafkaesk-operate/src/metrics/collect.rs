@@ -232,6 +232,7 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, is_alive: bool, sheet: &mut Sheet<
         (Id::Inflight, size(it.running)),
         (Id::Stuck, size(it.stuck)),
         (Id::Custody, size(it.custody)),
+        (Id::Uncommitted, size(it.uncommitted)),
         (Id::Held, size(it.held_total)),
         (Id::Pauses, count(it.pauses)),
         (Id::Commits, count(it.commits)),

@@ -141,6 +141,8 @@ families! {
         "messages" "Messages whose handler has returned and whose Committer was not finished (commit = manual).";
     OldestCustody: Gauge Max "kafkaesk_consumer_oldest_custody_seconds" ["group_id"]
         "seconds" "How long ago the oldest of them began; 0 without any.";
+    Uncommitted: Gauge Sum "kafkaesk_consumer_uncommitted_messages" ["group_id"]
+        "messages" "Messages that are finished and wait for their transaction (transaction = true).";
     Waiting: Gauge Sum "kafkaesk_consumer_waiting_messages" ["group_id", "state"]
         "messages" "Messages that wait: ready for a free handler, or backoff behind one that waits for its next attempt.";
     WaitingBytes: Gauge Sum "kafkaesk_consumer_waiting_bytes" ["group_id", "state"]

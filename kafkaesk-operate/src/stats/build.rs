@@ -300,6 +300,8 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
                 attempt: it.attempt,
                 seconds: it.age.as_secs_f64(),
             }),
+        uncommitted: it.uncommitted,
+        transaction_error: it.transaction_error.clone(),
         ready: it.ready.records,
         backing_off: it.backing_off.records,
         held_total: it.held_total,

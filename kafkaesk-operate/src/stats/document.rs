@@ -97,6 +97,10 @@ pub(crate) struct Subscription {
     pub(crate) custody: usize,
     /// The oldest of these.
     pub(crate) oldest_in_custody: Option<Running>,
+    /// Messages that are finished and wait for their transaction, or are on their way with one (`transaction = true`).
+    pub(crate) uncommitted: usize,
+    /// Why the last transaction failed; absent once one is committed again.
+    pub(crate) transaction_error: Option<String>,
     /// Messages that wait for a free handler or for their key.
     pub(crate) ready: usize,
     /// Messages that wait behind one that failed, that one included.

@@ -1,7 +1,7 @@
 //! The end of an instance: waits for what runs up to the deadline, commits what is finished, leaves the group, and names
 //! what did not finish.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kafkaesk_client::consumer::ConsumerEvent;
 use tokio::time::{Instant, sleep_until};
@@ -16,6 +16,9 @@ use crate::{
     shutdown::{ShutdownDeadlines, left},
     snapshot::State,
 };
+
+/// What is kept of the time for leaving behind the last transaction.
+const LEAVING: Duration = Duration::from_millis(500);
 
 impl Instance {
     /// Logs which partitions stand still, so that the end of a run does not look as if all was read. Returns their
@@ -120,9 +123,9 @@ impl Instance {
         }
     }
 
-    /// Commits what is finished, and makes no transaction any more once the time for leaving is half over.
+    /// Commits what is finished. A group that rebalances refuses it for a while: so nearly all of the time for leaving is for it.
     async fn last_transactions(&mut self, leaving: Instant, ended: &mut bool) {
-        let until = Instant::now() + left(leaving) / 2;
+        let until = leaving - LEAVING.min(left(leaving) / 4);
         while self.is_uncommitted() {
             let now = Instant::now();
             self.transact_soon();

@@ -399,6 +399,8 @@ async fn write(
 ) -> Result<Vec<Receipt>, ClientError> {
     if mutation::is(Mutation::OffsetsBesideTransaction) {
         begun.commit(records).await?;
+        // So that a kill falls between the two.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         control.commit(commits);
         return Ok(Vec::new());
     }

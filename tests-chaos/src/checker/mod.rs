@@ -1,6 +1,7 @@
 //! Checker: judges a ledger. Pure. Each law is a file; each is shown to fail on a bad ledger (`tests`).
 
 mod commits;
+mod copies;
 mod custody;
 mod dead_letters;
 mod duplicates;
@@ -98,6 +99,7 @@ pub(crate) fn check(ledger: &Ledger, bounds: &Bounds) -> Verdict {
     verdict.add("lost", lost::check(&history));
     verdict.add("removed", removed::check(&history));
     verdict.add("dead letters", dead_letters::check(&history, bounds));
+    verdict.add("copies", copies::check(&history));
     verdict.add("order", order::check(&history));
     verdict.add("overlap", overlap::check(&history, bounds));
     verdict.add("duplicates", duplicates.violations);

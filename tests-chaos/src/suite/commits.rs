@@ -1,14 +1,20 @@
 //! Commits: reads a group's commits from Kafka's own log of them, so that none is missed and each has the broker's time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use bytes::Buf;
 use kafkaesk_client::Connection;
 use kafkaesk_core::{NextOffset, TopicName};
 use parking_lot::Mutex;
+use tokio::time::{Instant, sleep};
 
-use crate::ledger::Commit;
+use crate::ledger::{Commit, Ledger};
+
+/// How long an open transaction may hold commits back: 20 s, and until the brokers look.
+const HELD_BACK: Duration = Duration::from_secs(25);
+/// Between two looks.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// The log; the suite's brokers keep it in one partition.
 const LOG: &str = "__consumer_offsets";
@@ -70,6 +76,30 @@ impl CommitReader {
         let found = std::mem::take(&mut *found.lock());
         Ok(found)
     }
+}
+
+impl CommitReader {
+    /// Reads on while a transaction that a killed worker left open may hold the last commits back.
+    pub(super) async fn await_open(&mut self, ledger: &mut Ledger) -> Result<()> {
+        let until = Instant::now() + HELD_BACK;
+        while Instant::now() < until && !is_all_committed(ledger) {
+            sleep(AGAIN).await;
+            ledger.commits.extend(self.read().await?);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the last commit of each partition is behind its last message.
+fn is_all_committed(ledger: &Ledger) -> bool {
+    let last = |topic: &str, partition: i32| {
+        let mut commits = ledger.commits.iter().rev();
+        commits.find(|it| it.partition == partition && &*it.topic == topic)
+    };
+    ledger.published.iter().all(|it| {
+        let committed = last(&it.place.topic, it.place.partition);
+        committed.is_some_and(|commit| commit.next > it.place.offset)
+    })
 }
 
 /// A commit of this group; `None` for every other record.

@@ -100,6 +100,9 @@ impl Fleet {
             arguments.extend(custody.deaf.then(|| "--deaf".to_owned()));
             arguments.extend(["--max-uncommitted".to_owned(), custody.most.to_string()]);
         }
+        if plan.copies {
+            arguments.extend(["--copies".to_owned(), super::COPIES.to_owned()]);
+        }
         for (name, value) in &plan.properties {
             arguments.extend(["--property".to_owned(), format!("{name}={value}")]);
         }

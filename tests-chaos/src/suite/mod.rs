@@ -4,6 +4,7 @@
 mod book;
 mod cluster;
 mod commits;
+mod copies;
 mod custody;
 mod fleet;
 mod letters;
@@ -38,6 +39,11 @@ use scenarios::{SCENARIOS, Scenario};
 
 /// The stream that is published to.
 const STREAM: &str = "load";
+/// The stream that handlers publish copies to.
+const COPIES: &str = "copies";
+/// How long the brokers keep the transaction of a worker open that was killed in the middle of it (20 s), and until they look. The
+/// next owner of its partitions waits for it.
+const OPEN_TRANSACTION: Micros = 22_000_000;
 /// How soon a group goes on after a fault.
 const PROGRESS: Micros = 15_000_000;
 /// The memory of one worker in a debug build: some 25 MiB, 95 MiB once it read its own symbols for a panic's trace.
@@ -296,7 +302,7 @@ async fn judge(plan: &Plan, cluster: &mut Cluster, bounds: &Bounds) -> Result<(L
 
 fn bounds(plan: &Plan) -> Result<Bounds> {
     Ok(Bounds {
-        progress: PROGRESS,
+        progress: PROGRESS + if plan.copies { OPEN_TRANSACTION } else { 0 },
         session: i64::try_from(plan.session.as_micros())?,
         drain: i64::try_from(plan.shutdown_timeout.as_micros())?,
         notices: i64::try_from(plan.discovery.as_micros())? + LOOK,

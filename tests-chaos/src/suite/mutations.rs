@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A fault, where it shows, with how many messages, and the law that it breaks.
-const MUTATIONS: [(Mutation, &str, u64, &str); 13] = [
+const MUTATIONS: [(Mutation, &str, u64, &str); 17] = [
     (Mutation::CommitBeforeFinish, "slow", 1500, "commits"),
     (Mutation::WatermarkOffByOne, "sigterm", 1500, "commits"),
     (Mutation::DropOnRevoke, "slow", 1500, "duplicates"),
@@ -26,6 +26,25 @@ const MUTATIONS: [(Mutation, &str, u64, &str); 13] = [
     (Mutation::DroppedIsDone, "sink", 1500, "lost"),
     (Mutation::StaleIsDone, "sink-alone", 1500, "commits"),
     (Mutation::RevokePassesCustody, "sink", 1500, "duplicates"),
+    (
+        Mutation::OffsetsBesideTransaction,
+        "transactions",
+        1500,
+        "copies",
+    ),
+    (
+        Mutation::SentBesideTransaction,
+        "transactions",
+        1500,
+        "copies",
+    ),
+    (Mutation::FailedOutboxKept, "transactions", 1500, "copies"),
+    (
+        Mutation::RefusedTransactionDropped,
+        "transactions",
+        1500,
+        "copies",
+    ),
 ];
 
 /// All of them, or those that show in one of these scenarios, with each seed.

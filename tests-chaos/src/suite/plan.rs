@@ -178,6 +178,8 @@ pub(super) struct Plan {
     /// How the suite creates the stream's topic before the publisher needs it; `None` where the publisher does, with Kafka's
     /// own settings.
     pub(super) stream: Option<Vec<(&'static str, &'static str)>>,
+    /// Whether handlers publish a copy of each message, in transactions.
+    pub(super) copies: bool,
     pub(super) mix: Mix,
     /// Manual commit.
     pub(super) custody: Option<Custody>,

@@ -13,10 +13,11 @@ use tokio::{
 };
 
 use super::{
-    STREAM,
+    OPEN_TRANSACTION, STREAM,
     book::{Book, Outages},
     cluster::Cluster,
     commits::CommitReader,
+    copies,
     fleet::{Fleet, group},
     letters::Letters,
     plan::{Action, Plan, Refusal, Step},
@@ -107,13 +108,25 @@ pub(super) async fn run(plan: &Plan, cluster: &mut Cluster, folder: PathBuf) -> 
     ran?;
     run.read_letters().await?;
     run.look_at_the_log()?;
+    let copies = match plan.copies {
+        true => {
+            let mut settings = Settings::new(&run.cluster.servers);
+            settings.topic_prefix = TopicPrefix::new(&prefix)?;
+            Some(copies::read(&Connection::open(&settings).await?).await?)
+        }
+        false => None,
+    };
     let mut ledger = std::mem::take(&mut run.book.lock().ledger);
+    ledger.copies = copies;
     std::fs::write(
         run.fleet.folder.join("brokers.log"),
         run.cluster.logs(&prefix),
     )?;
     // The log holds every commit of the run, however many there were between two looks.
     ledger.commits = commits.read().await?;
+    if plan.copies {
+        commits.await_open(&mut ledger).await?;
+    }
     places::settle(&mut ledger);
     Ok(ledger)
 }
@@ -172,6 +185,7 @@ impl Run<'_> {
     /// Waits until every acknowledged message is done, or nobody says anything for too long.
     async fn everything_is_handled(&self, plan: &Plan) -> Result<()> {
         let timeout = i64::try_from((plan.session + TIMEOUT).as_micros()).unwrap_or(i64::MAX);
+        let timeout = timeout + if plan.copies { OPEN_TRANSACTION } else { 0 };
         let begun = now();
         let mut looked = 0;
         loop {

@@ -120,6 +120,27 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fill: schedules::fails,
     },
     Scenario {
+        name: "transactions",
+        does: "handlers publish a copy of each message in transactions, and some fail after it, while workers are killed, and then end cleanly",
+        short: true,
+        least: 26.0,
+        fill: schedules::transactions,
+    },
+    Scenario {
+        name: "transactions-cut",
+        does: "the same, and the proxy ends all connections, or passes nothing, for less than a session",
+        short: false,
+        least: 40.0,
+        fill: schedules::transactions_cut,
+    },
+    Scenario {
+        name: "transactions-stopped",
+        does: "the same, and workers are stopped for longer than their session, and then go on",
+        short: false,
+        least: 40.0,
+        fill: schedules::transactions_stopped,
+    },
+    Scenario {
         name: "hangs",
         does: "one handler in 300 takes longer than the shutdown timeout while workers end",
         short: false,
@@ -318,6 +339,7 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
         max_poll: Duration::from_secs(300),
         stream: None,
         custody: None,
+        copies: false,
         mix: Mix {
             quick: Duration::from_millis(rng.u64(2..16)),
             slow_one_in: 0,

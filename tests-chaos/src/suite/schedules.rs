@@ -210,6 +210,63 @@ pub(super) fn fails(plan: &mut Plan, rng: &mut Rng, length: f64) {
     ends(plan, rng, length, (1.0, 4.0));
 }
 
+/// Handlers publish copies in transactions; workers are killed and start again.
+fn copies(plan: &mut Plan, rng: &mut Rng, until: f64) {
+    plan.copies = true;
+    plan.short_session();
+    plan.mix.fails_one_in = 10;
+    plan.mix.panics_one_in = 100;
+    let mut at = between(rng, 1.0, 2.0);
+    while at < until {
+        let worker = rng.usize(..plan.workers);
+        let back = at + between(rng, 0.1, 1.0);
+        plan.step(at, Action::Kill(worker));
+        plan.step(back, Action::Start(worker));
+        at = back + between(rng, 0.5, 3.0);
+    }
+}
+
+pub(super) fn transactions(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    copies(plan, rng, length * 0.5);
+    // A clean end beside a dead member may find no time in which the group takes a commit: so first its session is over.
+    let mut at = length * 0.5 + plan.session.as_secs_f64() + between(rng, 2.0, 3.0);
+    while at < length - 1.5 {
+        let worker = rng.usize(..plan.workers);
+        let back = at + between(rng, 0.0, 1.0);
+        plan.step(at, Action::Terminate(worker));
+        plan.step(back, Action::Start(worker));
+        at = back + between(rng, 0.3, 2.0);
+    }
+}
+
+pub(super) fn transactions_cut(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    copies(plan, rng, length * 0.4);
+    proxied(plan, rng);
+    let mut at = length * 0.4 + between(rng, 1.0, 3.0);
+    while at < length - 7.0 {
+        let action = match rng.bool() {
+            true => Action::Cut,
+            false => Action::Hole,
+        };
+        let back = at + between(rng, 0.2, 5.0);
+        plan.step(at, action);
+        plan.step(back, Action::Restore);
+        at = back + between(rng, 1.0, 5.0);
+    }
+}
+
+pub(super) fn transactions_stopped(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    copies(plan, rng, length * 0.3);
+    let mut at = length * 0.3 + between(rng, 1.0, 3.0);
+    while at < length - 9.0 {
+        let worker = rng.usize(..plan.workers);
+        let back = at + between(rng, 7.0, 9.0);
+        plan.step(at, Action::Stop(worker));
+        plan.step(back, Action::Continue(worker));
+        at = back + between(rng, 1.0, 4.0);
+    }
+}
+
 pub(super) fn hangs(plan: &mut Plan, rng: &mut Rng, length: f64) {
     plan.mix.slow_one_in = 300;
     plan.mix.slow = plan.shutdown_timeout + Duration::from_secs(2);

@@ -86,6 +86,7 @@ laws! {
     dead_letters::nothing_is_redriven_to_a_group_that_does_not_read_it,
     transactions::a_transaction_writes_to_several_topics_what_it_was_given,
     transactions::a_transaction_that_fails_writes_nothing_and_the_next_one_does,
+    transactions::what_is_published_into_an_outbox_is_written_by_its_transaction_alone,
     transactions::records_and_offsets_are_committed_together_or_not_at_all,
     transactions::a_group_that_went_on_without_a_member_refuses_its_transaction,
     transactions::offsets_of_a_partition_that_goes_are_committed_until_it_is_let_go,

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use kafkaesk_client::{
-    ClientError,
+    ClientError, Receipt,
     broker::Outgoing,
     consumer::{Commits, ConsumerEvent, Start},
     core::{NextOffset, Record, TopicName},
+    publisher::Outbox,
 };
 
 use super::fixture::{Fixture, Tap, outgoing, value};
+use crate::support::content;
 
 fn to(topic: &TopicName, partition: i32, value: &str) -> Outgoing {
     Outgoing {
@@ -86,11 +88,71 @@ pub(super) async fn who_begins_later_takes_the_id_from_who_began_before(law: Fix
     assert_eq!(read_of(&law, "a", 3).await, [1, 3, 4]);
 }
 
+pub(super) async fn what_is_published_into_an_outbox_is_written_by_its_transaction_alone(
+    law: Fixture,
+) {
+    let outbox = Outbox::new(10_000);
+    let publisher = law.connection.publisher().into_outbox(&outbox);
+    let publish = |key: &str| publisher.publish("a", &content(key)).key(key);
+    let receipt = publish("1").await.unwrap();
+    let unknown = (Receipt::NOT_CHOSEN, None);
+    assert_eq!((receipt.partition, receipt.offset), unknown);
+    let receipt = publish("2").partition(3).await.unwrap();
+    assert_eq!((receipt.partition, receipt.offset), (3, None));
+    drop(publish("3").enqueue().await.unwrap());
+    publisher.tombstone("a", "4").await.unwrap();
+    let error = publisher.publish_json("a", "Content:1", "{}").await;
+    assert!(matches!(error, Err(ClientError::Invalid { .. })));
+    let error = publish("5").header("h", "x".repeat(20_000)).await;
+    assert!(matches!(error, Err(ClientError::OutboxFull { .. })));
+    let error = publish("5").header("h", "x".repeat(2_000_000)).await;
+    assert!(matches!(error, Err(ClientError::TooLarge { .. })));
+    // It stands behind what is sent now, although it was published before.
+    let sent = law.connection.publisher();
+    let first = sent.publish("a", &content("0")).key("1").await.unwrap();
+    let records = outbox.close();
+    assert!(matches!(
+        publish("6").await,
+        Err(ClientError::OutboxClosed { .. })
+    ));
+    let broker = law.connection.broker();
+    let mut transaction = broker.transaction(&law.group()).await.unwrap();
+    let written = records.iter().map(|it| it.record.clone()).collect();
+    transaction.commit(written).await.unwrap();
+    let mut tap = law.consume(None, "a", Start::Earliest).await;
+    let read = tap.records(5).await;
+    tap.close().await;
+    let key = |record: &Record| String::from_utf8(record.key.clone().unwrap().to_vec()).unwrap();
+    let mut keys: Vec<String> = read.iter().map(key).collect();
+    keys.sort();
+    assert_eq!(keys, ["1", "1", "2", "3", "4"]);
+    let of_one: Vec<&Record> = read.iter().filter(|it| key(it) == "1").collect();
+    assert_eq!(of_one[0].offset, first.offset.unwrap());
+    assert_eq!(of_one[1].partition(), first.partition);
+    assert!(read.iter().any(|it| key(it) == "2" && it.partition() == 3));
+}
+
 /// A member that has read these records of the topic `a`, and the offset behind one of them.
 async fn reads(law: &Fixture, count: usize) -> (Tap, Vec<Record>) {
     let mut tap = law.consume(Some(&law.group()), "a", Start::Earliest).await;
     let records = tap.records(count).await;
     (tap, records)
+}
+
+/// The group's commit of a partition becomes this. A transaction is decided before its marks are written, so an offset of it may be
+/// seen a little later.
+async fn commits(law: &Fixture, (topic, partition): (&TopicName, i32), next: i64) {
+    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    let place = (topic.as_str().to_owned(), partition);
+    loop {
+        let broker = law.connection.broker();
+        let offsets = broker.group_offsets(&law.group(), None).await.unwrap();
+        match offsets.get(&place) {
+            Some(NextOffset(committed)) if *committed == next => return,
+            other => assert!(tokio::time::Instant::now() < end, "{other:?}, not {next}"),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 fn behind(record: &Record) -> Commits {
@@ -105,16 +167,12 @@ pub(super) async fn records_and_offsets_are_committed_together_or_not_at_all(law
     let broker = law.connection.broker();
     let id = format!("{}.t", law.group());
     let mut transaction = broker.transaction(&id).await.unwrap();
-    let committed = async || {
-        let offsets = broker.group_offsets(&law.group(), None).await.unwrap();
-        offsets.get(&(a.as_str().to_owned(), 0)).copied()
-    };
     let offsets = control.offsets(&behind(&read[1])).unwrap();
     transaction
         .commit_with(vec![to(&out, 0, "10"), to(&out, 0, "11")], offsets)
         .await
         .unwrap();
-    assert_eq!(committed().await, Some(NextOffset(2)));
+    commits(&law, (&a, 0), 2).await;
     // One record cannot be written.
     let offsets = control.offsets(&behind(&read[3])).unwrap();
     let error = transaction
@@ -125,11 +183,11 @@ pub(super) async fn records_and_offsets_are_committed_together_or_not_at_all(law
         matches!(error, ClientError::NotDelivered { .. }),
         "{error:?}"
     );
-    assert_eq!(committed().await, Some(NextOffset(2)));
+    commits(&law, (&a, 0), 2).await;
     // Offsets alone.
     let offsets = control.offsets(&behind(&read[2])).unwrap();
     transaction.commit_with(Vec::new(), offsets).await.unwrap();
-    assert_eq!(committed().await, Some(NextOffset(3)));
+    commits(&law, (&a, 0), 3).await;
     law.send(to(&out, 0, "14")).await.unwrap();
     assert_eq!(read_of(&law, "out", 3).await, [10, 11, 14]);
     tap.abandon().await;
@@ -200,9 +258,7 @@ pub(super) async fn offsets_of_a_partition_that_goes_are_committed_until_it_is_l
         assert!(tokio::time::Instant::now() < end);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let committed = broker.group_offsets(&law.group(), None).await.unwrap();
-    let of_gone = (a.as_str().to_owned(), gone[0].partition);
-    assert_eq!(committed.get(&of_gone), Some(&NextOffset(2)));
+    commits(&law, (&a, gone[0].partition), 2).await;
     assert_eq!(read_of(&law, "out", 1).await, [1]);
     joining.abandon().await;
     first.abandon().await;

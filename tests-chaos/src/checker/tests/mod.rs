@@ -1,5 +1,6 @@
 //! Each law of the checker passes on a good ledger and fails on a bad one made by hand.
 
+mod copies;
 mod custody;
 mod dead_letters;
 mod removed;
