@@ -184,6 +184,10 @@ def consuming(case):
 
 
 def http(case):
+    if "messages" in case:
+        answer = (case["status"], case["content-type"], case["retry-after"], case["body"].encode("utf-8"))
+        same(rules.batch_meaning(*answer, case["messages"]), case["means"])
+        return
     if "status" in case:
         found = rules.meaning(case["status"], case["content-type"], case["retry-after"], case["body"].encode("utf-8"))
         same((found or {"outcome": "pause"})["outcome"], case["means"])

@@ -868,6 +868,27 @@ def meaning(status, media_type, retry_after, body):
     return None
 
 
+def batch_meaning(status, media_type, retry_after, body, messages):
+    """What an answer to a batch means: a list with the outcome of each message, or a word for the batch as a whole."""
+    kind = (media_type or "").partition(";")[0].strip().lower()
+    if 200 <= status <= 299:
+        if kind == "application/vnd.kafkaesk.answer+json":
+            return "pause"
+        if kind != "application/x-ndjson":
+            return "done"
+        lines = body.removesuffix(b"\n").split(b"\n") if body else []
+        if len(lines) != messages:
+            return "split"
+        try:
+            return [read_answer(line, False)["outcome"] for line in lines]
+        except Refused:
+            return "pause"
+    found = meaning(status, media_type, retry_after, body)
+    if found is None:
+        return "pause"
+    return "again" if status in (429, 503) or "delay" in found else "split"
+
+
 # ---------------------------------------------------------------- bytes in vectors
 
 def unpacked(value):

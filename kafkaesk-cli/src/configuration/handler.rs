@@ -71,14 +71,20 @@ impl HandlerSettings {
         }
     }
 
-    /// Why this handler takes no batches, if it takes none.
-    pub(super) fn refuses_batches(&self) -> Option<&'static str> {
+    /// The same handler, for batches.
+    ///
+    /// # Errors
+    /// Why it takes none.
+    pub(super) fn with_batches(self) -> Result<Self, &'static str> {
         match self {
-            Self::Http(_) => Some("batches of an http handler are not supported yet"),
-            Self::Exec(_) => Some(
+            Self::Http(settings) => Ok(Self::Http(HttpSettings {
+                batches: true,
+                ..settings
+            })),
+            Self::Exec(_) => Err(
                 "a child gets its messages one line at a time; raise `in-flight` of its handler, or use `commit = \"manual\"`, so that it may collect them",
             ),
-            Self::Stdout { .. } => Some("standard output gets one line for each message"),
+            Self::Stdout { .. } => Err("standard output gets one line for each message"),
         }
     }
 
@@ -183,6 +189,7 @@ fn http(section: &Section) -> anyhow::Result<HttpSettings> {
         timeout: written.timeout.map_or(http::DEFAULT_TIMEOUT, |span| span.0),
         headers,
         trusted,
+        batches: false,
     })
 }
 

@@ -148,24 +148,26 @@ impl SubscriptionSettings {
             );
             return Err(section.error("group", problem).into());
         }
+        let batch = batch(section)?;
+        let mut handler = HandlerSettings::read(section, &group, options.commits_by_hand())?;
+        if batch.is_some() {
+            handler = handler
+                .with_batches()
+                .map_err(|why| section.error("batch", why))?;
+        }
         let read = Self {
-            batch: batch(section)?,
+            batch,
             failure_limit: failure_limit(section)?,
             origin: section.origin(),
             start: start.map_err(|problem| section.error("start", problem))?,
             kafka_settings: section
                 .consumer_settings("kafka-settings")?
                 .unwrap_or_default(),
-            handler: HandlerSettings::read(section, &group, options.commits_by_hand())?,
+            handler,
             pattern: options.pattern.clone(),
             group: options.group.clone(),
             options,
         };
-        if read.batch.is_some()
-            && let Some(why) = read.handler.refuses_batches()
-        {
-            return Err(section.error("batch", why).into());
-        }
         match read.without_handler().contradiction(settings.dead_letters) {
             Some(Contradiction {
                 setting, problem, ..

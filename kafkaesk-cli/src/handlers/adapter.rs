@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use kafkaesk_core::{answer::Answer, line};
+use kafkaesk_core::{Headers, answer::Answer, line};
 use kafkaesk_worker::{
-    AttemptResult, Classify, Delivery, Handle, HandlerCall, HandlerError, IntoAttemptResult,
-    Outcome,
+    AttemptResult, BatchOutcome, Classify, Delivery, Handle, HandlerCall, HandlerError,
+    IntoAttemptResult, Outcome, Rejection,
 };
 use tokio::{sync::oneshot, time::Instant};
 use tracing::{info, warn};
@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::{
     Reply,
     exec::Exec,
-    http::{Http, nobody_listens},
+    http::{BatchReply, Http, Lines, nobody_listens},
     stdout::Stdout,
 };
 use crate::configuration::HandlerSettings;
@@ -22,7 +22,7 @@ use crate::configuration::HandlerSettings;
 /// A started handler. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) enum Configured {
-    /// One POST for each message.
+    /// One POST for each message, or for each batch.
     Http(Arc<Http>),
     /// Under `dev`: one POST, or a printed line if the endpoint is unreachable or on another machine.
     DevHttp(Arc<Http>, Stdout),
@@ -111,9 +111,15 @@ impl Handle for Configured {
                             Err(_) => {}
                         }
                     }
-                    let line = write_line(&delivery, None);
                     info!("answered 204 for {}", http.settings().shown);
-                    ending(stdout.handle(line).await)
+                    let mut ended = ending(Reply::DONE);
+                    for message in messages(&delivery) {
+                        ended = ending(stdout.handle(write_line(message, None)).await);
+                        if !matches!(ended, AttemptResult::Outcome(Outcome::Done)) {
+                            break;
+                        }
+                    }
+                    ended
                 })
             }
             Self::Exec(exec) => {
@@ -156,7 +162,59 @@ async fn ask(
     ending(exec.handle(id, &message, line, begun).await)
 }
 
+/// The messages of a batch, or the one that comes alone.
+fn messages(delivery: &Delivery) -> &[Delivery] {
+    delivery.batch().unwrap_or(std::slice::from_ref(delivery))
+}
+
+/// One request for all messages of a batch.
+async fn post_batch(http: &Http, delivery: &Delivery) -> Result<AttemptResult, reqwest::Error> {
+    let messages = messages(delivery);
+    let unfit = messages.iter().enumerate().filter_map(|(at, message)| {
+        let why = message.data().err()?;
+        Some((at, why))
+    });
+    let unfit: Vec<_> = unfit.collect();
+    if !unfit.is_empty() {
+        return Ok(Rejection::Messages(unfit).into());
+    }
+    let bytes = messages.iter().map(|it| it.record().size() + 256).sum();
+    let mut body = Vec::with_capacity(bytes);
+    for message in messages {
+        let on_top = line::Delivery {
+            group: message.group(),
+            attempt: message.attempt(),
+            delivery: None,
+        };
+        line::write(&mut body, message.record(), Some(on_top));
+        body.push(b'\n');
+    }
+    // The messages' own traces stand in their lines.
+    let trace = match delivery.is_traced() {
+        true => delivery.trace(),
+        false => Headers::new(),
+    };
+    let lines = Lines {
+        stream: delivery.record().stream(),
+        partition: delivery.record().partition(),
+        group: delivery.group(),
+        trace: &trace,
+        messages: messages.len(),
+        body: body.into(),
+    };
+    Ok(match http.handle_batch(lines).await? {
+        BatchReply::Whole(reply) => ending(reply),
+        BatchReply::Each(each) => {
+            let each = each.into_iter().map(ending);
+            each.collect::<BatchOutcome>().into_attempt_result()
+        }
+    })
+}
+
 async fn post(http: &Http, delivery: &Delivery) -> Result<AttemptResult, reqwest::Error> {
+    if http.settings().batches {
+        return post_batch(http, delivery).await;
+    }
     let (schema, data) = match (delivery.schema(), delivery.data()) {
         (Ok(schema), Ok(data)) => (schema, data),
         (Err(rejection), _) | (_, Err(rejection)) => return Ok(AttemptResult::from(rejection)),

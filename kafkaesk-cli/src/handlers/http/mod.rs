@@ -1,6 +1,7 @@
-//! The `http` handler: one POST for each message; the answer's status decides. Follows no redirect, keeps connections
-//! alive, reads at most [`MAX_BODY`] bytes of an answer.
+//! The `http` handler: one POST for each message, or for each batch; the answer's status decides. Follows no redirect, keeps
+//! connections alive, reads at most [`MAX_BODY`] bytes of an answer to a message.
 
+mod batch;
 mod certificates;
 mod dev;
 mod request;
@@ -15,6 +16,7 @@ use reqwest::{Url, header::HeaderMap};
 
 use self::certificates::trust;
 pub(crate) use self::{
+    batch::{BatchReply, Lines},
     certificates::{Certificate, certificates},
     dev::{loopback_host, nobody_listens},
     request::own_headers,
@@ -39,6 +41,8 @@ pub(crate) struct HttpSettings {
     pub(crate) trusted: Vec<Certificate>,
     /// Where it posts, for logs, without secrets.
     pub(crate) shown: String,
+    /// Whether its subscription has batches: then each request is one, if only of one message.
+    pub(crate) batches: bool,
 }
 
 /// A URL for logs, without what may be a secret: user info, query, and the path unless the host is this machine.

@@ -29,11 +29,7 @@ pub(crate) async fn answer(mut response: Response, endpoint: &Url, address: &str
         .get(LOCATION)
         .filter(|_| status.is_redirection())
         .map(|value| location(endpoint, value.as_bytes()));
-    let ours = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(is_ours);
+    let ours = has_type(&response, MEDIA_TYPE);
     if status.is_success() && !ours {
         // The status is the answer. The body is ignored, so the handler does not wait for it.
         return Reply::DONE;
@@ -143,11 +139,16 @@ fn decide(
     }
 }
 
-fn is_ours(content_type: &str) -> bool {
-    content_type
-        .split(';')
-        .next()
-        .is_some_and(|media| media.trim().eq_ignore_ascii_case(MEDIA_TYPE))
+/// Whether an answer's body says that it is of this type.
+pub(super) fn has_type(response: &Response, media_type: &str) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|given| is_type(given, media_type))
+}
+
+fn is_type(content_type: &str, media_type: &str) -> bool {
+    let media = content_type.split(';').next();
+    media.is_some_and(|media| media.trim().eq_ignore_ascii_case(media_type))
 }
 
 /// `Retry-After` in seconds; the worker bounds it. Its other form, a date, needs the server's clock to agree with ours:
@@ -226,10 +227,11 @@ mod tests {
             decide(ok, None, true, b"?", None, "x"),
             Reply::Unavailable(_)
         ));
-        assert!(is_ours(
-            "application/vnd.kafkaesk.answer+json; charset=utf-8"
+        assert!(is_type(
+            "application/vnd.kafkaesk.answer+json; charset=utf-8",
+            MEDIA_TYPE
         ));
-        assert!(!is_ours("application/json"));
+        assert!(!is_type("application/json", MEDIA_TYPE));
     }
 
     #[test]

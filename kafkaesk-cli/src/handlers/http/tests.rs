@@ -81,6 +81,7 @@ fn handler(url: &str) -> Http {
         timeout: Duration::from_secs(2),
         headers: HeaderMap::new(),
         trusted: Vec::new(),
+        batches: false,
     })
     .unwrap()
 }

@@ -7,16 +7,17 @@ use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicName, answer
 use kafkaesk_vectors::{broken, bytes, cases, report, same, text};
 use serde_json::Value;
 
-use super::{super::Reply, request, response};
+use super::{super::Reply, BatchReply, batch, request, response as responses};
 
 #[tokio::test]
 async fn requests_and_answers_are_what_the_contract_says() {
     let cases = cases("http.json");
     let mut wrong = Vec::new();
     for case in &cases {
-        let verdict = match case.get("status") {
-            Some(_) => answered(case).await,
-            None => requested(case),
+        let verdict = match (case.get("messages"), case.get("status")) {
+            (Some(messages), _) => answered_batch(case, messages).await,
+            (None, Some(_)) => answered(case).await,
+            (None, None) => requested(case),
         };
         wrong.extend(broken(case, verdict));
     }
@@ -67,24 +68,57 @@ fn record(record: &Value) -> Record {
     }
 }
 
-async fn answered(case: &Value) -> Result<(), String> {
+fn response(case: &Value) -> http::Response<String> {
     let mut builder = http::Response::builder().status(case["status"].as_u64().unwrap() as u16);
     for name in ["content-type", "retry-after"] {
         if let Some(value) = case[name].as_str() {
             builder = builder.header(name, value);
         }
     }
-    let response = builder.body(text(case, "body").to_owned()).unwrap();
-    let (means, delay) =
-        match response::answer(response.into(), &"http://x/".parse().unwrap(), "http://x/").await {
-            Reply::Answered(Answer::Done) => ("done", None),
-            Reply::Answered(Answer::Skip) => ("skip", None),
-            Reply::Answered(Answer::Retry { delay, .. }) => ("retry", delay),
-            Reply::Busy(_) => ("retry", None),
-            Reply::Answered(Answer::Reject { .. }) => ("reject", None),
-            Reply::Answered(Answer::Abort { .. }) => ("abort", None),
-            Reply::Unavailable(_) => ("pause", None),
-        };
+    builder.body(text(case, "body").to_owned()).unwrap()
+}
+
+async fn answered_batch(case: &Value, messages: &Value) -> Result<(), String> {
+    let messages = messages.as_u64().unwrap() as usize;
+    let url = "http://x/".parse().unwrap();
+    let reply = batch::answer(response(case).into(), &url, "http://x/", messages).await;
+    let word = |reply: &Reply| match reply {
+        Reply::Answered(Answer::Done) => "done",
+        Reply::Answered(Answer::Skip) => "skip",
+        Reply::Answered(Answer::Retry { .. }) => "retry",
+        Reply::Answered(Answer::Reject { .. }) => "reject",
+        Reply::Answered(Answer::Abort { .. }) => "abort",
+        Reply::Busy(_) => "again",
+        Reply::Unavailable(_) => "pause",
+    };
+    let means = match &reply {
+        BatchReply::Each(each) => each.iter().map(word).collect::<Vec<_>>().into(),
+        BatchReply::Whole(Reply::Answered(Answer::Retry { delay: Some(_), .. })) => "again".into(),
+        BatchReply::Whole(Reply::Answered(Answer::Retry { .. } | Answer::Reject { .. })) => {
+            Value::from("split")
+        }
+        BatchReply::Whole(reply) => word(reply).into(),
+    };
+    same(&means, &case["means"])
+}
+
+async fn answered(case: &Value) -> Result<(), String> {
+    let response = response(case);
+    let (means, delay) = match responses::answer(
+        response.into(),
+        &"http://x/".parse().unwrap(),
+        "http://x/",
+    )
+    .await
+    {
+        Reply::Answered(Answer::Done) => ("done", None),
+        Reply::Answered(Answer::Skip) => ("skip", None),
+        Reply::Answered(Answer::Retry { delay, .. }) => ("retry", delay),
+        Reply::Busy(_) => ("retry", None),
+        Reply::Answered(Answer::Reject { .. }) => ("reject", None),
+        Reply::Answered(Answer::Abort { .. }) => ("abort", None),
+        Reply::Unavailable(_) => ("pause", None),
+    };
     same(means, text(case, "means"))?;
     same(delay, case["delay"].as_u64().map(Duration::from_millis))
 }
