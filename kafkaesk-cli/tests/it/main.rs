@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod bad_kafka;
+mod batches;
 mod children;
 mod completion;
 mod dead_letters;

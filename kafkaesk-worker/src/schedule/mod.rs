@@ -500,4 +500,6 @@ impl Schedule {
 }
 
 #[cfg(test)]
+mod batch_tests;
+#[cfg(test)]
 mod tests;

@@ -22,10 +22,10 @@ use crate::{
     tracker::Tracker,
 };
 
-const GENERATION: Generation = 1;
+pub(super) const GENERATION: Generation = 1;
 
 /// Makes records of one assignment.
-struct Maker {
+pub(super) struct Maker {
     context: Arc<Context>,
     tracker: Tracker,
     source: Arc<Source>,
@@ -33,7 +33,7 @@ struct Maker {
 }
 
 impl Maker {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let subscription = subscription("s", |_: Raw| async {}).group("g");
         let context = Context {
             group: "g".to_owned(),
@@ -57,12 +57,17 @@ impl Maker {
     }
 
     fn item(&mut self) -> Item {
+        self.item_of(None)
+    }
+
+    /// With a key of one byte.
+    pub(super) fn item_of(&mut self, key: Option<u8>) -> Item {
         self.offset += 1;
         let record = Record {
             source: self.source.clone(),
             offset: Offset(self.offset),
             timestamp: None,
-            key: None,
+            key: key.map(|key| Bytes::from(vec![key])),
             headers: Headers::new(),
             value: Some(Bytes::from_static(b"data")),
             unreadable: None,

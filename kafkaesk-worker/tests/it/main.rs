@@ -2,6 +2,7 @@
 // A handler takes up to eight arguments, and one test takes them all.
 #![allow(clippy::unwrap_used, clippy::too_many_arguments)]
 
+mod batch_laws;
 mod batches;
 mod committers;
 mod compile_fail;
