@@ -43,7 +43,7 @@ struct Args {
     #[arg(long)]
     check: bool,
     /// Only this job
-    #[arg(long, value_parser = ["consume", "shown", "publish"])]
+    #[arg(long, value_parser = ["consume", "shown", "manual", "publish"])]
     only: Option<String>,
     /// Run one contender in this process
     #[arg(long, hide = true, requires_all = ["prefix", "stream", "run"])]
@@ -118,6 +118,28 @@ fn compare(args: &Args, job: &Job) -> Result<()> {
         ));
         contenders.push(Contention::of("consume, shown", &runs.ours));
         contenders.push(Contention::of("consume, not shown", &runs.raw));
+    }
+    if wanted("manual") {
+        let job = Job {
+            stream: "manual".into(),
+            count: job.count * 4,
+            ..job.clone()
+        };
+        let topic = format!("{}{}", job.prefix, job.stream);
+        backlog::fill(&job.servers, &topic, job.count)?;
+        let runs = rounds::measure(
+            Contender::ConsumeManual,
+            Contender::ConsumeCollected,
+            &job,
+            rounds,
+        )?;
+        rows.push(Row::more_cpu(
+            "consume, manual commit, CPU µs a message more than interval commit",
+            &runs,
+            0.3,
+        ));
+        contenders.push(Contention::of("consume, manual commit", &runs.ours));
+        contenders.push(Contention::of("consume, interval commit", &runs.raw));
     }
     if wanted("publish") {
         let runs = rounds::measure(

@@ -67,6 +67,23 @@ impl Row {
         }
     }
 
+    /// How much more CPU a message takes than with the other one, in microseconds: at most this.
+    pub(crate) fn more_cpu(name: &'static str, rounds: &Rounds, target: f64) -> Self {
+        let more = rounds
+            .ours
+            .iter()
+            .zip(&rounds.raw)
+            .map(|(ours, raw)| ours.cpu_micros() - raw.cpu_micros());
+        let measured = Spread::of(more);
+        Self {
+            name,
+            measured,
+            target,
+            met: measured.median <= target,
+            rule: "≤",
+        }
+    }
+
     /// The worst peak, which must be at most this.
     pub(crate) fn peak(name: &'static str, runs: &[Run], target: f64) -> Self {
         let measured = Spread::of(runs.iter().map(Run::peak_mib));

@@ -35,6 +35,8 @@ pub struct Delivery {
     /// Boxed, since a delivery is moved often and few fail or are redriven.
     history: Option<Box<History>>,
     context: Arc<Context>,
+    /// Whether its record has a buffer of its own.
+    kept: bool,
     /// Set once the whole value is known to be an envelope, or not to be one.
     parts: OnceLock<Result<Parts, Box<EnvelopeError>>>,
 }
@@ -85,6 +87,7 @@ impl Delivery {
             record,
             history: None,
             context,
+            kept: false,
             parts: OnceLock::new(),
         }
     }
@@ -107,13 +110,14 @@ impl Delivery {
         let first = gathered.deliveries.first()?;
         let mut history = first.history.clone().unwrap_or_default();
         let (record, place) = (first.record.clone(), first.place);
-        let context = first.context.clone();
+        let (context, kept) = (first.context.clone(), first.kept);
         history.batch = Some(Arc::new(gathered));
         Some(Self {
             record,
             place,
             history: Some(history),
             context,
+            kept,
             parts: OnceLock::new(),
         })
     }
@@ -158,6 +162,9 @@ impl Delivery {
     /// Copies the record out of the buffer of its batch before it waits, so that it does not keep the whole batch in
     /// memory.
     pub(crate) fn keep(&mut self) {
+        if std::mem::replace(&mut self.kept, true) {
+            return;
+        }
         let (key, value) = (&self.record.key, &self.record.value);
         let length = key.as_ref().map_or(0, Bytes::len);
         let mut own = Vec::with_capacity(length + value.as_ref().map_or(0, Bytes::len));

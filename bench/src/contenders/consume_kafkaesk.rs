@@ -53,23 +53,86 @@ async fn handle(reading: Reading, seen: State<std::sync::Arc<Seen>>) {
     seen.saw(&reading);
 }
 
-/// `shown`: whether its service is on, and its metrics are scraped every second.
-pub(super) fn run(job: &Job, shown: bool) -> Result<()> {
+/// How many messages a sink with manual commit finishes at once.
+const FLUSH: usize = 500;
+
+/// What a sink collects until a flush, and how many there were.
+#[derive(Debug)]
+struct Held<T>(Mutex<(u64, Vec<T>)>);
+
+impl<T> Held<T> {
+    fn new() -> Self {
+        Self(Mutex::new((0, Vec::with_capacity(FLUSH))))
+    }
+
+    /// What is to be flushed now.
+    fn add(&self, one: T, wanted: u64) -> Vec<T> {
+        let Ok(mut held) = self.0.lock() else {
+            return Vec::new();
+        };
+        let (count, open) = &mut *held;
+        *count += 1;
+        open.push(one);
+        match open.len() == FLUSH || *count == wanted {
+            true => std::mem::replace(open, Vec::with_capacity(FLUSH)),
+            false => Vec::new(),
+        }
+    }
+}
+
+async fn hold(
+    reading: Reading,
+    committer: Committer,
+    seen: State<std::sync::Arc<Seen>>,
+    held: State<Held<Committer>>,
+) {
+    for committer in held.add(committer, seen.wanted) {
+        drop(committer.done());
+    }
+    seen.saw(&reading);
+}
+
+async fn collect(reading: Reading, seen: State<std::sync::Arc<Seen>>, held: State<Held<u64>>) {
+    let flushed = held.add(reading.id, seen.wanted);
+    std::hint::black_box(flushed);
+    seen.saw(&reading);
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Plain,
+    /// Its service is on, and its metrics are scraped every second.
+    Shown,
+    /// Manual commit.
+    Manual,
+    /// Interval commit, and a handler that collects as well.
+    Collected,
+}
+
+pub(super) fn run(job: &Job, way: Way) -> Result<()> {
     let mut settings = Settings::new(&job.servers);
     settings.topic_prefix = TopicPrefix::new(&job.prefix)?;
     let seen = std::sync::Arc::new(Seen {
         wanted: job.count,
         ..Seen::default()
     });
+    let subscription = match way {
+        Way::Manual => subscription(&job.stream, hold).commit(Commit::Manual),
+        Way::Collected => subscription(&job.stream, collect),
+        Way::Plain | Way::Shown => subscription(&job.stream, handle),
+    };
     let app = App::new()
         .state(seen.clone())
-        .subscribe(subscription(&job.stream, handle).group(&job.run));
+        .state(Held::<Committer>::new())
+        .state(Held::<u64>::new())
+        .subscribe(subscription.group(&job.run));
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(async {
         let all = async {
             let _ = tokio::time::timeout(Duration::from_secs(120), seen.all.notified()).await;
         };
-        if !shown {
+        if way != Way::Shown {
             return anyhow::Ok(app.run(&settings, all).await?);
         }
         let mut operate = OperateSettings::default();

@@ -8,6 +8,8 @@ mod publish_raw;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use consume_kafkaesk::Way;
+
 /// One way to do one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Contender {
@@ -15,6 +17,10 @@ pub(crate) enum Contender {
     ConsumeKafkaesk,
     /// The same, with its service on and its metrics scraped every second.
     ConsumeShown,
+    /// The same, with manual commit: `done` is called for 500 messages at once.
+    ConsumeManual,
+    /// With interval commit, and a handler that collects 500 numbers as the manual one collects committers.
+    ConsumeCollected,
     /// rdkafka's BaseConsumer with its own defaults and a typed decode.
     ConsumeRaw,
     /// kafkaesk's publisher: each event validated against the stored schema.
@@ -38,8 +44,10 @@ pub(crate) struct Job {
 impl Contender {
     pub(crate) fn run(self, job: &Job) -> Result<()> {
         match self {
-            Self::ConsumeKafkaesk => consume_kafkaesk::run(job, false),
-            Self::ConsumeShown => consume_kafkaesk::run(job, true),
+            Self::ConsumeKafkaesk => consume_kafkaesk::run(job, Way::Plain),
+            Self::ConsumeShown => consume_kafkaesk::run(job, Way::Shown),
+            Self::ConsumeManual => consume_kafkaesk::run(job, Way::Manual),
+            Self::ConsumeCollected => consume_kafkaesk::run(job, Way::Collected),
             Self::ConsumeRaw => consume_raw::run(job),
             Self::PublishKafkaesk => publish_kafkaesk::run(job),
             Self::PublishRaw => publish_raw::run(job),
@@ -50,6 +58,8 @@ impl Contender {
         match self {
             Self::ConsumeKafkaesk => "consume-kafkaesk",
             Self::ConsumeShown => "consume-shown",
+            Self::ConsumeManual => "consume-manual",
+            Self::ConsumeCollected => "consume-collected",
             Self::ConsumeRaw => "consume-raw",
             Self::PublishKafkaesk => "publish-kafkaesk",
             Self::PublishRaw => "publish-raw",

@@ -135,6 +135,30 @@ async fn a_refused_commit_is_made_again_without_another_record() {
 }
 
 #[tokio::test]
+async fn a_last_commit_in_the_middle_of_a_rebalance_is_made_again() {
+    let owner: BaseProducer = ClientConfig::new()
+        .set("test.mock.num.brokers", "1")
+        .create()
+        .unwrap();
+    let mock = owner.client().mock_cluster().unwrap();
+    let mut settings = Settings::default();
+    settings.kafka_servers = vec![mock.bootstrap_servers()];
+    settings
+        .kafka_settings
+        .consumer
+        .insert("session.timeout.ms".into(), "3000".into());
+    let connection = open(&settings).await;
+    publish(&connection, "content.last", 0, 20).await;
+    let mut consumer = member(&connection, "g", "content.last", Start::Earliest).await;
+    let read = read_contents(&mut consumer, 20).await;
+    let in_progress = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
+    mock.request_errors(RDKafkaApiKey::OffsetCommit, &[in_progress; 3]);
+    consumer.control().close(commits(&read)).await.unwrap();
+    let servers = mock.bootstrap_servers();
+    assert_eq!(committed_at(&servers, "g", "content.last", 4).await, 20);
+}
+
+#[tokio::test]
 async fn a_topic_created_later_is_found_within_five_seconds() {
     let kafka = testing::kafka().await;
     let connection = connect(&kafka).await;

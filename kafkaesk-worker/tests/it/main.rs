@@ -8,6 +8,7 @@ mod committers;
 mod compile_fail;
 mod completions;
 mod control;
+mod custody;
 mod dead_letters;
 mod delivery;
 mod ends;

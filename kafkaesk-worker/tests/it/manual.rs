@@ -57,14 +57,14 @@ laws! {
 }
 
 /// A broker with one topic, and what the workers on it are made of.
-struct Bed {
-    settings: Settings,
+pub(crate) struct Bed {
+    pub(crate) settings: Settings,
     memory: Option<Arc<MemoryBroker>>,
     group: String,
 }
 
 impl Bed {
-    fn memory() -> Self {
+    pub(crate) fn memory() -> Self {
         let mut settings = Settings::default();
         settings.partitions = 1;
         settings.dead_letter_partitions = 1;
@@ -94,7 +94,7 @@ impl Bed {
         }
     }
 
-    async fn publish(&self, texts: impl IntoIterator<Item = String>, key: Option<&str>) {
+    pub(crate) async fn publish(&self, texts: impl IntoIterator<Item = String>, key: Option<&str>) {
         let connection = self.connection().await;
         let publisher = connection.publisher();
         for text in texts {
@@ -105,7 +105,7 @@ impl Bed {
     }
 
     /// The committed offset of the only partition.
-    async fn committed(&self) -> Option<i64> {
+    pub(crate) async fn committed(&self) -> Option<i64> {
         let topic = format!("{}content.a", self.settings.topic_prefix.as_str());
         let connection = self.connection().await;
         let broker = connection.broker();
@@ -117,7 +117,10 @@ impl Bed {
         self.start_with(|it| it).await
     }
 
-    async fn start_with(&self, change: impl FnOnce(Subscription) -> Subscription) -> Worker {
+    pub(crate) async fn start_with(
+        &self,
+        change: impl FnOnce(Subscription) -> Subscription,
+    ) -> Worker {
         let (custody, taken) = mpsc::unbounded_channel();
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = calls.clone();
@@ -154,12 +157,12 @@ impl Bed {
 }
 
 /// One worker whose handler hands its committers to the test.
-struct Worker {
-    taken: Mutex<mpsc::UnboundedReceiver<(String, Committer)>>,
+pub(crate) struct Worker {
+    pub(crate) taken: Mutex<mpsc::UnboundedReceiver<(String, Committer)>>,
     calls: Arc<AtomicUsize>,
     watch: Watch,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<RunReport, AppError>>,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) task: JoinHandle<Result<RunReport, AppError>>,
 }
 
 impl Worker {
@@ -190,14 +193,14 @@ impl Worker {
         snapshot.subscriptions.first().map_or(0, |it| it.custody)
     }
 
-    async fn end(self) -> RunReport {
+    pub(crate) async fn end(self) -> RunReport {
         self.stop.send(()).unwrap();
         let ended = tokio::time::timeout(LONG, self.task).await;
         ended.expect("it does not end").unwrap().unwrap()
     }
 }
 
-fn numbers(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
+pub(crate) fn numbers(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
     range.map(|number| format!("{number:04}"))
 }
 

@@ -84,17 +84,18 @@ pub(super) fn sink_alone(plan: &mut Plan, rng: &mut Rng, length: f64) {
     plan.messages = plan.messages.min(1500);
     plan.workers = 1;
     plan.partitions = 1;
-    plan.session_of(Duration::from_secs(1));
+    // Long enough for a machine with other work.
+    plan.session_of(Duration::from_secs(2));
     plan.custody = Some(Custody {
         // Committers of an assignment are there while the next one counts its messages from the beginning.
         hold: Duration::from_secs(8),
         deaf: true,
         most: 10_000,
     });
-    let mut at = between(rng, 6.0, 7.0);
-    while at < length - 3.0 {
+    let mut at = between(rng, 5.0, 6.0);
+    while at < length - 4.0 {
         plan.step(at, Action::Stop(0));
-        plan.step(at + 1.8, Action::Continue(0));
-        at += between(rng, 5.0, 7.0);
+        plan.step(at + 3.0, Action::Continue(0));
+        at += between(rng, 6.0, 8.0);
     }
 }

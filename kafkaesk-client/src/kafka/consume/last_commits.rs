@@ -27,6 +27,9 @@ use crate::{
 /// no answer.
 const SPARE: Duration = Duration::from_millis(400);
 
+/// The wait before a commit is made again that came in the middle of a rebalance.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// The last commits of a member that leaves.
 #[derive(Debug)]
 pub(super) struct Leaving {
@@ -150,7 +153,24 @@ pub(super) fn commit_now(
     committed
 }
 
+/// Commits, again and again while the group's new generation waits for its leader: the coordinator takes commits after that.
 fn answered(
+    consumer: &BaseConsumer<Membership>,
+    answers: &Queue,
+    commits: &TopicPartitionList,
+    deadline: Instant,
+) -> Result<(), RDKafkaErrorCode> {
+    loop {
+        match answered_once(consumer, answers, commits, deadline) {
+            Err(RDKafkaErrorCode::RebalanceInProgress) if Instant::now() + AGAIN < deadline => {
+                std::thread::sleep(AGAIN);
+            }
+            answered => return answered,
+        }
+    }
+}
+
+fn answered_once(
     consumer: &BaseConsumer<Membership>,
     answers: &Queue,
     commits: &TopicPartitionList,
