@@ -21,7 +21,7 @@ pub(crate) fn run(args: &ChaosArgs) -> Result<()> {
     suite(&args.rest)
 }
 
-/// The part that every run of the tests has: eight scenarios, a seed each.
+/// The part that every run of the tests has: ten scenarios, a seed each.
 pub(crate) fn briefly() -> Result<()> {
     suite(&["--short".to_owned()])
 }

@@ -309,3 +309,29 @@ async fn a_partition_that_stays_is_read_anew_although_another_was_given_up_befor
     }
     assert!(revoked, "the second member had nothing from the first");
 }
+
+#[tokio::test]
+async fn offsets_of_a_topic_that_was_created_again_may_go_with_a_transaction() {
+    let reading = Reading::start(1).await;
+    let mut member = reading
+        .member(&reading.connection, Start::Earliest, "classic")
+        .await;
+    let control = member.control();
+    read_contents(&mut member, 5).await;
+    reading.create_again(1).await;
+    let mut former = None;
+    loop {
+        let event = tokio::time::timeout(2 * TIMEOUT, member.next()).await;
+        match event.expect("it is not read again").unwrap() {
+            ConsumerEvent::Lost(mut gone) => former = gone.pop(),
+            ConsumerEvent::Records(batch) if former.is_some() => {
+                let commits = |source| vec![(source, batch.next.into())];
+                assert!(control.offsets(&commits(batch.source)).is_some());
+                assert!(control.offsets(&commits(former.unwrap())).is_none());
+                return;
+            }
+            ConsumerEvent::Failed(error) => panic!("{error}"),
+            _ => {}
+        }
+    }
+}

@@ -276,8 +276,21 @@ impl Instance {
             transacting.begun = Some(begun);
             return;
         }
-        let Some(offsets) = self.control.offsets(&commits) else {
-            // Some are gone; the event that says so is on its way.
+        let mut offsets = self.control.offsets(&commits);
+        if offsets.is_none() {
+            // Some are gone, and the event that says so is on its way: the others need not wait for it.
+            let (own, theirs) = commits
+                .into_iter()
+                .zip(of)
+                .filter(|(commit, _)| self.control.offsets(&vec![commit.clone()]).is_some())
+                .unzip();
+            (commits, of) = (own, theirs);
+            offsets = match commits.is_empty() {
+                true => None,
+                false => self.control.offsets(&commits),
+            };
+        }
+        let Some(offsets) = offsets else {
             transacting.begun = Some(begun);
             transacting.at_once = true;
             transacting.not_before = Some(now + FIRST_WAIT);

@@ -524,3 +524,58 @@ async fn a_group_with_transactions_and_committers_is_refused() {
     let manual = bed.app(&Arc::default(), |it| it.commit(Commit::Manual));
     assert!(manual.check().is_err());
 }
+
+async fn just_copy(
+    event: Content,
+    record: Record,
+    publisher: Publisher,
+    calls: State<Arc<Shared>>,
+) {
+    let key = record.key.clone().unwrap_or_default();
+    publisher.publish("out.a", &event).key(key).await.unwrap();
+    calls.calls.fetch_add(1, Atomic::Relaxed);
+}
+
+/// A measurement: `cargo test -p kafkaesk-worker --test it copying_in_trans -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints what transactions cost, and fails for no figure"]
+#[allow(clippy::print_stdout, reason = "a measurement by command")]
+async fn copying_in_transactions_beside_copying_at_least_once() {
+    const COUNT: usize = 20_000;
+    for transaction in [false, true, false, true] {
+        let mut bed = Bed::kafka().await;
+        bed.settings.partitions = 6;
+        bed.publish(numbers(0..COUNT), 500).await;
+        let mut subscription = subscription("in.*", just_copy)
+            .group(&bed.group)
+            .concurrency(256);
+        if transaction {
+            subscription = subscription.batch(BatchOptions::new().transaction(true));
+        }
+        let shared = Arc::<Shared>::default();
+        let app = App::new().state(shared.clone()).subscribe(subscription);
+        let watch = app.watch();
+        let (stop, stopped) = oneshot::channel();
+        let connection = bed.connection().await;
+        let task = tokio::spawn(app.run_on(connection, async { drop(stopped.await) }));
+        let worker = Worker {
+            shared,
+            watch,
+            stop,
+            task,
+        };
+        worker.called(1).await;
+        let begun = Instant::now();
+        worker.called(COUNT).await;
+        while worker.watch.snapshot(LONG).await.subscriptions[0].uncommitted > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        println!(
+            "transaction = {transaction}: {:.0} messages a second",
+            COUNT as f64 / seconds
+        );
+        worker.end().await;
+        assert_eq!(bed.output_texts().await.len(), COUNT);
+    }
+}

@@ -35,7 +35,9 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Duplicates {
                 if index == first || (again.start < done && !finished_twice) {
                     continue;
                 }
-                if of_a_repeat(history, message, done, index) {
+                if of_a_repeat(history, message, done, index)
+                    || of_an_open_repeat(history, bounds, log, message, index)
+                {
                     continue;
                 }
                 if after_hard_fault(history, bounds, log, message, index) {
@@ -120,17 +122,44 @@ fn of_a_repeat(history: &History<'_>, message: &Message, done: Micros, index: us
     })
 }
 
+/// Whether the delivery before was a repeat after a hard fault, and its worker did not end the message: it goes on with the next
+/// owner, and is judged with the first of them.
+fn of_an_open_repeat(
+    history: &History<'_>,
+    bounds: &Bounds,
+    log: &Log<'_>,
+    message: &Message,
+    index: usize,
+) -> bool {
+    let (Some(before), Some((done, _))) = (index_before(history, message, index), message.done)
+    else {
+        return false;
+    };
+    let it = &history.ledger.attempts[before];
+    it.start > done
+        && it.start < history.ledger.attempts[index].start
+        && !matches!(it.end, Some((_, Ended::Done)))
+        && (after_hard_fault(history, bounds, log, message, before)
+            || of_a_repeat(history, message, done, before)
+            || of_an_open_repeat(history, bounds, log, message, before))
+}
+
 /// The last delivery of a message before this one.
 fn before<'a>(history: &History<'a>, message: &Message, index: usize) -> Option<&'a Attempt> {
-    let again = &history.ledger.attempts[index];
+    index_before(history, message, index).map(|before| &history.ledger.attempts[before])
+}
+
+fn index_before(history: &History<'_>, message: &Message, index: usize) -> Option<usize> {
+    let of = |index: usize| &history.ledger.attempts[index];
+    let again = of(index);
     message
         .attempts
         .iter()
-        .filter(|&&other| other != index)
-        .map(|&other| &history.ledger.attempts[other])
+        .copied()
+        .filter(|&other| other != index)
         // Not what was tried before in the same delivery.
-        .filter(|other| other.worker != again.worker || other.attempt >= again.attempt)
-        .rfind(|other| other.start <= again.start)
+        .filter(|&other| of(other).worker != again.worker || of(other).attempt >= again.attempt)
+        .rfind(|&other| of(other).start <= again.start)
 }
 
 /// Whether this run of a message follows from a hard fault of the worker that had it before.

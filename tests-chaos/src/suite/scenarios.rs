@@ -123,7 +123,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "transactions",
         does: "handlers publish a copy of each message in transactions, and some fail after it, while workers are killed, and then end cleanly",
         short: true,
-        least: 26.0,
+        least: 36.0,
         fill: schedules::transactions,
     },
     Scenario {

@@ -222,14 +222,15 @@ fn copies(plan: &mut Plan, rng: &mut Rng, until: f64) {
         let back = at + between(rng, 0.1, 1.0);
         plan.step(at, Action::Kill(worker));
         plan.step(back, Action::Start(worker));
-        at = back + between(rng, 0.5, 3.0);
+        // Its session is over by then, so that the next one has partitions.
+        at = back + between(rng, 4.0, 9.0);
     }
 }
 
 pub(super) fn transactions(plan: &mut Plan, rng: &mut Rng, length: f64) {
-    copies(plan, rng, length * 0.5);
+    copies(plan, rng, length * 0.6);
     // A clean end beside a dead member may find no time in which the group takes a commit: so first its session is over.
-    let mut at = length * 0.5 + plan.session.as_secs_f64() + between(rng, 2.0, 3.0);
+    let mut at = length * 0.6 + plan.session.as_secs_f64() + between(rng, 2.0, 3.0);
     while at < length - 1.5 {
         let worker = rng.usize(..plan.workers);
         let back = at + between(rng, 0.0, 1.0);
@@ -240,9 +241,9 @@ pub(super) fn transactions(plan: &mut Plan, rng: &mut Rng, length: f64) {
 }
 
 pub(super) fn transactions_cut(plan: &mut Plan, rng: &mut Rng, length: f64) {
-    copies(plan, rng, length * 0.4);
+    copies(plan, rng, length * 0.5);
     proxied(plan, rng);
-    let mut at = length * 0.4 + between(rng, 1.0, 3.0);
+    let mut at = length * 0.5 + between(rng, 1.0, 3.0);
     while at < length - 7.0 {
         let action = match rng.bool() {
             true => Action::Cut,

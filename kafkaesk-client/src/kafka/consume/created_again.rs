@@ -48,7 +48,12 @@ impl Member {
     /// committed for the deleted topic are overwritten.
     fn restart(&mut self, topic: &str) {
         let mut state = self.consumer.context().state.lock();
-        let State { places, outbox, .. } = &mut *state;
+        let State {
+            places,
+            outbox,
+            ids,
+            ..
+        } = &mut *state;
         outbox.push(ConsumerEvent::Warning(created_again(topic)));
         let gone = places.of_topic(topic);
         if gone.is_empty() {
@@ -59,8 +64,11 @@ impl Member {
             .iter()
             .map(|source| Arc::new(Source::clone(source)))
             .collect();
+        let own = &self.setup.requests.own;
+        own.remove(&gone);
         for source in &again {
             places.insert(source.clone());
+            own.add(source, ids.get(topic).cloned());
         }
         outbox.push(ConsumerEvent::Lost(gone));
         outbox.push(ConsumerEvent::Assigned(again.clone()));

@@ -203,8 +203,12 @@ impl Membership {
         state.outbox.flush();
     }
 
-    /// What was finished in new partitions is unknown, and must be known: reading does not go on.
+    /// What was finished in new partitions is unknown, and must be known: reading does not go on. Nor does it where the member
+    /// leaves.
     fn unknown(&self, state: &mut State, reason: String) {
+        if self.requests.is_closing() {
+            return;
+        }
         let action = format!(
             "looking up what group {} finished in its new partitions, without which records would be handled twice",
             self.group
@@ -520,7 +524,8 @@ fn ask_until<T, E>(
         && !left().is_zero()
     {
         thread::sleep(AGAIN.min(left()));
-        answer = ask(left());
+        // In slices: a close is waited for by somebody.
+        answer = ask(left().min(ASK));
     }
     answer
 }

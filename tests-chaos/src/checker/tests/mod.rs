@@ -4,6 +4,7 @@ mod copies;
 mod custody;
 mod dead_letters;
 mod removed;
+mod repeats;
 mod stuck;
 
 use super::*;
