@@ -77,7 +77,14 @@ pub struct Processing<'a> {
     pub attempt: u32,
     /// Whether it was a dead letter before.
     pub redriven: bool,
+    /// Of a batch: how many messages it has; `record` is the first. 1 for a message that comes alone.
+    pub messages: usize,
+    /// Of a batch: its first records, at most [`LINKED`], to whose traces the span links. It goes on with none of them.
+    pub linked: &'a [&'a Record],
 }
+
+/// How many records of a batch a span links to.
+pub const LINKED: usize = 100;
 
 impl<'a> Processing<'a> {
     /// An attempt at a record for this group and subscription.
@@ -94,6 +101,18 @@ impl<'a> Processing<'a> {
             pattern,
             attempt,
             redriven,
+            messages: 1,
+            linked: &[],
+        }
+    }
+
+    /// The same, of a batch.
+    #[must_use]
+    pub fn of_batch(self, messages: usize, linked: &'a [&'a Record]) -> Self {
+        Self {
+            messages,
+            linked,
+            ..self
         }
     }
 }

@@ -56,6 +56,8 @@ pub struct Unfinished {
     pub held: bool,
     /// Whether it was in custody: its handler had returned, and its committer was not finished (`commit = "manual"`).
     pub in_custody: bool,
+    /// How many messages its batch has, of which this is the first; 1 without batches.
+    pub messages: u32,
     /// How many messages wait for it: those of its key (or partition, by the subscription's ordering) that were read.
     pub waiting: usize,
 }

@@ -11,7 +11,7 @@ use std::{
 
 use kafkaesk_client::{
     broker::BoxFuture,
-    trace::{Processing, Span, SpanEnd},
+    trace::{LINKED, Processing, Span, SpanEnd},
 };
 use tracing::{field::Empty, info_span};
 
@@ -33,13 +33,18 @@ impl Scope {
     pub(crate) fn begin(delivery: &mut Delivery) -> Self {
         let context = delivery.context();
         let span = context.connection.tracer().and_then(|tracer| {
-            tracer.process(&Processing::new(
+            let processing = Processing::new(
                 delivery.record(),
                 &context.group,
                 &context.pattern,
                 delivery.attempt(),
                 delivery.redriven_from().is_some(),
-            ))
+            );
+            let Some(batch) = delivery.batch() else {
+                return tracer.process(&processing);
+            };
+            let linked: Vec<_> = batch.iter().take(LINKED).map(Delivery::record).collect();
+            tracer.process(&processing.of_batch(batch.len(), &linked))
         });
         let record = delivery.record();
         let log = info_span!(

@@ -196,6 +196,8 @@ pub struct RunningHandler {
     pub age: Duration,
     /// Whether it writes the message's dead letter; no handler runs then.
     pub dead_letter: bool,
+    /// How many messages its batch has, of which this is the first; 1 without batches.
+    pub messages: u32,
 }
 
 /// A message whose handler has returned, and whose `Committer` was not finished.

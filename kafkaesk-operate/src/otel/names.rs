@@ -22,6 +22,8 @@ pub(super) const CLIENT: &str = "messaging.client.id";
 pub(super) const CLUSTER: &str = "messaging.kafka.cluster.id";
 /// The event's own identity, `kafkaesk-id`.
 pub(super) const MESSAGE_ID: &str = "messaging.message.id";
+/// Only of a batch.
+pub(super) const MESSAGES: &str = "messaging.batch.message_count";
 /// Only with `operate-show-keys`, and only where it is text.
 pub(super) const KEY: &str = "messaging.kafka.message.key";
 /// One word of a closed list.

@@ -140,8 +140,18 @@ impl Tracer for OtelTracer {
     fn process(&self, processing: &Processing<'_>) -> Option<Arc<dyn Span>> {
         let record = processing.record;
         let remote = carrier::read(&record.headers);
-        let links = remote.iter().cloned().map(Link::with_context).collect();
-        let parent = below(remote.filter(|_| self.goes_on(processing)));
+        let is_batch = processing.messages > 1;
+        let of_batch = processing.linked.iter();
+        let mut traces: Vec<SpanContext> = match is_batch {
+            true => of_batch
+                .filter_map(|record| carrier::read(&record.headers))
+                .collect(),
+            false => remote.iter().cloned().collect(),
+        };
+        // What one handler published together has one context.
+        traces.dedup();
+        let links = traces.into_iter().map(Link::with_context).collect();
+        let parent = below(remote.filter(|_| !is_batch && self.goes_on(processing)));
         let parent = parent.unwrap_or_default();
         // A pattern's name stands for all that it matches, so that the names of spans stay few.
         let template = is_template(processing.pattern)
@@ -161,9 +171,13 @@ impl Tracer for OtelTracer {
                 KeyValue::new(names::ATTEMPT, i64::from(processing.attempt)),
             ];
             all.extend(template.map(|template| KeyValue::new(names::TEMPLATE, template)));
-            let id = record.headers.id();
+            if is_batch {
+                let messages = i64::try_from(processing.messages).unwrap_or(i64::MAX);
+                all.push(KeyValue::new(names::MESSAGES, messages));
+            }
+            let id = record.headers.id().filter(|_| !is_batch);
             all.extend(id.map(|id| KeyValue::new(names::MESSAGE_ID, id.to_owned())));
-            all.extend(self.key(record.key.as_deref()));
+            all.extend(self.key(record.key.as_deref().filter(|_| !is_batch)));
             all
         };
         Some(self.begin(name, SpanKind::Consumer, links, &parent, attributes))
@@ -332,6 +346,29 @@ mod tests {
             let linked = spans[0].links[0].span_context.trace_id().to_string();
             assert_eq!(linked, TRACE);
         }
+    }
+
+    #[test]
+    fn a_batch_begins_a_trace_of_its_own_that_links_to_those_of_its_records() {
+        let (first, mut second) = (record(None), record(None));
+        second.headers = Headers::new();
+        let other = "0af7651916cd43dd8448eb211c80319c";
+        let parent = format!("00-{other}-00f067aa0ba902b7-01");
+        second.headers.push(TRACEPARENT, Some(Bytes::from(parent)));
+        let linked = [&first, &first, &second];
+        let spans = traced(|tracer| {
+            let processing = Processing::new(&first, "g", "a", 1, false);
+            drop(tracer.process(&processing.of_batch(3, &linked)));
+        });
+        let traces = spans[0]
+            .links
+            .iter()
+            .map(|link| link.span_context.trace_id());
+        let traces: Vec<_> = traces.map(|trace| trace.to_string()).collect();
+        assert_eq!(traces, [TRACE, other]);
+        assert!(!traces.contains(&spans[0].span_context.trace_id().to_string()));
+        let mut all = spans[0].attributes.iter();
+        assert!(all.any(|it| it.key.as_str() == names::MESSAGES && it.value.as_str() == "3"));
     }
 
     #[test]

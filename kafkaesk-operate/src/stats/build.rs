@@ -287,6 +287,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
                 key: known.key(it.key.as_deref()),
                 attempt: it.attempt,
                 seconds: it.age.as_secs_f64(),
+                messages: it.messages,
             })
             .collect(),
         custody: it.custody,
@@ -299,6 +300,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
                 key: known.key(it.key.as_deref()),
                 attempt: it.attempt,
                 seconds: it.age.as_secs_f64(),
+                messages: 1,
             }),
         uncommitted: it.uncommitted,
         transaction_error: it.transaction_error.clone(),

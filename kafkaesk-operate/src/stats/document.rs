@@ -167,6 +167,8 @@ pub(crate) struct Running {
     pub(crate) attempt: u32,
     /// How long ago it began.
     pub(crate) seconds: f64,
+    /// How many messages its batch has, of which this is the first; 1 without batches.
+    pub(crate) messages: u32,
 }
 
 /// A message that failed and waits for its next attempt.

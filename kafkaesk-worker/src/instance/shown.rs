@@ -150,6 +150,7 @@ impl Instance {
                 attempt: running.attempt,
                 age: now.saturating_duration_since(running.began),
                 dead_letter: running.named.is_none(),
+                messages: running.messages,
             })
             .collect()
     }

@@ -92,7 +92,7 @@ impl Instance {
                 offset = running.offset,
                 key = %Key(running.key.as_deref()),
                 attempt = running.attempt,
-                messages = running.messages,
+                messages = (running.messages > 1).then_some(running.messages),
                 age = ?Duration::from_millis(age.as_millis() as u64),
                 "a handler has been running for longer than stuck-after; its lane waits for it"
             );

@@ -34,6 +34,7 @@ struct Open {
     attempts: u32,
     held: bool,
     in_custody: bool,
+    messages: u32,
     waiting: usize,
 }
 
@@ -48,6 +49,7 @@ impl Open {
             since: wall(self.since),
             held: self.held,
             in_custody: self.in_custody,
+            messages: self.messages,
             waiting: self.waiting,
         }
     }
@@ -98,6 +100,7 @@ impl Instance {
             attempts: running.attempt,
             held: false,
             in_custody: false,
+            messages: running.messages,
             waiting: self.schedule.waiting(*lane),
         });
         let in_custody = self.in_custody().map(|kept| Open {
@@ -107,6 +110,7 @@ impl Instance {
             attempts: kept.delivery.attempt(),
             held: false,
             in_custody: true,
+            messages: 1,
             waiting: 0,
         });
         let mut open: Vec<Open> = running.chain(in_custody).chain(self.held()).collect();
@@ -120,6 +124,7 @@ impl Instance {
                 offset = unfinished.offset,
                 attempts = unfinished.attempts,
                 since = text(open.since),
+                messages = (unfinished.messages > 1).then_some(unfinished.messages),
                 waiting_for_it = unfinished.waiting,
                 "{}; the message is delivered again at the next start",
                 match (unfinished.held, unfinished.in_custody) {
@@ -160,6 +165,7 @@ impl Instance {
             attempts: held.failures.attempts,
             held: true,
             in_custody: false,
+            messages: 1,
             waiting: held.waiting,
         })
     }

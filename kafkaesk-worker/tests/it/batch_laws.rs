@@ -360,6 +360,10 @@ async fn a_batch_that_runs_at_the_shutdown_is_awaited_and_committed(bed: Bed) {
     let worker = bed.start(|it| it.batch(batch)).await;
     worker.seen.gate.forget_permits(Semaphore::MAX_PERMITS);
     worker.until("a batch", |seen| seen.calls() > 0).await;
+    let snapshot = worker.watch.snapshot(LONG).await;
+    let running: Vec<_> = snapshot.subscriptions[0].oldest_running.iter().collect();
+    assert_eq!(running.len(), 1);
+    assert_eq!(running[0].messages as usize, worker.seen.sizes.lock()[0].0);
     let seen = worker.seen.clone();
     let ending = tokio::spawn(worker.end());
     sleep(Duration::from_millis(50)).await;
