@@ -34,8 +34,8 @@ pub enum Mutation {
     CustodyEndsAtReturn,
     /// With manual commit, a committer that is dropped counts as done.
     DroppedIsDone,
-    /// With manual commit, a committer of a former assignment finishes a message of the present one.
-    StaleIsDone,
+    /// A batch that failed is given up as a whole.
+    BatchGivenUpWhole,
     /// With manual commit, a revoke does not wait for committers.
     RevokePassesCustody,
 }

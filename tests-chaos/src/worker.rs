@@ -26,6 +26,7 @@ use tracing::{
 use tracing_subscriber::{EnvFilter, Layer, layer::Context, prelude::*};
 
 use crate::{
+    batches::load,
     line::{Change, Ended, Handled, Line, Report, Said, now},
     sink::{Sink, hand_over},
     work::Work,
@@ -53,6 +54,9 @@ struct Args {
     /// Commit by hand: for how long a message is held at the most
     #[arg(long)]
     hold_ms: Option<u64>,
+    /// Batches: how many messages one has at the most
+    #[arg(long)]
+    batch: Option<u32>,
     /// A held message does not end at a revoke
     #[arg(long)]
     deaf: bool,
@@ -157,7 +161,14 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
     let ran = async {
         settings.topic_prefix = TopicPrefix::new(&args.prefix)?;
         let subscription = match (args.hold_ms, &args.copies) {
-            (None, None) => subscription(&args.pattern, handle),
+            (None, None) => match args.batch {
+                None => subscription(&args.pattern, handle),
+                Some(max) => {
+                    let options = BatchOptions::new().max(max);
+                    let options = options.wait(Duration::from_millis(50));
+                    subscription(&args.pattern, load).batch(options)
+                }
+            },
             (Some(_), _) => subscription(&args.pattern, hand_over)
                 .commit(Commit::Manual)
                 .max_uncommitted(args.max_uncommitted),

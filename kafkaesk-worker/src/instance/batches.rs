@@ -7,6 +7,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
+use kafkaesk_client::mutation::{self, Mutation};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -15,7 +16,7 @@ use super::{
     attempts::{Place, TURN},
 };
 use crate::{
-    Ordering,
+    HandlerError, Ordering,
     delivery::Delivery,
     judge::{self, OfBatch, judge, of_batch},
     outcome::{AttemptResult, Disposition, Outcome},
@@ -134,6 +135,10 @@ impl Instance {
             }
             OfBatch::Each(each) => self.conclude_each(lane, gathered, each),
             OfBatch::Unfit(unfit) => self.without_unfit(lane, gathered, unfit),
+            OfBatch::Split(_) if mutation::is(Mutation::BatchGivenUpWhole) => {
+                let whole = || AttemptResult::Failed(HandlerError::reject("the whole batch"));
+                self.conclude_each(lane, gathered, std::iter::repeat_with(whole));
+            }
             OfBatch::Split(ending) => self.split(lane, batch, gathered, ending),
             OfBatch::Again(ending) => self.all_again(lane, batch, gathered, ending),
             OfBatch::Stop(ending) => {

@@ -176,10 +176,6 @@ impl Instance {
                 return;
             }
         };
-        let generation = match mutation::is(Mutation::StaleIsDone) {
-            true => self.partitions.iter().last().map_or(generation, |it| it.0),
-            false => generation,
-        };
         let partition = self.partitions.get_mut(generation);
         let heard = match partition.and_then(|partition| partition.custody.as_mut()) {
             Some(custody) => custody.hear(attempt, said),

@@ -24,7 +24,12 @@ const MUTATIONS: [(Mutation, &str, u64, &str); 17] = [
     (Mutation::DeadLetterNotConfirmed, "poison", 1500, "lost"),
     (Mutation::CustodyEndsAtReturn, "sink", 1500, "commits"),
     (Mutation::DroppedIsDone, "sink", 1500, "lost"),
-    (Mutation::StaleIsDone, "sink-alone", 1500, "commits"),
+    (
+        Mutation::BatchGivenUpWhole,
+        "batch-poison",
+        1500,
+        "dead letters",
+    ),
     (Mutation::RevokePassesCustody, "sink", 1500, "duplicates"),
     (
         Mutation::OffsetsBesideTransaction,

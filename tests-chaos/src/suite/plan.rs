@@ -183,6 +183,8 @@ pub(super) struct Plan {
     pub(super) mix: Mix,
     /// Manual commit.
     pub(super) custody: Option<Custody>,
+    /// Batches: how many messages one has at the most.
+    pub(super) batch: Option<u32>,
     pub(super) steps: Vec<Step>,
     /// A fault in the workers' code, which the checker must notice.
     pub(super) mutation: Option<Mutation>,

@@ -155,6 +155,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fill: schedules::poison,
     },
     Scenario {
+        name: "batch-poison",
+        does: "batches: one message in 40 always fails or is rejected, and its batch with it, while workers end and are killed",
+        short: false,
+        least: 20.0,
+        fill: schedules::batch_poison,
+    },
+    Scenario {
         name: "sink",
         does: "manual commit: messages are held and end in any order while workers join and leave all the time",
         short: true,
@@ -339,6 +346,7 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
         max_poll: Duration::from_secs(300),
         stream: None,
         custody: None,
+        batch: None,
         copies: false,
         mix: Mix {
             quick: Duration::from_millis(rng.u64(2..16)),

@@ -296,6 +296,13 @@ pub(super) fn poison(plan: &mut Plan, rng: &mut Rng, length: f64) {
     }
 }
 
+pub(super) fn batch_poison(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    plan.batch = Some(rng.u32(5..200));
+    poison(plan, rng, length);
+    // Whether a batch fails depends on its messages alone.
+    plan.mix.fails_one_in = 0;
+}
+
 pub(super) fn dead_letters_away(plan: &mut Plan, rng: &mut Rng, length: f64) {
     plan.attempts = Some(5);
     plan.mix.poison_one_in = 40;
