@@ -249,10 +249,11 @@ pub(super) fn transactions_cut(plan: &mut Plan, rng: &mut Rng, length: f64) {
             true => Action::Cut,
             false => Action::Hole,
         };
-        let back = at + between(rng, 0.2, 5.0);
+        // Short enough that no session ends.
+        let back = at + between(rng, 0.2, 2.5);
         plan.step(at, action);
         plan.step(back, Action::Restore);
-        at = back + between(rng, 1.0, 5.0);
+        at = back + between(rng, 3.0, 6.0);
     }
 }
 
