@@ -43,7 +43,7 @@ struct Args {
     #[arg(long)]
     check: bool,
     /// Only this job
-    #[arg(long, value_parser = ["consume", "shown", "manual", "publish"])]
+    #[arg(long, value_parser = ["consume", "shown", "manual", "batches", "publish"])]
     only: Option<String>,
     /// Run one contender in this process
     #[arg(long, hide = true, requires_all = ["prefix", "stream", "run"])]
@@ -140,6 +140,28 @@ fn compare(args: &Args, job: &Job) -> Result<()> {
         ));
         contenders.push(Contention::of("consume, manual commit", &runs.ours));
         contenders.push(Contention::of("consume, interval commit", &runs.raw));
+    }
+    if wanted("batches") {
+        let job = Job {
+            stream: "batches".into(),
+            count: job.count * 4,
+            ..job.clone()
+        };
+        let topic = format!("{}{}", job.prefix, job.stream);
+        backlog::fill(&job.servers, &topic, job.count)?;
+        let runs = rounds::measure(
+            Contender::ConsumeBatches,
+            Contender::ConsumeKafkaesk,
+            &job,
+            rounds,
+        )?;
+        rows.push(Row::ratio(
+            "consume in batches of 500, of one by one",
+            &runs,
+            1.1,
+        ));
+        contenders.push(Contention::of("consume, batches", &runs.ours));
+        contenders.push(Contention::of("consume, one by one", &runs.raw));
     }
     if wanted("publish") {
         let runs = rounds::measure(

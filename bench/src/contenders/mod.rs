@@ -21,6 +21,8 @@ pub(crate) enum Contender {
     ConsumeManual,
     /// With interval commit, and a handler that collects 500 numbers as the manual one collects committers.
     ConsumeCollected,
+    /// kafkaesk-worker with a handler of batches of 500.
+    ConsumeBatches,
     /// rdkafka's BaseConsumer with its own defaults and a typed decode.
     ConsumeRaw,
     /// kafkaesk's publisher: each event validated against the stored schema.
@@ -48,6 +50,7 @@ impl Contender {
             Self::ConsumeShown => consume_kafkaesk::run(job, Way::Shown),
             Self::ConsumeManual => consume_kafkaesk::run(job, Way::Manual),
             Self::ConsumeCollected => consume_kafkaesk::run(job, Way::Collected),
+            Self::ConsumeBatches => consume_kafkaesk::run(job, Way::Batches),
             Self::ConsumeRaw => consume_raw::run(job),
             Self::PublishKafkaesk => publish_kafkaesk::run(job),
             Self::PublishRaw => publish_raw::run(job),
@@ -60,6 +63,7 @@ impl Contender {
             Self::ConsumeShown => "consume-shown",
             Self::ConsumeManual => "consume-manual",
             Self::ConsumeCollected => "consume-collected",
+            Self::ConsumeBatches => "consume-batches",
             Self::ConsumeRaw => "consume-raw",
             Self::PublishKafkaesk => "publish-kafkaesk",
             Self::PublishRaw => "publish-raw",
