@@ -129,8 +129,21 @@ fn call(name: &syn::Ident, value: Expr) -> syn::Result<TokenStream> {
         Ok(quote!(.#name(__kafkaesk::#kind::#variant)))
     };
     match name.to_string().as_str() {
-        "group" | "max_partitions" | "max_concurrency" | "concurrency" | "validate"
-        | "max_attempts" | "throttle" | "max_uncommitted" => Ok(quote!(.#name(#value))),
+        "group" | "max_partitions" | "max_concurrency" | "validate" | "max_attempts"
+        | "throttle" | "max_uncommitted" => Ok(quote!(.#name(#value))),
+        "concurrency" => match &value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(auto),
+                ..
+            }) if auto.value() == "auto" => Ok(quote!(.#name(__kafkaesk::Concurrency::AUTO))),
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(_), ..
+            }) => Err(syn::Error::new(
+                value.span(),
+                "`concurrency` is a number, bounds such as 1..=64, or \"auto\"",
+            )),
+            _ => Ok(quote!(.#name(#value))),
+        },
         "timeout" | "stuck_after" => {
             let span = millis(&value)?;
             Ok(quote!(.#name(#span)))

@@ -12,6 +12,8 @@ type Boxed = Box<dyn Error + Send + Sync + 'static>;
 pub struct HandlerError {
     source: Boxed,
     cause: Cause,
+    /// A dependency has more work than it can do.
+    overloaded: bool,
 }
 
 /// Where an error comes from.
@@ -81,6 +83,20 @@ impl HandlerError {
         Self::from(Classified::new(Class::Busy(reason.to_string()), None))
     }
 
+    /// Says that a dependency of the handler has more work than it can do, such as an HTTP service that answers 503: with
+    /// [`Concurrency::Between`](crate::Concurrency::Between) fewer handlers run then. What happens to the message does not
+    /// change. [`Self::busy`] and a timeout say so by themselves.
+    #[must_use]
+    pub fn overloaded(mut self) -> Self {
+        self.overloaded = true;
+        self
+    }
+
+    /// Whether fewer handlers should run.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.overloaded || self.cause == Cause::TimedOut || matches!(self.class(), Class::Busy(_))
+    }
+
     pub(crate) fn panicked(payload: &(dyn std::any::Any + Send)) -> Self {
         let text = payload
             .downcast_ref::<&str>()
@@ -90,6 +106,7 @@ impl HandlerError {
         Self {
             source: text.into(),
             cause: Cause::Panicked,
+            overloaded: false,
         }
     }
 
@@ -98,6 +115,7 @@ impl HandlerError {
         Self {
             source: text.into(),
             cause: Cause::TimedOut,
+            overloaded: false,
         }
     }
 
@@ -144,6 +162,7 @@ impl<E: Into<Boxed>> From<E> for HandlerError {
         Self {
             source: error.into(),
             cause: Cause::Returned,
+            overloaded: false,
         }
     }
 }

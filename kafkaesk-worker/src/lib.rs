@@ -38,6 +38,7 @@ pub mod retry;
 mod router;
 mod routes;
 mod run;
+mod scale;
 mod schedule;
 mod scope;
 mod shutdown;
@@ -69,7 +70,7 @@ pub use kafkaesk_client::{core, schema};
 #[cfg(feature = "macros")]
 pub use kafkaesk_macros::subscribe;
 pub use needs::Needs;
-pub use options::{BatchOptions, Commit, Ordering};
+pub use options::{BatchOptions, Commit, Concurrency, Ordering};
 pub use outcome::{
     AttemptResult, BatchOutcome, HandlerCall, IntoAttemptResult, Outcome, Rejection,
 };

@@ -1,6 +1,6 @@
 //! Options: what a subscription asks for, with the defaults.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, ops::RangeInclusive, time::Duration};
 
 use kafkaesk_client::consumer::Start;
 use serde::Deserialize;
@@ -22,6 +22,62 @@ pub enum Ordering {
     Partition,
     /// Nothing.
     None,
+}
+
+/// How many handlers of one instance run at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Concurrency {
+    /// As many.
+    Fixed(u32),
+    /// As many as help, between these bounds: the worker seeks the level beyond which goodput does not grow, and keeps below
+    /// the level at which answers mean *too much* ([`HandlerError::busy`](crate::HandlerError::busy),
+    /// [`HandlerError::overloaded`](crate::HandlerError::overloaded), a timeout).
+    Between {
+        /// The fewest.
+        min: u32,
+        /// The most.
+        max: u32,
+    },
+}
+
+impl Concurrency {
+    /// Between 1 and 512: `concurrency = "auto"`.
+    pub const AUTO: Self = Self::Between { min: 1, max: 512 };
+    /// The most handlers of one instance.
+    pub const MOST: u32 = 100_000;
+
+    /// What is wrong with it.
+    pub(crate) fn problem(self) -> Option<String> {
+        let within = |value: u32| (1..=Self::MOST).contains(&value);
+        let most = Self::MOST;
+        match self {
+            Self::Fixed(handlers) if !within(handlers) => Some(format!(
+                "concurrency is {handlers}; it must be from 1 to {most}"
+            )),
+            Self::Between { min, max } if !within(min) || !within(max) || min > max => {
+                Some(format!(
+                    "concurrency is {min} to {max}; both must be from 1 to {most}, the smaller one first"
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<u32> for Concurrency {
+    fn from(handlers: u32) -> Self {
+        Self::Fixed(handlers)
+    }
+}
+
+impl From<RangeInclusive<u32>> for Concurrency {
+    fn from(range: RangeInclusive<u32>) -> Self {
+        Self::Between {
+            min: *range.start(),
+            max: *range.end(),
+        }
+    }
 }
 
 /// When a message counts as finished, and when its offset is committed.
@@ -160,7 +216,7 @@ const MAX_UNCOMMITTED: usize = 10_000;
 pub(crate) struct Options {
     pub(crate) max_partitions: u32,
     pub(crate) max_concurrency: u32,
-    pub(crate) concurrency: u32,
+    pub(crate) concurrency: Concurrency,
     pub(crate) start: Start,
     pub(crate) validate: bool,
     pub(crate) ordering: Ordering,
@@ -207,7 +263,7 @@ impl Default for Options {
         Self {
             max_partitions: 40,
             max_concurrency: 3,
-            concurrency: 32,
+            concurrency: Concurrency::Fixed(32),
             start: Start::Earliest,
             validate: false,
             ordering: Ordering::Key,

@@ -153,6 +153,11 @@ pub enum Rejection {
 }
 
 impl AttemptResult {
+    /// Whether it says that a dependency of the handler has more work than it can do.
+    pub(crate) fn is_too_much(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.is_overloaded())
+    }
+
     /// How the attempt is counted.
     pub(crate) fn end(&self) -> AttemptEnd {
         match self {

@@ -19,6 +19,7 @@ pub use serde::{Deserialize, Serialize};
 pub use crate::TestApp;
 pub use crate::{
     App, AppError, Attempt, Batch, BatchOptions, BatchOutcome, Classify, Commit, CommitError,
-    Committer, FailureLimit, HandlerError, Json, OnFailure, OnMismatch, OnNoEvent, OnReject,
-    Ordering, Outcome, Publisher, Raw, Record, Router, Schema, State, Subscription, subscription,
+    Committer, Concurrency, FailureLimit, HandlerError, Json, OnFailure, OnMismatch, OnNoEvent,
+    OnReject, Ordering, Outcome, Publisher, Raw, Record, Router, Schema, State, Subscription,
+    subscription,
 };

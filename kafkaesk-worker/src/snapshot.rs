@@ -43,6 +43,8 @@ pub struct SubscriptionSnapshot {
     pub state: State,
     /// Handlers that may run at a time.
     pub concurrency: u32,
+    /// How that number was found; `None` for a fixed one.
+    pub scaled: Option<ScaledHandlers>,
     /// Handlers that run as tasks. A handler that ends in place is never seen running.
     pub running: usize,
     /// The handlers that have been running longest, oldest first, [`SubscriptionSnapshot::LISTED`] at most.
@@ -109,6 +111,7 @@ impl SubscriptionSnapshot {
             thread_silent_for: Duration::ZERO,
             state: State::Joining,
             concurrency: 0,
+            scaled: None,
             running: 0,
             oldest_running: Vec::new(),
             stuck: 0,
@@ -426,6 +429,43 @@ impl AttemptEnd {
             Self::Abort => "abort",
         }
     }
+}
+
+/// How the number of handlers follows the load, with [`Concurrency::Between`](crate::Concurrency::Between).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScaledHandlers {
+    /// The fewest handlers.
+    pub min: u32,
+    /// The most.
+    pub max: u32,
+    /// How often the number was raised since the start.
+    pub raised: u64,
+    /// How often it was lowered.
+    pub lowered: u64,
+    /// What is done now, or why nothing is, in words.
+    pub state: String,
+    /// The last changes, newest first, [`ScaledHandlers::RECENT`] at most.
+    pub recent: Vec<ScaleDecision>,
+}
+
+impl ScaledHandlers {
+    /// How many changes are kept.
+    pub const RECENT: usize = 10;
+}
+
+/// One change of a number by scaling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScaleDecision {
+    /// When.
+    pub at: SystemTime,
+    /// The former number.
+    pub from: u32,
+    /// The new one.
+    pub to: u32,
+    /// Why, in words.
+    pub reason: String,
 }
 
 /// What happened to the messages of one partition.

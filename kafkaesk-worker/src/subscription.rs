@@ -11,7 +11,7 @@ use crate::{
     handle::Handle,
     handler::{Function, HandlerFn, function_name},
     needs::Needs,
-    options::{BatchOptions, Commit, Options, Ordering},
+    options::{BatchOptions, Commit, Concurrency, Options, Ordering},
     policy::{Contradiction, FailureLimit, OnFailure, OnMismatch, OnNoEvent, OnReject, Policies},
     retry::{MAX_AFTER, RetryPolicy},
 };
@@ -92,10 +92,11 @@ impl Subscription {
         self
     }
 
-    /// How many handlers of one instance run at a time; 1 to 100,000, default 32.
+    /// How many handlers of one instance run at a time: a number from 1 to 100,000, default 32, or bounds such as `1..=512`
+    /// ([`Concurrency::AUTO`]), between which the worker seeks the level beyond which more do not help.
     #[must_use]
-    pub fn concurrency(mut self, handlers: u32) -> Self {
-        self.options.concurrency = handlers;
+    pub fn concurrency(mut self, handlers: impl Into<Concurrency>) -> Self {
+        self.options.concurrency = handlers.into();
         self
     }
 
@@ -260,13 +261,15 @@ pub(crate) fn check(subscription: &Subscription) -> Result<Pattern, AppError> {
     for (option, value, most) in [
         ("max-partitions", options.max_partitions, 100_000),
         ("max-concurrency", options.max_concurrency, 1_000),
-        ("concurrency", options.concurrency, 100_000),
     ] {
         if value == 0 || value > most {
             return Err(refused(format!(
                 "{option} is {value}; it must be from 1 to {most}"
             )));
         }
+    }
+    if let Some(problem) = options.concurrency.problem() {
+        return Err(refused(problem));
     }
     if let Some(contradiction) = contradiction(options) {
         return Err(refused(contradiction.to_string()));

@@ -18,6 +18,7 @@ use crate::{
     instance::Instance,
     policy::{Policies, Policy},
     routes::Routes,
+    scale::Limit,
     shutdown::{Shutdown, left},
     snapshot::SubscriptionSnapshot,
     state::States,
@@ -253,7 +254,7 @@ impl Worker {
             describe_policy(context)
         );
         let mut first = SubscriptionSnapshot::new(&context.group, name, &context.pattern);
-        first.concurrency = options.concurrency;
+        first.concurrency = Limit::new(options.concurrency).handlers();
         let registered = self.seams.control.0.add(first, consumer.control());
         let instance = Instance::new(
             context.clone(),

@@ -1,6 +1,7 @@
 //! The configuration: reads flags, environment and `kafkaesk.toml` into typed and checked declarations.
 //! Opens no connection.
 
+mod concurrency;
 mod handler;
 pub(crate) mod schemas;
 mod subscription;

@@ -9,12 +9,12 @@ use kafkaesk_client::{
 };
 use kafkaesk_core::{Pattern, span::parse_span};
 use kafkaesk_worker::{
-    BatchOptions, Commit, Contradiction, Delivery, FailureLimit, Handle, HandlerCall, OnFailure,
-    OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, retry,
+    BatchOptions, Commit, Concurrency, Contradiction, Delivery, FailureLimit, Handle, HandlerCall,
+    OnFailure, OnMismatch, OnNoEvent, OnReject, Ordering, Subscription, retry,
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::handler::HandlerSettings;
+use super::{concurrency::Handlers, handler::HandlerSettings};
 
 /// A subscription as `kafkaesk.toml` declares it.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ struct Options {
     _kafka_settings: Option<IgnoredAny>,
     max_partitions: Option<Whole<u32, 1, 100_000>>,
     max_concurrency: Option<Whole<u32, 1, 1_000>>,
-    concurrency: Option<Whole<u32, 1, 100_000>>,
+    concurrency: Option<Handlers>,
     validate: Option<bool>,
     ordering: Option<Ordering>,
     on_mismatch: Option<OnMismatch>,
@@ -198,11 +198,12 @@ impl SubscriptionSettings {
         if let Some(Whole(instances)) = self.options.max_concurrency {
             to = to.max_concurrency(instances);
         }
-        let concurrency = self.options.concurrency.map(|Whole(handlers)| handlers);
+        let concurrency = self.options.concurrency.map(|Handlers(written)| written);
         // A child's places are not places of handlers where the lane goes on once the child has the line.
         let places = || {
             let by_hand = self.options.commits_by_hand();
-            self.handler.concurrency().filter(|_| !by_hand)
+            let places = self.handler.concurrency().filter(|_| !by_hand);
+            places.map(Concurrency::Fixed)
         };
         if let Some(handlers) = concurrency.or_else(places) {
             to = to.concurrency(handlers);

@@ -262,6 +262,9 @@ fn ending(reply: Reply) -> AttemptResult {
     let answer = match reply {
         Reply::Answered(answer) => answer,
         Reply::Busy(reason) => return AttemptResult::Failed(HandlerError::busy(reason)),
+        Reply::Overloaded { delay, reason } => {
+            return AttemptResult::Failed(retry(delay, reason).overloaded());
+        }
         Reply::Unavailable(reason) => {
             return AttemptResult::Unavailable(HandlerError::msg(reason));
         }

@@ -14,6 +14,12 @@ pub(crate) enum Reply {
     Answered(Answer),
     /// Not now, and no attempt is used: again after the worker's own backoff.
     Busy(String),
+    /// A failed attempt, since the one that handles it has more work than it can do: again after this long, or after the worker's own
+    /// backoff.
+    Overloaded {
+        delay: Option<Duration>,
+        reason: String,
+    },
     /// The message is not the cause: the endpoint is wrong or unreachable, the child does not start, or standard output
     /// cannot be written. The subscription pauses until that ends.
     Unavailable(String),

@@ -478,3 +478,23 @@ fn completions_are_printed() {
     let script = Project::new().run(&["completions", "bash"]).succeeds();
     assert!(script.contains("kafkaesk-cli"), "{script}");
 }
+
+#[test]
+fn a_concurrency_that_holds_nothing_is_refused_with_its_line() {
+    let with = |concurrency: &str| {
+        format!("{SUBSCRIPTION}handler = {{ stdout = true }}\nconcurrency = {concurrency}\n")
+    };
+    for (written, said) in [
+        ("0", "from 1 to 100000"),
+        (
+            "\"many\"",
+            "\"auto\", or bounds such as { min = 1, max = 64 }",
+        ),
+        ("{ min = 8, max = 4 }", "min is 8 and max is 4"),
+        ("{ min = 0 }", "from 1 to 100000"),
+        ("{ most = 4 }", "most"),
+        ("true", "from 1 to 100000"),
+    ] {
+        worker_says(&with(written), &["kafkaesk.toml:5:", said]);
+    }
+}

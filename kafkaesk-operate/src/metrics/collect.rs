@@ -248,6 +248,15 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, is_alive: bool, sheet: &mut Sheet<
     ] {
         sheet.add(Id::Rebalanced, with(event.name()), count(partitions));
     }
+    if let Some(scaled) = &it.scaled {
+        for (direction, changes) in [("up", scaled.raised), ("down", scaled.lowered)] {
+            let own = Labels {
+                own: ["handlers", direction],
+                ..labels
+            };
+            sheet.add(Id::ScalingDecisions, own, count(changes));
+        }
+    }
     for (reason, letters) in &it.dead_letters {
         sheet.add(Id::DeadLetters, with(reason.as_str()), count(*letters));
     }

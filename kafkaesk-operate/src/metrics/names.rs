@@ -131,6 +131,8 @@ families! {
         "consumers" "Consumers of the group that run in this process.";
     Concurrency: Gauge Sum "kafkaesk_consumer_concurrency" ["group_id"]
         "handlers" "Handlers that may run at a time.";
+    ScalingDecisions: Counter Sum "kafkaesk_scaling_decisions" ["group_id", "knob", "direction"]
+        "decisions" "Changes of a number that follows the load, such as the handlers of concurrency = \"auto\", by direction: up or down.";
     Inflight: Gauge Sum "kafkaesk_consumer_inflight_messages" ["group_id"]
         "messages" "Handlers that run as tasks.";
     OldestInflight: Gauge Max "kafkaesk_consumer_oldest_inflight_seconds" ["group_id"]

@@ -282,6 +282,9 @@ function details(it) {
         span(one.lag_seconds), number(one.committed), number(one.end), number(one.running), number(one.waiting)]),
     listed("Longest running handlers", ["Message", "", "Running for", "Attempt"], it.oldest_running, (one) =>
       [named(one), "", span(one.seconds), number(one.attempt)]),
+    it.scaled && el("p", {}, `Handlers follow the load: ${number(it.concurrency)}, from ${number(it.scaled.min)} to ${number(it.scaled.max)}; ${it.scaled.state}.`),
+    it.scaled && listed("Changes of the number of handlers", ["When", "Why", "From", "To"], it.scaled.changes, (one) =>
+      [ago(one.at), one.reason, number(one.from), number(one.to)]),
     listed("Last errors", ["Last message", "Error", "Ended by", "How often", "First", "Last"], it.errors, (one) =>
       [el("code", {}, one.message), error(one), one.end, number(one.count), ago(one.first), ago(one.last)]),
     listed("Last rebalances", ["Event", "", "Partitions", "Left", "When"], it.rebalances, (one) =>

@@ -8,7 +8,7 @@ use std::{
 
 use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict, meter::PublishedTopic};
 use kafkaesk_core::{Reason, Source, span::rough_span, timestamp};
-use kafkaesk_worker::snapshot::{Apart, AttemptEnd, State, SubscriptionSnapshot};
+use kafkaesk_worker::snapshot::{Apart, AttemptEnd, ScaledHandlers, State, SubscriptionSnapshot};
 
 use super::{Sort, Wish, document as doc};
 use crate::{
@@ -276,6 +276,7 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .map(moment)
             .collect(),
         concurrency: it.concurrency,
+        scaled: it.scaled.as_ref().map(scaled),
         running: it.running,
         stuck: it.stuck,
         oldest_running: it
@@ -406,6 +407,23 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
                 left: it.left,
             })
             .collect(),
+    }
+}
+
+fn scaled(it: &ScaledHandlers) -> doc::Scaled {
+    let changes = it.recent.iter().map(|change| doc::Change {
+        at: time(change.at),
+        from: change.from,
+        to: change.to,
+        reason: change.reason.clone(),
+    });
+    doc::Scaled {
+        min: it.min,
+        max: it.max,
+        raised: it.raised,
+        lowered: it.lowered,
+        state: it.state.clone(),
+        changes: changes.collect(),
     }
 }
 

@@ -87,6 +87,8 @@ pub(crate) struct Subscription {
     pub(crate) history: Vec<Moment>,
     /// Handlers that may run at a time.
     pub(crate) concurrency: u32,
+    /// How that number follows the load; absent for a fixed one.
+    pub(crate) scaled: Option<Scaled>,
     /// Handlers that run as tasks.
     pub(crate) running: usize,
     /// Of these, the ones that run for longer than `max.poll.interval.ms`.
@@ -154,6 +156,36 @@ pub(crate) struct Moment {
     pub(crate) finished: u64,
     /// Records that it was behind; absent while unknown.
     pub(crate) lag_records: Option<u64>,
+}
+
+/// A number of handlers that follows the load (`concurrency = "auto"`).
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Scaled {
+    /// The fewest handlers.
+    pub(crate) min: u32,
+    /// The most.
+    pub(crate) max: u32,
+    /// How often the number was raised.
+    pub(crate) raised: u64,
+    /// How often it was lowered.
+    pub(crate) lowered: u64,
+    /// What is done now, or why nothing is.
+    pub(crate) state: String,
+    /// The last changes, newest first: ten at most.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// A change of a number that follows the load.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct Change {
+    /// When.
+    pub(crate) at: String,
+    /// The former number.
+    pub(crate) from: u32,
+    /// The new one.
+    pub(crate) to: u32,
+    /// Why.
+    pub(crate) reason: String,
 }
 
 /// A handler that runs.

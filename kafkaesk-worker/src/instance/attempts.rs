@@ -3,19 +3,23 @@
 //!
 //! Next: `judge` decides what an attempt means; `tracker` and `schedule` take the message.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
 use kafkaesk_client::{
     ClientError,
     mutation::{self, Mutation},
     publisher::Collected,
 };
-use kafkaesk_core::{DeadLetter, Offset, Reason, Record, RecordPlace, Source};
+use kafkaesk_core::{DeadLetter, Reason, Record, Source};
 use tokio::{task::JoinError, time::Instant};
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::{Instance, batches::side, dead_letters};
+use super::{
+    Instance,
+    batches::side,
+    dead_letters,
+    running::{Failed, Running},
+};
 use crate::{
     AppError,
     attempt::{self, InPlace},
@@ -43,60 +47,6 @@ pub(super) enum Place {
     Lane,
     /// In no lane: the lane in which it was handled has gone on, as for a message in custody and one of a batch.
     Gone,
-}
-
-/// What runs as a task for a message: its handler, or the writing of its dead letter.
-#[derive(Debug)]
-pub(super) struct Running {
-    pub(super) source: Arc<Source>,
-    /// The partition that it was read from, as it was assigned.
-    pub(super) assigned: Arc<Source>,
-    pub(super) offset: i64,
-    pub(super) key: Option<Bytes>,
-    pub(super) attempt: u32,
-    /// When it began.
-    pub(super) began: Instant,
-    /// When its first attempt failed, or this one began.
-    pub(super) since: Instant,
-    /// The multiple of `stuck-after` at which the log names it next; `None` if no handler runs.
-    pub(super) named: Option<u32>,
-    /// Its failed attempts; `None` at the first one.
-    pub(super) failed: Option<Box<Failed>>,
-    /// How many messages its batch has, of which this is the first; 1 without batches.
-    pub(super) messages: u32,
-}
-
-/// What happened to a message before the attempt that runs.
-#[derive(Debug)]
-pub(super) struct Failed {
-    /// Its offset in the partition that was read.
-    pub(super) place: Offset,
-    pub(super) attempts: u32,
-    /// How the last attempt ended.
-    pub(super) end: AttemptEnd,
-    pub(super) error: Option<String>,
-}
-
-impl Failed {
-    fn of(delivery: &Delivery) -> Option<Box<Self>> {
-        Some(Box::new(Self {
-            attempts: delivery.failures()?.attempts,
-            place: delivery.place(),
-            end: delivery.last_end().unwrap_or(AttemptEnd::Retry),
-            error: delivery.last_error().map(str::to_owned),
-        }))
-    }
-}
-
-impl Running {
-    /// The place of its message.
-    pub(super) fn place(&self) -> RecordPlace {
-        RecordPlace {
-            stream: self.source.stream.clone(),
-            partition: self.source.partition,
-            offset: Offset(self.offset),
-        }
-    }
 }
 
 /// What a task does.
@@ -183,9 +133,13 @@ impl Instance {
         self.has_custody_room(generation, delivery) && self.has_transaction_room(generation)
     }
 
+    /// Whether one more handler may run now.
+    pub(super) fn has_place(&self) -> bool {
+        self.running.len() < self.pause.room(self.limit.handlers() as usize)
+    }
+
     pub(super) fn has_room(&self) -> bool {
-        self.running.len() < self.pause.room(self.context.options.concurrency as usize)
-            && self.throttle.as_ref().is_none_or(Throttle::has_room)
+        self.has_place() && self.throttle.as_ref().is_none_or(Throttle::has_room)
     }
 
     /// Runs the records of ready lanes, in turns.
@@ -244,6 +198,9 @@ impl Instance {
         let messages = delivery.messages();
         let ended = match attempt::in_place(&mut delivery) {
             InPlace::Ended(ending) => {
+                if self.limit.is_sought() {
+                    self.scale(Instant::now(), &ending);
+                }
                 self.settle(lane, delivery, ticket, ending);
                 true
             }
@@ -342,6 +299,9 @@ impl Instance {
                 return;
             }
         };
+        if let Ending::Attempt(ending) = &finished.ending {
+            self.scale(now, ending);
+        }
         let running = self.running.remove(&finished.lane);
         self.fence.ended(finished.lane, &mut self.schedule);
         if let Some(held) = finished.held {
@@ -393,6 +353,20 @@ impl Instance {
                     );
                 }
             }
+        }
+    }
+
+    /// An attempt ended: the limit may follow.
+    fn scale(&mut self, now: Instant, ending: &AttemptResult) {
+        if let Some(decision) = self.limit.ended(now, ending.is_too_much()) {
+            debug!(
+                group = self.context.group,
+                pattern = self.context.pattern,
+                from = decision.from,
+                to = decision.to,
+                reason = decision.reason,
+                "the number of handlers follows the load"
+            );
         }
     }
 
@@ -489,6 +463,7 @@ impl Instance {
 
     /// The subscription pauses for this reason, or is paused already: until then.
     pub(super) fn pauses(&mut self, now: Instant, why: &str) -> Instant {
+        self.limit.disturbed();
         if let Some(Begun {
             wait,
             log: Some(tries),

@@ -33,6 +33,12 @@ impl Instance {
 
     /// Everything but records.
     pub(super) fn change(&mut self, event: ConsumerEvent) {
+        if matches!(
+            event,
+            ConsumerEvent::Assigned(_) | ConsumerEvent::Revoked(..) | ConsumerEvent::Lost(_)
+        ) {
+            self.limit.disturbed();
+        }
         match event {
             ConsumerEvent::Assigned(sources) => {
                 info!(group = self.context.group, partitions = %names(&sources), "assigned");

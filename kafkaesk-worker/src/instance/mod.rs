@@ -8,6 +8,7 @@ mod custody;
 mod dead_letters;
 mod events;
 mod finish;
+mod running;
 mod shown;
 mod stuck;
 mod transactions;
@@ -41,12 +42,14 @@ use crate::{
     pause::Pause,
     registry::Registered,
     routes::Routes,
+    scale::Limit,
     schedule::{LaneId, Schedule},
     shutdown::Shutdown,
     throttle::Throttle,
 };
-use attempts::{Finished, Running};
+use attempts::Finished;
 use custody::Manual;
+use running::Running;
 use stuck::GivenUp;
 use transactions::Transacting;
 use unfinished::Reminder;
@@ -65,6 +68,8 @@ pub(crate) struct Instance {
     schedule: Schedule,
     backpressure: Backpressure,
     dispatch: Dispatch,
+    /// How many handlers may run.
+    limit: Limit,
     /// Whether the subscription is paused.
     pause: Pause,
     /// Whether too many attempts fail.
@@ -149,6 +154,7 @@ impl Instance {
                 .map(|per_second| Throttle::new(per_second, now)),
             stuck_at: now + stuck::every(context.options.stuck_after, max_poll),
             given_up: None,
+            limit: Limit::new(context.options.concurrency),
             context,
             routes,
             consumer,
@@ -191,6 +197,8 @@ impl Instance {
                 throttle.refill(now);
             }
             self.run_ready();
+            self.limit
+                .filled(!self.has_place() && self.schedule.has_ready());
             self.backpressure
                 .update(&mut self.partitions, &self.schedule, &*self.control);
             self.hurry_batches();

@@ -54,7 +54,8 @@ impl Instance {
 
     fn show_present(&self, shown: &mut SubscriptionSnapshot) {
         let now = Instant::now();
-        shown.concurrency = self.context.options.concurrency;
+        shown.concurrency = self.limit.handlers();
+        shown.scaled = self.limit.shown();
         shown.running = self.running.len();
         shown.oldest_running = self.oldest_running(now);
         let running = self.running.values();

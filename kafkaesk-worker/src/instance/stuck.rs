@@ -9,7 +9,7 @@ use kafkaesk_core::RecordPlace;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Instance, attempts::Running};
+use super::{Instance, running::Running};
 use crate::{Ordering, judge::Key, schedule::LaneId, snapshot::Apart};
 
 /// The longest interval between two checks of the running attempts.
@@ -107,7 +107,7 @@ impl Instance {
             running.filter(|(_, running)| running.is_stuck(now, self.max_poll))
         };
         let options = &self.context.options;
-        if stuck().count() >= options.concurrency as usize {
+        if stuck().count() >= self.limit.handlers() as usize {
             return true;
         }
         let gathers = options.gathers().is_some();

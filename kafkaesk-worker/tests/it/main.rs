@@ -18,6 +18,7 @@ mod log;
 mod manual;
 mod pressure;
 mod registration;
+mod scale;
 mod start;
 mod stuck;
 mod support;

@@ -204,13 +204,13 @@ impl Exec {
         match tokio::time::timeout(self.settings.timeout, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => gone(),
-            Err(_) => Reply::retry(
-                None,
-                format!(
+            Err(_) => Reply::Overloaded {
+                delay: None,
+                reason: format!(
                     "`{}` gave no answer within {:?}",
                     self.settings.shown, self.settings.timeout
                 ),
-            ),
+            },
         }
     }
 

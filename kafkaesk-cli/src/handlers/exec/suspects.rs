@@ -47,7 +47,10 @@ impl Suspects {
             // Its child died with others in flight.
             Reply::Busy(_) if messages.len() < MOST => drop(messages.insert(message.to_owned())),
             // Perhaps its child died with it alone.
-            Reply::Busy(_) | Reply::Answered(Answer::Retry { .. }) | Reply::Unavailable(_) => {}
+            Reply::Busy(_)
+            | Reply::Overloaded { .. }
+            | Reply::Answered(Answer::Retry { .. })
+            | Reply::Unavailable(_) => {}
             _ if messages.is_empty() => {}
             _ => drop(messages.remove(message)),
         }

@@ -56,18 +56,11 @@ async fn a_child_that_reads_nothing_neither_outlives_the_deadline_nor_keeps_its_
     settings.timeout = Duration::from_millis(500);
     let exec = Exec::start(settings).unwrap();
     let long = format!(r#","x":"{}""#, "y".repeat(300_000));
-    assert!(matches!(
-        ask(&exec, &long).await,
-        Reply::Answered(Answer::Retry { .. })
-    ));
+    assert!(matches!(ask(&exec, &long).await, Reply::Overloaded { .. }));
     // It is replaced, and the next message reaches the next child.
     let begun = Instant::now();
     let again = tokio::time::timeout(Duration::from_secs(10), ask(&exec, &long)).await;
-    let Ok(Reply::Answered(Answer::Retry {
-        reason: Some(reason),
-        ..
-    })) = again
-    else {
+    let Ok(Reply::Overloaded { reason, .. }) = again else {
         panic!("a message waits for ever behind a child that reads nothing")
     };
     assert!(reason.contains("no answer"), "{reason}");
@@ -174,11 +167,7 @@ for line in sys.stdin:
         ..settings(script)
     })
     .unwrap();
-    let Reply::Answered(Answer::Retry {
-        reason: Some(reason),
-        ..
-    }) = ask(&exec, r#","hang":1"#).await
-    else {
+    let Reply::Overloaded { reason, .. } = ask(&exec, r#","hang":1"#).await else {
         panic!("an overdue message is retried")
     };
     assert!(reason.contains("no answer within 2s"), "{reason}");

@@ -92,12 +92,10 @@ pub(super) async fn answer(
         let reply = response::answer(response, endpoint, address).await;
         return BatchReply::Whole(match reply {
             // The endpoint is overloaded or down: no message is at fault.
-            Reply::Answered(kafkaesk_core::answer::Answer::Retry {
+            Reply::Overloaded {
                 delay: None,
                 reason,
-            }) if status == StatusCode::SERVICE_UNAVAILABLE => {
-                Reply::Busy(reason.unwrap_or_default())
-            }
+            } if status == StatusCode::SERVICE_UNAVAILABLE => Reply::Busy(reason),
             other => other,
         });
     }

@@ -86,12 +86,13 @@ pub(crate) fn broken(error: &reqwest::Error, address: &str) -> Reply {
         // Refused, no such host, no trust in its certificate: the message was never sent.
         return Reply::Unavailable(format!("{address} cannot be reached: {}", root(error)));
     }
-    let what = if error.is_timeout() {
-        "gave no answer in time".to_owned()
-    } else {
-        format!("broke off: {}", root(error))
-    };
-    Reply::retry(None, format!("{address} {what}"))
+    if error.is_timeout() {
+        return Reply::Overloaded {
+            delay: None,
+            reason: format!("{address} gave no answer in time"),
+        };
+    }
+    Reply::retry(None, format!("{address} broke off: {}", root(error)))
 }
 
 fn root(error: &reqwest::Error) -> String {
@@ -131,7 +132,11 @@ fn decide(
         200..=299 => Reply::DONE,
         400 | 410 | 413 | 415 | 422 => Reply::reject(said()),
         429 if retry_after.is_none() => Reply::Busy(said()),
-        408 | 409 | 425 | 429 | 500..=599 => Reply::retry(retry_after, said()),
+        429 | 503 | 504 => Reply::Overloaded {
+            delay: retry_after,
+            reason: said(),
+        },
+        408 | 409 | 425 | 500..=599 => Reply::retry(retry_after, said()),
         _ => Reply::Unavailable(format!(
             "endpoint wrong: {}; correct `http` of this handler in kafkaesk.toml, or what answers there",
             said()
@@ -189,7 +194,13 @@ mod tests {
             };
             assert!(reason.ends_with(": because"), "{reason}");
         }
-        for status in [408, 409, 425, 429, 500, 502, 503, 504, 599] {
+        for status in [429, 503, 504] {
+            let Reply::Overloaded { delay, .. } = by(status) else {
+                panic!("{status}")
+            };
+            assert_eq!(delay, Some(Duration::from_secs(3)), "{status}");
+        }
+        for status in [408, 409, 425, 500, 502, 599] {
             let Reply::Answered(Answer::Retry { delay, .. }) = by(status) else {
                 panic!("{status}")
             };

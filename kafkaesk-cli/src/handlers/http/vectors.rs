@@ -85,7 +85,7 @@ async fn answered_batch(case: &Value, messages: &Value) -> Result<(), String> {
     let word = |reply: &Reply| match reply {
         Reply::Answered(Answer::Done) => "done",
         Reply::Answered(Answer::Skip) => "skip",
-        Reply::Answered(Answer::Retry { .. }) => "retry",
+        Reply::Answered(Answer::Retry { .. }) | Reply::Overloaded { .. } => "retry",
         Reply::Answered(Answer::Reject { .. }) => "reject",
         Reply::Answered(Answer::Abort { .. }) => "abort",
         Reply::Busy(_) => "again",
@@ -93,10 +93,14 @@ async fn answered_batch(case: &Value, messages: &Value) -> Result<(), String> {
     };
     let means = match &reply {
         BatchReply::Each(each) => each.iter().map(word).collect::<Vec<_>>().into(),
-        BatchReply::Whole(Reply::Answered(Answer::Retry { delay: Some(_), .. })) => "again".into(),
-        BatchReply::Whole(Reply::Answered(Answer::Retry { .. } | Answer::Reject { .. })) => {
-            Value::from("split")
-        }
+        BatchReply::Whole(
+            Reply::Answered(Answer::Retry { delay: Some(_), .. })
+            | Reply::Overloaded { delay: Some(_), .. },
+        ) => "again".into(),
+        BatchReply::Whole(
+            Reply::Answered(Answer::Retry { .. } | Answer::Reject { .. })
+            | Reply::Overloaded { .. },
+        ) => Value::from("split"),
         BatchReply::Whole(reply) => word(reply).into(),
     };
     same(&means, &case["means"])
@@ -113,7 +117,9 @@ async fn answered(case: &Value) -> Result<(), String> {
     {
         Reply::Answered(Answer::Done) => ("done", None),
         Reply::Answered(Answer::Skip) => ("skip", None),
-        Reply::Answered(Answer::Retry { delay, .. }) => ("retry", delay),
+        Reply::Answered(Answer::Retry { delay, .. }) | Reply::Overloaded { delay, .. } => {
+            ("retry", delay)
+        }
         Reply::Busy(_) => ("retry", None),
         Reply::Answered(Answer::Reject { .. }) => ("reject", None),
         Reply::Answered(Answer::Abort { .. }) => ("abort", None),
