@@ -19,7 +19,9 @@ class Load(BaseHTTPRequestHandler):
             # Delivery is at least once: stream, partition and offset tell a repeated message from a new one.
             rows.append((message["partition"], message["offset"], message["data"]["id"]))
             answers.append({"outcome": "done"})
-        print("insert", len(rows), "rows:", *(row[2] for row in rows), flush=True)  # one statement
+        ids = " ".join(str(row[2]) for row in rows)
+        sys.stdout.write(f"insert {len(rows)} rows: {ids}\n")  # one statement, and one write: requests come side by side
+        sys.stdout.flush()
         self.answer(answers)
 
     def answer(self, answers):
