@@ -42,8 +42,13 @@ pub enum Concurrency {
 }
 
 impl Concurrency {
-    /// Between 1 and 512: `concurrency = "auto"`.
-    pub const AUTO: Self = Self::Between { min: 1, max: 512 };
+    /// The most handlers of [`Self::AUTO`].
+    pub const AUTO_MOST: u32 = 512;
+    /// Between 1 and [`Self::AUTO_MOST`]: `concurrency = "auto"`.
+    pub const AUTO: Self = Self::Between {
+        min: 1,
+        max: Self::AUTO_MOST,
+    };
     /// The most handlers of one instance.
     pub const MOST: u32 = 100_000;
 

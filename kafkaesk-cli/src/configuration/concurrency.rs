@@ -61,11 +61,9 @@ impl<'de> Visitor<'de> for Written {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Concurrency, A::Error> {
         let bounds = Bounds::deserialize(MapAccessDeserializer::new(map))?;
-        let Concurrency::Between { min, max } = Concurrency::AUTO else {
-            return Err(A::Error::custom("`auto` has no bounds"));
-        };
-        let min = bounds.min.map_or(min, |Whole(min)| min);
-        let max = bounds.max.map_or(max.max(min), |Whole(max)| max);
+        let min = bounds.min.map_or(1, |Whole(min)| min);
+        let most = Concurrency::AUTO_MOST.max(min);
+        let max = bounds.max.map_or(most, |Whole(max)| max);
         if min > max {
             return Err(A::Error::custom(format!(
                 "min is {min} and max is {max}; the smaller one must be min"

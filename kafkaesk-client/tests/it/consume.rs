@@ -103,20 +103,27 @@ async fn what_was_not_committed_comes_again_and_what_was_does_not() {
     assert_eq!(new, expected);
 }
 
-#[tokio::test]
-async fn a_refused_commit_is_made_again_without_another_record() {
+/// A mock cluster, which lives as long as the producer, and how to reach it.
+fn mocked() -> (BaseProducer, Settings) {
     let owner: BaseProducer = ClientConfig::new()
         .set("test.mock.num.brokers", "1")
         .create()
         .unwrap();
-    let mock = owner.client().mock_cluster().unwrap();
     let mut settings = Settings::default();
-    settings.kafka_servers = vec![mock.bootstrap_servers()];
+    let servers = owner.client().mock_cluster().unwrap().bootstrap_servers();
+    settings.kafka_servers = vec![servers];
     // A mock cluster lets a group begin when a session's time is over.
     settings
         .kafka_settings
         .consumer
         .insert("session.timeout.ms".into(), "3000".into());
+    (owner, settings)
+}
+
+#[tokio::test]
+async fn a_refused_commit_is_made_again_without_another_record() {
+    let (owner, settings) = mocked();
+    let mock = owner.client().mock_cluster().unwrap();
     let connection = open(&settings).await;
     publish(&connection, "content.refused", 0, 20).await;
     let mut consumer = member(&connection, "g", "content.refused", Start::Earliest).await;
@@ -136,17 +143,8 @@ async fn a_refused_commit_is_made_again_without_another_record() {
 
 #[tokio::test]
 async fn a_last_commit_in_the_middle_of_a_rebalance_is_made_again() {
-    let owner: BaseProducer = ClientConfig::new()
-        .set("test.mock.num.brokers", "1")
-        .create()
-        .unwrap();
+    let (owner, settings) = mocked();
     let mock = owner.client().mock_cluster().unwrap();
-    let mut settings = Settings::default();
-    settings.kafka_servers = vec![mock.bootstrap_servers()];
-    settings
-        .kafka_settings
-        .consumer
-        .insert("session.timeout.ms".into(), "3000".into());
     let connection = open(&settings).await;
     publish(&connection, "content.last", 0, 20).await;
     let mut consumer = member(&connection, "g", "content.last", Start::Earliest).await;

@@ -60,24 +60,22 @@ pub(super) fn target(
             let base = variable("OTEL_EXPORTER_OTLP_ENDPOINT")?;
             Some(format!("{}{PATH}", base.trim_end_matches('/')))
         })?;
-    let number = |name: &str, default: usize| {
-        let given = variable(name).and_then(|it| it.trim().parse().ok());
-        given.filter(|it| *it > 0).unwrap_or(default)
+    let read = |number: &Number| number.read(&variable(number.name)?);
+    let size = |number: &Number, default: usize| {
+        let given = read(number).and_then(|it| usize::try_from(it).ok());
+        given.unwrap_or(default)
     };
-    let millis = |name: &str| {
-        let given = variable(name)?.trim().parse().ok()?;
-        Some(Duration::from_millis(given))
-    };
-    let queue = number("OTEL_BSP_MAX_QUEUE_SIZE", QUEUE);
+    let millis = |number: &Number| read(number).map(Duration::from_millis);
+    let queue = size(&MAX_QUEUE_SIZE, QUEUE);
     Some(Target {
         url,
-        timeout: millis("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")
-            .or_else(|| millis("OTEL_EXPORTER_OTLP_TIMEOUT"))
+        timeout: millis(&TRACES_TIMEOUT)
+            .or_else(|| millis(&COMMON_TIMEOUT))
             .unwrap_or(TIMEOUT),
         batches: Batches {
             queue,
-            size: number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", BATCH).min(queue),
-            delay: millis("OTEL_BSP_SCHEDULE_DELAY").unwrap_or(DELAY),
+            size: size(&MAX_BATCH_SIZE, BATCH).min(queue),
+            delay: millis(&SCHEDULE_DELAY).unwrap_or(DELAY),
         },
     })
 }
@@ -92,14 +90,40 @@ const SAMPLERS: [&str; 6] = [
     "parentbased_traceidratio",
 ];
 
-/// Variables that are numbers, each with its least value.
-const NUMBERS: [(&str, u64); 5] = [
-    ("OTEL_BSP_MAX_QUEUE_SIZE", 1),
-    ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 1),
-    ("OTEL_BSP_SCHEDULE_DELAY", 0),
-    ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", 0),
-    ("OTEL_EXPORTER_OTLP_TIMEOUT", 0),
-];
+/// A variable that is a whole number.
+struct Number {
+    name: &'static str,
+    least: u64,
+}
+
+impl Number {
+    /// `None` for a text that is not a number, or a smaller one.
+    fn read(&self, text: &str) -> Option<u64> {
+        let number = text.trim().parse().ok();
+        number.filter(|it| *it >= self.least)
+    }
+}
+
+const MAX_QUEUE_SIZE: Number = Number {
+    name: "OTEL_BSP_MAX_QUEUE_SIZE",
+    least: 1,
+};
+const MAX_BATCH_SIZE: Number = Number {
+    name: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    least: 1,
+};
+const SCHEDULE_DELAY: Number = Number {
+    name: "OTEL_BSP_SCHEDULE_DELAY",
+    least: 0,
+};
+const TRACES_TIMEOUT: Number = Number {
+    name: "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    least: 0,
+};
+const COMMON_TIMEOUT: Number = Number {
+    name: "OTEL_EXPORTER_OTLP_TIMEOUT",
+    least: 0,
+};
 
 /// What variables ask for and do not get.
 pub(super) fn problems(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
@@ -118,10 +142,17 @@ pub(super) fn problems(variable: impl Fn(&str) -> Option<String>) -> Vec<String>
             ));
         }
     }
-    for (name, least) in NUMBERS {
-        if let Some(value) = variable(name)
-            && !value.trim().parse::<u64>().is_ok_and(|it| it >= least)
+    for number in [
+        MAX_QUEUE_SIZE,
+        MAX_BATCH_SIZE,
+        SCHEDULE_DELAY,
+        TRACES_TIMEOUT,
+        COMMON_TIMEOUT,
+    ] {
+        if let Some(value) = variable(number.name)
+            && number.read(&value).is_none()
         {
+            let Number { name, least } = number;
             problems.push(format!(
                 "{name}={value:?} is not a whole number from {least} up; its default holds"
             ));

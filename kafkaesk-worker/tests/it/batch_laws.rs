@@ -19,27 +19,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::events::Content;
+use crate::{
+    bed::{Bed, laws},
+    events::Content,
+};
 
 const LONG: Duration = Duration::from_secs(60);
-
-/// Each law becomes two tests, one for each broker.
-macro_rules! laws {
-    ($($law:ident),* $(,)?) => {
-        mod memory {
-            $(#[tokio::test(start_paused = true)]
-            async fn $law() {
-                super::$law(super::Bed::memory()).await;
-            })*
-        }
-        mod kafka {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::Bed::kafka().await).await;
-            })*
-        }
-    };
-}
 
 laws! {
     one_poison_among_500_stands_alone_and_the_others_are_handled_once,
@@ -50,46 +35,15 @@ laws! {
     a_batch_that_runs_at_the_shutdown_is_awaited_and_committed,
 }
 
-/// A broker with one topic.
-struct Bed {
-    settings: Settings,
-    memory: Option<Arc<MemoryBroker>>,
-    group: String,
+/// What the laws of this file do on a bed.
+trait Batching {
+    /// Publishes texts, each under the key before its first `-`, in order.
+    async fn publish(&self, texts: impl IntoIterator<Item = String>);
+
+    async fn start(&self, change: impl FnOnce(Subscription) -> Subscription) -> Worker;
 }
 
-impl Bed {
-    fn memory() -> Self {
-        let mut settings = Settings::default();
-        settings.partitions = 1;
-        settings.dead_letter_partitions = 1;
-        let broker = MemoryBroker::with_prefix(settings.topic_prefix.clone());
-        Self {
-            settings,
-            memory: Some(Arc::new(broker)),
-            group: "g".to_owned(),
-        }
-    }
-
-    async fn kafka() -> Self {
-        let kafka = kafkaesk_client::testing::kafka().await;
-        let mut settings = kafka.settings();
-        settings.partitions = 1;
-        settings.dead_letter_partitions = 1;
-        Self {
-            settings,
-            memory: None,
-            group: format!("{}g", kafka.prefix()),
-        }
-    }
-
-    async fn connection(&self) -> Connection {
-        match &self.memory {
-            Some(broker) => Connection::with_broker(self.settings.clone(), broker.clone()),
-            None => Connection::open(&self.settings).await.unwrap(),
-        }
-    }
-
-    /// Publishes texts, each under the key before its first `-`, in order.
+impl Batching for Bed {
     async fn publish(&self, texts: impl IntoIterator<Item = String>) {
         let connection = self.connection().await;
         let publisher = connection.publisher();

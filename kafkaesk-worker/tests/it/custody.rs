@@ -9,7 +9,10 @@ use std::{
 use kafkaesk_worker::prelude::*;
 use proptest::prelude::*;
 
-use crate::manual::{Bed, Worker, numbers};
+use crate::{
+    bed::Bed,
+    manual::{ByHand, Worker, numbers},
+};
 
 /// How many messages there are.
 const MESSAGES: usize = 12;

@@ -4,6 +4,7 @@
 
 mod batch_laws;
 mod batches;
+mod bed;
 mod committers;
 mod compile_fail;
 mod completions;

@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use kafkaesk_client::memory::MemoryBroker;
 use kafkaesk_worker::{RunReport, Subscription, Watch, prelude::*, subscription};
 use tokio::{
     sync::{Mutex, mpsc, oneshot},
@@ -18,27 +17,12 @@ use tokio::{
     time::Instant,
 };
 
-use crate::events::Content;
+use crate::{
+    bed::{Bed, laws},
+    events::Content,
+};
 
 const LONG: Duration = Duration::from_secs(60);
-
-/// Each law becomes two tests, one for each broker.
-macro_rules! laws {
-    ($($law:ident),* $(,)?) => {
-        mod memory {
-            $(#[tokio::test(start_paused = true)]
-            async fn $law() {
-                super::$law(super::Bed::memory()).await;
-            })*
-        }
-        mod kafka {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::Bed::kafka().await).await;
-            })*
-        }
-    };
-}
 
 laws! {
     nothing_is_committed_before_done_and_done_resolves_after_the_commit,
@@ -56,45 +40,20 @@ laws! {
     a_shutdown_lets_a_sink_flush,
 }
 
-/// A broker with one topic, and what the workers on it are made of.
-pub(crate) struct Bed {
-    pub(crate) settings: Settings,
-    memory: Option<Arc<MemoryBroker>>,
-    group: String,
+/// What the laws of this file do on a bed.
+pub(crate) trait ByHand {
+    async fn publish(&self, texts: impl IntoIterator<Item = String>, key: Option<&str>);
+
+    /// The committed offset of the only partition.
+    async fn committed(&self) -> Option<i64>;
+
+    async fn start(&self) -> Worker;
+
+    async fn start_with(&self, change: impl FnOnce(Subscription) -> Subscription) -> Worker;
 }
 
-impl Bed {
-    pub(crate) fn memory() -> Self {
-        let mut settings = Settings::default();
-        settings.partitions = 1;
-        settings.dead_letter_partitions = 1;
-        let broker = MemoryBroker::with_prefix(settings.topic_prefix.clone());
-        Self {
-            settings,
-            memory: Some(Arc::new(broker)),
-            group: "g".to_owned(),
-        }
-    }
-
-    async fn kafka() -> Self {
-        let kafka = kafkaesk_client::testing::kafka().await;
-        let mut settings = kafka.settings();
-        settings.partitions = 1;
-        Self {
-            settings,
-            memory: None,
-            group: format!("{}g", kafka.prefix()),
-        }
-    }
-
-    async fn connection(&self) -> Connection {
-        match &self.memory {
-            Some(broker) => Connection::with_broker(self.settings.clone(), broker.clone()),
-            None => Connection::open(&self.settings).await.unwrap(),
-        }
-    }
-
-    pub(crate) async fn publish(&self, texts: impl IntoIterator<Item = String>, key: Option<&str>) {
+impl ByHand for Bed {
+    async fn publish(&self, texts: impl IntoIterator<Item = String>, key: Option<&str>) {
         let connection = self.connection().await;
         let publisher = connection.publisher();
         for text in texts {
@@ -104,8 +63,7 @@ impl Bed {
         }
     }
 
-    /// The committed offset of the only partition.
-    pub(crate) async fn committed(&self) -> Option<i64> {
+    async fn committed(&self) -> Option<i64> {
         let topic = format!("{}content.a", self.settings.topic_prefix.as_str());
         let connection = self.connection().await;
         let broker = connection.broker();
@@ -117,10 +75,7 @@ impl Bed {
         self.start_with(|it| it).await
     }
 
-    pub(crate) async fn start_with(
-        &self,
-        change: impl FnOnce(Subscription) -> Subscription,
-    ) -> Worker {
+    async fn start_with(&self, change: impl FnOnce(Subscription) -> Subscription) -> Worker {
         let (custody, taken) = mpsc::unbounded_channel();
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = calls.clone();

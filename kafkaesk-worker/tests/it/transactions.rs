@@ -13,7 +13,6 @@ use std::{
 use kafkaesk_client::{
     consumer::{ConsumerEvent, ConsumerSpec, Start},
     core::Pattern,
-    memory::MemoryBroker,
 };
 use kafkaesk_worker::{RunReport, Subscription, Watch, prelude::*, subscription};
 use tokio::{
@@ -22,27 +21,12 @@ use tokio::{
     time::Instant,
 };
 
-use crate::events::Content;
+use crate::{
+    bed::{Bed, laws},
+    events::Content,
+};
 
 const LONG: Duration = Duration::from_secs(60);
-
-/// Each law becomes two tests, one for each broker.
-macro_rules! laws {
-    ($($law:ident),* $(,)?) => {
-        mod memory {
-            $(#[tokio::test(start_paused = true)]
-            async fn $law() {
-                super::$law(super::Bed::memory()).await;
-            })*
-        }
-        mod kafka {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $law() {
-                super::$law(super::Bed::kafka().await).await;
-            })*
-        }
-    };
-}
 
 laws! {
     what_is_published_appears_once_and_in_the_order_of_its_key,
@@ -53,13 +37,6 @@ laws! {
     a_worker_that_dies_leaves_nothing_twice,
     members_that_come_and_go_leave_nothing_twice,
     at_the_end_everything_is_committed,
-}
-
-/// A broker with one topic, and what the workers on it are made of.
-struct Bed {
-    settings: Settings,
-    memory: Option<Arc<MemoryBroker>>,
-    group: String,
 }
 
 /// What the handlers of a test share.
@@ -113,40 +90,26 @@ async fn copy(
     }
 }
 
-impl Bed {
-    fn memory() -> Self {
-        let mut settings = Settings::default();
-        settings.partitions = 1;
-        settings.dead_letter_partitions = 1;
-        let broker = MemoryBroker::with_prefix(settings.topic_prefix.clone());
-        Self {
-            settings,
-            memory: Some(Arc::new(broker)),
-            group: "g".to_owned(),
-        }
-    }
+/// What the laws of this file do on a bed.
+trait Copying {
+    async fn publish<T: Into<String>>(&self, texts: impl IntoIterator<Item = T>, keys: usize);
 
-    async fn kafka() -> Self {
-        let kafka = kafkaesk_client::testing::kafka().await;
-        let mut settings = kafka.settings();
-        settings.partitions = 1;
-        // A worker that dies is missed soon.
-        let properties = &mut settings.kafka_settings.consumer;
-        properties.insert("session.timeout.ms".to_owned(), "6000".to_owned());
-        Self {
-            settings,
-            memory: None,
-            group: format!("{}g", kafka.prefix()),
-        }
-    }
+    /// All that readers of committed records see of the output by now, by key.
+    async fn output(&self) -> BTreeMap<String, Vec<String>>;
 
-    async fn connection(&self) -> Connection {
-        match &self.memory {
-            Some(broker) => Connection::with_broker(self.settings.clone(), broker.clone()),
-            None => Connection::open(&self.settings).await.unwrap(),
-        }
-    }
+    async fn output_texts(&self) -> Vec<String>;
 
+    /// Waits until the output has so many records.
+    async fn output_of(&self, count: usize) -> Vec<String>;
+
+    fn app(&self, shared: &Arc<Shared>, change: impl FnOnce(Subscription) -> Subscription) -> App;
+
+    async fn start(&self) -> Worker;
+
+    async fn start_with(&self, change: impl FnOnce(Subscription) -> Subscription) -> Worker;
+}
+
+impl Copying for Bed {
     async fn publish<T: Into<String>>(&self, texts: impl IntoIterator<Item = T>, keys: usize) {
         let connection = self.connection().await;
         let publisher = connection.publisher();
@@ -161,7 +124,6 @@ impl Bed {
         }
     }
 
-    /// All that readers of committed records see of the output by now, by key.
     async fn output(&self) -> BTreeMap<String, Vec<String>> {
         let connection = self.connection().await;
         let topic = format!("{}out.a", self.settings.topic_prefix.as_str());
@@ -208,7 +170,6 @@ impl Bed {
         texts
     }
 
-    /// Waits until the output has so many records.
     async fn output_of(&self, count: usize) -> Vec<String> {
         let end = Instant::now() + LONG;
         loop {
@@ -381,6 +342,9 @@ async fn dies(bed: &Bed) {
 
 async fn a_worker_that_dies_leaves_nothing_twice(mut bed: Bed) {
     bed.settings.partitions = 3;
+    // It is missed soon.
+    let properties = &mut bed.settings.kafka_settings.consumer;
+    properties.insert("session.timeout.ms".to_owned(), "6000".to_owned());
     bed.publish(numbers(0..3000), 50).await;
     for _ in 0..3 {
         dies(&bed).await;
