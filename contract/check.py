@@ -146,7 +146,7 @@ def log(case):
 
 
 def bindings(case):
-    same(rules.replay_bindings(case["records"]), (case["streams"], case["ignored"]))
+    same(rules.replay_properties(case["records"]), (case["streams"], case["ignored"], case.get("properties", {})))
 
 
 def refusal(case, read):

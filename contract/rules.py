@@ -754,6 +754,22 @@ def replay_schemas(records):
 
 def replay_bindings(records):
     # Each stream's last binding that counts; of one that is not bound any more the schema is None.
+    streams, ignored, _ = replay_properties(records)
+    return streams, ignored
+
+
+PROPERTIES = {"keys": ("any", "none"), "partition-growth": ("propose", "auto", "off")}
+
+
+def property_of(members, name):
+    """What a binding says of a property; the first of its values is the default, also for what is no value of it."""
+    value = members.get(name)
+    return value[1] if value and value[1] in PROPERTIES[name] else PROPERTIES[name][0]
+
+
+def replay_properties(records):
+    """The bindings, the offsets that do not count, and the properties of the streams that have others than the defaults."""
+    properties = {}
     streams, ignored = {}, []
     for record in records:
         stream, value = utf8(unpacked(record["key"])) or "", unpacked(record["value"])
@@ -777,7 +793,10 @@ def replay_bindings(records):
             ignored.append(record["offset"])
             continue
         streams[stream] = {"schema": schema, "epoch": int(epoch)}
-    return {stream: bound for stream, bound in streams.items() if bound["schema"] is not None}, ignored
+        properties[stream] = {name: property_of(members, name) for name in PROPERTIES}
+    bound = {stream: bound for stream, bound in streams.items() if bound["schema"] is not None}
+    defaults = {name: values[0] for name, values in PROPERTIES.items()}
+    return bound, ignored, {s: p for s, p in properties.items() if s in bound and p != defaults}
 
 
 # ---------------------------------------------------------------- publishing

@@ -540,10 +540,13 @@ def publish(event, prefix, log, bindings):
     topic = rules.topic_of(prefix, stream)
     if topic is None:
         raise Refused("stream", None)
-    bound = rules.replay_bindings(bindings)[0].get(stream)
+    streams, _, properties = rules.replay_properties(bindings)
+    bound, keys = streams.get(stream), properties.get(stream, {}).get("keys")
     if event.get("tombstone"):
         if not bound:
             raise Refused("not-bound", None)
+        if keys == "none":
+            raise Refused("key", None)
         return topic, None
     identity = rules.schema_id(event["schema"])
     if identity is None:
@@ -563,6 +566,8 @@ def publish(event, prefix, log, bindings):
         raise Refused("data", None)
     if bound and bound["schema"] != name:
         raise Refused("bound-elsewhere", None)
+    if keys == "none" and event.get("key") is not None:
+        raise Refused("key", None)
     return topic, rules.write_envelope(event["schema"], data)
 
 

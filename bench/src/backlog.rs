@@ -59,6 +59,11 @@ pub(crate) fn delete(servers: &str, prefix: &str) -> Result<()> {
 /// Fills a new topic; returns how many bytes an envelope has on average.
 pub(crate) fn fill(servers: &str, topic: &str, count: u64) -> Result<f64> {
     create(servers, topic)?;
+    spread(servers, &[topic.to_owned()], count)
+}
+
+/// Spreads the messages over topics that are there.
+pub(crate) fn spread(servers: &str, topics: &[String], count: u64) -> Result<f64> {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("acks", "all")
@@ -67,7 +72,7 @@ pub(crate) fn fill(servers: &str, topic: &str, count: u64) -> Result<f64> {
         .set("partitioner", "murmur2_random")
         .create()?;
     let mut bytes = 0;
-    for id in 0..count {
+    for (id, topic) in (0..count).zip(topics.iter().cycle()) {
         let reading = Reading::new(id);
         let value = serde_json::to_vec(&Envelope {
             schema: SCHEMA,

@@ -6,9 +6,11 @@
 mod backlog;
 mod contenders;
 mod event;
+mod instances;
 mod process;
 mod result;
 mod rounds;
+mod streams;
 mod table;
 
 use std::{
@@ -42,9 +44,12 @@ struct Args {
     /// Exit status 1 if a target is missed
     #[arg(long)]
     check: bool,
-    /// Only this job
-    #[arg(long, value_parser = ["consume", "shown", "manual", "batches", "publish"])]
+    /// Only this job; `instances` (four minutes) and `streams` run only if they are named
+    #[arg(long, value_parser = ["consume", "shown", "manual", "batches", "publish", "instances", "streams"])]
     only: Option<String>,
+    /// With `--only streams`: how many streams, a row for each
+    #[arg(long, value_delimiter = ',', default_value = "1,10,100,1000")]
+    streams: Vec<usize>,
     /// Run one contender in this process
     #[arg(long, hide = true, requires_all = ["prefix", "stream", "run"])]
     contender: Option<Contender>,
@@ -73,6 +78,12 @@ fn main() -> Result<()> {
 }
 
 fn compare(args: &Args, job: &Job) -> Result<()> {
+    if args.only.as_deref() == Some("instances") {
+        return instances::measure(job);
+    }
+    if args.only.as_deref() == Some("streams") {
+        return streams::measure(job, &args.streams);
+    }
     let rounds = if args.quick { 3 } else { 7 };
     let wanted = |job: &str| args.only.as_deref().is_none_or(|only| only == job);
     let mut rows = Vec::new();

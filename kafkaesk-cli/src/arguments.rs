@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    colour::ColorWhen,
     commands::{
         complete::CompleteArguments,
         completions::CompletionsArguments,
@@ -13,9 +14,13 @@ use crate::{
         dead_letters::DeadLettersArguments,
         dev::DevArguments,
         groups::GroupsArguments,
+        init::InitArguments,
         lag::LagArguments,
+        man::ManArguments,
         pause::{PauseArguments, ResumeArguments},
+        probe::ProbeArguments,
         publish::PublishArguments,
+        scale::ScaleArguments,
         schema::SchemaArguments,
         streams::StreamsArguments,
         tail::TailArguments,
@@ -188,6 +193,22 @@ pub struct Options {
         help_heading = "Configuration"
     )]
     pub dead_letter_headers: Option<String>,
+    /// Whether the number of instances follows the load: on, dry-run, or off [default: on]
+    #[arg(
+        long,
+        global = true,
+        value_name = "MODE",
+        help_heading = "Configuration"
+    )]
+    pub scaling: Option<String>,
+    /// Within how long scaling works off a backlog [default: 10m]
+    #[arg(
+        long,
+        global = true,
+        value_name = "SPAN",
+        help_heading = "Configuration"
+    )]
+    pub catch_up: Option<String>,
     /// Those of `worker` and `dev` alone, from their own arguments.
     #[arg(skip)]
     pub(crate) operate: OperateOptions,
@@ -197,6 +218,9 @@ pub struct Options {
     /// The format of log lines on standard error [default: text]; RUST_LOG selects what is logged
     #[arg(long, global = true, value_name = "FORMAT", help_heading = "Output")]
     pub log_format: Option<LogFormat>,
+    /// Colour errors, hints and the log [default: auto, which is on a terminal, unless NO_COLOR is set or TERM is dumb]
+    #[arg(long, global = true, value_name = "WHEN", help_heading = "Output")]
+    pub color: Option<ColorWhen>,
 }
 
 impl Options {
@@ -226,6 +250,8 @@ impl Options {
             ("dead-letter-partitions", &self.dead_letter_partitions),
             ("dead-letter-retention", &self.dead_letter_retention),
             ("dead-letter-headers", &self.dead_letter_headers),
+            ("scaling", &self.scaling),
+            ("catch-up", &self.catch_up),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)))
@@ -253,20 +279,28 @@ pub enum Command {
     Lag(LagArguments),
     /// Show what running workers do, in the terminal
     Top(TopArguments),
+    /// Ask a running worker whether it is well, for a container's health check
+    Probe(ProbeArguments),
     /// Start no further handler of a group in running workers
     Pause(PauseArguments),
     /// End a pause of a group in running workers
     Resume(ResumeArguments),
+    /// Say why running workers have as many handlers, instances and processes as they have
+    Scale(ScaleArguments),
     /// Move a consumer group that has no members
     Groups(GroupsArguments),
     /// List the messages that a consumer group gave up, return them to the group, or discard them
     DeadLetters(DeadLettersArguments),
     /// Look at the configuration
     Config(ConfigArguments),
+    /// Write a small project with handlers in Python and Node, which `dev` runs at once
+    Init(InitArguments),
     /// Run a broker and a worker in one process: no Kafka, no Docker
     Dev(DevArguments),
     /// Print a shell's completion script
     Completions(CompletionsArguments),
+    /// Write a man page for each command
+    Man(ManArguments),
     /// Print the candidates for the next word; called by the completion scripts
     #[command(name = "__complete", hide = true)]
     Complete(CompleteArguments),

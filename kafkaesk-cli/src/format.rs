@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use kafkaesk_core::timestamp;
 use serde_json::json;
 
-use crate::terminal;
+use crate::{colour, terminal};
 
 /// How a command prints its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -45,6 +45,9 @@ pub(crate) fn note_line(level: &str, text: &str) -> Vec<u8> {
         return json_line(level, text);
     }
     let mut line = safe(text.as_bytes());
+    if colour::stderr() {
+        line = colour::note(&String::from_utf8_lossy(&line)).into_bytes();
+    }
     line.push(b'\n');
     line
 }
@@ -77,7 +80,7 @@ fn now() -> Option<String> {
 
 /// As standard error shows it.
 fn safe(text: &[u8]) -> Vec<u8> {
-    match terminal::stderr_is_terminal() {
+    match terminal::stderr_is_shown() {
         true => terminal::escape(text).into_owned(),
         false => text.to_vec(),
     }

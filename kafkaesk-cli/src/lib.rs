@@ -13,6 +13,8 @@
 extern crate self as kafkaesk_cli;
 
 mod arguments;
+mod called;
+mod colour;
 pub mod commands;
 mod completion;
 mod configuration;
@@ -34,10 +36,12 @@ mod run;
 mod signals;
 mod stderr;
 mod terminal;
+mod turns;
 mod violations;
 mod writer;
 
 pub use arguments::{Command, Options};
+pub use colour::ColorWhen;
 pub use format::{LogFormat, OutputFormat};
 pub use kafkaesk_client as client;
 pub use kafkaesk_core as core;

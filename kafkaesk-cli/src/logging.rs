@@ -14,6 +14,7 @@ use tracing_subscriber::{
 };
 
 use crate::{
+    colour,
     format::{self, LogFormat},
     stderr, terminal,
 };
@@ -27,12 +28,12 @@ pub(crate) fn start(format: LogFormat, default_level: &str) {
         Ok(_) => (EnvFilter::new(default_level), None),
         Err(problem) => (EnvFilter::new(default_level), Some(problem)),
     };
-    let terminal = terminal::stderr_is_terminal();
+    let terminal = terminal::stderr_is_shown();
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // It would tell of a failure by `eprintln!`, which panics when standard error fails.
         .log_internal_errors(false)
-        .with_ansi(terminal);
+        .with_ansi(colour::stderr() && format == LogFormat::Text);
     let _ = match format {
         LogFormat::Text => builder
             .with_target(false)

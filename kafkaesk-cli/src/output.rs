@@ -6,7 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-use crate::{format, stderr, terminal};
+use crate::{colour, format, stderr, terminal, turns};
 
 /// Writes one line of a command to standard output and flushes it, after the notes that came before it.
 ///
@@ -15,6 +15,18 @@ use crate::{format, stderr, terminal};
 pub(crate) fn line(text: impl AsRef<[u8]>) -> io::Result<()> {
     stderr::settle();
     write_line(text.as_ref())
+}
+
+/// As [`line`], of a hint, which is coloured where standard output is.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn hint(text: &str) -> io::Result<()> {
+    stderr::settle();
+    if !colour::stdout() {
+        return write_line(text.as_bytes());
+    }
+    write_stdout(colour::hint(&terminal::escape_str(text)).as_bytes())
 }
 
 /// Writes one line to standard output and flushes it. Waits for nothing but standard output.
@@ -36,14 +48,16 @@ pub(crate) fn write_line(text: &[u8]) -> io::Result<()> {
 /// As [`line`].
 #[allow(clippy::print_stdout)]
 pub(crate) fn write_stdout(text: &[u8]) -> io::Result<()> {
+    // One write: a line end that follows apart could come after a line of the log.
+    let line = [text, b"\n"].concat();
+    let turn = turns::take();
     let mut out = io::stdout().lock();
-    out.write_all(text)
-        .and_then(|()| out.write_all(b"\n"))
-        .and_then(|()| out.flush())
-        .map_err(|error| {
-            let text = format!("writing to standard output failed: {error}");
-            io::Error::new(error.kind(), text)
-        })
+    let written = out.write_all(&line).and_then(|()| out.flush());
+    drop(turn);
+    written.map_err(|error| {
+        let text = format!("writing to standard output failed: {error}");
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// Writes a JSON value as one line.

@@ -1,6 +1,6 @@
 //! The library's entry: runs the whole command line for an application and returns an exit status.
 
-use std::{ffi::OsString, io::IsTerminal as _, path::Path, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -9,18 +9,19 @@ use kafkaesk_worker::App;
 use crate::{
     Command, Options,
     arguments::Line,
+    colour,
     commands::{
-        complete, completions, config, dead_letters, dev, groups, lag, pause, publish, schema,
-        streams, tail, top, worker,
+        complete, completions, config, dead_letters, dev, groups, init, lag, man, pause, probe,
+        publish, scale, schema, streams, tail, top, worker,
     },
     context::Context,
     errors,
     exit::Exit,
-    logging, output, signals, stderr, terminal,
+    logging, output, signals, stderr,
 };
 
-/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `lag`, `top`, `pause`,
-/// `resume`, `groups`, `dead-letters`, `config`, `dev`, `completions`. Reads the process's arguments.
+/// Gives an application the whole command line: `worker`, `schema …`, `publish`, `tail`, `streams`, `lag`, `top`, `scale`, `probe`, `pause`,
+/// `resume`, `groups`, `dead-letters`, `config`, `init`, `dev`, `completions`, `man`. Reads the process's arguments.
 ///
 /// Returns the exit status: 0 done, 1 failed, 2 done in part or changes pending, 64 usage. Errors are printed to
 /// standard error. A second Ctrl-C, SIGTERM or SIGHUP during `worker`, `dev`, `tail` or
@@ -57,6 +58,7 @@ where
     A: Into<OsString> + Clone,
 {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    colour::set(colour::of_arguments(&arguments));
     let line = command(arguments.first())
         .try_get_matches_from(arguments)
         .and_then(|matches| Line::from_arg_matches(&matches));
@@ -128,6 +130,7 @@ pub async fn execute(app: App, mut options: Options, command: Command) -> ExitCo
         Command::Complete(_) => "off",
         _ => "warn",
     };
+    colour::set(options.color.unwrap_or_default());
     logging::start(options.log_format.unwrap_or_default(), default_level);
     let exit = match start_listening(&command) {
         Ok(()) => dispatch(Context::new(app, options), command).await,
@@ -162,13 +165,17 @@ async fn dispatch(context: Context, command: Command) -> anyhow::Result<Exit> {
         Command::Streams(arguments) => streams::run(&context, &arguments).await,
         Command::Lag(arguments) => lag::run(&context, &arguments).await,
         Command::Top(arguments) => top::run(&context, &arguments).await,
+        Command::Probe(arguments) => probe::run(&context, &arguments).await,
+        Command::Scale(arguments) => scale::run(&context, &arguments).await,
         Command::Pause(arguments) => pause::pause(&context, &arguments).await,
         Command::Resume(arguments) => pause::resume(&context, &arguments).await,
         Command::Groups(arguments) => groups::run(&context, &arguments).await,
         Command::DeadLetters(arguments) => dead_letters::run(&context, &arguments).await,
         Command::Config(arguments) => config::run(&context, &arguments),
+        Command::Init(arguments) => init::run(&arguments),
         Command::Dev(arguments) => dev::run(context, &arguments).await,
         Command::Completions(arguments) => completions::run(&arguments, own_command()),
+        Command::Man(arguments) => man::run(&arguments, own_command()),
         Command::Complete(arguments) => complete::run(&context, &arguments, own_command()).await,
     }
 }
@@ -184,15 +191,15 @@ fn failed(error: &anyhow::Error) -> Exit {
 /// clap's own words, with our exit status: its 2 would read as "done in part".
 fn usage(error: &clap::Error) -> Exit {
     let text = error.render();
-    let text = |colours: bool| match colours && std::env::var_os("NO_COLOR").is_none() {
+    let text = |coloured: bool| match coloured {
         true => text.ansi().to_string(),
         false => text.to_string(),
     };
     let exit = if error.use_stderr() {
-        stderr::push(text(terminal::stderr_is_terminal()).into_bytes());
+        stderr::push(text(colour::stderr()).into_bytes());
         Exit::Usage
     } else {
-        let text = text(std::io::stdout().is_terminal());
+        let text = text(colour::stdout());
         match output::write_stdout(text.trim_end().as_bytes()) {
             Ok(()) => Exit::Done,
             Err(error) => failed(&error.into()),

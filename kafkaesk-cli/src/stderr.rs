@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::{format, progress_bar::Bar};
+use crate::{format, progress_bar::Bar, turns};
 
 /// How many bytes may wait for the thread. One line is always taken, however long it is.
 const QUEUE: usize = 4 * 1024 * 1024;
@@ -291,6 +291,7 @@ fn write(text: &[u8]) -> (usize, io::Result<()>) {
         io::Errno,
     };
     let stderr = io::stderr();
+    let _turn = turns::take();
     let mut written = 0;
     while written < text.len() {
         match rustix::io::write(&stderr, &text[written..]) {
@@ -310,6 +311,7 @@ fn write(text: &[u8]) -> (usize, io::Result<()>) {
 #[cfg(not(unix))]
 fn write(text: &[u8]) -> (usize, io::Result<()>) {
     use io::Write as _;
+    let _turn = turns::take();
     match io::stderr().write_all(text) {
         Ok(()) => (text.len(), Ok(())),
         Err(error) => (0, Err(error)),

@@ -7,10 +7,17 @@ use std::{
     sync::LazyLock,
 };
 
+use crate::colour;
+
 /// Whether standard error is a terminal.
 pub(crate) fn stderr_is_terminal() -> bool {
     static TERMINAL: LazyLock<bool> = LazyLock::new(|| io::stderr().is_terminal());
     *TERMINAL
+}
+
+/// Whether a terminal acts on what is written to standard error: on one, or beyond a pipe into which colours go.
+pub(crate) fn stderr_is_shown() -> bool {
+    stderr_is_terminal() || colour::stderr()
 }
 
 /// Escapes what a terminal would act on. The escapes are those of JSON (`\u009b`), so a JSON text keeps its meaning.

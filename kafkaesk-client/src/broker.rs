@@ -141,8 +141,20 @@ pub struct Bounds {
 /// Consumer groups by name, and whether anybody is in them; `None` where the brokers do not say.
 pub type Groups = BTreeMap<String, Option<bool>>;
 
+/// The groups that read a topic, and how many members of each do.
+pub type Readers = BTreeMap<String, usize>;
+
 /// What a group committed, by topic and partition.
 pub type GroupOffsets = BTreeMap<(String, i32), NextOffset>;
+
+/// What a group committed in one partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupCommit {
+    /// The offset to read next.
+    pub next: NextOffset,
+    /// Whether the commit names its topic, as the workers of kafkaesk do (contract/README.md §9).
+    pub is_marked: bool,
+}
 
 /// What a group reads next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,11 +226,21 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
     fn delete_topic<'a>(&'a self, topic: &'a TopicName)
     -> BoxFuture<'a, Result<bool, ClientError>>;
 
-    /// The groups with a member that reads this topic now, sorted. Groups without the right Describe are left out.
-    fn readers<'a>(
+    /// Adds partitions to a topic until there are `to`, and returns once metadata shows them. With `check_only` it asks the
+    /// brokers whether they would, and changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::Unauthorized`] without Alter on the topic, [`ClientError::Setting`] on the dev broker, and others of
+    /// [`ClientError`].
+    fn grow_topic<'a>(
         &'a self,
         topic: &'a TopicName,
-    ) -> BoxFuture<'a, Result<Vec<String>, ClientError>>;
+        to: u32,
+        check_only: bool,
+    ) -> BoxFuture<'a, Result<(), ClientError>>;
+
+    /// The groups with a member that reads this topic now. Groups without the right Describe are left out.
+    fn readers<'a>(&'a self, topic: &'a TopicName) -> BoxFuture<'a, Result<Readers, ClientError>>;
 
     /// Checks whether absent topics could be created with these settings, with an error for each that could not.
     /// Creates nothing. It cannot detect a missing right Create.
@@ -296,6 +318,21 @@ pub trait Broker: sealed::Sealed + fmt::Debug + Send + Sync + 'static {
         group: &'a str,
         only: Option<&'a [(TopicName, i32)]>,
     ) -> BoxFuture<'a, Result<GroupOffsets, ClientError>>;
+
+    /// What a group committed in a topic, by partition. What it committed for a deleted topic of that name is left out. Joins no
+    /// group. Nothing for a group that there is not.
+    fn group_commits<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<BTreeMap<i32, GroupCommit>, ClientError>>;
+
+    /// Where these partitions, which are distinct, end for a reader of uncommitted records, in the order asked; `None` as in
+    /// [`Self::bounds`].
+    fn written_ends<'a>(
+        &'a self,
+        partitions: &'a [(TopicName, i32)],
+    ) -> BoxFuture<'a, Result<Vec<Option<NextOffset>>, ClientError>>;
 
     /// Where these partitions, which are distinct, begin and end, in the order asked; `None` for one that there is not, and for
     /// one whose leader does not answer within `connect-timeout`. One question to each leader for the beginnings and one for

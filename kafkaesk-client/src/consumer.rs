@@ -73,9 +73,46 @@ pub struct ConsumerSpec {
     /// third of `max.poll.interval.ms`, and then the stream ends with an error. Records are committed ones only
     /// (`isolation.level`), whatever the settings say.
     pub exact: bool,
+    /// Reads one partition of each topic instead of all; without a group alone.
+    pub partition: Option<OnePartition>,
+}
+
+/// The one partition of each topic that a reader without a group reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnePartition {
+    /// Its number. A topic that has no such partition is not read.
+    pub partition: i32,
+    /// The first offset to read, instead of [`ConsumerSpec::start`]. It holds for topics that exist at the start; later ones
+    /// are read from their beginning. An offset that is not in the log is reset as in any reading, with a warning.
+    pub from: Option<Offset>,
 }
 
 impl ConsumerSpec {
+    /// Refuses what contradicts itself.
+    ///
+    /// # Errors
+    /// [`ClientError::Setting`].
+    pub(crate) fn check(&self) -> Result<(), ClientError> {
+        if self.group.is_some() && self.partition.is_some() {
+            return Err(ClientError::Setting(
+                "a group assigns partitions to its members; read one partition without a group"
+                    .into(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether it reads this partition of its topics.
+    pub(crate) fn takes_partition(&self, partition: i32) -> bool {
+        self.partition
+            .is_none_or(|only| only.partition == partition)
+    }
+
+    /// The offset where reading starts, if it is given.
+    pub(crate) fn first_offset(&self) -> Option<Offset> {
+        self.partition.and_then(|only| only.from)
+    }
+
     /// Reads one of a group's own topics from its beginning, without a group, and committed records only, whatever the
     /// settings say.
     pub(crate) fn of_topic(topic: TopicName) -> Result<Self, ClientError> {
@@ -89,6 +126,7 @@ impl ConsumerSpec {
             kafka_settings: BTreeMap::from([committed]),
             skip: Vec::new(),
             exact: false,
+            partition: None,
         })
     }
 

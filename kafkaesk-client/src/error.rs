@@ -145,6 +145,14 @@ pub enum ClientError {
         /// The stream.
         stream: StreamId,
     },
+    /// A key for a stream that takes none.
+    #[error(
+        "stream {stream} takes no keys (keys = \"none\"), and the event has one; nothing was published. Publish it without a key, or declare keys = \"any\" for the stream under [[streams]] and run `kafkaesk-cli schema push`"
+    )]
+    KeyRefused {
+        /// The stream.
+        stream: StreamId,
+    },
     /// Kafka cannot hold both names.
     #[error(
         "topic {topic} cannot be created beside {existing}: Kafka takes names that differ only in `.` and `_` for one; choose another {}",

@@ -15,6 +15,7 @@ mod delivery;
 #[cfg(feature = "dev-broker")]
 pub mod dev;
 pub mod error;
+pub mod growth;
 mod kafka;
 pub mod lag;
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub mod place;
 pub mod record;
 pub mod schema_id;
 pub mod span;
+pub mod stream_properties;
 pub mod timestamp;
 
 pub use answer::{Answer, AnswerError};
@@ -35,6 +36,7 @@ pub use pattern::{Pattern, PatternError};
 pub use place::{PlaceError, RecordPlace};
 pub use record::{Record, Source, Unreadable};
 pub use schema_id::{SchemaId, SchemaIdError};
+pub use stream_properties::{DeclaredProperties, Keys, PartitionGrowth, StreamProperties};
 
 /// Errors show only the first 300 bytes of a foreign text.
 fn brief(text: &str) -> std::borrow::Cow<'_, str> {

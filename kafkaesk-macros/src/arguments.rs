@@ -1,6 +1,9 @@
 //! Derive arguments. Input: `#[event(…)]`. Output: checked arguments, or an error at the wrong token.
 
-use kafkaesk_core::schema_id::MAX_VERSION;
+use kafkaesk_core::{
+    DeclaredProperties, Keys, PartitionGrowth, schema_id::MAX_VERSION,
+    stream_properties::PropertyError,
+};
 use proc_macro2::Span;
 use syn::{
     DeriveInput, Error, LitInt, LitStr, Path, Result, Token, bracketed, meta::ParseNestedMeta,
@@ -9,7 +12,8 @@ use syn::{
 
 use crate::{names, range::VersionRange, retention};
 
-const KEYS: &str = "name, version, streams, retention, accepts, schema, crate";
+const KEYS: &str =
+    "name, version, streams, retention, keys, partition_growth, accepts, schema, crate";
 
 /// What stands in a type's `#[event(…)]`.
 pub(crate) struct EventArguments {
@@ -20,6 +24,7 @@ pub(crate) struct EventArguments {
     pub(crate) streams: Vec<LitStr>,
     /// In milliseconds.
     pub(crate) retention: Option<u64>,
+    pub(crate) properties: DeclaredProperties,
     pub(crate) accepts: Option<VersionRange>,
     pub(crate) schema: Option<LitStr>,
     pub(crate) krate: Option<Path>,
@@ -33,6 +38,7 @@ impl EventArguments {
             version: None,
             streams: Vec::new(),
             retention: None,
+            properties: DeclaredProperties::NONE,
             accepts: None,
             schema: None,
             krate: None,
@@ -66,6 +72,11 @@ impl EventArguments {
             "version" => self.version = Some(version(meta.value()?)?),
             "streams" => self.streams = streams(meta.value()?)?,
             "retention" => self.retention = Some(retention::parse(meta.value()?)?),
+            "keys" => self.properties.keys = Some(property(meta.value()?, Keys::parse)?),
+            "partition_growth" => {
+                let growth = property(meta.value()?, PartitionGrowth::parse)?;
+                self.properties.partition_growth = Some(growth);
+            }
             "accepts" => self.accepts = Some(VersionRange::parse(meta.value()?)?),
             "schema" => self.schema = Some(meta.value()?.parse()?),
             "crate" => self.krate = Some(krate(meta.value()?)?),
@@ -135,6 +146,15 @@ fn streams(input: ParseStream<'_>) -> Result<Vec<LitStr>> {
         seen.push(stream.value());
     }
     Ok(streams.into_iter().collect())
+}
+
+/// A value of a stream's property, in quotes.
+fn property<T>(
+    input: ParseStream<'_>,
+    read: fn(&str) -> std::result::Result<T, PropertyError>,
+) -> Result<T> {
+    let text: LitStr = input.parse()?;
+    read(&text.value()).map_err(|error| Error::new(text.span(), error))
 }
 
 /// A path, bare or in quotes.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kafkaesk_core::{DeclaredProperties, Keys, PartitionGrowth};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Data, DeriveInput, Error, LitStr, Result};
@@ -38,6 +39,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 ::core::option::Option::Some(::core::time::Duration::from_millis(#millis));
         }
     });
+    let properties = properties(arguments.properties, &schema);
     let accepts = match &arguments.accepts {
         Some(range) => {
             let (low, high) = range.bounds_around(version)?;
@@ -67,6 +69,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             const VERSION: u32 = #version;
             const STREAMS: &'static [&'static str] = &[#(#streams),*];
             #retention
+            #properties
 
             fn document() -> ::core::result::Result<#schema::Document, #schema::DocumentError> {
                 static DOCUMENT: #schema::private::Cell = #schema::private::Cell::new();
@@ -75,6 +78,33 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
             #accepts
         }
+    })
+}
+
+/// The properties of its streams, if it declares any.
+fn properties(declared: DeclaredProperties, schema: &TokenStream) -> Option<TokenStream> {
+    if declared == DeclaredProperties::NONE {
+        return None;
+    }
+    let core = quote!(#schema::private::core);
+    let option = |value: Option<TokenStream>| match value {
+        Some(value) => quote!(::core::option::Option::Some(#core::#value)),
+        None => quote!(::core::option::Option::None),
+    };
+    let keys = option(declared.keys.map(|keys| match keys {
+        Keys::Any => quote!(Keys::Any),
+        Keys::None => quote!(Keys::None),
+    }));
+    let growth = option(declared.partition_growth.map(|growth| match growth {
+        PartitionGrowth::Propose => quote!(PartitionGrowth::Propose),
+        PartitionGrowth::Auto => quote!(PartitionGrowth::Auto),
+        PartitionGrowth::Off => quote!(PartitionGrowth::Off),
+    }));
+    Some(quote! {
+        const PROPERTIES: #core::DeclaredProperties = #core::DeclaredProperties {
+            keys: #keys,
+            partition_growth: #growth,
+        };
     })
 }
 

@@ -28,6 +28,8 @@ mod subscribe;
 /// | `version = 1` | the version that publishing writes, from 1; needed |
 /// | `streams = ["content.edited"]` | streams to create ahead, bound to the name |
 /// | `retention = "24h"` | of streams that this program creates; or a number of seconds |
+/// | `keys = "none"` | its streams take no keys: a publish with one is refused |
+/// | `partition_growth = "auto"` | of its streams: `"propose"`, `"auto"` or `"off"` |
 /// | `accepts = "1..=2"` | versions that reading takes; without it, every version that deserializes |
 /// | `schema = "schemas/Content.1.json"` | this document instead of the derived one; relative to Cargo.toml |
 /// | `crate = path::to::kafkaesk_schema` | where kafkaesk-schema is, if Cargo.toml does not tell |

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kafkaesk_core::{SchemaName, StreamId};
+use kafkaesk_core::{Keys, PartitionGrowth, SchemaName, StreamId, StreamProperties};
 
 use crate::{
     document::MAX_DOCUMENT_LEVELS,
@@ -16,8 +16,10 @@ use crate::{
 pub struct Binding {
     /// The schema name.
     pub schema: SchemaName,
-    /// Counts rebindings; the first is 1.
+    /// Counts rebindings and changes of its properties; the first is 1.
     pub epoch: u64,
+    /// Whether it takes keys, and how it grows.
+    pub properties: StreamProperties,
 }
 
 /// The replayed state of `__streams__`.
@@ -56,7 +58,11 @@ impl Bindings {
             .value
             .as_deref()
             .ok_or("a null value; a binding is replaced or undone by a higher epoch")?;
-        let (schema, epoch) = binding_of(value)?;
+        let Value {
+            schema,
+            epoch,
+            properties,
+        } = Value::read(value)?;
         let current = self.epoch(&stream);
         if current.checked_add(1) != Some(epoch) {
             return Err(format!(
@@ -66,7 +72,12 @@ impl Bindings {
         match schema {
             Some(schema) => {
                 self.unbound.remove(&stream);
-                self.streams.insert(stream, Binding { schema, epoch });
+                let binding = Binding {
+                    schema,
+                    epoch,
+                    properties,
+                };
+                self.streams.insert(stream, binding);
             }
             None => {
                 if self.streams.remove(&stream).is_none() {
@@ -95,9 +106,20 @@ impl Bindings {
         )
     }
 
-    /// The record that binds a stream: key and value.
+    /// The record that binds a stream: key and value. Properties that are the default are left out.
     pub fn record(stream: &StreamId, binding: &Binding) -> (Bytes, Bytes) {
-        let value = serde_json::json!({"schema": binding.schema.as_str(), "epoch": binding.epoch});
+        let mut value =
+            serde_json::json!({"schema": binding.schema.as_str(), "epoch": binding.epoch});
+        let StreamProperties {
+            keys,
+            partition_growth,
+        } = binding.properties;
+        if keys != Keys::default() {
+            value[KEYS] = keys.as_str().into();
+        }
+        if partition_growth != PartitionGrowth::default() {
+            value[PARTITION_GROWTH] = partition_growth.as_str().into();
+        }
         (
             Bytes::copy_from_slice(stream.as_str().as_bytes()),
             value.to_string().into(),
@@ -111,27 +133,57 @@ fn stream_of(key: Option<&[u8]>) -> Result<StreamId, String> {
     StreamId::new(key).map_err(|error| error.to_string())
 }
 
-/// The schema, none where the record unbinds, and the epoch.
-fn binding_of(value: &[u8]) -> Result<(Option<SchemaName>, u64), String> {
-    let node = parse(value, MAX_DOCUMENT_LEVELS)
-        .map_err(|malformed| format!("byte {}: {}", malformed.at, malformed.message))?;
-    let Node::Object(object) = &node else {
-        return Err("the value is not a JSON object".to_owned());
-    };
-    let schema = match object.get("schema") {
-        Some(Node::String(schema)) => {
-            Some(SchemaName::new(schema).map_err(|error| error.to_string())?)
+/// The members of a binding's properties.
+const KEYS: &str = "keys";
+const PARTITION_GROWTH: &str = "partition-growth";
+
+/// What the value of a record says.
+struct Value {
+    /// None where the record unbinds.
+    schema: Option<SchemaName>,
+    epoch: u64,
+    properties: StreamProperties,
+}
+
+impl Value {
+    fn read(value: &[u8]) -> Result<Self, String> {
+        let node = parse(value, MAX_DOCUMENT_LEVELS)
+            .map_err(|malformed| format!("byte {}: {}", malformed.at, malformed.message))?;
+        let Node::Object(object) = &node else {
+            return Err("the value is not a JSON object".to_owned());
+        };
+        let schema = match object.get("schema") {
+            Some(Node::String(schema)) => {
+                Some(SchemaName::new(schema).map_err(|error| error.to_string())?)
+            }
+            Some(Node::Null) => None,
+            _ => return Err("the value has no member \"schema\" with a string or null".to_owned()),
+        };
+        let epoch = match object.get("epoch") {
+            None => 1,
+            Some(Node::Number(number)) if number.is_written_as_integer() => {
+                number.u64().unwrap_or(0)
+            }
+            Some(_) => 0,
+        };
+        if epoch == 0 {
+            return Err("\"epoch\" is not a positive whole number".to_owned());
         }
-        Some(Node::Null) => None,
-        _ => return Err("the value has no member \"schema\" with a string or null".to_owned()),
-    };
-    let epoch = match object.get("epoch") {
-        None => 1,
-        Some(Node::Number(number)) if number.is_written_as_integer() => number.u64().unwrap_or(0),
-        Some(_) => 0,
-    };
-    if epoch == 0 {
-        return Err("\"epoch\" is not a positive whole number".to_owned());
+        // What is not a value of a property is the default: readers that know no properties count the record all the same, and
+        // every reader must come to the same bindings.
+        let text = |name| match object.get(name) {
+            Some(Node::String(text)) => Some(text),
+            _ => None,
+        };
+        let keys = text(KEYS).and_then(|text| Keys::parse(text).ok());
+        let growth = text(PARTITION_GROWTH).and_then(|text| PartitionGrowth::parse(text).ok());
+        Ok(Self {
+            schema,
+            epoch,
+            properties: StreamProperties {
+                keys: keys.unwrap_or_default(),
+                partition_growth: growth.unwrap_or_default(),
+            },
+        })
     }
-    Ok((schema, epoch))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafkaesk_core::{SchemaId, SchemaName};
+use kafkaesk_core::{DeclaredProperties, SchemaId, SchemaName};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -43,6 +43,8 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sized + 'static {
     const STREAMS: &'static [&'static str] = &[];
     /// The retention of streams that this program creates.
     const RETENTION: Option<Duration> = None;
+    /// Whether its streams take keys, and how they grow.
+    const PROPERTIES: DeclaredProperties = DeclaredProperties::NONE;
 
     /// The type's own document: schemars' *deserialize* contract, or `schema = "file"`. The derive
     /// makes it once and then hands out the same.
@@ -68,6 +70,8 @@ pub struct EventSchema {
     pub streams: Vec<String>,
     /// Their retention.
     pub retention: Option<Duration>,
+    /// Whether they take keys, and how they grow.
+    pub properties: DeclaredProperties,
 }
 
 impl EventSchema {
@@ -83,6 +87,7 @@ impl EventSchema {
             document: T::document()?,
             streams: T::STREAMS.iter().map(|s| (*s).to_owned()).collect(),
             retention: T::RETENTION,
+            properties: T::PROPERTIES,
         })
     }
 }

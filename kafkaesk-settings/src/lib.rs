@@ -86,8 +86,39 @@ pub struct Settings {
     pub dead_letter_retention: Duration,
     /// The headers of a dead letter besides `kafkaesk-dead-…`.
     pub dead_letter_headers: DeadLetterHeaders,
+    /// Whether the number of consumer instances of a subscription follows its load, up to its `max-concurrency`. Default
+    /// [`Scaling::On`].
+    pub scaling: Scaling,
+    /// Within how long a backlog is to be worked off, for scaling. Default 10 min.
+    pub catch_up: Duration,
     /// Any librdkafka property.
     pub kafka_settings: KafkaSettings,
+}
+
+/// Whether the number of consumer instances of a subscription follows its load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "load", derive(serde::Deserialize))]
+#[cfg_attr(feature = "load", serde(rename_all = "kebab-case"))]
+#[non_exhaustive]
+pub enum Scaling {
+    /// Instances are added and removed.
+    #[default]
+    On,
+    /// Decisions are made, logged and shown, and change nothing.
+    DryRun,
+    /// Nothing is decided.
+    Off,
+}
+
+impl Scaling {
+    /// The word of the setting.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::DryRun => "dry-run",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Which headers a dead letter has.
@@ -134,6 +165,8 @@ impl Default for Settings {
             dead_letter_partitions: 7,
             dead_letter_retention: Duration::from_secs(14 * 24 * 60 * 60),
             dead_letter_headers: DeadLetterHeaders::default(),
+            scaling: Scaling::default(),
+            catch_up: Duration::from_secs(600),
             kafka_settings: KafkaSettings::default(),
         }
     }

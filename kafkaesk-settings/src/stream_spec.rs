@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use kafkaesk_core::{SchemaName, StreamId};
+use kafkaesk_core::{DeclaredProperties, SchemaName, StreamId};
 
 /// The specification of a stream.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct StreamSpec {
     pub replication_factor: Option<u16>,
     /// `retention.ms`.
     pub retention: Option<Duration>,
+    /// Whether it takes keys, and how its partitions grow.
+    pub properties: DeclaredProperties,
     /// Further topic settings.
     pub config: BTreeMap<String, String>,
 }
@@ -30,6 +32,7 @@ impl StreamSpec {
             partitions: None,
             replication_factor: None,
             retention: None,
+            properties: DeclaredProperties::NONE,
             config: BTreeMap::new(),
         }
     }

@@ -6,6 +6,7 @@ use std::{
     future::Future,
     num::NonZeroU32,
     sync::Arc,
+    time::Duration,
 };
 
 use kafkaesk_client::{
@@ -47,6 +48,8 @@ pub struct App {
     pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
     /// For tests: retries do not wait, and a message that would be held is tried this often.
     pub(crate) immediate: Option<NonZeroU32>,
+    /// For the chaos suite: so often, a random number of instances is taken.
+    pub(crate) shuffled: Option<Duration>,
 }
 
 impl App {
@@ -265,6 +268,15 @@ impl App {
     #[cfg(feature = "memory")]
     pub(crate) fn observed_by(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
         self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// Takes a random number of instances of each subscription, from 1 to its `max-concurrency`, about so often. For the chaos
+    /// suite.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn shuffle_instances(mut self, every: Duration) -> Self {
+        self.shuffled = Some(every);
         self
     }
 

@@ -7,6 +7,8 @@
 //! backlog of records that keep failing may never shrink. A single partition is paused when one of its lanes is deep,
 //! when one unfinished record holds up [`MAX_SPAN`] later ones, when its completions out of order no longer fit into
 //! a commit, or when its committers have not finished `max-uncommitted` messages.
+//!
+//! Thousands of partitions may be assigned, so a turn looks only at those whose backlog changed and at those that are paused.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +17,12 @@ use kafkaesk_client::{
     mutation::{self, Mutation},
 };
 use kafkaesk_core::Source;
+use rustc_hash::FxHashMap;
 
 use crate::{
     options::BatchOptions,
-    partitions::{Partition, Partitions},
-    schedule::{Amount, Schedule},
+    partitions::{Generation, Partition, Partitions},
+    schedule::{Amount, Backlog, Schedule},
 };
 
 /// Records that wait for a handler before reading slows down, of partitions that are not paused.
@@ -40,12 +43,47 @@ pub(crate) const MAX_SPAN: usize = 65_536;
 pub(crate) struct Backpressure {
     pub(crate) full: bool,
     packed: bool,
+    /// What waited at the last look, of assignments that had something.
+    seen: FxHashMap<Generation, Seen>,
+    /// The sum of these.
+    waiting: Waiting,
+    /// The assignments that are paused.
+    paused: Vec<Generation>,
+    /// Empty between two looks: its memory is used again.
+    looked: Vec<Generation>,
+    /// Which were assigned at the last look.
+    edition: (usize, Generation),
     /// How many messages of a partition may be unfinished by their committers, if there are committers.
     max_uncommitted: Option<usize>,
-    /// Some partition is paused.
-    paused: bool,
     /// How many records and bytes a batch needs.
     batch: Amount,
+}
+
+/// What one assignment had waiting.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    backlog: Backlog,
+    paused: bool,
+}
+
+/// What all assignments have waiting.
+#[derive(Debug, Default)]
+struct Waiting {
+    all: Amount,
+    /// The part that handlers could take and that comes from partitions that are not paused.
+    open: Amount,
+}
+
+impl Seen {
+    fn open(self) -> Amount {
+        match self.paused {
+            true => Amount::default(),
+            false => Amount {
+                records: self.backlog.all.records - self.backlog.backing_off.records,
+                bytes: self.backlog.all.bytes - self.backlog.backing_off.bytes,
+            },
+        }
+    }
 }
 
 impl Backpressure {
@@ -71,39 +109,53 @@ impl Backpressure {
     pub(crate) fn update(
         &mut self,
         partitions: &mut Partitions,
-        schedule: &Schedule,
+        schedule: &mut Schedule,
         control: &dyn ConsumerControl,
     ) {
-        if schedule.is_empty() && !self.paused && self.max_uncommitted.is_none() {
-            self.full = false;
+        if schedule.is_empty() && self.paused.is_empty() && self.max_uncommitted.is_none() {
+            (self.full, self.packed) = (false, false);
+            self.seen.clear();
+            self.waiting = Waiting::default();
+            schedule.forget_changes();
             return;
         }
-        let (mut records, mut bytes, mut all_records, mut all_bytes) = (0, 0, 0, 0);
-        for (generation, partition) in partitions.iter_mut() {
-            let backlog = schedule.backlog(generation);
-            all_records += backlog.all.records;
-            all_bytes += backlog.all.bytes;
-            if !partition.paused {
-                records += backlog.all.records - backlog.backing_off.records;
-                bytes += backlog.all.bytes - backlog.backing_off.bytes;
-            }
+        let mut looked = std::mem::take(&mut self.looked);
+        looked.append(&mut self.paused);
+        schedule.take_changed(&mut looked);
+        // What committers hold changes without a change of the backlog, and shares change with the
+        // number of partitions.
+        if self.max_uncommitted.is_some() || self.edition != partitions.edition() {
+            looked.extend(self.seen.keys());
+            looked.extend(partitions.iter().map(|(generation, _)| generation));
+            self.edition = partitions.edition();
         }
+        self.count(&mut looked, partitions, schedule);
         // There is room for two batches before reading slows down, and for eight before all is paused.
         let (full, full_bytes) = (
             FULL.max(2 * self.batch.records),
             FULL_BYTES.max(2 * self.batch.bytes),
         );
         let (packed, packed_bytes) = (PACKED.max(4 * full), PACKED_BYTES.max(4 * full_bytes));
-        self.packed = match self.packed {
-            false => all_records >= packed || all_bytes >= packed_bytes,
-            true => all_records > full / 2 || all_bytes > full_bytes / 2,
+        let (all, open) = (self.waiting.all, self.waiting.open);
+        let was_packed = self.packed;
+        self.packed = match was_packed {
+            false => all.records >= packed || all.bytes >= packed_bytes,
+            true => all.records > full / 2 || all.bytes > full_bytes / 2,
         };
-        self.full = !self.packed && (records >= full || bytes >= full_bytes);
+        self.full = !self.packed && (open.records >= full || open.bytes >= full_bytes);
+        if self.packed && !was_packed {
+            // Each that has something waiting may have more than its share.
+            looked.extend(self.seen.keys());
+            sort(&mut looked);
+        }
 
         let share = partitions.len().max(1);
-        self.paused = false;
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
-        for (generation, partition) in partitions.iter_mut() {
+        let mut turned = Vec::new();
+        for &generation in &looked {
+            let Some(partition) = partitions.get_mut(generation) else {
+                continue;
+            };
             let span = partition.tracker.uncommitted_span();
             let held = span >= MAX_SPAN
                 || (partition.paused && span > MAX_SPAN / 2)
@@ -121,16 +173,49 @@ impl Backpressure {
             let wanted = held || backlog.deep > 0 || (self.packed && greedy);
             if wanted != partition.paused && !partition.revoking {
                 partition.paused = wanted;
+                turned.push(generation);
                 let list: &mut Vec<Arc<Source>> = if wanted { &mut pause } else { &mut resume };
                 list.push(partition.source.clone());
             }
-            self.paused |= partition.paused;
+            if partition.paused {
+                self.paused.push(generation);
+            }
         }
+        self.count(&mut turned, partitions, schedule);
+        looked.clear();
+        self.looked = looked;
         if !pause.is_empty() {
             control.pause(&pause);
         }
         if !resume.is_empty() && !mutation::is(Mutation::PauseNeverResumed) {
             control.resume(&resume);
+        }
+    }
+
+    /// Brings the sums up to date with what changed. Sorts it, each once.
+    fn count(
+        &mut self,
+        changed: &mut Vec<Generation>,
+        partitions: &Partitions,
+        schedule: &Schedule,
+    ) {
+        sort(changed);
+        for &generation in &*changed {
+            if let Some(seen) = self.seen.remove(&generation) {
+                self.waiting.all -= seen.backlog.all;
+                self.waiting.open -= seen.open();
+            }
+            let backlog = schedule.backlog(generation);
+            let Some(partition) = partitions.get(generation) else {
+                continue;
+            };
+            if backlog != Backlog::default() {
+                let paused = partition.paused;
+                let seen = Seen { backlog, paused };
+                self.waiting.all += backlog.all;
+                self.waiting.open += seen.open();
+                self.seen.insert(generation, seen);
+            }
         }
     }
 
@@ -140,4 +225,9 @@ impl Backpressure {
         };
         custody.open() >= most || (partition.paused && custody.open() > most / 2)
     }
+}
+
+fn sort(generations: &mut Vec<Generation>) {
+    generations.sort_unstable();
+    generations.dedup();
 }

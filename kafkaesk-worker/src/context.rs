@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kafkaesk_client::{Connection, DeadLetters, catalog::StoredSchema};
+use kafkaesk_client::{Connection, DeadLetters, catalog::StoredSchema, settings::Role};
 use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaIdError};
 use parking_lot::RwLock;
 
@@ -37,6 +37,16 @@ pub(crate) struct Context {
     pub(crate) seen: SeenSchemas,
     /// Sees every attempt end.
     pub(crate) telemetry: Option<Arc<dyn Telemetry>>,
+}
+
+impl Context {
+    /// A librdkafka property of the subscription's consumers: its own, or that of the connection.
+    pub(crate) fn consumer_property(&self, name: &str) -> Option<&str> {
+        let own = self.options.kafka_settings.get(name);
+        let settings = &self.connection.settings().kafka_settings;
+        own.map(String::as_str)
+            .or_else(|| settings.get(Role::Consumer, name))
+    }
 }
 
 impl std::fmt::Debug for Context {

@@ -27,6 +27,8 @@ pub(crate) enum Request {
     Throttle(Option<NonZeroU32>),
     /// Leave the group and join it again.
     Rejoin,
+    /// Drain, commit, leave the group and end; the others go on.
+    End,
     /// Give up a message that is held.
     Skip(Skip),
     /// Show what it does.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::{
     policy::{Contradiction, FailureLimit, STUCK_AFTER, Stated},
     retry::RetryPolicy,
+    subscription::Subscription,
 };
 
 /// What keeps its order.
@@ -266,7 +267,7 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            max_partitions: 40,
+            max_partitions: Subscription::MAX_PARTITIONS,
             max_concurrency: 3,
             concurrency: Concurrency::Fixed(32),
             start: Start::Earliest,

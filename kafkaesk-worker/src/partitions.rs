@@ -143,6 +143,11 @@ impl Partitions {
         self.assigned.len()
     }
 
+    /// Differs from what it was whenever a partition has come or gone.
+    pub(crate) fn edition(&self) -> (usize, Generation) {
+        (self.assigned.len(), self.last)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Generation, &Partition)> {
         self.assigned.iter().map(|(g, p)| (*g, p))
     }

@@ -103,6 +103,7 @@ impl App {
                 telemetry: self.telemetry,
                 control: self.control,
                 immediate: self.immediate,
+                shuffled: self.shuffled,
             },
             self.skip,
             end,

@@ -32,7 +32,8 @@ pub(crate) struct ShutdownDeadlines {
 }
 
 impl ShutdownDeadlines {
-    fn from(now: Instant, timeout: Duration) -> Self {
+    /// Of an end that begins now and takes so long.
+    pub(crate) fn from(now: Instant, timeout: Duration) -> Self {
         let all = timeout.max(LEAST);
         let reserve = (all / 5).min(RESERVE);
         let hooks = now + all;
@@ -42,6 +43,17 @@ impl ShutdownDeadlines {
             leaving: hooks - reserve / 2,
             flushing: hooks - reserve / 4,
             hooks,
+        }
+    }
+
+    /// The sooner of both, step by step.
+    pub(crate) fn sooner(self, other: Self) -> Self {
+        Self {
+            begun: self.begun.min(other.begun),
+            handlers: self.handlers.min(other.handlers),
+            leaving: self.leaving.min(other.leaving),
+            flushing: self.flushing.min(other.flushing),
+            hooks: self.hooks.min(other.hooks),
         }
     }
 }

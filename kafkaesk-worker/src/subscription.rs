@@ -52,6 +52,9 @@ where
 }
 
 impl Subscription {
+    /// The default of [`Self::max_partitions`].
+    pub const MAX_PARTITIONS: u32 = 40;
+
     /// Subscribes a handler object, as configuration makes them. Name its group.
     pub fn new(pattern: &str, handler: impl Handle) -> Self {
         Self {
@@ -77,15 +80,18 @@ impl Subscription {
         self
     }
 
-    /// How many partitions one instance takes before another is started; 1 to 100,000, default 40.
-    /// Used by scaling (not yet).
+    /// The number of partitions up to which a stream of this subscription may grow; 1 to 100,000, default
+    /// [`Self::MAX_PARTITIONS`]. Of several subscriptions of a stream the smallest counts. `streams grow` keeps to it; a stream
+    /// that has more is read all the same.
     #[must_use]
     pub fn max_partitions(mut self, partitions: u32) -> Self {
         self.options.max_partitions = partitions;
         self
     }
 
-    /// How many consumer instances this process starts at most; 1 to 1,000, default 3. Used by scaling (not yet).
+    /// How many consumer instances of this subscription the process runs at most; 1 to 1,000, default 3. It starts with one.
+    /// `Settings::scaling` says whether others are added and removed as the load asks for it. Each instance is a member of the
+    /// group, with partitions, handlers ([`Self::concurrency`]) and memory of its own.
     #[must_use]
     pub fn max_concurrency(mut self, instances: u32) -> Self {
         self.options.max_concurrency = instances;
@@ -392,6 +398,11 @@ impl Subscription {
     /// The group without `Settings::group_prefix`; `None` for a closure or handler object without a group.
     pub fn group_name(&self) -> Option<&str> {
         self.group.as_deref()
+    }
+
+    /// The number of partitions up to which its streams may grow, as [`Self::max_partitions`] says.
+    pub fn partition_ceiling(&self) -> u32 {
+        self.options.max_partitions
     }
 
     /// The first contradiction in its policies, with dead letters or without. The start of the application checks this

@@ -7,8 +7,8 @@ use tokio::time::timeout;
 
 use crate::{
     control::Request,
-    registry::{Entry, Registry},
-    snapshot::{Snapshot, State, SubscriptionSnapshot},
+    registry::{Entry, Registry, Slot},
+    snapshot::{Snapshot, State, SubscriptionSnapshot, merge},
 };
 
 /// A handle that looks at an application that runs or will run. All clones are the same handle.
@@ -31,17 +31,31 @@ impl Watch {
     /// does not answer within `within` is shown as it was at its last answer, with the time since then
     /// ([`SubscriptionSnapshot::silent_for`]). Empty before the application runs. Cancel safe.
     pub async fn snapshot(&self, within: Duration) -> Snapshot {
-        let entries = self.0.all();
-        let subscriptions = join_all(entries.iter().map(|entry| look(entry, within))).await;
+        let slots = self.0.slots();
+        let subscriptions = join_all(slots.iter().map(|slot| look_at_all(slot, within))).await;
         Snapshot {
-            subscriptions,
+            subscriptions: subscriptions.into_iter().flatten().collect(),
             expected: self.0.expected(),
             shutdown: self.0.shutdown(),
         }
     }
 }
 
-async fn look(entry: &Entry, within: Duration) -> Arc<SubscriptionSnapshot> {
+/// All instances of a subscription as one; `None` before the first one has started.
+async fn look_at_all(slot: &Slot, within: Duration) -> Option<Arc<SubscriptionSnapshot>> {
+    let parts = join_all(slot.instances.iter().map(|entry| look(entry, within))).await;
+    let mut all = merge(parts.into_iter().chain(slot.former.clone()))?;
+    if slot.scaled.is_some() || slot.wanted.is_some() || slot.grown.is_some() {
+        let all = Arc::make_mut(&mut all);
+        all.scaled_instances.clone_from(&slot.scaled);
+        all.wanted_processes.clone_from(&slot.wanted);
+        all.scaled_partitions.clone_from(&slot.grown);
+    }
+    Some(all)
+}
+
+/// One instance.
+pub(crate) async fn look(entry: &Entry, within: Duration) -> Arc<SubscriptionSnapshot> {
     let ended = matches!(timeout(within, entry.ask(Request::Show)).await, Ok(None));
     let (last, ago) = entry.last();
     if last.state == State::Ended {

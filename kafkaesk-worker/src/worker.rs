@@ -1,28 +1,20 @@
-//! The worker: starts one instance for each subscription, ends all of them, and reports what they did. Reads no record
-//! itself. Next: `instance`.
+//! The worker: starts the subscriptions, ends all of them, and reports what they did. Reads no record itself. Next: `members`.
 
 use std::{future::Future, num::NonZeroU32, pin::pin, sync::Arc, time::Duration};
 
-use kafkaesk_client::{
-    Connection, DeadLetters,
-    consumer::{ConsumerSpec, Start},
-    dead_letters::TopicState,
-};
+use kafkaesk_client::{Connection, dead_letters::TopicState};
 use kafkaesk_core::{Pattern, RecordPlace};
-use tokio::task::JoinSet;
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{info, warn};
 
 use crate::{
-    AppError, BatchOptions, Control, RunReport, Subscription,
-    context::{Context, SeenSchemas},
+    AppError, Control, RunReport, Subscription,
     instance::Instance,
-    policy::{Policies, Policy},
-    routes::Routes,
-    scale::Limit,
+    members::Members,
+    prepare::{Prepared, prepare},
+    scale::{Ceilings, Timed},
     shutdown::{Shutdown, left},
-    snapshot::SubscriptionSnapshot,
     state::States,
-    subscription,
     telemetry::Telemetry,
 };
 
@@ -33,6 +25,8 @@ pub(crate) struct Seams {
     pub(crate) control: Control,
     /// For tests: retries do not wait, and a message that would be held is tried this often.
     pub(crate) immediate: Option<NonZeroU32>,
+    /// For the chaos suite: so often, a random number of instances is taken.
+    pub(crate) shuffled: Option<Duration>,
 }
 
 /// Runs subscriptions over one connection.
@@ -44,6 +38,10 @@ pub(crate) struct Worker {
     skip: Vec<RecordPlace>,
     end: Shutdown,
     instances: JoinSet<Result<RunReport, AppError>>,
+    /// What adds and removes instances.
+    scaling: JoinSet<()>,
+    /// Further instances, which are about to run.
+    further: (mpsc::Sender<Instance>, mpsc::Receiver<Instance>),
 }
 
 impl Worker {
@@ -61,6 +59,8 @@ impl Worker {
             skip,
             end,
             instances: JoinSet::new(),
+            scaling: JoinSet::new(),
+            further: mpsc::channel(1),
         }
     }
 
@@ -73,10 +73,21 @@ impl Worker {
         let mut shutdown = pin!(shutdown);
         let mut failure = None;
         let starting = async {
-            let prepared = self.prepare(&subscriptions)?;
+            let prepared = prepare(&subscriptions, &self.connection, &self.states, &self.seams)?;
             self.create_dead_letter_topics(&prepared).await?;
-            for at in 0..prepared.len() {
-                self.start(&prepared, at).await?;
+            let mut ceilings = Ceilings::default();
+            for Prepared {
+                context, pattern, ..
+            } in &prepared
+            {
+                ceilings.add(
+                    pattern.clone(),
+                    &context.group,
+                    context.options.max_partitions,
+                );
+            }
+            for prepared in prepared {
+                self.start(prepared, &ceilings).await?;
             }
             Ok(())
         };
@@ -92,8 +103,12 @@ impl Worker {
             if failure.is_some() {
                 self.end.begin();
             }
+            if begun.borrow().is_some() {
+                self.scaling.abort_all();
+            }
             tokio::select! {
                 () = &mut shutdown, if begun.borrow().is_none() => { self.end.begin(); }
+                Some(instance) = self.further.1.recv() => self.spawn(instance),
                 ended = self.instances.join_next() => match ended {
                     None => break,
                     Some(Ok(Ok(part))) => {
@@ -118,61 +133,6 @@ impl Worker {
             Some(error) => Err(error),
             None => Ok(report),
         }
-    }
-
-    /// The shared context of each subscription's deliveries, and its pattern. Needs no network.
-    fn prepare(&self, subscriptions: &[Subscription]) -> Result<Vec<Prepared>, AppError> {
-        subscriptions
-            .iter()
-            .map(|subscription| self.prepare_one(subscription))
-            .collect()
-    }
-
-    fn prepare_one(&self, subscription: &Subscription) -> Result<Prepared, AppError> {
-        let pattern = subscription::check(subscription)?;
-        let settings = self.connection.settings();
-        let name = subscription.group_name().unwrap_or_default();
-        let group = format!("{}{name}", settings.group_prefix);
-        let mut options = subscription.options.clone();
-        if let Some(held) = self.seams.immediate {
-            options.retry = options.retry.immediate(held);
-            if let Some(batch) = options.batch.as_mut().filter(|it| it.transaction) {
-                batch.wait = BatchOptions::SHORTEST;
-            }
-        }
-        let refused = |message| AppError::Subscription {
-            pattern: subscription.pattern.clone(),
-            message,
-        };
-        let policies = Policies::of(&options.stated, settings.dead_letters)
-            .map_err(|contradiction| refused(contradiction.to_string()))?;
-        let dead_letters = settings
-            .dead_letters
-            .then(|| DeadLetters::of(&self.connection, &group))
-            .transpose()
-            .map_err(|error| {
-                refused(format!(
-                    "group {group:?} cannot have a topic of dead letters: {error}; give it another name, or set `dead-letters = false`"
-                ))
-            })?;
-        let context = Arc::new(Context {
-            group,
-            pattern: subscription.pattern.clone(),
-            options,
-            policies,
-            dead_letters,
-            handler: subscription.handler.clone(),
-            decodes: subscription.needs().decodes,
-            states: self.states.clone(),
-            connection: self.connection.clone(),
-            seen: SeenSchemas::default(),
-            telemetry: self.seams.telemetry.clone(),
-        });
-        Ok(Prepared {
-            name: name.to_owned(),
-            pattern,
-            context,
-        })
     }
 
     /// Creates the topics of dead letters that are absent, one for each group.
@@ -205,97 +165,26 @@ impl Worker {
         Ok(())
     }
 
-    /// Starts the instance of a subscription. The first one of a group reads the group's retry topic as well.
-    async fn start(&mut self, prepared: &[Prepared], at: usize) -> Result<(), AppError> {
-        let Prepared {
-            name,
-            pattern,
-            context,
-        } = &prepared[at];
-        let of_group = |p: &&Prepared| p.context.group == context.group;
-        let is_first = !prepared[..at].iter().any(|p| of_group(&p));
-        let retry_topic = context
-            .dead_letters
-            .as_ref()
-            .filter(|_| is_first)
-            .map(|dead_letters| dead_letters.retry_topic().clone());
-        let group = prepared.iter().filter(of_group);
-        let routes = Routes::new(
-            retry_topic.clone(),
-            group
-                .map(|p| (p.pattern.clone(), p.context.clone()))
-                .collect(),
-        );
-        let options = &context.options;
-        let drain = self.connection.settings().shutdown_timeout;
-        let consumer = self
-            .connection
-            .broker()
-            .consume(ConsumerSpec {
-                group: Some(context.group.clone()),
-                pattern: pattern.clone(),
-                retry_topic,
-                start: options.start,
-                drain,
-                kafka_settings: options.kafka_settings.clone(),
-                skip: self.skip.clone(),
-                exact: routes.transactions(context).is_some(),
-            })
-            .await?;
-        info!(
-            group = context.group,
-            pattern = context.pattern,
-            "subscribed; a new group reads {}; {}",
-            match options.start {
-                Start::Earliest => "from the earliest record that there is".to_owned(),
-                Start::Latest => "what comes after its first start".to_owned(),
-                Start::Back(back) => format!("from {back:?} back"),
-            },
-            describe_policy(context)
-        );
-        let mut first = SubscriptionSnapshot::new(&context.group, name, &context.pattern);
-        first.concurrency = Limit::new(options.concurrency).handlers();
-        let registered = self.seams.control.0.add(first, consumer.control());
-        let instance = Instance::new(
-            context.clone(),
-            routes,
-            consumer,
-            registered,
-            name.clone(),
-            drain,
-        );
-        self.instances.spawn(instance.run(self.end.clone()));
+    /// Starts a subscription with one instance, whose number follows the load from then on.
+    async fn start(&mut self, prepared: Prepared, ceilings: &Ceilings) -> Result<(), AppError> {
+        let members = Members::new(prepared, &self.connection, &self.seams.control.0);
+        let first = members.start(self.skip.clone()).await?;
+        members.log();
+        self.spawn(first);
+        if let Some(every) = self.seams.shuffled {
+            let further = self.further.0.clone();
+            self.scaling.spawn(members.shuffle(every, further));
+        } else if members.may_scale() {
+            let further = self.further.0.clone();
+            self.scaling
+                .spawn(members.follow(ceilings.clone(), further));
+        }
         Ok(())
     }
-}
 
-/// A subscription that is about to start.
-struct Prepared {
-    /// Its group without `group-prefix`.
-    name: String,
-    pattern: Pattern,
-    context: Arc<Context>,
-}
-
-/// Logs how often a message is tried, how long that takes, and which policy follows.
-fn describe_policy(context: &Context) -> String {
-    let (Some(attempts), Some(duration)) = (
-        context.options.retry.attempts,
-        context.options.retry.duration(),
-    ) else {
-        return "a message that fails is tried without an end".to_owned();
-    };
-    let topic = context.dead_letters.as_ref().map(DeadLetters::topic);
-    let then = match (context.policies.failure, topic) {
-        (Policy::DeadLetter, Some(topic)) => format!("kept as a dead letter in {topic}"),
-        (Policy::DeadLetter | Policy::Skip, _) => "logged and passed over".to_owned(),
-        (Policy::Hold, _) => "held".to_owned(),
-    };
-    let takes = match duration.as_secs() {
-        0 => "less than a second".to_owned(),
-        seconds => format!("about {:?}", Duration::from_secs(seconds)),
-    };
-    format!(
-        "a message that fails is tried {attempts} times, which takes {takes}, and then it is {then}"
-    )
+    fn spawn(&mut self, instance: Instance) {
+        let entry = instance.entry().clone();
+        let run = instance.run(self.end.clone());
+        self.instances.spawn(Timed::new(run, entry));
+    }
 }

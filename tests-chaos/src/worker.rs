@@ -57,6 +57,9 @@ struct Args {
     /// Batches: how many messages one has at the most
     #[arg(long)]
     batch: Option<u32>,
+    /// Instances come and go, about so often
+    #[arg(long)]
+    shuffle_ms: Option<u64>,
     /// A held message does not end at a revoke
     #[arg(long)]
     deaf: bool,
@@ -186,14 +189,19 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
         if let Some(attempts) = args.attempts {
             subscription = subscription
                 .max_attempts(attempts)
-                .retry_backoff(Duration::from_millis(50), Duration::from_millis(400));
+                .retry_backoff(Duration::from_millis(50), Duration::from_millis(400))
+                // At a run's end nothing but poison may be left, which would pause the subscription for good.
+                .failure_limit(None);
         }
         let sink = Sink {
             longest: Duration::from_millis(args.hold_ms.unwrap_or(0)),
             deaf: args.deaf,
         };
         let to = CopyTo(args.copies.clone().unwrap_or_default());
-        let app = App::new().state(sink).state(to).subscribe(subscription);
+        let mut app = App::new().state(sink).state(to).subscribe(subscription);
+        if let Some(millis) = args.shuffle_ms {
+            app = app.shuffle_instances(Duration::from_millis(millis));
+        }
         let asked = async move {
             terminate.recv().await;
         };

@@ -3,7 +3,8 @@
 
 use std::{env, process::Command};
 
-use xtask::paths;
+use anyhow::Result;
+use xtask::{command, paths};
 
 /// A cargo command in the checkout.
 pub(crate) fn cargo(args: &[&str]) -> Command {
@@ -18,4 +19,17 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
         }
     }
     command
+}
+
+/// Builds every program of the workspace with the tests' targets, so that it is their build and not another one.
+///
+/// # Errors
+/// Something does not build.
+pub(crate) fn build_all() -> Result<()> {
+    command::run(&mut cargo(&[
+        "build",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+    ]))
 }

@@ -1,6 +1,7 @@
 //! Command: runs another program. The error names it. Never reads standard input.
 
 use std::{
+    io::{BufRead, BufReader},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -18,6 +19,32 @@ pub fn run(command: &mut Command) -> Result<()> {
         .stdin(Stdio::null())
         .status()
         .with_context(|| format!("cannot start: {line}"))?;
+    if !status.success() {
+        bail!("failed ({status}): {line}");
+    }
+    Ok(())
+}
+
+/// As [`run`], and hands each line of its standard output to `each` as well.
+///
+/// # Errors
+/// As [`run`].
+pub fn watch(command: &mut Command, mut each: impl FnMut(&str)) -> Result<()> {
+    let line = line(command);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start: {line}"))?;
+    let output = child.stdout.take().map(BufReader::new);
+    for said in output.into_iter().flat_map(|output| output.split(b'\n')) {
+        let said = said.with_context(|| format!("cannot read the output of {line}"))?;
+        // A test may print what is not UTF-8.
+        let said = String::from_utf8_lossy(&said);
+        println!("{said}");
+        each(&said);
+    }
+    let status = child.wait()?;
     if !status.success() {
         bail!("failed ({status}): {line}");
     }

@@ -7,3 +7,4 @@ pub mod command;
 pub mod kafka;
 pub mod machine;
 pub mod paths;
+pub mod python;

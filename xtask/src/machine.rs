@@ -55,6 +55,18 @@ pub fn interop_tools() -> Result<()> {
     need("node", || find("node").is_some(), &["nodejs"])
 }
 
+/// What packs and checks a release: npm, the tools that strip a program and read what it needs, and what reads a unit.
+///
+/// # Errors
+/// Names what is missing, with the one line that installs it.
+pub fn release_tools() -> Result<()> {
+    need("npm", || find("npm").is_some(), &["npm"])?;
+    let is_there = || find("objcopy").is_some() && find("objdump").is_some();
+    need("objcopy and objdump", is_there, &["binutils"])?;
+    let is_there = || find("systemd-analyze").is_some();
+    need("systemd-analyze", is_there, &["systemd"])
+}
+
 /// The shells that the completion scripts are tested in, besides bash.
 ///
 /// # Errors

@@ -9,6 +9,9 @@ mod entry;
 mod examples;
 mod fuzz;
 mod local;
+mod release;
+mod running;
+mod simulate;
 mod steps;
 mod test;
 mod tidy;
@@ -41,6 +44,10 @@ enum Chore {
     Fuzz(fuzz::FuzzArgs),
     /// Runs seeded faults against workers on a real Kafka, and checks what became of every message
     Chaos(chaos::ChaosArgs),
+    /// Runs the scaling controllers on a model of a group, under seeded loads and faults, and checks their laws
+    Simulate(simulate::SimulateArgs),
+    /// Builds what users install: a tarball, a Python wheel, npm packages
+    Release(release::ReleaseArgs),
     /// Measures against other clients on a real Kafka
     Bench(bench::BenchArgs),
 }
@@ -53,6 +60,8 @@ fn main() -> ExitCode {
         Chore::Mutants => test::mutants(),
         Chore::Fuzz(args) => fuzz::run(&args),
         Chore::Chaos(args) => chaos::run(&args),
+        Chore::Simulate(args) => simulate::run(&args),
+        Chore::Release(args) => release::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };
     match result {

@@ -6,12 +6,12 @@ use std::process::Command;
 use anyhow::Result;
 use clap::Args;
 use xtask::{
-    command::run as run_command,
+    command::{run as run_command, watch},
     kafka::{Kafka, jars},
     machine, paths,
 };
 
-use crate::{cargo::cargo, chaos, entry, examples, fuzz, steps::Steps, tidy};
+use crate::{cargo::cargo, chaos, entry, examples, fuzz, release, steps::Steps, tidy};
 
 /// How many tests of one binary run at once: more would only queue behind one broker on a small machine.
 const TEST_THREADS: &str = "4";
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         return steps.finish();
     }
     machine::interop_tools()?;
+    machine::release_tools()?;
     machine::shells()?;
     machine::monitoring_tools()?;
     machine::browser()?;
@@ -58,6 +59,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     steps.step("contract", contract);
     steps.step("tests", || tests(&kafka));
     steps.step("examples", || examples::run(&kafka));
+    steps.step("release", || release::briefly(&kafka));
     steps.step("entry crates", entry::check);
     steps.step("chaos briefly", chaos::briefly);
     steps.step("fuzz briefly", fuzz::briefly);
@@ -148,5 +150,65 @@ fn tests(kafka: &Kafka) -> Result<()> {
         // Kafka's own tools, which a container has.
         test.env("KAFKAESK_TEST_JARS", jars::libs()?);
     }
-    run_command(&mut test)
+    let mut failures = Failures::default();
+    watch(&mut test, |line| failures.line(line)).map_err(|error| failures.explain(error))
+}
+
+/// What failing tests printed. It is repeated at the end of a run: a log's end is what people see first, and some see no
+/// more of it.
+#[derive(Default)]
+struct Failures {
+    lines: Vec<String>,
+    within: bool,
+    more: usize,
+}
+
+impl Failures {
+    const MOST_LINES: usize = 200;
+
+    /// The test harness prints what failing tests said between these lines.
+    fn line(&mut self, line: &str) {
+        match line {
+            "failures:" => self.within = true,
+            _ if line.starts_with("test result:") => self.within = false,
+            _ if !self.within => {}
+            _ if self.lines.len() < Self::MOST_LINES => self.lines.push(line.to_owned()),
+            _ => self.more += 1,
+        }
+    }
+
+    fn explain(self, error: anyhow::Error) -> anyhow::Error {
+        let more = match self.more {
+            0 => String::new(),
+            more => format!("\n… and {more} lines more, above"),
+        };
+        anyhow::anyhow!("{error:#}\n{}{more}", self.lines.join("\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failing_tests_said_is_in_the_error_and_nothing_else() {
+        let mut failures = Failures::default();
+        let output = "test a ... ok\nfailures:\n\n---- b stdout ----\nleft: 1\n\nfailures:\n    b\n\ntest result: FAILED.\ntest c ... ok";
+        output.lines().for_each(|line| failures.line(line));
+        let error = failures.explain(anyhow::anyhow!("failed")).to_string();
+        assert!(
+            error.starts_with("failed\n\n---- b stdout ----\nleft: 1\n"),
+            "{error}"
+        );
+        assert!(!error.contains(" ... ok"), "{error}");
+    }
+
+    #[test]
+    fn what_failing_tests_said_is_bounded_and_says_so() {
+        let mut failures = Failures::default();
+        failures.line("failures:");
+        (0..1000).for_each(|_| failures.line("again"));
+        let error = failures.explain(anyhow::anyhow!("failed")).to_string();
+        assert!(error.ends_with("and 800 lines more, above"), "{error}");
+    }
 }

@@ -10,6 +10,8 @@ use clap::ValueEnum;
 
 use consume_kafkaesk::Way;
 
+use crate::streams;
+
 /// One way to do one job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Contender {
@@ -23,6 +25,8 @@ pub(crate) enum Contender {
     ConsumeCollected,
     /// kafkaesk-worker with a handler of batches of 500.
     ConsumeBatches,
+    /// kafkaesk-worker with a pattern that matches many streams.
+    ConsumeStreams,
     /// rdkafka's BaseConsumer with its own defaults and a typed decode.
     ConsumeRaw,
     /// kafkaesk's publisher: each event validated against the stored schema.
@@ -51,6 +55,7 @@ impl Contender {
             Self::ConsumeManual => consume_kafkaesk::run(job, Way::Manual),
             Self::ConsumeCollected => consume_kafkaesk::run(job, Way::Collected),
             Self::ConsumeBatches => consume_kafkaesk::run(job, Way::Batches),
+            Self::ConsumeStreams => streams::run(job),
             Self::ConsumeRaw => consume_raw::run(job),
             Self::PublishKafkaesk => publish_kafkaesk::run(job),
             Self::PublishRaw => publish_raw::run(job),
@@ -64,6 +69,7 @@ impl Contender {
             Self::ConsumeManual => "consume-manual",
             Self::ConsumeCollected => "consume-collected",
             Self::ConsumeBatches => "consume-batches",
+            Self::ConsumeStreams => "consume-streams",
             Self::ConsumeRaw => "consume-raw",
             Self::PublishKafkaesk => "publish-kafkaesk",
             Self::PublishRaw => "publish-raw",

@@ -7,9 +7,6 @@ use crate::{
     configuration::Configuration, context::Context, exit::Exit, format::OutputFormat, output,
 };
 
-/// Checked and shown; nothing uses them yet.
-const SCALING: [&str; 2] = [".max-partitions", ".max-concurrency"];
-
 /// Arguments of `config`.
 #[derive(Args, Clone, Debug)]
 #[non_exhaustive]
@@ -63,11 +60,11 @@ fn rows(configuration: &Configuration) -> Vec<[String; 3]> {
         .effective
         .iter()
         .map(|setting| {
-            let mut value = setting.value.clone();
-            if SCALING.iter().any(|key| setting.key.ends_with(key)) {
-                value.push_str(" (used by scaling, not yet)");
-            }
-            [setting.key.clone(), value, setting.source.clone()]
+            [
+                setting.key.clone(),
+                setting.value.clone(),
+                setting.source.clone(),
+            ]
         })
         .collect()
 }

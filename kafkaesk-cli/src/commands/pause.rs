@@ -96,15 +96,5 @@ async fn command(
             Err(error) => failed.push(error),
         }
     }
-    if done == 0 && failed.len() == 1 {
-        return Err(failed.remove(0));
-    }
-    for error in &failed {
-        output::error(crate::errors::describe(error));
-    }
-    Ok(match (done, failed.len()) {
-        (_, 0) => Exit::Done,
-        (0, _) => Exit::Failed,
-        _ => Exit::Partial,
-    })
+    processes::ended(done, failed)
 }

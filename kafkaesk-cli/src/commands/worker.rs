@@ -163,18 +163,19 @@ async fn run_declared(
             app = app.subscribe(settings.subscription(handler));
         }
     }
-    run_app(app, connection, operate, handlers).await
+    let mut shutdown = signals::shutdown().context("listening to signals")?;
+    run_app(app, connection, operate, handlers, shutdown.asked()).await
 }
 
-/// Runs an application until a signal, then ends its handlers' child processes and what shows it, all within
+/// Runs an application until it is asked to stop, then ends its handlers' child processes and what shows it, all within
 /// `shutdown-timeout`.
 pub(crate) async fn run_app(
     app: App,
     connection: Connection,
     mut operate: Operate,
     handlers: Vec<Configured>,
+    stop: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<Exit> {
-    let mut shutdown = signals::shutdown().context("listening to signals")?;
     let timeout = connection.settings().shutdown_timeout.max(LEAST);
     operate.connected(&connection);
     let (stopping, mut stopped) = watch::channel(None);
@@ -182,7 +183,7 @@ pub(crate) async fn run_app(
     let run = async {
         let ran = app
             .run_on(connection, async {
-                shutdown.asked().await;
+                stop.await;
                 handlers.iter().for_each(stop_restarts);
                 stopping.send_replace(Some(Instant::now()));
             })

@@ -69,6 +69,7 @@ impl SchemaSource {
                 let mut spec = StreamSpec::new(StreamId::new(name)?);
                 spec.schema = Some(schema.id.name().clone());
                 spec.retention = schema.retention;
+                spec.properties = schema.properties;
                 Ok(spec)
             })
             .collect::<anyhow::Result<_>>()

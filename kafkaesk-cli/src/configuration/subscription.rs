@@ -77,6 +77,14 @@ impl SubscriptionSettings {
     }
 }
 
+impl SubscriptionSettings {
+    /// The number of partitions up to which its streams may grow.
+    pub(crate) fn partition_ceiling(&self) -> u32 {
+        let declared = self.options.max_partitions.as_ref();
+        declared.map_or(Subscription::MAX_PARTITIONS, |partitions| partitions.0)
+    }
+}
+
 impl Options {
     /// Whether a message is done when its answer comes, whenever that is, and its lane goes on meanwhile.
     fn commits_by_hand(&self) -> bool {

@@ -108,7 +108,11 @@ fn every_shell_completes_commands_options_and_values_after_the_first_word() {
     in_every_shell(&project, "kafkaesk-cli schema sh", &["show"]);
     in_every_shell(&project, "kafkaesk-cli schema push --dr", &["--dry-run"]);
     in_every_shell(&project, "kafkaesk-cli publish --sche", &["--schema"]);
-    in_every_shell(&project, "kafkaesk-cli tail --fr", &["--from"]);
+    in_every_shell(
+        &project,
+        "kafkaesk-cli tail --fr",
+        &["--from", "--from-offset"],
+    );
     in_every_shell(&project, "kafkaesk-cli tail x --output ", &["json", "text"]);
     in_every_shell(
         &project,

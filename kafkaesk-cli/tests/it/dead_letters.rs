@@ -343,6 +343,7 @@ async fn a_redrive_that_is_killed_or_ended_repeats_nothing_and_loses_nothing() {
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
         exact: false,
+        partition: None,
     };
     let mut member = letters.connection().broker().consume(member).await.unwrap();
     let redrive = dead_letters(&["redrive", "billing", "--rate", "50"]);

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpListener},
     sync::Mutex,
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 
 use crate::{
     server::Server,
-    support::{ORDER, Project, Running},
+    support::{ORDER, Project, Running, TIMEOUT, until_full},
 };
 
 /// A loopback address that nobody uses now, and no other test got.
@@ -31,6 +32,16 @@ pub(crate) fn project(handler: &str) -> Project {
         free()
     ));
     project
+}
+
+/// Where its broker listens.
+pub(crate) fn address(dev: &Running) -> String {
+    let stdout = dev.stdout();
+    let ready = stdout
+        .iter()
+        .find_map(|line| line.strip_prefix("dev broker ready at "));
+    let ready = ready.and_then(|rest| rest.split_whitespace().next());
+    ready.unwrap().to_owned()
 }
 
 /// The command that `dev` prints for the second terminal.
@@ -186,4 +197,65 @@ fn a_project_without_subscriptions_is_told_what_to_write() {
     });
     dev.signal("TERM");
     assert_eq!(dev.end().status, 0);
+}
+
+#[test]
+fn no_line_is_broken_by_another_where_all_output_goes_to_one_pipe() {
+    const COUNT: usize = 120;
+    let project = project("{ stdout = true }");
+    project.file(
+        "chatty.py",
+        "import json, sys
+for line in sys.stdin:
+    print('begin' + 'x' * 6000 + 'end', file=sys.stderr, flush=True)
+    print(json.dumps({'delivery': json.loads(line)['delivery'], 'outcome': 'done'}), flush=True)
+",
+    );
+    let toml = std::fs::read_to_string(project.path().join("kafkaesk.toml")).unwrap();
+    let chatty = "[[subscriptions]]\npattern = \"orders.*\"\ngroup = \"chatty\"\nhandler = { exec = [\"python3\", \"chatty.py\"] }\n";
+    project.toml(&toml.replace("[profile.dev]", &format!("{chatty}[profile.dev]")));
+    let (dev, pipe) = project.start_into_one_pipe(&["dev"]);
+    // Each line is taken when it is asked for, so that the pipe fills: only then are writes cut.
+    let (send, next) = std::sync::mpsc::sync_channel(0);
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    let next = || next.recv_timeout(TIMEOUT).unwrap();
+    let address = loop {
+        if let Some(rest) = next().strip_prefix("dev broker ready at ") {
+            break rest.split_whitespace().next().unwrap().to_owned();
+        }
+    };
+    while !next().contains(" publish ") {}
+    let lines: String = (0..COUNT)
+        .map(|id| {
+            format!(
+                "{{\"stream\":\"orders.placed\",\"schema\":\"Order:1\",\"data\":{{\"id\":{id},\"x\":\"{}\"}}}}\n",
+                "y".repeat(6000)
+            )
+        })
+        .collect();
+    let publish = ["publish", "--ndjson", "-", "--kafka-servers", &address];
+    project.run_with(&publish, &lines).succeeds();
+    until_full(dev.id(), 1);
+    let (mut printed, mut logged) = (0, 0);
+    while printed < COUNT || logged < COUNT {
+        let line = next();
+        if line.starts_with('{') {
+            let whole = serde_json::from_str::<serde_json::Value>(&line);
+            assert!(whole.is_ok(), "{line}");
+            printed += 1;
+        } else if line.contains("stderr: begin") {
+            let once =
+                line.matches("xend").count() == 1 && line.ends_with(|c: char| c.is_ascii_digit());
+            assert!(line.starts_with("20") && once, "{line}");
+            logged += 1;
+        } else {
+            assert!(line.starts_with("20") && !line.contains("xx"), "{line}");
+        }
+    }
 }

@@ -200,6 +200,11 @@ async fn a_lag_that_is_served_is_that_of_kafka_and_ends_with_a_signal() {
     assert_eq!(of("kafkaesk_stream_end_offset{"), 5.0, "{text}");
     let stop = format!("kafkaesk_consumer_status{{group_id=\"{group}\",status=\"STOP\"}} 1");
     assert!(text.contains(&stop), "{text}");
+    let wanted = format!("kafkaesk_scaling_wanted{{group_id=\"{group}\",knob=\"processes\"}} 1");
+    assert!(
+        text.contains(&wanted),
+        "an autoscaler starts from zero: {text}"
+    );
     assert!(text.contains("kafkaesk_brokers_reachable 1"));
     lag.signal("TERM");
     assert_eq!(lag.end().status, 0);

@@ -57,6 +57,19 @@ async fn a_running_worker_is_shown_paused_and_resumed_and_no_output_has_its_toke
     project.run(&["resume", &group, "--url", &url]).succeeds();
     worker.until("three messages", |worker| worker.stdout().len() == 3);
 
+    let explained = project.run(&["scale", "explain", &group, "--url", &url]);
+    let explained = explained.succeeds();
+    for said in [
+        format!("{address}  {group}  orders.*"),
+        "  handlers   32, fixed; ".to_owned(),
+        "  instances  1".to_owned(),
+        "  processes  ".to_owned(),
+    ] {
+        assert!(explained.contains(&said), "{said:?} in {explained}");
+    }
+    project
+        .run(&["scale", "explain", "no-such-group", "--url", &url])
+        .fails(1, &["no process here runs group \"no-such-group\""]);
     project
         .run(&["pause", "no-such-group", "--url", &url])
         .fails(1, &["no subscription of this process is in the group"]);

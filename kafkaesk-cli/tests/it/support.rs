@@ -1,7 +1,7 @@
 //! What the tests share: a project folder, the program run to its end or in the background.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, PipeReader, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::{Arc, Mutex},
@@ -152,6 +152,24 @@ impl Project {
         }
     }
 
+    /// Starts in the background with both of its outputs in one pipe, which the caller reads.
+    pub(crate) fn start_into_one_pipe(&self, arguments: &[&str]) -> (Running, PipeReader) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().unwrap())
+            .stderr(writer)
+            .spawn()
+            .unwrap();
+        let running = Running {
+            stdout: Lines::default(),
+            stderr: Lines::default(),
+            child,
+        };
+        (running, reader)
+    }
+
     /// Starts in the background with its standard output in this file.
     pub(crate) fn start_onto(&self, arguments: &[&str], stdout: std::fs::File) -> Running {
         let mut child = self
@@ -170,9 +188,19 @@ impl Project {
 
     /// Starts in the background with this standard input.
     pub(crate) fn start_with(&self, arguments: &[&str], stdin: Stdio) -> Running {
-        let mut child = self
-            .command(arguments)
-            .stdin(stdin)
+        Self::spawn(self.command(arguments).stdin(stdin))
+    }
+
+    /// Starts the program of a line of shell in the background; it takes the shell's place.
+    pub(crate) fn start_shell(&self, line: &str) -> Running {
+        let mut command = Command::new("bash");
+        command.args(["-c", line]).stdin(Stdio::null());
+        self.surround(&mut command);
+        Self::spawn(&mut command)
+    }
+
+    fn spawn(command: &mut Command) -> Running {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -9,8 +9,17 @@ use crate::support::{ORDER, Project};
 /// What a terminal would act on: ESC, a C1 character, DEL, a mark that turns the direction.
 const ACTS: [char; 4] = ['\u{1b}', '\u{9b}', '\u{7f}', '\u{202e}'];
 
-/// Runs the program on a terminal, and gives all that it wrote there.
+/// Runs the program on a terminal without colours, and gives all that it wrote there.
 fn on_a_terminal(project: &Project, arguments: &[&str]) -> String {
+    on_a_terminal_with(project, arguments, &[("NO_COLOR", "1")])
+}
+
+/// Runs the program on a terminal with these variables, and gives all that it wrote there.
+pub(crate) fn on_a_terminal_with(
+    project: &Project,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> String {
     let program = project.command(arguments);
     let mut command = Command::new("python3");
     command
@@ -21,8 +30,11 @@ fn on_a_terminal(project: &Project, arguments: &[&str]) -> String {
         .arg(program.get_program())
         .args(program.get_args())
         .current_dir(project.path())
-        .env("NO_COLOR", "1")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("CI")
         .env("TERM", "xterm")
+        .envs(variables.iter().copied())
         .stdin(Stdio::null());
     String::from_utf8(command.output().unwrap().stdout).unwrap()
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kafkaesk_core::{NextOffset, Offset, SchemaName, StreamId};
+use kafkaesk_core::{NextOffset, Offset, SchemaName, StreamId, StreamProperties};
 use kafkaesk_schema::{Binding, Bindings, LogRecord};
 use parking_lot::Mutex;
 
@@ -182,19 +182,21 @@ impl Catalog {
         Ok(true)
     }
 
-    /// Binds unbound streams, with one result for each. If another program was first, its binding decides.
+    /// Binds streams that are not bound, or gives bound ones other properties, with one result for each. If another program
+    /// was first, its binding decides.
     pub(super) async fn bind(
         &self,
-        streams: &[(&StreamId, &SchemaName)],
+        streams: &[(&StreamId, &SchemaName, StreamProperties)],
     ) -> Result<Vec<Result<(), ClientError>>, ClientError> {
         let topic = self.settings.topic_prefix.bindings_topic()?;
         self.ensure_log_topic(&topic, 0).await?;
         let records = streams
             .iter()
-            .map(|(stream, schema)| {
+            .map(|(stream, schema, properties)| {
                 let binding = Binding {
                     schema: (*schema).clone(),
                     epoch: self.epoch(stream) + 1,
+                    properties: *properties,
                 };
                 Bindings::record(stream, &binding)
             })
@@ -203,7 +205,7 @@ impl Catalog {
         self.follow_bindings(own.last().copied()).await?;
         Ok(streams
             .iter()
-            .map(|(stream, schema)| match self.is_bound(stream, schema)? {
+            .map(|(stream, schema, _)| match self.is_bound(stream, schema)? {
                 true => Ok(()),
                 false => Err(not_read_back(&topic)),
             })

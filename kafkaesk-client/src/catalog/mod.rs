@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{SchemaId, TopicName};
+use kafkaesk_core::{SchemaId, StreamProperties, TopicName};
 use kafkaesk_schema::{Document, Validator};
 use parking_lot::Mutex;
 
@@ -62,6 +62,10 @@ pub struct StreamOutcome {
     pub created: bool,
     /// The binding is new.
     pub bound: bool,
+    /// The properties that it has, or will have once it is bound.
+    pub properties: StreamProperties,
+    /// The declared properties that it does not have, as `keys any → none`: [`Catalog::change_streams`] gives them.
+    pub changes: Vec<String>,
     /// The differences between the declaration and the existing topic; each names both values.
     pub warnings: Vec<String>,
 }

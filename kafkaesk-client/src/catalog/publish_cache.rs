@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kafkaesk_core::{EnvelopePrefix, SchemaId, SchemaName, StreamId, TopicName};
+use bytes::Bytes;
+use kafkaesk_core::{EnvelopePrefix, Keys, SchemaId, SchemaName, StreamId, TopicName};
 use kafkaesk_schema::{Event, EventSchema};
 use parking_lot::{Mutex, RwLock};
 
@@ -28,6 +29,8 @@ pub(crate) struct BoundStream {
     pub(crate) stream: StreamId,
     pub(crate) topic: TopicName,
     pub(crate) schema: SchemaName,
+    /// Whether its events may have keys.
+    pub(crate) keys: Keys,
     /// How large its batches may get.
     pub(crate) batch: BatchLimit,
     /// Counts its publishes.
@@ -37,6 +40,11 @@ pub(crate) struct BoundStream {
 }
 
 impl BoundStream {
+    /// Whether a record with or without a key may be published to it.
+    pub(crate) fn admits(&self, key: Option<&Bytes>) -> Result<(), ClientError> {
+        admits(self.keys, &self.stream, key.is_some())
+    }
+
     /// Whether the cluster was asked within this time.
     pub(super) fn is_younger_than(&self, age: Duration) -> bool {
         self.seen.elapsed() < age
@@ -207,13 +215,14 @@ impl Catalog {
         &self,
         stream: &StreamId,
         topic: &TopicName,
-        schema: &SchemaName,
+        (schema, keys): (&SchemaName, Keys),
         batch: BatchLimit,
     ) -> Arc<BoundStream> {
         let ready = Arc::new(BoundStream {
             stream: stream.clone(),
             topic: topic.clone(),
             schema: schema.clone(),
+            keys,
             batch,
             meter: self.meters.of(topic, stream),
             seen: Instant::now(),
@@ -225,6 +234,16 @@ impl Catalog {
         );
         self.refresher.start(&self.own);
         ready
+    }
+}
+
+/// Refuses a key where the stream takes none.
+pub(super) fn admits(keys: Keys, stream: &StreamId, is_keyed: bool) -> Result<(), ClientError> {
+    match keys == Keys::None && is_keyed {
+        true => Err(ClientError::KeyRefused {
+            stream: stream.clone(),
+        }),
+        false => Ok(()),
     }
 }
 

@@ -5,11 +5,11 @@
 
 use std::{collections::HashSet, mem, sync::Arc, time::Duration};
 
-use kafkaesk_core::{SchemaName, StreamId, TopicName};
+use kafkaesk_core::{DeclaredProperties, SchemaName, StreamId, TopicName};
 use tokio::sync::oneshot;
 
 use super::{
-    BoundStream, Catalog, EventEntry, NEGATIVE_CACHE_TTL, StreamSpec, streams::undeclared,
+    BoundStream, Catalog, EventEntry, NEGATIVE_CACHE_TTL, StreamSpec, publish_cache::admits,
 };
 use crate::{
     ClientError,
@@ -25,6 +25,8 @@ pub(super) struct Wanted {
     stream: StreamId,
     schema: SchemaName,
     retention: Option<Duration>,
+    properties: DeclaredProperties,
+    is_keyed: bool,
     answer: oneshot::Sender<Result<Arc<BoundStream>, ClientError>>,
 }
 
@@ -49,6 +51,7 @@ impl Catalog {
         &self,
         stream: &StreamId,
         entry: &EventEntry,
+        is_keyed: bool,
     ) -> Result<Arc<BoundStream>, ClientError> {
         loop {
             let (answer, mut answered) = oneshot::channel();
@@ -56,6 +59,11 @@ impl Catalog {
                 stream: stream.clone(),
                 schema: entry.id.name().clone(),
                 retention: entry.event.as_ref().and_then(|event| event.retention),
+                properties: entry
+                    .event
+                    .as_ref()
+                    .map_or(DeclaredProperties::NONE, |event| event.properties),
+                is_keyed,
                 answer,
             });
             let _log = self.log_lock.lock().await;
@@ -135,21 +143,29 @@ impl Catalog {
         let Wanted { stream, schema, .. } = wanted;
         let topic = self.settings.topic_prefix.topic(stream)?;
         let bound = match self.is_bound(stream, schema) {
-            Err(ClientError::BoundElsewhere { bound, .. }) => {
+            Err(ClientError::BoundElsewhere { bound: other, .. }) => {
                 // Remembered, so that a burst of wrong events does not ask for each.
-                self.remember(stream, &topic, &bound, BatchLimit::default());
+                let bound = (&other, self.properties(stream).keys);
+                self.remember(stream, &topic, bound, BatchLimit::default());
                 return Err(ClientError::BoundElsewhere {
                     stream: stream.clone(),
-                    bound,
+                    bound: other,
                     given: schema.clone(),
                 });
             }
             other => other?,
         };
+        let now = self.properties(stream);
+        let keys = match bound {
+            true => now.keys,
+            false => wanted.properties.over(now).keys,
+        };
+        // Before anything is created for it.
+        admits(keys, stream, wanted.is_keyed)?;
         if bound && self.broker.topic(&topic, "Write").await?.is_some() {
             let news = self.follow_news(&topic).await?;
             let batch = self.batch_limit(&topic, news).await?;
-            return Ok(Some(self.remember(stream, &topic, schema, batch)));
+            return Ok(Some(self.remember(stream, &topic, (schema, keys), batch)));
         }
         if !self.settings.auto_create_streams {
             let exists = !bound && self.broker.topic(&topic, "Write").await?.is_some();
@@ -163,7 +179,12 @@ impl Catalog {
     async fn create(&self, wanted: Vec<Wanted>) {
         let specs: Vec<StreamSpec> = wanted
             .iter()
-            .map(|wanted| undeclared(&wanted.stream, &wanted.schema, wanted.retention))
+            .map(|wanted| StreamSpec {
+                schema: Some(wanted.schema.clone()),
+                retention: wanted.retention,
+                properties: wanted.properties,
+                ..StreamSpec::new(wanted.stream.clone())
+            })
             .collect();
         let outcomes = match self.ensure_unbound(&specs).await {
             Ok(outcomes) => outcomes,
@@ -205,7 +226,8 @@ impl Catalog {
                 batch
             }
         };
-        Ok(self.remember(&wanted.stream, topic, &wanted.schema, batch))
+        let bound = (&wanted.schema, self.properties(&wanted.stream).keys);
+        Ok(self.remember(&wanted.stream, topic, bound, batch))
     }
 
     /// Takes the news from delivery reports about a ready topic, and acts on them.
@@ -261,6 +283,8 @@ impl Catalog {
                 stream: stream.clone(),
             });
         };
+        // A tombstone has a key.
+        admits(binding.properties.keys, stream, true)?;
         if self.broker.topic(&topic, "Write").await?.is_none() {
             return Err(ClientError::NoStream {
                 stream: stream.clone(),
@@ -270,7 +294,8 @@ impl Catalog {
         }
         let news = self.follow_news(&topic).await?;
         let batch = self.batch_limit(&topic, news).await?;
-        Ok(self.remember(stream, &topic, &binding.schema, batch))
+        let bound = (&binding.schema, binding.properties.keys);
+        Ok(self.remember(stream, &topic, bound, batch))
     }
 
     fn no_stream(

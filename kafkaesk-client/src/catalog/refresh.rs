@@ -74,6 +74,7 @@ impl Catalog {
                 }
                 continue;
             };
+            let keys = binding.properties.keys;
             if binding.schema != known.schema {
                 tracing::warn!(
                     stream = %known.stream,
@@ -81,8 +82,13 @@ impl Catalog {
                     schema = %binding.schema,
                     "the stream was bound to another schema"
                 );
-                self.remember(&known.stream, &known.topic, &binding.schema, known.batch);
+            } else if keys != known.keys {
+                tracing::warn!(stream = %known.stream, was = %known.keys, keys = %keys, "the stream's keys were declared otherwise");
+            } else {
+                continue;
             }
+            let bound = (&binding.schema, keys);
+            self.remember(&known.stream, &known.topic, bound, known.batch);
         }
         Ok(())
     }

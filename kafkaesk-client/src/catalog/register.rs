@@ -3,7 +3,7 @@
 use kafkaesk_core::StreamId;
 use kafkaesk_schema::EventSchema;
 
-use super::{Catalog, streams::undeclared};
+use super::{Catalog, StreamSpec};
 use crate::ClientError;
 
 impl Catalog {
@@ -60,10 +60,22 @@ impl Catalog {
 
     async fn register_streams(&self, schema: &EventSchema) -> Result<(), ClientError> {
         for stream in &schema.streams {
-            let spec = undeclared(&StreamId::new(stream)?, schema.id.name(), schema.retention);
+            let stream = StreamId::new(stream)?;
+            let spec = StreamSpec {
+                schema: Some(schema.id.name().clone()),
+                retention: schema.retention,
+                properties: schema.properties,
+                ..StreamSpec::new(stream)
+            };
             let outcome = self.ensure_stream(&spec).await?;
             for warning in &outcome.warnings {
                 tracing::warn!("{warning}");
+            }
+            for change in &outcome.changes {
+                tracing::warn!(
+                    stream = %spec.stream,
+                    "the program declares {change}; a stream that is bound keeps its properties until `schema push` changes them"
+                );
             }
         }
         Ok(())

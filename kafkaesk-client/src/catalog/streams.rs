@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use kafkaesk_core::{Envelope, SchemaName, StreamId, TopicName, span::format_span};
+use kafkaesk_core::{
+    DeclaredProperties, Envelope, Keys, PartitionGrowth, SchemaName, StreamId, StreamProperties,
+    TopicName, span::format_span,
+};
 
 use super::{Catalog, StreamOutcome, StreamSpec, log_topics::check_collision};
 use crate::{
@@ -96,21 +99,21 @@ impl Catalog {
                 }),
             };
         }
-        let unbound: Vec<(usize, (&StreamId, &SchemaName))> = specs
+        let unbound: Vec<(usize, (&StreamId, &SchemaName, StreamProperties))> = specs
             .iter()
             .zip(&answers)
             .enumerate()
             .filter_map(|(index, (spec, answer))| {
                 let bind = answer.as_ref().is_ok_and(|outcome| outcome.bound);
                 let schema = spec.schema.as_ref().filter(|_| bind)?;
-                Some((index, (&spec.stream, schema)))
+                let properties = spec.properties.over(StreamProperties::default());
+                Some((index, (&spec.stream, schema, properties)))
             })
             .collect();
         if unbound.is_empty() {
             return Ok(answers);
         }
-        let streams: Vec<(&StreamId, &SchemaName)> =
-            unbound.iter().map(|(_, pair)| *pair).collect();
+        let streams: Vec<_> = unbound.iter().map(|(_, binding)| *binding).collect();
         let bound = self.bind(&streams).await?;
         let indices: Vec<usize> = unbound.into_iter().map(|(index, _)| index).collect();
         for (index, bound) in indices.into_iter().zip(bound) {
@@ -119,6 +122,52 @@ impl Catalog {
             }
         }
         Ok(answers)
+    }
+
+    /// Gives bound streams the declared properties that they do not have. Publishers that know a stream see it within a
+    /// minute. Streams that are not bound to the declared schema are left as they are.
+    ///
+    /// # Errors
+    /// As writing and reading the bindings fails; [`ClientError::Kafka`] if another program changed one meanwhile.
+    pub async fn change_streams(&self, specs: &[StreamSpec]) -> Result<(), ClientError> {
+        let _log = self.log_lock.lock().await;
+        self.follow_bindings(None).await?;
+        let wanted: Vec<(&StreamId, SchemaName, StreamProperties)> = specs
+            .iter()
+            .filter_map(|spec| {
+                let bound = self.binding(&spec.stream)?;
+                let wanted = spec.properties.over(bound.properties);
+                let is_same =
+                    wanted == bound.properties || spec.schema.as_ref() != Some(&bound.schema);
+                (!is_same).then_some((&spec.stream, bound.schema, wanted))
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let changed: Vec<_> = wanted
+            .iter()
+            .map(|(stream, schema, wanted)| (*stream, schema, *wanted))
+            .collect();
+        for answer in self.bind(&changed).await? {
+            answer?;
+        }
+        for (stream, _, wanted) in wanted {
+            self.publish_cache.forget_stream(stream);
+            if self.properties(stream) != wanted {
+                return Err(ClientError::Kafka {
+                    action: format!("changing the properties of stream {stream}"),
+                    source: "another program changed them meanwhile; look at `streams show` and decide again".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The properties of a stream, as far as the bindings were read.
+    pub(super) fn properties(&self, stream: &StreamId) -> StreamProperties {
+        self.binding(stream)
+            .map_or_else(StreamProperties::default, |binding| binding.properties)
     }
 
     /// Deletes a stream's topic with all of its records. `false` if there is none.
@@ -173,13 +222,25 @@ impl Catalog {
             let bindings = self.settings.topic_prefix.bindings_topic()?;
             self.log_exists(cluster, &bindings).await?;
         }
+        let now = self.properties(&spec.stream);
+        let changes = match bound {
+            // They are written with the binding.
+            true => Vec::new(),
+            false => spec.properties.changes(now).map(change).collect(),
+        };
         let mut outcome = StreamOutcome {
+            properties: if bound {
+                spec.properties.over(now)
+            } else {
+                now
+            },
+            changes,
             topic: topic.clone(),
             partitions: spec.partitions.unwrap_or(self.settings.partitions),
             retention: spec.retention,
             created: false,
             bound,
-            warnings: Vec::new(),
+            warnings: growth_with_keys(spec).into_iter().collect(),
         };
         let Some(existing) = cluster.topics.get(topic.as_str()) else {
             check_collision(cluster, &topic)?;
@@ -193,7 +254,9 @@ impl Catalog {
             let millis = config.get("retention.ms").and_then(|has| has.parse().ok());
             outcome.retention = millis.map(Duration::from_millis);
         }
-        outcome.warnings = differences(spec, existing, config.as_ref());
+        outcome
+            .warnings
+            .extend(differences(spec, existing, config.as_ref()));
         if let (true, Some(schema)) = (bound, &spec.schema) {
             outcome
                 .warnings
@@ -332,15 +395,21 @@ fn retention_text(millis: &str) -> String {
     }
 }
 
-/// The default declaration of an undeclared stream.
-pub(super) fn undeclared(
-    stream: &StreamId,
-    schema: &SchemaName,
-    retention: Option<Duration>,
-) -> StreamSpec {
-    StreamSpec {
-        schema: Some(schema.clone()),
-        retention,
-        ..StreamSpec::new(stream.clone())
-    }
+/// A property that differs, in words.
+fn change((property, now, declared): (&str, &str, &str)) -> String {
+    format!("{property} {now} → {declared}")
+}
+
+/// A growth that is declared and does not happen.
+fn growth_with_keys(spec: &StreamSpec) -> Option<String> {
+    let DeclaredProperties {
+        keys,
+        partition_growth,
+    } = spec.properties;
+    (partition_growth == Some(PartitionGrowth::Auto) && keys != Some(Keys::None)).then(|| {
+        format!(
+            "stream {} declares partition-growth = \"auto\" without keys = \"none\": more partitions move keys, so its growth is only proposed",
+            spec.stream
+        )
+    })
 }

@@ -56,7 +56,7 @@ impl DeadLetters {
     /// As asking the brokers fails.
     pub async fn has_reader(&self) -> Result<bool, ClientError> {
         let readers = self.connection.broker().readers(&self.retry_topic).await?;
-        Ok(readers.contains(&self.group))
+        Ok(readers.contains_key(&self.group))
     }
 
     /// Whether the retry topic is absent and the group has members. Then a redrive creates the topic, and the members

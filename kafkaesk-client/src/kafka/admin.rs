@@ -1,4 +1,4 @@
-//! Topics created and their settings read. Alters nothing that exists.
+//! Topics created and deleted, and their settings read. Alters nothing that exists.
 
 use std::{
     collections::BTreeMap,
@@ -290,7 +290,7 @@ pub(super) async fn topic_config(
     }
 }
 
-fn options(settings: &Settings) -> AdminOptions {
+pub(super) fn options(settings: &Settings) -> AdminOptions {
     AdminOptions::new()
         .request_timeout(Some(settings.connect_timeout))
         .operation_timeout(Some(settings.connect_timeout))

@@ -65,8 +65,8 @@ const PRODUCER: &[(&str, &str)] = &[
     // Asking must not create.
     ("allow.auto.create.topics", "false"),
     // The interval for noticing added partitions and deleted topics. With librdkafka's default of five minutes, two
-    // programs could send one key to two partitions.
-    ("topic.metadata.refresh.interval.ms", "2000"),
+    // programs could send one key to two partitions. With the answer it takes less than `growth::PUBLISHERS_FOLLOW`.
+    ("topic.metadata.refresh.interval.ms", "1500"),
     // A publish finds its topic in metadata first. So a topic that is missing there was deleted, or a broker is
     // slightly late. With librdkafka's default, records would wait 30 s for the error.
     ("topic.metadata.propagation.max.ms", "5000"),

@@ -17,7 +17,7 @@ use super::{
     coordinator::{ASK_AGAIN, while_coordinator_moves},
     errors::{Operation, client_error, code_of, leader_moves},
     metadata::Lookup,
-    native,
+    native::{self, Isolation},
 };
 use crate::{
     ClientError,
@@ -61,7 +61,7 @@ pub(super) fn group_offsets(
     match while_coordinator_moves(lookup.timeout(), ask) {
         Ok(offsets) => Ok(offsets
             .into_iter()
-            .map(|(topic, partition, next)| ((topic, partition), NextOffset(next)))
+            .map(|it| ((it.topic, it.partition), NextOffset(it.offset)))
             .collect()),
         Err(error) if code_of(&error) == Some(RDKafkaErrorCode::GroupIdNotFound) => {
             Ok(GroupOffsets::new())
@@ -76,10 +76,16 @@ pub(super) fn bounds(
     lookup: &Lookup,
     partitions: &[(TopicName, i32)],
 ) -> Result<Vec<Option<Bounds>>, ClientError> {
-    let firsts = offsets(lookup, partitions.to_vec(), KafkaOffset::Beginning)?;
+    let committed = Isolation::Committed;
+    let firsts = offsets(
+        lookup,
+        partitions.to_vec(),
+        KafkaOffset::Beginning,
+        committed,
+    )?;
     let known = |partition: &&(TopicName, i32)| firsts.contains_key(&key(partition));
     let known = partitions.iter().filter(known).cloned().collect();
-    let ends = offsets(lookup, known, KafkaOffset::End)?;
+    let ends = offsets(lookup, known, KafkaOffset::End, committed)?;
     Ok(partitions
         .iter()
         .map(|partition| {
@@ -93,17 +99,19 @@ pub(super) fn bounds(
 
 /// The first or the last offsets of partitions, of those that have one. A leader that has just changed is asked again for
 /// [`SETTLE`], as in the first moments of a topic.
-fn offsets(
+pub(super) fn offsets(
     lookup: &Lookup,
     mut wanted: Vec<(TopicName, i32)>,
     which: KafkaOffset,
+    isolation: Isolation,
 ) -> Result<BTreeMap<(String, i32), NextOffset>, ClientError> {
     let doing = Operation::cluster("asking where partitions begin and end");
     let until = Instant::now() + SETTLE;
     let mut found = BTreeMap::new();
     while !wanted.is_empty() {
         let list = list(&wanted, which);
-        let answers = match native::list_offsets(lookup.consumer(), &list, lookup.timeout()) {
+        let asked = native::list_offsets(lookup.consumer(), &list, isolation, lookup.timeout());
+        let answers = match asked {
             Ok(answers) => answers,
             // No partition has a leader, or none is there any more.
             Err(RDKafkaErrorCode::NoEnt | RDKafkaErrorCode::UnknownPartition) => Vec::new(),
@@ -134,7 +142,7 @@ fn offsets(
     Ok(found)
 }
 
-fn key((topic, partition): &(TopicName, i32)) -> (String, i32) {
+pub(super) fn key((topic, partition): &(TopicName, i32)) -> (String, i32) {
     (topic.as_str().to_owned(), *partition)
 }
 

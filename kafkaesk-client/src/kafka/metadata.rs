@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     ClientError,
-    broker::{Cluster, TopicInfo},
+    broker::{Cluster, Readers, TopicInfo},
     meter::ActionKind,
 };
 
@@ -89,30 +89,26 @@ impl Lookup {
     }
 
     /// The groups of which a member reads this topic. Blocks for at most three times `connect_timeout`.
-    pub(super) fn readers(&self, topic: &str) -> Result<Vec<String>, ClientError> {
+    pub(super) fn readers(&self, topic: &str) -> Result<Readers, ClientError> {
         let action = "asking for the groups that read a topic";
         let list = || self.consumer.fetch_group_list(None, self.timeout);
         let groups = while_coordinator_moves(self.timeout, list)
             .map_err(|error| client_error(error, Operation::cluster(action)))?;
-        let mut readers: Vec<String> = groups
-            .groups()
-            .iter()
-            .filter(|group| {
-                let mut assigned = group
-                    .members()
-                    .iter()
-                    .filter_map(|member| member.assignment());
-                assigned.any(|assignment| assigns(assignment, topic))
-            })
-            .map(|group| group.name().to_owned())
-            .collect();
-        readers.extend(self.readers_by_broker(topic)?);
-        readers.sort();
-        readers.dedup();
+        let mut readers = Readers::new();
+        for group in groups.groups() {
+            let assigned = group.members().iter().filter_map(|it| it.assignment());
+            let members = assigned.filter(|it| assigns(it, topic)).count();
+            if members > 0 {
+                readers.insert(group.name().to_owned(), members);
+            }
+        }
+        for group in self.readers_by_broker(topic)? {
+            *readers.entry(group).or_default() += 1;
+        }
         Ok(readers)
     }
 
-    /// Those whose partitions the brokers assign (KIP-848): the question above sees no member of them.
+    /// The group of each member whose partitions the brokers assign (KIP-848): the question above sees none of these.
     fn readers_by_broker(&self, topic: &str) -> Result<Vec<String>, ClientError> {
         let describe = || {
             let groups = native::groups(&self.consumer, self.timeout)?;

@@ -12,6 +12,7 @@ mod coordinator;
 mod delivery;
 pub(crate) mod errors;
 mod groups;
+mod grow;
 mod lag;
 mod librdkafka_log;
 mod log;
@@ -43,8 +44,8 @@ use self::{
 use crate::{
     ClientError, Delivery, Settings,
     broker::{
-        Bounds, BoxFuture, Broker, Cluster, Creation, GroupOffsets, GroupPosition, Groups, LogSink,
-        Outgoing, SendError, TopicInfo, TopicListener, TopicSpec, sealed,
+        Bounds, BoxFuture, Broker, Cluster, Creation, GroupCommit, GroupOffsets, GroupPosition,
+        Groups, LogSink, Outgoing, Readers, SendError, TopicInfo, TopicListener, TopicSpec, sealed,
     },
     consumer::{Consumer, ConsumerSpec},
     meter::{ActionKind, Published, Tally},
@@ -223,10 +224,59 @@ impl Broker for KafkaBroker {
         })
     }
 
-    fn readers<'a>(
+    fn grow_topic<'a>(
         &'a self,
         topic: &'a TopicName,
-    ) -> BoxFuture<'a, Result<Vec<String>, ClientError>> {
+        to: u32,
+        check_only: bool,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        self.asked(ActionKind::GrowTopic, async move {
+            if self.is_dev().await {
+                return Err(ClientError::Setting(
+                    "the dev broker adds no partitions; it decides itself how many a topic has"
+                        .into(),
+                ));
+            }
+            grow::grow(&self.clients, topic, to, check_only).await?;
+            if check_only {
+                return Ok(());
+            }
+            let (lookup, topic) = (self.lookup.clone(), topic.clone());
+            blocking("waiting for partitions", move || {
+                grow::wait_for(&lookup, &topic, to)
+            })
+            .await
+        })
+    }
+
+    fn group_commits<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<BTreeMap<i32, GroupCommit>, ClientError>> {
+        let (lookup, group, topic) = (self.lookup.clone(), group.to_owned(), topic.clone());
+        self.asked(ActionKind::GroupOffsets, async move {
+            blocking("asking for commits", move || {
+                grow::group_commits(&lookup, &group, &topic)
+            })
+            .await
+        })
+    }
+
+    fn written_ends<'a>(
+        &'a self,
+        partitions: &'a [(TopicName, i32)],
+    ) -> BoxFuture<'a, Result<Vec<Option<NextOffset>>, ClientError>> {
+        let (lookup, partitions) = (self.lookup.clone(), partitions.to_vec());
+        self.asked(ActionKind::Bounds, async move {
+            blocking("asking for ends", move || {
+                grow::written_ends(&lookup, &partitions)
+            })
+            .await
+        })
+    }
+
+    fn readers<'a>(&'a self, topic: &'a TopicName) -> BoxFuture<'a, Result<Readers, ClientError>> {
         let (lookup, topic) = (self.lookup.clone(), topic.clone());
         self.asked(ActionKind::Groups, async move {
             blocking("asking for groups", move || lookup.readers(topic.as_str())).await

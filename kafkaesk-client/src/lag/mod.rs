@@ -180,6 +180,23 @@ impl Connection {
         Ok(Some(found))
     }
 
+    /// Looks at a group in all partitions of the streams of a pattern, in the order of topic and partition, whether it committed
+    /// something there or not. As [`Self::lag_of`] otherwise; takes one question more.
+    ///
+    /// # Errors
+    /// As [`Self::lag_of`].
+    pub async fn lag_of_pattern(
+        &self,
+        group: &str,
+        pattern: &Pattern,
+    ) -> Result<Vec<PartitionLag>, ClientError> {
+        let cluster = self.broker().cluster().await?;
+        let prefix = &self.settings().topic_prefix;
+        let topics = cluster.matching(prefix, pattern);
+        let topics = topics.map(|topic| topic.name.as_str()).collect();
+        self.lag_of(group, &sources(&cluster, prefix, topics)).await
+    }
+
     /// Looks at a group in exactly these partitions, and answers in their order. Lists no groups, and reads no records:
     /// [`PartitionLag::oldest`] is `None`. A partition whose leader does not answer, or that there is not any more, has no
     /// bounds.

@@ -1,7 +1,7 @@
 //! The `Broker` seam, answered from memory.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -23,8 +23,8 @@ use super::{
 use crate::{
     ClientError, Delivery, Receipt,
     broker::{
-        Bounds, BoxFuture, Broker, Cluster, Creation, GroupOffsets, GroupPosition, Groups, LogSink,
-        Outgoing, SendError, TopicInfo, TopicSpec, Upcoming, sealed,
+        Bounds, BoxFuture, Broker, Cluster, Creation, GroupCommit, GroupOffsets, GroupPosition,
+        Groups, LogSink, Outgoing, Readers, SendError, TopicInfo, TopicSpec, Upcoming, sealed,
     },
     consumer::{Consumer, ConsumerSpec, EVENT_BOUND},
     meter::Tally,
@@ -125,18 +125,80 @@ impl Broker for MemoryBroker {
         ready(Ok(MemoryBroker::delete_topic(self, topic.as_str())))
     }
 
-    fn readers<'a>(
+    fn grow_topic<'a>(
         &'a self,
         topic: &'a TopicName,
-    ) -> BoxFuture<'a, Result<Vec<String>, ClientError>> {
+        to: u32,
+        check_only: bool,
+    ) -> BoxFuture<'a, Result<(), ClientError>> {
+        let there = self
+            .shared
+            .state()
+            .store
+            .topics
+            .get(topic.as_str())
+            .map(|it| it.partitions.len());
+        if there.is_none_or(|there| to as usize <= there) {
+            return ready(Err(ClientError::Kafka {
+                action: format!("growing topic {topic} to {to} partitions"),
+                source: match there {
+                    Some(there) => format!("it has {there} partitions").into(),
+                    None => "there is no such topic".into(),
+                },
+            }));
+        }
+        if !check_only {
+            self.add_partitions(topic.as_str(), to);
+        }
+        ready(Ok(()))
+    }
+
+    fn group_commits<'a>(
+        &'a self,
+        group: &'a str,
+        topic: &'a TopicName,
+    ) -> BoxFuture<'a, Result<BTreeMap<i32, GroupCommit>, ClientError>> {
         let state = self.shared.state();
-        let mut readers: Vec<String> = state
-            .groups
-            .iter()
-            .filter(|(_, group)| group.owners.keys().any(|(name, _)| name == topic.as_str()))
-            .map(|(name, _)| name.clone())
-            .collect();
-        readers.sort();
+        let committed = state.groups.get(group).map(|found| &found.committed);
+        let commits = committed
+            .into_iter()
+            .flatten()
+            .filter(|((name, _), _)| name == topic.as_str())
+            // Nobody else's groups are in this broker.
+            .map(|((_, partition), next)| {
+                let commit = GroupCommit {
+                    next: NextOffset(*next),
+                    is_marked: true,
+                };
+                (*partition, commit)
+            });
+        ready(Ok(commits.collect()))
+    }
+
+    fn written_ends<'a>(
+        &'a self,
+        partitions: &'a [(TopicName, i32)],
+    ) -> BoxFuture<'a, Result<Vec<Option<NextOffset>>, ClientError>> {
+        // What it shows of a transaction is committed.
+        let state = self.shared.state();
+        let ends = partitions.iter().map(|(topic, partition)| {
+            let log = state.store.log(topic.as_str(), *partition)?;
+            Some(NextOffset(log.end()))
+        });
+        ready(Ok(ends.collect()))
+    }
+
+    fn readers<'a>(&'a self, topic: &'a TopicName) -> BoxFuture<'a, Result<Readers, ClientError>> {
+        let state = self.shared.state();
+        let mut readers = Readers::new();
+        for (name, group) in &state.groups {
+            let owners = group.owners.iter();
+            let owners = owners.filter(|((read, _), _)| read == topic.as_str());
+            let members: BTreeSet<_> = owners.map(|(_, member)| *member).collect();
+            if !members.is_empty() {
+                readers.insert(name.clone(), members.len());
+            }
+        }
         ready(Ok(readers))
     }
 
@@ -405,6 +467,7 @@ impl Broker for MemoryBroker {
 
     fn consume(&self, spec: ConsumerSpec) -> BoxFuture<'_, Result<Consumer, ClientError>> {
         Box::pin(async move {
+            spec.check()?;
             let wanted = Wanted {
                 prefix: self.prefix.clone(),
                 spec: spec.clone(),

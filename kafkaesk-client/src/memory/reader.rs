@@ -113,8 +113,12 @@ impl Reader {
             shared: shared.clone(),
         };
         let state = shared.state();
+        let from = reader.wanted.spec.first_offset();
         let assigned = reader.take_new(&state.store, |store, partition| {
-            let position = Wanted::first_offset(store, partition, start, now);
+            let position = match from {
+                Some(from) => from.0,
+                None => Wanted::first_offset(store, partition, start, now),
+            };
             (position, Some(store.end(&partition.0, partition.1)))
         });
         let nothing = assigned.is_empty();
@@ -204,6 +208,9 @@ impl Reader {
     ) -> Vec<Arc<Source>> {
         let mut assigned = Vec::new();
         for partition in store.partitions(|topic| self.wanted.takes(topic)) {
+            if !self.wanted.spec.takes_partition(partition.1) {
+                continue;
+            }
             let Some(source) = fetch::source(&self.wanted.prefix, &partition).map(Arc::new) else {
                 continue;
             };

@@ -55,6 +55,7 @@ fn spec(group: Option<&str>, pattern: &str, start: Start) -> ConsumerSpec {
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
         exact: false,
+        partition: None,
     }
 }
 

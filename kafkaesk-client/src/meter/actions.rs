@@ -31,6 +31,8 @@ pub enum ActionKind {
     CheckTopics,
     /// Deleting a topic.
     DeleteTopic,
+    /// Adding partitions to a topic, or whether that could be done.
+    GrowTopic,
     /// A topic's settings.
     TopicConfig,
     /// Which groups there are, or which of them read a topic.
@@ -63,11 +65,12 @@ pub enum ActionKind {
 
 impl ActionKind {
     /// All kinds, in the order of [`Published::actions`](super::Published::actions).
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Metadata,
         Self::CreateTopics,
         Self::CheckTopics,
         Self::DeleteTopic,
+        Self::GrowTopic,
         Self::TopicConfig,
         Self::Groups,
         Self::GroupOffsets,
@@ -91,6 +94,7 @@ impl ActionKind {
             Self::CreateTopics => "create_topics",
             Self::CheckTopics => "check_topics",
             Self::DeleteTopic => "delete_topic",
+            Self::GrowTopic => "grow_topic",
             Self::TopicConfig => "topic_config",
             Self::Groups => "groups",
             Self::GroupOffsets => "group_offsets",

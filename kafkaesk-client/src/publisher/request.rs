@@ -189,6 +189,9 @@ impl Request {
             return TryPublish::Wait(self);
         };
         let begun = *self.begun.get_or_insert_with(|| known.meter.begin());
+        if let Err(error) = known.admits(self.key.as_ref()) {
+            return TryPublish::Refused(self.ended(error));
+        }
         if let Content::Event(entry, value) = &self.content {
             let Some(stored) = entry
                 .stored
@@ -240,6 +243,8 @@ impl Request {
             Target::New(stream) => self.ready(stream).await?,
             Target::Invalid => return Err(ClientError::Closed),
         };
+        // Another publish may have made it ready.
+        ready.admits(self.key.as_ref())?;
         let begin = || ready.meter.begin_at(|| at);
         let begun = *self.begun.get_or_insert_with(begin);
         let record = self.outgoing(&ready);
@@ -356,7 +361,8 @@ impl Request {
                 let stored = catalog.stored_of(entry).await?;
                 // Before the stream: an event that does not fit leaves no topic behind.
                 check(value, entry, &stored, stream)?;
-                catalog.ready_stream(stream, entry).await
+                let is_keyed = self.key.is_some();
+                catalog.ready_stream(stream, entry, is_keyed).await
             }
             Content::Tombstone => catalog.existing_stream(stream).await,
             Content::None => Err(ClientError::Closed),

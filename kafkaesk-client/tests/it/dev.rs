@@ -197,6 +197,7 @@ async fn a_waiting_group_sees_the_first_event_of_a_new_stream_soon() {
             kafka_settings: BTreeMap::new(),
             skip: Vec::new(),
             exact: false,
+            partition: None,
         })
         .await
         .unwrap();

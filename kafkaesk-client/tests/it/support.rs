@@ -123,6 +123,7 @@ pub(crate) fn spec(group: Option<&str>, pattern: &str, start: Start) -> Consumer
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
         exact: false,
+        partition: None,
     }
 }
 

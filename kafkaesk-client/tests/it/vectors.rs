@@ -80,9 +80,11 @@ async fn published(case: &Value) -> Result<(), String> {
         publisher.tombstone(stream, text(event, "key")).await
     } else {
         let data = bytes(&event["data"]).unwrap();
-        publisher
-            .publish_json(stream, text(event, "schema"), data)
-            .await
+        let publish = publisher.publish_json(stream, text(event, "schema"), data);
+        match event["key"].as_str() {
+            Some(key) => publish.key(key).await,
+            None => publish.await,
+        }
     };
     let sent = sent.map_err(|error| refused(&error));
     match (sent, case["refused"].as_str()) {
@@ -118,6 +120,7 @@ fn refused(error: &ClientError) -> &'static str {
         ClientError::Invalid { .. } | ClientError::Malformed { .. } => "data",
         ClientError::BoundElsewhere { .. } => "bound-elsewhere",
         ClientError::NotBound { .. } => "not-bound",
+        ClientError::KeyRefused { .. } => "key",
         other => panic!("no rule: {other}"),
     }
 }

@@ -32,6 +32,8 @@ use crate::{
 /// A process that runs subscriptions.
 pub(super) fn of_view<'a>(view: &'a View, sheet: &mut Sheet<'a>) {
     let mut verdicts: BTreeMap<&str, Verdict> = BTreeMap::new();
+    // The subscriptions of a group share its processes.
+    let mut processes: BTreeMap<&str, u32> = BTreeMap::new();
     for (index, (subscription, judged)) in view.subscriptions().enumerate() {
         of_partitions(subscription, judged, sheet);
         of_topics(subscription, sheet);
@@ -39,10 +41,17 @@ pub(super) fn of_view<'a>(view: &'a View, sheet: &mut Sheet<'a>) {
         if subscription.state != State::Ended {
             let verdict = verdicts.entry(&subscription.group).or_insert(Verdict::Ok);
             *verdict = view.verdict(subscription, judged).max(*verdict);
+            if let Some(it) = &subscription.wanted_processes {
+                let most = processes.entry(&subscription.group).or_default();
+                *most = it.wanted.max(*most);
+            }
         }
     }
     for (group, worst) in verdicts {
         of_status(group, worst, sheet);
+    }
+    for (group, wanted) in processes {
+        of_processes(group, wanted.into(), sheet);
     }
     for (group, letters) in &view.letters {
         of_letters(group, letters, sheet);
@@ -124,6 +133,19 @@ pub(super) fn of_groups<'a>(groups: Option<&'a [JudgedGroup]>, sheet: &mut Sheet
         if let Some(letters) = &it.letters {
             of_letters(group, letters, sheet);
         }
+        let unread: Option<Vec<_>> = it
+            .lag
+            .partitions
+            .iter()
+            .map(PartitionLag::records)
+            .collect();
+        if let Some(unread) = unread {
+            of_processes(
+                group,
+                unread.iter().any(|records| *records > 0).into(),
+                sheet,
+            );
+        }
         for lag in &it.lag.partitions {
             let labels = place(&lag.topic, lag.partition, group);
             of_lag(lag, labels, sheet);
@@ -137,6 +159,15 @@ pub(super) fn of_groups<'a>(groups: Option<&'a [JudgedGroup]>, sheet: &mut Sheet
             }
         }
     }
+}
+
+fn of_processes<'a>(group: &'a str, wanted: u64, sheet: &mut Sheet<'a>) {
+    let labels = Labels {
+        group,
+        own: ["processes", ""],
+        ..Labels::default()
+    };
+    sheet.add(Id::ScalingWanted, labels, count(wanted));
 }
 
 /// In milliseconds since the Unix epoch.
@@ -227,7 +258,7 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, is_alive: bool, sheet: &mut Sheet<
     let runs = it.state != State::Ended;
     let gauges = [
         (Id::Assigned, size(it.partitions.len())),
-        (Id::Instances, size(usize::from(runs))),
+        (Id::Instances, count(it.instances.into())),
         (Id::Concurrency, count(it.concurrency.into())),
         (Id::Inflight, size(it.running)),
         (Id::Stuck, size(it.stuck)),
@@ -248,14 +279,33 @@ fn of_group<'a>(it: &'a SubscriptionSnapshot, is_alive: bool, sheet: &mut Sheet<
     ] {
         sheet.add(Id::Rebalanced, with(event.name()), count(partitions));
     }
-    if let Some(scaled) = &it.scaled {
-        for (direction, changes) in [("up", scaled.raised), ("down", scaled.lowered)] {
+    let handlers = it.scaled.as_ref();
+    let instances = it.scaled_instances.as_ref();
+    for (knob, changes) in [
+        ("handlers", handlers.map(|it| (it.raised, it.lowered))),
+        ("instances", instances.map(|it| (it.raised, it.lowered))),
+    ] {
+        let Some((raised, lowered)) = changes else {
+            continue;
+        };
+        for (direction, changes) in [("up", raised), ("down", lowered)] {
             let own = Labels {
-                own: ["handlers", direction],
+                own: [knob, direction],
                 ..labels
             };
             sheet.add(Id::ScalingDecisions, own, count(changes));
         }
+    }
+    if let Some(partitions) = &it.scaled_partitions {
+        // They cannot be taken away.
+        let own = Labels {
+            own: ["partitions", "up"],
+            ..labels
+        };
+        sheet.add(Id::ScalingDecisions, own, count(partitions.decisions));
+    }
+    if let Some(wanted) = instances.and_then(|it| it.wanted).filter(|_| runs) {
+        sheet.add(Id::ScalingWanted, with("instances"), count(wanted.into()));
     }
     for (reason, letters) in &it.dead_letters {
         sheet.add(Id::DeadLetters, with(reason.as_str()), count(*letters));

@@ -132,7 +132,9 @@ families! {
     Concurrency: Gauge Sum "kafkaesk_consumer_concurrency" ["group_id"]
         "handlers" "Handlers that may run at a time.";
     ScalingDecisions: Counter Sum "kafkaesk_scaling_decisions" ["group_id", "knob", "direction"]
-        "decisions" "Changes of a number that follows the load, such as the handlers of concurrency = \"auto\", by direction: up or down.";
+        "decisions" "Changes of a number that follows the load, by direction (up or down): knob is handlers (concurrency = \"auto\"), instances (max-concurrency; with scaling = \"dry-run\" they are counted and not made) or partitions (of a stream that was grown, or whose growth is proposed).";
+    ScalingWanted: Gauge Sum "kafkaesk_scaling_wanted" ["group_id", "knob"]
+        "members" "What the load needs: knob is instances (of this process, without the bound of max-concurrency) or processes (of the whole group, never more than its partitions can feed; said by the process that holds the group's first partition, and by lag --listen as 1 or 0: something is unread, or nothing). Absent while that is not known.";
     Inflight: Gauge Sum "kafkaesk_consumer_inflight_messages" ["group_id"]
         "messages" "Handlers that run as tasks.";
     OldestInflight: Gauge Max "kafkaesk_consumer_oldest_inflight_seconds" ["group_id"]

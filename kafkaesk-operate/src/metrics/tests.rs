@@ -171,6 +171,7 @@ fn subscriptions_of_one_group_are_counted_together() {
 fn a_subscription_that_ended_keeps_its_counters_and_has_no_health() {
     let mut it = running("billing", &["orders.placed"]);
     it.state = State::Ended;
+    it.instances = 0;
     it.partitions.clear();
     let all = exposed(&view(vec![it]));
     assert!(

@@ -282,6 +282,14 @@ function details(it) {
         span(one.lag_seconds), number(one.committed), number(one.end), number(one.running), number(one.waiting)]),
     listed("Longest running handlers", ["Message", "", "Running for", "Attempt"], it.oldest_running, (one) =>
       [named(one), "", span(one.seconds), number(one.attempt)]),
+    it.scaled_instances && el("p", {}, `Instances ${it.scaled_instances.acts ? "follow" : "would follow"} the load: ${number(it.instances)} of at most ${number(it.scaled_instances.max)}${it.scaled_instances.wanted == null ? "" : `, ${number(it.scaled_instances.wanted)} wanted`}; ${it.scaled_instances.state}.`),
+    it.scaled_instances && listed(it.scaled_instances.acts ? "Changes of the number of instances" : "Changes of the number of instances that scaling = \"on\" would make", ["When", "Why", "From", "To"], it.scaled_instances.changes, (one) =>
+      [ago(one.at), one.reason, number(one.from), number(one.to)]),
+    it.wanted_processes && el("p", {}, `The group needs ${number(it.wanted_processes.wanted)} processes: ${it.wanted_processes.state}.`),
+    it.scaled_partitions && listed(`Streams with too few partitions (${number(it.scaled_partitions.short_total)})`, ["Stream", "What helps", "Partitions", "For"], it.scaled_partitions.short, (one) =>
+      [el("code", {}, one.stream), one.state, number(one.partitions), span(one.seconds)]),
+    it.scaled_partitions && listed("Streams that were grown, or whose growth is proposed", ["When", "Why", "From", "To"], it.scaled_partitions.changes, (one) =>
+      [ago(one.at), one.reason, number(one.from), number(one.to)]),
     it.scaled && el("p", {}, `Handlers follow the load: ${number(it.concurrency)}, from ${number(it.scaled.min)} to ${number(it.scaled.max)}; ${it.scaled.state}.`),
     it.scaled && listed("Changes of the number of handlers", ["When", "Why", "From", "To"], it.scaled.changes, (one) =>
       [ago(one.at), one.reason, number(one.from), number(one.to)]),

@@ -11,6 +11,7 @@ use axum::{
     routing::{get, post},
 };
 
+use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use super::{Service, commands, guard};
@@ -18,7 +19,7 @@ use crate::{
     health::Question,
     metrics::Format,
     page,
-    stats::{self, Wish},
+    stats::{self, Wish, scaling},
 };
 
 /// The bytes of a command's body, at most.
@@ -30,6 +31,7 @@ kafkaesk
   GET /          the page, for a browser
   GET /metrics   Prometheus text, or OpenMetrics by Accept
   GET /stats     what each subscription does, as JSON (?group=, search=, sort=, limit=, skip=, settings=true); /stats/schema is its JSON Schema
+  GET /scale     the numbers that follow the load, with the last decisions and why (?group=)
   GET /livez     200 unless a restart would help (/healthz is the same)
   GET /readyz    200 while every subscription takes part and a broker answers
   POST /subscriptions/{group}/pause, resume, throttle, skip   need operate-token
@@ -49,6 +51,7 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .route("/metrics", get(metrics))
         .route("/stats", get(stats))
         .route("/stats/schema", get(stats_schema))
+        .route("/scale", get(scale))
         .merge(commands)
         .route_layer(from_fn_with_state(service.clone(), guard::bound));
     // Many requests must not make it look dead.
@@ -118,6 +121,27 @@ async fn stats(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -
     let text = spawn_blocking(move || stats::text(&view, &wish)).await;
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (kind, text.unwrap_or_default()).into_response()
+}
+
+/// What `/scale` is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ScaleWish {
+    group: Option<String>,
+}
+
+async fn scale(State(service): State<Arc<Service>>, RawQuery(query): RawQuery) -> Response {
+    let wish = serde_urlencoded::from_str::<ScaleWish>(&query.unwrap_or_default());
+    let wish = match wish {
+        Ok(wish) => wish,
+        Err(error) => {
+            let sentence = format!("the query: {error}; it may have group");
+            return guard::refusal(StatusCode::BAD_REQUEST, sentence);
+        }
+    };
+    let view = service.observer.view().await;
+    let text = scaling::text(&view, wish.group.as_deref());
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 async fn stats_schema() -> Response {

@@ -8,9 +8,9 @@ use std::{
 
 use kafkaesk_client::{dead_letters::Unsettled, lag::Verdict, meter::PublishedTopic};
 use kafkaesk_core::{Reason, Source, span::rough_span, timestamp};
-use kafkaesk_worker::snapshot::{Apart, AttemptEnd, ScaledHandlers, State, SubscriptionSnapshot};
+use kafkaesk_worker::snapshot::{Apart, AttemptEnd, State, SubscriptionSnapshot};
 
-use super::{Sort, Wish, document as doc};
+use super::{Sort, Wish, document as doc, scaling};
 use crate::{
     lag::{Judged, message, of_pause, time},
     rates::{Point, lag, per_second},
@@ -275,8 +275,15 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
             .take(usize::from(listed > 0) * 62)
             .map(moment)
             .collect(),
+        instances: it.instances,
+        scaled_instances: it.scaled_instances.as_deref().map(scaling::instances),
+        wanted_processes: it.wanted_processes.as_deref().map(scaling::processes),
+        scaled_partitions: it
+            .scaled_partitions
+            .as_deref()
+            .and_then(scaling::partitions),
         concurrency: it.concurrency,
-        scaled: it.scaled.as_ref().map(scaled),
+        scaled: it.scaled.as_ref().map(scaling::handlers),
         running: it.running,
         stuck: it.stuck,
         oldest_running: it
@@ -407,23 +414,6 @@ fn subscription(known: &Known<'_>, search: &str, listed: usize) -> doc::Subscrip
                 left: it.left,
             })
             .collect(),
-    }
-}
-
-fn scaled(it: &ScaledHandlers) -> doc::Scaled {
-    let changes = it.recent.iter().map(|change| doc::Change {
-        at: time(change.at),
-        from: change.from,
-        to: change.to,
-        reason: change.reason.clone(),
-    });
-    doc::Scaled {
-        min: it.min,
-        max: it.max,
-        raised: it.raised,
-        lowered: it.lowered,
-        state: it.state.clone(),
-        changes: changes.collect(),
     }
 }
 

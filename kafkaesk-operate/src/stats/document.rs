@@ -85,7 +85,15 @@ pub(crate) struct Subscription {
     pub(crate) finished_per_second: Option<f64>,
     /// The last five minutes, oldest first.
     pub(crate) history: Vec<Moment>,
-    /// Handlers that may run at a time.
+    /// Consumer instances that run.
+    pub(crate) instances: u32,
+    /// How that number follows the load; absent where it does not.
+    pub(crate) scaled_instances: Option<ScaledInstances>,
+    /// How many processes its group needs; absent where another process says it, or a figure is missing.
+    pub(crate) wanted_processes: Option<WantedProcesses>,
+    /// Its streams that have too few partitions; absent where there is none and nothing was decided.
+    pub(crate) scaled_partitions: Option<ScaledPartitions>,
+    /// Handlers that may run at a time, in all instances.
     pub(crate) concurrency: u32,
     /// How that number follows the load; absent for a fixed one.
     pub(crate) scaled: Option<Scaled>,
@@ -173,6 +181,66 @@ pub(crate) struct Scaled {
     pub(crate) state: String,
     /// The last changes, newest first: ten at most.
     pub(crate) changes: Vec<Change>,
+}
+
+/// A number of instances that follows the load (`max-concurrency`).
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct ScaledInstances {
+    /// Whether decisions are carried out (`scaling = "on"`), or only shown (`"dry-run"`).
+    pub(crate) acts: bool,
+    /// The most instances.
+    pub(crate) max: u32,
+    /// How many the present load needs, without that bound; absent while unknown.
+    pub(crate) wanted: Option<u32>,
+    /// How often the number was raised.
+    pub(crate) raised: u64,
+    /// How often it was lowered.
+    pub(crate) lowered: u64,
+    /// What is done now, or why nothing is.
+    pub(crate) state: String,
+    /// The last decisions, newest first: ten at most.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// How many processes a group needs.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct WantedProcesses {
+    /// Processes; never more than the partitions can feed.
+    pub(crate) wanted: u32,
+    /// Instances that each of them is expected to run.
+    pub(crate) instances: u32,
+    /// Partitions of all streams that the subscription reads.
+    pub(crate) partitions: usize,
+    /// What that means, or why more would not help.
+    pub(crate) state: String,
+}
+
+/// Streams that have too few partitions.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct ScaledPartitions {
+    /// The streams, by name: 20 at most.
+    pub(crate) short: Vec<ShortStream>,
+    /// How many there are.
+    pub(crate) short_total: usize,
+    /// How often this process added partitions to a stream, or proposed it.
+    pub(crate) decisions: u64,
+    /// The last decisions, newest first: ten at most.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// A stream each of whose partitions keeps a member of the group busy.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(crate) struct ShortStream {
+    /// Which.
+    pub(crate) stream: String,
+    /// Its partitions.
+    pub(crate) partitions: u32,
+    /// For how many seconds that has been so.
+    pub(crate) seconds: f64,
+    /// The number that is proposed, if one is.
+    pub(crate) wanted: Option<u32>,
+    /// What is proposed, or why nothing is.
+    pub(crate) state: String,
 }
 
 /// A change of a number that follows the load.

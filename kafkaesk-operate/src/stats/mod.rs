@@ -4,6 +4,7 @@
 
 mod build;
 mod document;
+pub(crate) mod scaling;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod kafka;
 mod metrics;
 mod page;
 mod prometheus;
+mod scale;
 mod strangers;
 mod support;
 #[cfg(feature = "otel")]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kafkaesk_core::{Keys, PartitionGrowth};
 use kafkaesk_schema::{DecodeError, Document, Event, EventSchema, Events, Validator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
     name = "Content",
     version = 1,
     retention = "24h",
+    keys = "none",
+    partition_growth = "auto",
     streams = ["content.edited", "content.added"],
     accepts = "1..=2"
 )]
@@ -91,6 +94,9 @@ fn an_event_schema_holds_what_a_program_must_know() {
     assert_eq!(schema.id.to_string(), "Content:1");
     assert_eq!(schema.streams, ["content.edited", "content.added"]);
     assert_eq!(schema.retention, Some(Duration::from_secs(86_400)));
+    assert_eq!(schema.properties.keys, Some(Keys::None));
+    let growth = schema.properties.partition_growth;
+    assert_eq!(growth, Some(PartitionGrowth::Auto));
 }
 
 #[test]

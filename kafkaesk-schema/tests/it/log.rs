@@ -1,7 +1,7 @@
 //! The logs as every reader replays them.
 
 use bytes::Bytes;
-use kafkaesk_core::{SchemaName, StreamId};
+use kafkaesk_core::{Keys, PartitionGrowth, SchemaName, StreamId, StreamProperties};
 use kafkaesk_schema::{Bindings, LogRecord, SchemaLog};
 
 fn record(offset: i64, key: Option<&str>, value: Option<&str>) -> LogRecord {
@@ -150,6 +150,10 @@ fn the_record_that_is_written_is_the_binding_that_is_read() {
     let binding = kafkaesk_schema::Binding {
         schema: SchemaName::new("Order").unwrap(),
         epoch: 1,
+        properties: StreamProperties {
+            keys: Keys::None,
+            partition_growth: PartitionGrowth::Auto,
+        },
     };
     let (key, value) = Bindings::record(&stream, &binding);
     let mut bindings = Bindings::default();

@@ -1,8 +1,10 @@
 //! The contract's vectors for identity, the schema log and the bindings, run against this crate.
 
 use bytes::Bytes;
-use kafkaesk_core::SchemaName;
-use kafkaesk_schema::{Bindings, Document, DocumentError, LogRecord, SchemaLog, Validator};
+use kafkaesk_core::{SchemaName, StreamProperties};
+use kafkaesk_schema::{
+    Binding, Bindings, Document, DocumentError, LogRecord, SchemaLog, Validator,
+};
 use kafkaesk_vectors::{bytes, text};
 use serde_json::{Value, json};
 
@@ -156,6 +158,18 @@ fn every_binding_vector_holds() {
         for record in records(&case) {
             bindings.apply(&record);
         }
+        let properties: serde_json::Map<String, Value> = bindings
+            .streams
+            .iter()
+            .filter(|(_, binding)| binding.properties != StreamProperties::default())
+            .map(|(stream, Binding { properties, .. })| {
+                let (keys, growth) = (properties.keys, properties.partition_growth);
+                let value = json!({"keys": keys.as_str(), "partition-growth": growth.as_str()});
+                (stream.to_string(), value)
+            })
+            .collect();
+        let expected = case.get("properties").cloned().unwrap_or_else(|| json!({}));
+        assert_eq!(Value::Object(properties), expected, "{name}");
         let streams: serde_json::Map<String, Value> = bindings
             .streams
             .iter()

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, fmt::Display, path::PathBuf, time::Duration};
 
-use kafkaesk_core::{SchemaName, StreamId, schema_id::MAX_VERSION};
+use kafkaesk_core::{
+    DeclaredProperties, Keys, PartitionGrowth, SchemaName, StreamId, schema_id::MAX_VERSION,
+};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
@@ -54,6 +56,8 @@ struct Stream {
     partitions: Option<Whole<u32, 1, MAX_PARTITIONS>>,
     replication_factor: Option<Whole<u16, 1, MAX_REPLICATION>>,
     retention: Option<Span<0, MAX_RETENTION>>,
+    keys: Option<String>,
+    partition_growth: Option<String>,
     #[serde(rename = "config")]
     _config: Option<IgnoredAny>,
 }
@@ -97,6 +101,19 @@ fn stream(node: Node) -> Result<StreamDeclaration, SettingsError> {
     spec.partitions = written.partitions.map(|number| number.0);
     spec.replication_factor = written.replication_factor.map(|number| number.0);
     spec.retention = written.retention.map(|span| span.0);
+    let keys = written.keys.as_deref().map(Keys::parse).transpose();
+    let growth = written.partition_growth.as_deref();
+    let growth = growth.map(PartitionGrowth::parse).transpose();
+    spec.properties = DeclaredProperties {
+        keys: checked(&section, "keys", keys)?,
+        partition_growth: checked(&section, "partition-growth", growth)?,
+    };
+    for key in ["keys", "partition-growth"] {
+        if section.has(key) && spec.schema.is_none() {
+            let problem = "it is kept beside the schema that the stream is bound to; declare `schema` as well";
+            return Err(section.error(key, problem));
+        }
+    }
     spec.config = config.map(topic_settings).transpose()?.unwrap_or_default();
     if spec.retention.is_some() && spec.config.contains_key("retention.ms") {
         return Err(section.error(

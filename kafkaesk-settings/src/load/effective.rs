@@ -234,5 +234,7 @@ fn in_words(settings: &Settings) -> BTreeMap<&'static str, String> {
             "dead-letter-headers",
             settings.dead_letter_headers.as_str().to_owned(),
         ),
+        ("scaling", settings.scaling.as_str().to_owned()),
+        ("catch-up", format_span(settings.catch_up)),
     ])
 }

@@ -22,6 +22,8 @@ pub(super) const KEYS: &[&str] = &[
     "dead-letter-partitions",
     "dead-letter-retention",
     "dead-letter-headers",
+    "scaling",
+    "catch-up",
     "operate-listen",
     "operate-token",
     "operate-linger",

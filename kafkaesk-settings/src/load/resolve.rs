@@ -57,6 +57,9 @@ struct Plain {
     #[serde(deserialize_with = "span::<MINUTE, MAX_RETENTION, _>")]
     dead_letter_retention: Duration,
     dead_letter_headers: crate::DeadLetterHeaders,
+    scaling: crate::Scaling,
+    #[serde(deserialize_with = "span::<SECOND, DAY, _>")]
+    catch_up: Duration,
     #[serde(skip)]
     kafka_settings: KafkaSettings,
 }

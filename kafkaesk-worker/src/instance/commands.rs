@@ -1,5 +1,7 @@
 //! Commands: does what is asked for from outside, between two messages.
 
+use std::time::Duration;
+
 use kafkaesk_core::{Reason, RecordPlace};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -9,8 +11,13 @@ use crate::{
     control::{Answer, Command, Request, Skip},
     delivery::Delivery,
     judge::{self, Key},
+    shutdown::ShutdownDeadlines,
     throttle::Throttle,
 };
+
+/// How long an instance that scaling removes waits for its handlers, at least: there is no hurry, and what is cut off is
+/// handled again.
+const LEAST_DRAIN: Duration = Duration::from_secs(120);
 
 impl Instance {
     /// Does what a command asks for.
@@ -60,6 +67,12 @@ impl Instance {
             }
             Request::Rejoin => {
                 self.rejoin(Instant::now());
+                Answer::Done
+            }
+            Request::End => {
+                let timeout = self.drain.max(LEAST_DRAIN);
+                self.removed
+                    .get_or_insert_with(|| ShutdownDeadlines::from(Instant::now(), timeout));
                 Answer::Done
             }
             Request::Skip(skip) => self.skip(&skip),

@@ -158,6 +158,7 @@ impl Instance {
             self.meter
                 .read(partition.topic, &batch.records, now_millis());
         }
+        self.schedule.touch(generation);
         let is_retry = self.routes.is_retry(&batch.source);
         let gathers = self.context.options.gathers().is_some() && !is_retry;
         let tracker = &partition.tracker;
@@ -201,8 +202,15 @@ fn now_millis() -> i64 {
     now.map_or(0, |now| now.as_millis() as i64)
 }
 
+/// How many partitions one line of the log names.
+const NAMED: usize = 20;
+
 /// Partitions as a log names them.
 fn names(sources: &[Arc<Source>]) -> String {
-    let names: Vec<_> = sources.iter().map(|source| source.to_string()).collect();
+    let named = sources.iter().take(NAMED);
+    let mut names: Vec<_> = named.map(|source| source.to_string()).collect();
+    if let Some(more) = sources.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        names.push(format!("and {more} more"));
+    }
     names.join(" ")
 }

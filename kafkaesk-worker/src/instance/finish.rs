@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use kafkaesk_client::consumer::ConsumerEvent;
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tracing::warn;
 
 use super::{
@@ -32,10 +35,12 @@ impl Instance {
         count
     }
 
-    /// Starts nothing more, waits for what runs, commits, leaves the group.
+    /// Starts nothing more, waits for what runs, commits, leaves the group. `begun`: the end of the whole worker, whose
+    /// deadlines may be earlier.
     pub(super) async fn finish(
         mut self,
-        deadlines: ShutdownDeadlines,
+        mut deadlines: ShutdownDeadlines,
+        mut begun: watch::Receiver<Option<ShutdownDeadlines>>,
     ) -> Result<RunReport, AppError> {
         self.ending = true;
         self.control.expect_turn(false);
@@ -52,6 +57,10 @@ impl Instance {
         while !self.running.is_empty() || self.partitions.in_custody() > 0 {
             tokio::select! {
                 biased;
+                Ok(()) = begun.changed() => {
+                    let all = *begun.borrow_and_update();
+                    deadlines = all.map_or(deadlines, |all| deadlines.sooner(all));
+                }
                 Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     self.finished(finished, Instant::now());
                 }
@@ -107,12 +116,20 @@ impl Instance {
         self.show(State::Ended);
         match (self.stop, closed) {
             (Some(stop), _) => Err(stop),
-            (None, Err(error)) => Err(AppError::Consumer {
+            (None, Err(error)) if self.removed.is_none() => Err(AppError::Consumer {
                 group,
                 pattern: self.context.pattern.clone(),
                 source: error,
             }),
-            (None, Ok(())) => {
+            (None, closed) => {
+                if let Err(error) = closed {
+                    warn!(
+                        group,
+                        pattern = self.context.pattern,
+                        %error,
+                        "an instance that scaling removed did not leave its group properly; the others go on"
+                    );
+                }
                 self.report.without_event = self.notices.no_event.total() + self.notices.blank;
                 self.report.failed_attempts =
                     self.notices.failed.total() + self.notices.held.total() + self.notices.last;

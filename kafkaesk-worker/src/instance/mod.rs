@@ -16,10 +16,7 @@ mod unfinished;
 
 use std::{hash::RandomState, sync::Arc, time::Duration};
 
-use kafkaesk_client::{
-    consumer::{Commits, Consumer, ConsumerControl, max_poll_interval},
-    settings::Role,
-};
+use kafkaesk_client::consumer::{Commits, Consumer, ConsumerControl, max_poll_interval};
 use rustc_hash::FxHashMap;
 use tokio::{
     task::JoinSet,
@@ -40,11 +37,11 @@ use crate::{
     notices::Notices,
     partitions::{Generation, Partitions},
     pause::Pause,
-    registry::Registered,
+    registry::{Entry, Registered},
     routes::Routes,
     scale::Limit,
     schedule::{LaneId, Schedule},
-    shutdown::Shutdown,
+    shutdown::{Shutdown, ShutdownDeadlines},
     throttle::Throttle,
 };
 use attempts::Finished;
@@ -61,7 +58,7 @@ const HINT: Duration = Duration::from_secs(5);
 pub(crate) struct Instance {
     context: Arc<Context>,
     /// Whose handler a record is for.
-    routes: Routes,
+    routes: Arc<Routes>,
     consumer: Consumer,
     control: Arc<dyn ConsumerControl>,
     partitions: Partitions,
@@ -91,6 +88,8 @@ pub(crate) struct Instance {
     fence: Fence,
     /// Partitions that are being given up.
     drains: Drains,
+    /// How long handlers may go on after a revoke.
+    drain: Duration,
     committing: Committing,
     /// For subscriptions with `commit = "manual"`.
     manual: Option<Manual>,
@@ -108,6 +107,8 @@ pub(crate) struct Instance {
     report: RunReport,
     /// It starts nothing any more.
     ending: bool,
+    /// It ends by itself, the others go on: scaling removes it.
+    removed: Option<ShutdownDeadlines>,
     /// When to say that no partition came.
     hint_at: Option<Instant>,
     /// Set when it must end by itself.
@@ -118,7 +119,7 @@ impl Instance {
     /// `drain` bounds how long handlers may go on after a revoke.
     pub(crate) fn new(
         context: Arc<Context>,
-        routes: Routes,
+        routes: Arc<Routes>,
         consumer: Consumer,
         registered: Registered,
         name: String,
@@ -133,6 +134,7 @@ impl Instance {
             .map(|options| Transacting::new(options, &context.group));
         let gathers = context.options.gathers();
         Self {
+            drain,
             drains: Drains::new(context.group.clone(), drain, control.clone()),
             control,
             committing: Committing::new(now),
@@ -170,18 +172,19 @@ impl Instance {
             fence: Fence::default(),
             report: RunReport::default(),
             ending: false,
+            removed: None,
             hint_at: None,
             stop: None,
         }
     }
 
-    /// Runs until the end begins, the consumer fails or a handler aborts (which ends all instances); then drains,
-    /// commits and leaves.
+    /// Runs until the end begins, scaling removes it, the consumer fails or a handler aborts (which ends all instances);
+    /// then drains, commits and leaves.
     pub(crate) async fn run(mut self, end: Shutdown) -> Result<RunReport, AppError> {
         let mut begun = end.watch();
         let mut peek_at = Instant::now();
         self.hint_at = Some(Instant::now() + HINT);
-        while self.stop.is_none() && begun.borrow().is_none() {
+        while self.stop.is_none() && begun.borrow().is_none() && self.removed.is_none() {
             let now = Instant::now();
             // A handler that blocks this task keeps it from saying so.
             self.control.expect_turn(true);
@@ -200,7 +203,7 @@ impl Instance {
             self.limit
                 .filled(!self.has_place() && self.schedule.has_ready());
             self.backpressure
-                .update(&mut self.partitions, &self.schedule, &*self.control);
+                .update(&mut self.partitions, &mut self.schedule, &*self.control);
             self.hurry_batches();
             self.drains.release_drained(&mut self.partitions, now);
             if self.hint_at.is_some_and(|at| now >= at) {
@@ -267,7 +270,16 @@ impl Instance {
                 () = sleep_until(wake_at) => {}
             }
         }
-        self.finish(end.begin()).await
+        let deadlines = match self.removed {
+            Some(own) if self.stop.is_none() => own,
+            _ => end.begin(),
+        };
+        self.finish(deadlines, begun).await
+    }
+
+    /// What the application's handles reach it by.
+    pub(crate) fn entry(&self) -> &Arc<Entry> {
+        self.registered.entry()
     }
 
     fn commit(&mut self, commits: Commits) {
@@ -280,11 +292,5 @@ impl Instance {
 
 /// How long the subscription's consumer may go without a poll.
 fn max_poll(context: &Context) -> Duration {
-    const NAME: &str = "max.poll.interval.ms";
-    let own = context.options.kafka_settings.get(NAME);
-    let settings = &context.connection.settings().kafka_settings;
-    let text = own
-        .map(String::as_str)
-        .or_else(|| settings.get(Role::Consumer, NAME));
-    max_poll_interval(text)
+    max_poll_interval(context.consumer_property("max.poll.interval.ms"))
 }

@@ -46,8 +46,9 @@ impl Instance {
         shown.pauses = self.pause.total();
         shown.counts = self.partitions.all_counts();
         self.meter.fill(&mut shown);
-        if state != State::Ended {
-            self.show_present(&mut shown);
+        match state {
+            State::Ended => shown.instances = 0,
+            _ => self.show_present(&mut shown),
         }
         shown
     }

@@ -4,23 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::handlers::{Decision, Handlers, Reason, Window};
+use super::{
+    handlers::{Decision, Handlers, Reason, Window},
+    history::History,
+    sampling::{AT_ONCE, ENDED, LIMITED, LONGEST},
+};
 use crate::{
     options::Concurrency,
     snapshot::{ScaleDecision, ScaledHandlers},
 };
 
-/// A window is at least so long …
+/// A window is at least so long.
 const SHORTEST: Duration = Duration::from_secs(1);
-/// … and at most so long, whatever ended in it.
-const LONGEST: Duration = Duration::from_secs(20);
-/// Attempts of a window, at least; of a large level, one for each place.
-const ENDED: u64 = 50;
-/// A window is limited if all places were taken while work waited at so many of its ends.
-const LIMITED: f64 = 0.9;
-
-/// So many answers that mean *too much* do not wait for the end of the window.
-const AT_ONCE: u64 = 5;
 
 /// How many handlers of an instance may run at a time.
 #[derive(Debug)]
@@ -44,10 +39,7 @@ pub(crate) struct Sought {
     filled: bool,
     /// Attempts that do not count: they began before a cut.
     skipped: u32,
-    /// Newest first.
-    recent: Vec<ScaleDecision>,
-    raised: u64,
-    lowered: u64,
+    history: History,
     bounds: (u32, u32),
 }
 
@@ -65,9 +57,7 @@ impl Limit {
                     limited: 0,
                     filled: false,
                     skipped: 0,
-                    recent: Vec::new(),
-                    raised: 0,
-                    lowered: 0,
+                    history: History::default(),
                     bounds: (min, max),
                 }))
             }
@@ -118,10 +108,10 @@ impl Limit {
         Some(ScaledHandlers {
             min: sought.bounds.0,
             max: sought.bounds.1,
-            raised: sought.raised,
-            lowered: sought.lowered,
+            raised: sought.history.raised,
+            lowered: sought.history.lowered,
             state: sought.handlers.describe(),
-            recent: sought.recent.clone(),
+            recent: sought.history.recent.clone(),
         })
     }
 }
@@ -157,13 +147,8 @@ impl Sought {
         if matches!(decision.reason, Reason::TooMuch(_)) {
             self.skipped = decision.from;
         }
-        match decision.to > decision.from {
-            true => self.raised += 1,
-            false => self.lowered += 1,
-        }
-        self.recent.truncate(ScaledHandlers::RECENT - 1);
-        self.recent.insert(0, said(decision));
-        self.recent.first()
+        self.history.add(said(decision));
+        self.history.recent.first()
     }
 
     fn close(&mut self) {

@@ -219,7 +219,7 @@ impl Schedule {
                 break;
             }
         }
-        let backlog = self.backlogs.entry(lane.generation).or_default();
+        let backlog = self.backlogs.change(lane.generation);
         backlog.all -= gone;
         let queue = self.lanes.get_mut(&lane)?;
         queue.items = items;
@@ -255,7 +255,7 @@ impl Schedule {
             queue.items.push_front(item);
         }
         queue.amount += amount;
-        self.backlogs.entry(lane.generation).or_default().all += amount;
+        self.backlogs.change(lane.generation).all += amount;
         Some(queue)
     }
 
@@ -274,7 +274,7 @@ impl Schedule {
         if let Some(queue) = self.take_back(lane, gathered) {
             queue.parts.push(messages);
         }
-        let backlog = self.backlogs.entry(lane.generation).or_default();
+        let backlog = self.backlogs.change(lane.generation);
         if let Some(queue) = self.lanes.get_mut(&lane) {
             queue.waits(until, backlog);
             self.due.push(Reverse((until, lane)));

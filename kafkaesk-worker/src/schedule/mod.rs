@@ -5,6 +5,7 @@
 //!
 //! Next: `instance/attempts.rs` and `instance/batches.rs` run what is ready.
 
+mod backlogs;
 mod gather;
 
 pub(crate) use gather::{Gathered, Taken};
@@ -17,6 +18,8 @@ use std::{
 
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
+
+use backlogs::Backlogs;
 
 use crate::{
     delivery::{Delivery, FailedAttempts},
@@ -182,7 +185,7 @@ pub(crate) struct Schedule {
     lanes: FxHashMap<LaneId, LaneBacklog>,
     ready: VecDeque<LaneId>,
     due: BinaryHeap<Reverse<(Instant, LaneId)>>,
-    backlogs: FxHashMap<Generation, Backlog>,
+    backlogs: Backlogs,
     /// Lanes of assignments of which nothing more may start for now.
     parked: FxHashMap<Generation, Vec<LaneId>>,
     /// For a subscription with batches: what one gathers.
@@ -217,10 +220,7 @@ impl Schedule {
 
     /// A record waits behind its lane's others.
     pub(crate) fn wait(&mut self, lane: LaneId, item: Item) {
-        let (backlog, amount) = (
-            self.backlogs.entry(lane.generation).or_default(),
-            item.amount(),
-        );
+        let (backlog, amount) = (self.backlogs.change(lane.generation), item.amount());
         backlog.all += amount;
         let forms = self.batch.filter(|_| lane.forms());
         let queue = self.lanes.entry(lane).or_insert_with(|| {
@@ -279,7 +279,7 @@ impl Schedule {
                 continue;
             };
             queue.state = LaneState::Running;
-            let backlog = self.backlogs.entry(lane.generation).or_default();
+            let backlog = self.backlogs.change(lane.generation);
             backlog.all -= item.amount();
             queue.amount -= item.amount();
             if queue.deep && queue.items.len() <= SHALLOW {
@@ -299,7 +299,7 @@ impl Schedule {
         if queue.items.is_empty() {
             self.lanes.remove(&lane);
         } else if let Some(until) = queue.not_before {
-            queue.waits(until, self.backlogs.entry(lane.generation).or_default());
+            queue.waits(until, self.backlogs.change(lane.generation));
             self.due.push(Reverse((until, lane)));
         } else {
             self.go_on(lane);
@@ -308,7 +308,7 @@ impl Schedule {
 
     /// A lane's record will be tried again at this time; the lane waits with it.
     pub(crate) fn back_off(&mut self, lane: LaneId, item: Item, until: Instant) {
-        let backlog = self.backlogs.entry(lane.generation).or_default();
+        let backlog = self.backlogs.change(lane.generation);
         let queue = self.lanes.entry(lane);
         let queue = queue.or_insert_with(|| LaneBacklog::new(LaneState::Running));
         backlog.all += item.amount();
@@ -325,7 +325,7 @@ impl Schedule {
         let Some(queue) = self.lanes.get_mut(&lane) else {
             return self.back_off(lane, item, until);
         };
-        let backlog = self.backlogs.entry(lane.generation).or_default();
+        let backlog = self.backlogs.change(lane.generation);
         backlog.all += amount;
         queue.insert(item);
         match queue.state {
@@ -357,7 +357,7 @@ impl Schedule {
         queue.items.push_front(item);
         queue.amount += amount;
         queue.state = LaneState::Parked;
-        self.backlogs.entry(lane.generation).or_default().all += amount;
+        self.backlogs.change(lane.generation).all += amount;
         self.parked.entry(lane.generation).or_default().push(lane);
     }
 
@@ -393,7 +393,7 @@ impl Schedule {
             {
                 queue.state = LaneState::Ready;
                 self.ready.push_back(lane);
-                let backlog = self.backlogs.entry(lane.generation).or_default();
+                let backlog = self.backlogs.change(lane.generation);
                 backlog.backing_off -= queue.amount;
             }
         }
@@ -417,7 +417,7 @@ impl Schedule {
             .retain(|Reverse((_, lane))| lane.generation != generation);
         self.forming
             .retain(|(_, lane)| lane.generation != generation);
-        self.backlogs.remove(&generation);
+        self.backlogs.forget(generation);
         self.parked.remove(&generation);
     }
 
@@ -455,7 +455,7 @@ impl Schedule {
                 })
         })?;
         let lane = *lane;
-        let backlog = self.backlogs.entry(lane.generation).or_default();
+        let backlog = self.backlogs.change(lane.generation);
         if matches!(queue.state, LaneState::Waiting(_)) {
             backlog.backing_off -= queue.amount;
         }
@@ -472,7 +472,7 @@ impl Schedule {
     /// What waits in all lanes.
     pub(crate) fn total(&self) -> Backlog {
         let mut total = Backlog::default();
-        for backlog in self.backlogs.values() {
+        for backlog in self.backlogs.all() {
             total.all += backlog.all;
             total.backing_off += backlog.backing_off;
             total.deep += backlog.deep;
@@ -487,15 +487,27 @@ impl Schedule {
 
     /// How many records wait in all lanes, those that are held included.
     pub(crate) fn records(&self) -> usize {
-        self.backlogs
-            .values()
-            .map(|backlog| backlog.all.records)
-            .sum()
+        self.backlogs.all().map(|backlog| backlog.all.records).sum()
+    }
+
+    /// Moves the assignments whose backlog may have changed since the last call to the end of `looked`.
+    pub(crate) fn take_changed(&mut self, looked: &mut Vec<Generation>) {
+        self.backlogs.take_changed(looked);
+    }
+
+    /// An assignment counts as changed: records of it were read.
+    pub(crate) fn touch(&mut self, generation: Generation) {
+        self.backlogs.touch(generation);
+    }
+
+    /// What changed is of no interest.
+    pub(crate) fn forget_changes(&mut self) {
+        self.backlogs.forget_changes();
     }
 
     /// What an assignment has waiting.
     pub(crate) fn backlog(&self, generation: Generation) -> Backlog {
-        self.backlogs.get(&generation).copied().unwrap_or_default()
+        self.backlogs.of(generation)
     }
 }
 

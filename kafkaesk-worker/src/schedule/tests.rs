@@ -9,6 +9,7 @@ use kafkaesk_client::{
     consumer::{CommitResults, Commits, ConsumerControl},
 };
 use kafkaesk_core::{Headers, Offset, Record, Source, StreamId, TopicPrefix};
+use proptest::prelude::*;
 
 use super::*;
 use crate::policy::{Policies, Stated};
@@ -155,20 +156,93 @@ fn records_that_back_off_slow_no_reading_and_are_bounded_all_the_same() {
     let (mut backpressure, mut partitions) = (Backpressure::default(), Partitions::default());
     assert_eq!(partitions.assign(source(), 0), GENERATION);
     let until = Instant::now() + Duration::from_secs(1);
-    let mut paused = |schedule: &Schedule, backpressure: &mut Backpressure| {
+    let mut paused = |schedule: &mut Schedule, backpressure: &mut Backpressure| {
         backpressure.update(&mut partitions, schedule, &Nobody);
         partitions.get_mut(GENERATION).unwrap().paused
     };
     for key in 0..FULL + 1 {
         schedule.back_off(lane(key as u64), maker.item(), until);
     }
-    assert!(!paused(&schedule, &mut backpressure) && !backpressure.full);
+    assert!(!paused(&mut schedule, &mut backpressure) && !backpressure.full);
     schedule.wake(until);
-    assert!(!paused(&schedule, &mut backpressure) && backpressure.full);
+    assert!(!paused(&mut schedule, &mut backpressure) && backpressure.full);
     for key in FULL + 1..PACKED {
         schedule.back_off(lane(key as u64), maker.item(), until);
     }
-    assert!(paused(&schedule, &mut backpressure));
+    assert!(paused(&mut schedule, &mut backpressure));
+}
+
+/// Three quarters of a MiB, so that a few fill an instance.
+static LARGE: [u8; 3 << 18] = [0; 3 << 18];
+
+proptest! {
+    #[test]
+    fn looking_at_what_changed_decides_as_looking_at_everything(
+        steps in prop::collection::vec((0_u8..10, 0_u64..12, any::<bool>()), 1..400),
+    ) {
+        let (mut maker, mut schedule, now) = (Maker::new(), Schedule::default(), Instant::now());
+        let later = now + Duration::from_secs(1);
+        let (mut ours, mut all) = (Partitions::default(), Partitions::default());
+        // Custody makes it look at everything, and nothing here has committers.
+        let mut of_changes = Backpressure::new(None, None);
+        let mut of_all = Backpressure::new(Some(usize::MAX), None);
+        let mut running = Vec::new();
+        for (step, number, looks) in steps {
+            let generation = number / 2 + 1;
+            let lane = LaneId { generation, lane: Lane::Key(number) };
+            match step {
+                0..=4 if ours.get(generation).is_some() => {
+                    let mut item = maker.item();
+                    item.delivery = large(&maker, item.delivery.place());
+                    schedule.wait(lane, item);
+                }
+                5 => running.extend(schedule.take()),
+                6 if !running.is_empty() => schedule.release(running.swap_remove(0).0),
+                7 if !running.is_empty() => {
+                    let (lane, item) = running.swap_remove(0);
+                    if ours.get(lane.generation).is_some() {
+                        schedule.back_off(lane, item, later);
+                    }
+                }
+                8 => schedule.wake(later),
+                9 if ours.get(generation).is_some() => {
+                    schedule.forget(generation);
+                    ours.remove(&[generation]);
+                    all.remove(&[generation]);
+                }
+                _ => {
+                    for partitions in [&mut ours, &mut all] {
+                        let partition = partitions.len() as i32;
+                        partitions.assign(Arc::new(Source { partition, ..(*source()).clone() }), 0);
+                    }
+                }
+            }
+            if looks {
+                of_changes.update(&mut ours, &mut schedule, &Nobody);
+                of_all.update(&mut all, &mut schedule, &Nobody);
+                let paused = |partitions: &Partitions| {
+                    let paused = partitions.iter().filter(|(_, it)| it.paused);
+                    paused.map(|(generation, _)| generation).collect::<BTreeSet<_>>()
+                };
+                prop_assert_eq!(paused(&ours), paused(&all));
+                prop_assert_eq!(of_changes.full, of_all.full);
+                prop_assert_eq!(of_changes.is_slow(), of_all.is_slow());
+            }
+        }
+    }
+}
+
+fn large(maker: &Maker, offset: Offset) -> Delivery {
+    let record = Record {
+        source: maker.source.clone(),
+        offset,
+        timestamp: None,
+        key: None,
+        headers: Headers::new(),
+        value: Some(Bytes::from_static(&LARGE)),
+        unreadable: None,
+    };
+    Delivery::new(record, maker.context.clone())
 }
 
 /// The offsets of a lane's records, in the order in which they are taken by this time.

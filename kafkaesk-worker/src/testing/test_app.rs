@@ -15,6 +15,7 @@ use kafkaesk_client::{
     memory::MemoryBroker,
     publisher::{IntoJson, Publish},
     schema::Event,
+    settings::Scaling,
 };
 use kafkaesk_core::{DeadLetter, Headers, Pattern, Record, StreamId};
 use parking_lot::Mutex;
@@ -98,11 +99,12 @@ impl TestApp {
         Self::start_with(app, Settings::default()).await
     }
 
-    /// Starts an application with these settings (prefixes, `auto-register`, …; servers are not contacted).
+    /// Starts an application with these settings (prefixes, `auto-register`, …; servers are not contacted). Nothing scales.
     ///
     /// # Panics
     /// When the application cannot start.
-    pub async fn start_with(app: App, settings: Settings) -> Self {
+    pub async fn start_with(app: App, mut settings: Settings) -> Self {
+        settings.scaling = Scaling::Off;
         let broker = Arc::new(MemoryBroker::with_prefix(settings.topic_prefix.clone()));
         let connection = Connection::with_broker(settings, broker.clone());
         let subscriptions = match prepare(&app, &connection) {

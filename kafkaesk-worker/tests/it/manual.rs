@@ -143,6 +143,17 @@ impl Worker {
         self.calls.load(Atomic::Relaxed)
     }
 
+    /// Waits until so many messages are in custody: a handler hands its committer over before it returns.
+    async fn until_in_custody(&self, wanted: usize) {
+        let reached = async {
+            while self.in_custody().await != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let reached = tokio::time::timeout(LONG, reached).await;
+        reached.unwrap_or_else(|_| panic!("{wanted} messages were never in custody"));
+    }
+
     async fn in_custody(&self) -> usize {
         let snapshot = self.watch.snapshot(LONG).await;
         snapshot.subscriptions.first().map_or(0, |it| it.custody)
@@ -209,7 +220,7 @@ async fn the_lane_is_free_when_the_handler_returns(bed: Bed) {
     bed.publish(numbers(0..500), Some("one key")).await;
     let worker = bed.start().await;
     let custody = worker.next_of(500).await;
-    assert_eq!(worker.in_custody().await, 500);
+    worker.until_in_custody(500).await;
     let done: Vec<_> = custody.into_values().map(Committer::done).collect();
     for one in done {
         one.await.unwrap();

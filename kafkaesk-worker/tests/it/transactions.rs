@@ -136,6 +136,7 @@ impl Copying for Bed {
             kafka_settings: BTreeMap::new(),
             skip: Vec::new(),
             exact: false,
+            partition: None,
         };
         let cluster = connection.broker().cluster().await.unwrap();
         let mut open = cluster.topics.get(&topic).map_or(0, |it| it.partitions);

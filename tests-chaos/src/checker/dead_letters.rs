@@ -27,18 +27,17 @@ pub(super) fn check(history: &History<'_>, bounds: &Bounds) -> Vec<String> {
                 })
             ));
         }
-        for pair in message.letters.windows(2) {
-            let own = message.attempts.iter().any(|&index| {
+        // A worker that was stopped may write the letter of an earlier delivery after that of a later one.
+        for (before, letter) in message.letters.iter().enumerate().skip(1) {
+            let begun = message.attempts.iter().filter(|&&index| {
                 let attempt = &history.ledger.attempts[index];
-                // One that began before may end after it, such as that of a worker that was stopped.
-                let ended = attempt.end.map_or(attempt.start, |(at, _)| at);
-                ended > pair[0].at + GRAIN && attempt.start < pair[1].at + GRAIN
+                attempt.attempt == 1 && attempt.start < letter.at + GRAIN
             });
-            if !own {
+            if begun.count() <= before {
                 broken.push(format!(
-                    "{}: one delivery wrote two, the other one {}",
-                    describe(history, &pair[1]),
-                    time(history, pair[0].at)
+                    "{}: one delivery wrote two, the one before {}",
+                    describe(history, letter),
+                    time(history, message.letters[before - 1].at)
                 ));
             }
         }

@@ -69,6 +69,7 @@ async fn once(connection: &Connection, partitions: u32) -> Result<Vec<Copy>> {
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
         exact: false,
+        partition: None,
     };
     let mut consumer = connection.broker().consume(spec).await?;
     let (mut copies, mut open) = (Vec::new(), partitions);

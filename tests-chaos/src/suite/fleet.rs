@@ -98,6 +98,9 @@ impl Fleet {
         if let Some(max) = plan.batch {
             arguments.extend(["--batch".to_owned(), max.to_string()]);
         }
+        if let Some(every) = plan.shuffled {
+            arguments.extend(["--shuffle-ms".to_owned(), every.as_millis().to_string()]);
+        }
         if let Some(custody) = plan.custody {
             arguments.extend(["--hold-ms".to_owned(), custody.hold.as_millis().to_string()]);
             arguments.extend(custody.deaf.then(|| "--deaf".to_owned()));

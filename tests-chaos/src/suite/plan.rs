@@ -185,6 +185,8 @@ pub(super) struct Plan {
     pub(super) custody: Option<Custody>,
     /// Batches: how many messages one has at the most.
     pub(super) batch: Option<u32>,
+    /// Workers add and remove instances about so often.
+    pub(super) shuffled: Option<Duration>,
     pub(super) steps: Vec<Step>,
     /// A fault in the workers' code, which the checker must notice.
     pub(super) mutation: Option<Mutation>,

@@ -33,6 +33,9 @@ pub(super) fn row(plan: &Plan, verdict: &Verdict) -> String {
     )
 }
 
+/// How many warnings of one worker a broken run prints.
+const WARNINGS: usize = 8;
+
 /// The row of a run that could not be carried out.
 pub(super) fn failed(plan: &Plan) -> String {
     format!(
@@ -53,12 +56,35 @@ pub(super) fn broken(plan: &Plan, verdict: &Verdict, folder: &std::path::Path) -
             verdict.violations_total - verdict.violations.len()
         ));
     }
+    for line in warnings(folder) {
+        text.push_str(&format!("  log: {line}\n"));
+    }
     text.push_str(&format!(
         "  ledger and logs: {}\n  again: {}",
         folder.display(),
         again(plan)
     ));
     text
+}
+
+/// The last warnings and errors of each worker's log: a machine whose files are gone shows the cause as well.
+fn warnings(folder: &std::path::Path) -> Vec<String> {
+    let logs = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut logs: Vec<_> = logs
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|it| it == "log"))
+        .collect();
+    logs.sort();
+    let mut last = Vec::new();
+    for log in logs {
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let name = log.file_stem().unwrap_or_default().to_string_lossy();
+        let loud = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+        let mut lines: Vec<_> = text.lines().rev().filter(loud).take(WARNINGS).collect();
+        lines.reverse();
+        last.extend(lines.into_iter().map(|line| format!("{name}: {line}")));
+    }
+    last
 }
 
 /// The command that repeats a run.

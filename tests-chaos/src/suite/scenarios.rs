@@ -71,6 +71,20 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         fill: schedules::storm_at_once,
     },
     Scenario {
+        name: "instances",
+        does: "workers add and remove instances all the time, while some end cleanly and start again, with Kafka's own timeouts",
+        short: true,
+        least: 16.0,
+        fill: schedules::instances,
+    },
+    Scenario {
+        name: "instances-killed",
+        does: "the same, and workers are killed",
+        short: false,
+        least: 16.0,
+        fill: schedules::instances_killed,
+    },
+    Scenario {
         name: "sigstop",
         does: "a worker is stopped for longer than its session, and then goes on",
         short: true,
@@ -347,6 +361,7 @@ pub(super) fn plan(scenario: &Scenario, seed: u64, messages: u64) -> Plan {
         stream: None,
         custody: None,
         batch: None,
+        shuffled: None,
         copies: false,
         mix: Mix {
             quick: Duration::from_millis(rng.u64(2..16)),

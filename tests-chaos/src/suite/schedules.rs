@@ -112,6 +112,28 @@ pub(super) fn storm_at_once(plan: &mut Plan, rng: &mut Rng, length: f64) {
     churn(plan, rng, length, 0.0);
 }
 
+/// Workers add and remove instances all the time. Now and then one of them ends so, and starts again.
+fn shuffled(plan: &mut Plan, rng: &mut Rng, length: f64, end: fn(usize) -> Action) {
+    // A rebalance of a quick group takes less, so most steps meet none and some meet one.
+    plan.shuffled = Some(Duration::from_millis(700));
+    let mut at = between(rng, 3.0, 5.0);
+    while at < length - 3.0 {
+        let worker = rng.usize(..plan.workers);
+        plan.step(at, end(worker));
+        plan.step(at + between(rng, 0.2, 1.0), Action::Start(worker));
+        at += between(rng, 4.0, 7.0);
+    }
+}
+
+pub(super) fn instances(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    shuffled(plan, rng, length, Action::Terminate);
+}
+
+pub(super) fn instances_killed(plan: &mut Plan, rng: &mut Rng, length: f64) {
+    plan.short_session();
+    shuffled(plan, rng, length, Action::Kill);
+}
+
 pub(super) fn sigstop(plan: &mut Plan, rng: &mut Rng, length: f64) {
     plan.short_session();
     let mut at = between(rng, 1.0, 3.0);

@@ -2,10 +2,8 @@
 //! Never skips: without Python the tests fail and say what to install.
 
 use std::{
-    fs,
-    hash::{DefaultHasher, Hash, Hasher},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
@@ -17,54 +15,17 @@ use tokio::{
     sync::mpsc,
     time::timeout,
 };
-use xtask::{command, machine, paths};
+use xtask::{paths, python};
 
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The interpreter with the Python library beside it.
 pub(crate) fn interpreter() -> PathBuf {
     static MADE: LazyLock<PathBuf> = LazyLock::new(|| {
-        make().unwrap_or_else(|error| panic!("the interop tests need the Python library: {error}"))
+        python::environment("interop", &folder().join("requirements.txt"))
+            .unwrap_or_else(|error| panic!("the interop tests need the Python library: {error:#}"))
     });
     MADE.clone()
-}
-
-fn make() -> Result<PathBuf, String> {
-    let say = |error| format!("{error:#}");
-    machine::interop_tools().map_err(say)?;
-    let requirements = folder().join("requirements.txt");
-    let pins = fs::read_to_string(&requirements).map_err(|e| e.to_string())?;
-    let version = command::output(Command::new("python3").arg("--version")).map_err(say)?;
-    let mut hash = DefaultHasher::new();
-    (pins, version).hash(&mut hash);
-    let cache = paths::cache("interop").map_err(say)?;
-    let home = cache.join(format!("python-{:016x}", hash.finish()));
-    let python = home.join("bin/python");
-    if python.exists() {
-        return Ok(python);
-    }
-    // Whole or not at all: made aside, then renamed.
-    let fresh = cache.join(format!("making-{}", std::process::id()));
-    let made =
-        command::output(Command::new("python3").args(["-m", "venv"]).arg(&fresh)).and_then(|_| {
-            command::output(
-                Command::new(fresh.join("bin/python"))
-                    .args([
-                        "-m",
-                        "pip",
-                        "install",
-                        "--quiet",
-                        "--disable-pip-version-check",
-                        "-r",
-                    ])
-                    .arg(&requirements),
-            )
-        });
-    made.map_err(say)?;
-    if fs::rename(&fresh, &home).is_err() {
-        fs::remove_dir_all(&fresh).map_err(|e| e.to_string())?;
-    }
-    Ok(python)
 }
 
 fn folder() -> PathBuf {

@@ -4,6 +4,7 @@
 use kafkaesk_client::{
     ClientError, Connection, Publisher, Settings,
     catalog::{Pushed, StreamSpec},
+    growth::GrowthRequest,
 };
 use kafkaesk_core::{SchemaName, StreamId};
 use kafkaesk_schema::Document;
@@ -177,4 +178,27 @@ async fn a_push_goes_on_where_describe_configs_is_denied() {
         .push(&id, &document)
         .await
         .expect("the same document is a no-op");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_growth_needs_alter_and_describe_configs_and_names_both_where_they_are_missing() {
+    let broker = prepared().await;
+    let against = async |user: &str| {
+        let connection = Connection::open(&broker.user(user)).await.expect("logs in");
+        let request = GrowthRequest::new(StreamId::new(STREAM).expect("a name"), 100);
+        let plan = connection.plan_growth(&request).await.expect("it is seen");
+        let against = plan.obstacles.iter().map(ToString::to_string);
+        against.collect::<Vec<String>>()
+    };
+    assert_eq!(against("grower").await, Vec::<String>::new());
+    let missing = against("onlooker").await;
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    assert!(
+        missing[0].contains("grant DescribeConfigs on it"),
+        "{missing:?}"
+    );
+    assert!(
+        missing[1].starts_with("not allowed: Alter on topic sec.orders.placed;"),
+        "{missing:?}"
+    );
 }

@@ -20,6 +20,7 @@ pub(crate) const USERS: &[&str] = &[
     "reader",
     "keeper",
     "halfway",
+    "grower",
     "redriver",
     "nobody",
 ];
@@ -67,6 +68,13 @@ pub(crate) const RIGHTS: &[Right] = &[
     topics("halfway", &["Read", "Write", "Describe"], LETTERS),
     topics("halfway", &["Write", "Describe"], RETRIES),
     group("halfway", &["Describe"], &["redriven"]),
+    // Adds partitions to a stream, and reads its newest records.
+    topics(
+        "grower",
+        &["Alter", "DescribeConfigs", "Read", "Describe"],
+        STREAM,
+    ),
+    topics("grower", &["Read", "Describe"], LOGS),
     // The subject of the token endpoint's tokens.
     topics("service", &["Write", "Describe"], STREAM),
     topics("service", &["Read", "Describe"], LOGS),

@@ -3,26 +3,20 @@
 mod walk;
 
 use std::{
-    io::{BufRead, BufReader, Read},
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, Sender, channel},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
-use xtask::{
-    broker::{Broker, BrokerSpec, free_port},
-    command,
-    kafka::Kafka,
-    paths,
+use anyhow::{Result, bail};
+use xtask::{broker::free_port, command, kafka::Kafka, paths};
+
+use crate::{
+    cargo::build_all,
+    running::{LIMIT, Running},
 };
 
-use crate::cargo::cargo;
-
-/// How long an example may take to say what it should.
-const LIMIT: Duration = Duration::from_secs(60);
 /// What each prints of the content that `publisher` publishes.
 const OF_CONTENT: [(&str, &str); 2] = [("first", "bar"), ("versions", "bar by nobody")];
 /// What each prints of the order that is published for `worker`.
@@ -37,21 +31,8 @@ const OF_ORDERS: [(&str, &str); 3] = [
 /// # Errors
 /// One does not do what it shows.
 pub(crate) fn run(kafka: &Kafka) -> Result<()> {
-    // With the tests' targets, so that it is their build and not another one.
-    command::run(&mut cargo(&[
-        "build",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-    ]))?;
-    let (servers, _broker) = match kafka.servers() {
-        Some(servers) => (servers.to_owned(), None),
-        None => {
-            let port = free_port()?;
-            let spec = BrokerSpec::plain(&format!("kafkaesk-examples-{port}"), port)?;
-            (format!("127.0.0.1:{port}"), Some(Broker::start(&spec)?))
-        }
-    };
+    build_all()?;
+    let (servers, _broker) = kafka.running("examples")?;
     let examples = Examples {
         servers,
         prefix: format!("examples-{}-{}.", std::process::id(), free_port()?),
@@ -214,91 +195,4 @@ fn retry(mut work: impl FnMut() -> Result<()>) -> Result<()> {
             verdict => return verdict,
         }
     }
-}
-
-/// A process whose lines are watched. Killed when dropped.
-struct Running {
-    child: Child,
-    lines: Receiver<String>,
-    seen: String,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        let (sender, lines) = channel();
-        forward(child.stdout.take(), sender.clone());
-        forward(child.stderr.take(), sender);
-        Ok(Self {
-            child,
-            lines,
-            seen: String::new(),
-        })
-    }
-
-    /// Until a line holds this text, on either output.
-    fn wait_for(&mut self, text: &str) -> Result<()> {
-        let end = Instant::now() + LIMIT;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else {
-                bail!("it did not say {text:?}; it said:\n{}", self.seen);
-            };
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-            if line.contains(text) {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Takes the lines that are there.
-    fn read_on(&mut self) {
-        for line in self.lines.try_iter() {
-            self.seen.push_str(&line);
-            self.seen.push('\n');
-        }
-    }
-
-    /// Asks it to end, which it must do cleanly.
-    fn end(&mut self) -> Result<()> {
-        self.end_with("TERM")
-    }
-
-    fn end_with(&mut self, signal: &str) -> Result<()> {
-        let id = self.child.id().to_string();
-        command::output(Command::new("kill").args([format!("-{signal}"), id]))?;
-        let end = Instant::now() + LIMIT;
-        loop {
-            match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("it ended with {status}; it said:\n{}", self.seen),
-                None if Instant::now() > end => bail!("it did not end when asked to"),
-                None => thread::sleep(Duration::from_millis(50)),
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn forward(from: Option<impl Read + Send + 'static>, to: Sender<String>) {
-    let Some(from) = from else { return };
-    thread::spawn(move || {
-        for line in BufReader::new(from).lines().map_while(Result::ok) {
-            if to.send(line).is_err() {
-                break;
-            }
-        }
-    });
 }

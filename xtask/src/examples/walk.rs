@@ -6,7 +6,8 @@ use std::{fs, path::PathBuf, process::Command, thread, time::Duration, time::Ins
 use anyhow::{Context, Result, bail};
 use xtask::{broker::free_port, command, paths};
 
-use super::{Examples, LIMIT, Running};
+use super::Examples;
+use crate::running::{LIMIT, Running};
 
 /// The port that the folder's files name.
 const PORT: &str = "8090";

@@ -93,6 +93,19 @@ impl Kafka {
         }
     }
 
+    /// Servers that run for as long as the second value lives: those that were found, or a broker of this name.
+    ///
+    /// # Errors
+    /// The broker does not start.
+    pub fn running(&self, name: &str) -> Result<(String, Option<Broker>)> {
+        if let Some(servers) = self.servers() {
+            return Ok((servers.to_owned(), None));
+        }
+        let port = free_port()?;
+        let spec = BrokerSpec::plain(&format!("kafkaesk-{name}-{port}"), port)?;
+        Ok((format!("127.0.0.1:{port}"), Some(Broker::start(&spec)?)))
+    }
+
     /// One line that says which it is.
     pub fn describe(&self) -> String {
         match self {

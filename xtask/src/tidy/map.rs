@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::Source;
 
 /// What a path in ARCHITECTURE.md may begin with, and the folder that it stands for.
-const HOMES: [(&str, &str); 14] = [
+const HOMES: [(&str, &str); 15] = [
     ("core/", "kafkaesk-core/src/"),
     ("schema/", "kafkaesk-schema/src/"),
     ("settings/", "kafkaesk-settings/src/"),
@@ -21,6 +21,7 @@ const HOMES: [(&str, &str); 14] = [
     ("docs/", "docs/"),
     ("xtask/", "xtask/"),
     ("tests-chaos/", "tests-chaos/"),
+    ("tests-simulate/", "tests-simulate/"),
     ("fuzz/", "fuzz/"),
 ];
 

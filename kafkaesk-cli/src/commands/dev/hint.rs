@@ -4,7 +4,10 @@ use kafkaesk_client::catalog::StreamSpec;
 use kafkaesk_core::Pattern;
 
 use super::sample;
-use crate::configuration::{Configuration, SchemaSource};
+use crate::{
+    called::{program, quoted},
+    configuration::{Configuration, SchemaSource},
+};
 
 /// A publish that the dev broker takes; `None` where no schema is known.
 pub(super) fn command(
@@ -81,44 +84,9 @@ fn found_from_here() -> bool {
     })
 }
 
-/// How this program was called: through cargo, or by its path.
-fn program() -> String {
-    let called = std::env::args()
-        .next()
-        .unwrap_or_else(|| "kafkaesk-cli".into());
-    let (Ok(package), Ok(_)) = (std::env::var("CARGO_PKG_NAME"), std::env::var("CARGO")) else {
-        return quoted(&called);
-    };
-    let name = std::path::Path::new(&called)
-        .file_stem()
-        .map(|name| name.to_string_lossy().into_owned());
-    match name {
-        // A package with several programs needs the program's name.
-        Some(name) if name != package => format!("cargo run -p {package} --bin {name} --"),
-        _ => format!("cargo run -p {package} --"),
-    }
-}
-
-/// For a POSIX shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_quoted_for_the_shell_where_they_must_be() {
-        assert_eq!(quoted("orders.placed"), "orders.placed");
-        assert_eq!(quoted(r#"{"id":1}"#), r#"'{"id":1}'"#);
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
-    }
 
     #[test]
     fn a_stream_is_made_from_a_pattern() {

@@ -35,6 +35,7 @@ impl Refusal {
                     | ClientError::WithdrawnSchema { .. }
                     | ClientError::BoundElsewhere { .. }
                     | ClientError::NotBound { .. }
+                    | ClientError::KeyRefused { .. }
                     | ClientError::TooLarge { .. }
                     | ClientError::Setting(_)
             ),

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::{PushArguments, dead_topics::Groups, tense::Tense};
 use crate::{
+    commands::streams::not_default,
     configuration::{Configuration, SchemaSource, schemas},
     context::Context,
     errors::Usage,
@@ -246,7 +247,7 @@ impl Plan {
             || self
                 .streams
                 .iter()
-                .any(|(_, outcome)| outcome.created || outcome.bound)
+                .any(|(_, outcome)| outcome.created || outcome.bound || !outcome.changes.is_empty())
     }
 
     /// Writes, printing each line when its write is done.
@@ -273,6 +274,12 @@ impl Plan {
                 .iter()
                 .cloned()
                 .partition(|(_, planned)| planned.created || planned.bound);
+            let differ: Vec<StreamSpec> = streams
+                .iter()
+                .filter(|(_, planned)| !planned.changes.is_empty())
+                .map(|(spec, _)| spec.clone())
+                .collect();
+            catalog.change_streams(&differ).await?;
             for (spec, planned) in &same {
                 print_stream(spec, planned, Tense::Did, format)?;
             }
@@ -365,6 +372,8 @@ fn print_stream(
         (true, _, Tense::Would) => "create",
         (false, true, Tense::Did) => "bound",
         (false, true, Tense::Would) => "bind",
+        (false, false, Tense::Did) if !outcome.changes.is_empty() => "changed",
+        (false, false, Tense::Would) if !outcome.changes.is_empty() => "change",
         (false, false, _) => "present",
     };
     let schema = spec.schema.as_ref().map(|schema| schema.as_str());
@@ -380,12 +389,22 @@ fn print_stream(
             if let Some(schema) = schema {
                 text.push_str(&format!(", bound to {schema}"));
             }
+            if outcome.changes.is_empty() {
+                for property in not_default(outcome.properties) {
+                    text.push_str(&format!(", {property}"));
+                }
+            }
+            for change in &outcome.changes {
+                text.push_str(&format!(", {change}"));
+            }
             output::line(text)
         }
         OutputFormat::Json => output::json(&json!({
             "action": action, "stream": spec.stream.as_str(), "topic": outcome.topic.as_str(),
             "partitions": outcome.partitions, "retention": outcome.retention.map(format_span),
-            "schema": schema, "warnings": outcome.warnings,
+            "schema": schema, "changes": outcome.changes, "warnings": outcome.warnings,
+            "keys": outcome.properties.keys.as_str(),
+            "partition-growth": outcome.properties.partition_growth.as_str(),
         })),
     }
 }

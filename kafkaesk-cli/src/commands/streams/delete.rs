@@ -8,7 +8,10 @@ use clap::Args;
 use kafkaesk_core::StreamId;
 use serde_json::json;
 
-use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, input, output};
+use crate::{
+    commands::near, context::Context, errors::Usage, exit::Exit, format::OutputFormat, input,
+    output,
+};
 
 /// Arguments of `streams delete` and `streams unbind`.
 #[derive(Args, Clone, Debug)]
@@ -46,7 +49,7 @@ pub(super) async fn run(
         if !readers.is_empty() {
             bail!(
                 "{name} is read by members of the group(s) {}; stop them first. Nothing was done",
-                readers.join(", ")
+                readers.into_keys().collect::<Vec<_>>().join(", ")
             );
         }
         steps.push(Step::Delete {
@@ -61,15 +64,13 @@ pub(super) async fn run(
         });
     }
     if steps.is_empty() {
-        let near = catalog.near_stream(stream.as_str()).await;
-        let near = near.map(|near| format!("; did you mean `{near}`?"));
         bail!(
             "{} (topic {name}){}",
             match topic {
                 true => format!("there is no stream {stream}"),
                 false => format!("stream {stream} is not bound to a schema"),
             },
-            near.unwrap_or_default()
+            near::stream(&connection, stream.as_str()).await
         );
     }
     if arguments.dry_run {

@@ -1,15 +1,21 @@
-//! `streams`: lists streams with what they are bound to; deletes and unbinds one. Creates nothing.
+//! `streams`: lists and shows streams with what they are bound to; grows, deletes and unbinds one. Creates none.
 
+mod ceiling;
 mod delete;
+mod grow;
+mod show;
 
 use clap::{Args, Subcommand};
-use kafkaesk_core::Pattern;
+use kafkaesk_core::{Pattern, StreamProperties};
 use serde_json::json;
 use tracing::warn;
 
-use crate::{context::Context, errors::Usage, exit::Exit, format::OutputFormat, output};
+use crate::{
+    commands::near, context::Context, errors::Usage, exit::Exit, format::OutputFormat, output,
+};
 
 pub use delete::DeleteArguments;
+pub use grow::GrowArguments;
 
 /// Arguments of `streams`.
 #[derive(Args, Clone, Debug)]
@@ -29,6 +35,17 @@ pub enum StreamsCommand {
         /// Only those that match
         pattern: Option<String>,
     },
+    /// Show a stream: its binding, whether it takes keys, how it grows and up to how many partitions
+    Show {
+        /// The stream
+        stream: String,
+    },
+    /// Add partitions to a stream
+    ///
+    /// Checks everything first: the ceiling (`max-partitions`), the rights, groups and writers that would not follow. A stream
+    /// that takes keys needs --when-drained or --accept-reordering. It can be run again after whatever ended it: the stream has
+    /// the former number of partitions or the new one.
+    Grow(GrowArguments),
     /// Delete a stream's topic with all of its records, and unbind the stream
     ///
     /// Refused while a group reads the stream. Committed offsets of the stream are deleted with it.
@@ -43,9 +60,24 @@ pub enum StreamsCommand {
 pub(crate) async fn run(context: &Context, arguments: &StreamsArguments) -> anyhow::Result<Exit> {
     match &arguments.command {
         StreamsCommand::List { pattern } => list(context, pattern.as_deref()).await,
+        StreamsCommand::Show { stream } => show::run(context, stream).await,
+        StreamsCommand::Grow(arguments) => grow::run(context, arguments).await,
         StreamsCommand::Delete(arguments) => delete::run(context, arguments, true).await,
         StreamsCommand::Unbind(arguments) => delete::run(context, arguments, false).await,
     }
+}
+
+/// The properties that are not the default, in words.
+pub(super) fn not_default(properties: StreamProperties) -> Vec<String> {
+    let default = StreamProperties::default();
+    let mut words = Vec::new();
+    if properties.keys != default.keys {
+        words.push(format!("keys {}", properties.keys));
+    }
+    if properties.partition_growth != default.partition_growth {
+        words.push(format!("partition-growth {}", properties.partition_growth));
+    }
+    words
 }
 
 async fn list(context: &Context, pattern: Option<&str>) -> anyhow::Result<Exit> {
@@ -74,10 +106,9 @@ async fn list(context: &Context, pattern: Option<&str>) -> anyhow::Result<Exit> 
         {
             continue;
         }
-        let schema = bindings
-            .streams
-            .get(&stream)
-            .map(|binding| binding.schema.as_str());
+        let binding = bindings.streams.get(&stream);
+        let schema = binding.map(|binding| binding.schema.as_str());
+        let properties = binding.map(|it| it.properties).unwrap_or_default();
         if context.options.format() == OutputFormat::Json {
             output::json(&json!({
                 "stream": stream.as_str(),
@@ -85,6 +116,8 @@ async fn list(context: &Context, pattern: Option<&str>) -> anyhow::Result<Exit> 
                 "schema": schema,
                 "partitions": topic.partitions,
                 "replication-factor": topic.replication_factor,
+                "keys": properties.keys.as_str(),
+                "partition-growth": properties.partition_growth.as_str(),
             }))?;
         } else {
             rows.push(vec![
@@ -92,6 +125,7 @@ async fn list(context: &Context, pattern: Option<&str>) -> anyhow::Result<Exit> 
                 schema.unwrap_or("(not bound)").to_owned(),
                 format!("{} partitions", topic.partitions),
                 format!("replication {}", topic.replication_factor),
+                not_default(properties).join(", "),
             ]);
         }
     }
@@ -102,12 +136,10 @@ async fn list(context: &Context, pattern: Option<&str>) -> anyhow::Result<Exit> 
         let prefix = prefix.as_str();
         output::note(match &pattern {
             Some(pattern) if any => {
-                let near = connection.catalog().near_stream(pattern.as_str()).await;
-                let near = near.map(|near| format!("; did you mean `{near}`?"));
+                let near = near::stream(&connection, pattern.as_str()).await;
                 format!(
-                    "no stream matches {:?} (topic prefix {prefix:?}){}",
-                    pattern.as_str(),
-                    near.unwrap_or_default()
+                    "no stream matches {:?} (topic prefix {prefix:?}){near}",
+                    pattern.as_str()
                 )
             }
             _ => format!("no stream behind the prefix {prefix:?}"),

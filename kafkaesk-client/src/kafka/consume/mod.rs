@@ -77,6 +77,7 @@ impl Consumers {
         lookup: &Arc<Lookup>,
         spec: ConsumerSpec,
     ) -> Result<Consumer, ClientError> {
+        spec.check()?;
         let mut settings = settings.clone();
         settings.kafka_settings = settings.kafka_settings.refined_by(&KafkaSettings {
             common: spec.kafka_settings.clone(),

@@ -104,10 +104,14 @@ pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(
     let ends = offsets(&consumer, Start::Latest, &found, timeout)
         .map_err(|e| setup.lookup.explain(e, doing))?
         .to_topic_map();
-    let starts = match setup.spec.start {
-        Start::Earliest => HashMap::new(),
-        Start::Latest => ends.clone(),
-        back @ Start::Back(_) => offsets(&consumer, back, &found, timeout)
+    let starts = match (setup.spec.first_offset(), setup.spec.start) {
+        (Some(from), _) => ends
+            .keys()
+            .map(|partition| (partition.clone(), Offset::Offset(from.0)))
+            .collect(),
+        (None, Start::Earliest) => HashMap::new(),
+        (None, Start::Latest) => ends.clone(),
+        (None, back @ Start::Back(_)) => offsets(&consumer, back, &found, timeout)
             .map_err(|e| setup.lookup.explain(e, doing))?
             .to_topic_map(),
     };
@@ -321,7 +325,8 @@ impl Reader {
         let mut assigned = Vec::new();
         for (topic, partitions) in found {
             for partition in 0..*partitions as i32 {
-                if self.places.get(topic, partition).is_some() {
+                let is_read = self.places.get(topic, partition).is_some();
+                if is_read || !self.setup.spec.takes_partition(partition) {
                     continue;
                 }
                 let prefix = &self.setup.settings.topic_prefix;

@@ -199,14 +199,24 @@ pub(in super::super) fn groups<C: ConsumerContext>(
     Ok(groups)
 }
 
-/// What a group committed in these partitions, of which there is one at least, or everything: topic, partition, and the next
-/// offset. Blocks for `timeout` at most.
+/// What a group committed in one partition.
+#[derive(Debug)]
+pub(in super::super) struct Committed {
+    pub(in super::super) topic: String,
+    pub(in super::super) partition: i32,
+    /// The next offset.
+    pub(in super::super) offset: i64,
+    /// The text beside it; empty if it is not UTF-8.
+    pub(in super::super) metadata: String,
+}
+
+/// What a group committed in these partitions, of which there is one at least, or everything. Blocks for `timeout` at most.
 pub(in super::super) fn group_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     group: &str,
     only: Option<&TopicPartitionList>,
     timeout: Duration,
-) -> Result<Vec<(String, i32, i64)>, RDKafkaErrorCode> {
+) -> Result<Vec<Committed>, RDKafkaErrorCode> {
     let Ok(group) = CString::new(group) else {
         return Ok(Vec::new());
     };
@@ -223,7 +233,7 @@ pub(in super::super) fn group_offsets<C: ConsumerContext>(
     })?;
     let mut offsets = Vec::new();
     // SAFETY: the event is ours and owns the result, its groups and their lists, which are read before it is given back.
-    // Lists have as many elements as they say.
+    // Lists have as many elements as they say, and an element's metadata as many bytes.
     unsafe {
         let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(answer.0.as_ptr());
         if result.is_null() {
@@ -243,9 +253,21 @@ pub(in super::super) fn group_offsets<C: ConsumerContext>(
             for index in 0..usize::try_from(list.cnt).unwrap_or(0) {
                 let element = &*list.elems.add(index);
                 // What has no commit stands there with a negative offset.
-                if element.offset >= 0 {
-                    offsets.push((text(element.topic), element.partition, element.offset));
+                if element.offset < 0 {
+                    continue;
                 }
+                let metadata: &[u8] = match element.metadata.is_null() {
+                    true => &[],
+                    false => {
+                        std::slice::from_raw_parts(element.metadata.cast(), element.metadata_size)
+                    }
+                };
+                offsets.push(Committed {
+                    topic: text(element.topic),
+                    partition: element.partition,
+                    offset: element.offset,
+                    metadata: std::str::from_utf8(metadata).unwrap_or_default().to_owned(),
+                });
             }
         }
     }
@@ -255,21 +277,34 @@ pub(in super::super) fn group_offsets<C: ConsumerContext>(
 /// The offset of a topic's partition, or why its leader did not give it.
 pub(in super::super) type ListedOffset = (String, i32, Result<i64, RDKafkaErrorCode>);
 
-/// The offsets of partitions: those at which the list's elements stand (the beginning or the end, for a reader of committed
-/// records), as far as their leaders gave them within `timeout`, or why they did not. An error where no partition has a
+/// Which records count where a partition ends.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) enum Isolation {
+    /// Committed ones, up to the first open transaction.
+    Committed,
+    /// All.
+    Uncommitted,
+}
+
+/// The offsets of partitions: those at which the list's elements stand (the beginning or the end), as far as their leaders gave them within `timeout`, or why they did not. An error where no partition has a
 /// leader. Blocks for `timeout` at most.
 pub(in super::super) fn list_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     wanted: &TopicPartitionList,
+    isolation: Isolation,
     timeout: Duration,
 ) -> Result<Vec<ListedOffset>, RDKafkaErrorCode> {
     let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS;
     let answer = ask(consumer, kind, timeout, |client, options, answers| {
-        let committed = sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED;
+        use sys::rd_kafka_IsolationLevel_t as level;
+        let isolation = match isolation {
+            Isolation::Committed => level::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+            Isolation::Uncommitted => level::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+        };
         // SAFETY: `ask` gives what is valid for the calls; the list is borrowed and copied. An error of the option is ours; it
         // is null for options of this kind.
         unsafe {
-            let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, committed);
+            let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, isolation);
             if !error.is_null() {
                 sys::rd_kafka_error_destroy(error);
             }

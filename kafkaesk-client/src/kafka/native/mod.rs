@@ -23,7 +23,7 @@ use rdkafka::{
 };
 
 pub(super) use self::admin::{
-    GroupMember, group_members, group_offsets, groups, list_offsets, topic_ids,
+    GroupMember, Isolation, group_members, group_offsets, groups, list_offsets, topic_ids,
 };
 
 /// A queue of our own, into which partitions are forwarded. To be dropped before its client.

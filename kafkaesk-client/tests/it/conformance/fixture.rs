@@ -22,7 +22,7 @@ use rdkafka::{
     ClientConfig, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewPartitions},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
@@ -179,21 +179,38 @@ impl Fixture {
         let (mut config, topic) = (self.config(), topic.as_str().to_owned());
         config.set("transactional.id", &topic);
         tokio::task::spawn_blocking(move || {
-            let timeout = Duration::from_secs(30);
-            let producer: BaseProducer = config.create().unwrap();
-            producer.init_transactions(timeout).unwrap();
-            producer.begin_transaction().unwrap();
-            let record = BaseRecord::<(), str>::to(&topic)
-                .partition(partition)
-                .payload("aborted");
-            producer.send(record).unwrap();
-            producer.flush(timeout).unwrap();
-            producer.abort_transaction(timeout).unwrap();
+            let producer = begun(&config, &topic, partition);
+            producer.abort_transaction(WITHIN).unwrap();
         })
         .await
         .unwrap();
         // The record and the mark.
         2
+    }
+
+    /// Leaves a transaction with one record open; the producer that holds it.
+    pub(super) async fn open_transaction(&self, topic: &TopicName, partition: i32) -> BaseProducer {
+        let (mut config, topic) = (self.config(), topic.as_str().to_owned());
+        config.set("transactional.id", format!("{topic}-open"));
+        tokio::task::spawn_blocking(move || begun(&config, &topic, partition))
+            .await
+            .unwrap()
+    }
+
+    /// Commits for the law's group as another program does, without a text.
+    pub(super) async fn commit_unmarked(&self, topic: &TopicName) {
+        let mut config = self.config();
+        config.set("group.id", self.group());
+        let topic = topic.as_str().to_owned();
+        tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = config.create().unwrap();
+            let mut list = TopicPartitionList::new();
+            let offset = rdkafka::Offset::Offset(1);
+            list.add_partition_offset(&topic, 0, offset).unwrap();
+            consumer.commit(&list, CommitMode::Sync).unwrap();
+        })
+        .await
+        .unwrap();
     }
 
     pub(super) async fn add_partitions(&self, topic: &TopicName, partitions: u32) {
@@ -289,9 +306,13 @@ impl Fixture {
         self.tap(spec).await
     }
 
+    pub(super) async fn try_consume(&self, spec: ConsumerSpec) -> Result<Consumer, ClientError> {
+        self.connection.broker().consume(spec).await
+    }
+
     pub(super) async fn tap(&self, spec: ConsumerSpec) -> Tap {
         Tap {
-            consumer: self.connection.broker().consume(spec).await.unwrap(),
+            consumer: self.try_consume(spec).await.unwrap(),
             read: HashMap::new(),
             warnings: Vec::new(),
         }
@@ -308,6 +329,7 @@ pub(super) fn spec(group: Option<&str>, pattern: &str, start: Start) -> Consumer
         kafka_settings: BTreeMap::new(),
         skip: Vec::new(),
         exact: false,
+        partition: None,
     }
 }
 
@@ -491,4 +513,20 @@ pub(super) enum Seen {
     Records(Vec<Record>),
     Gone,
     End(Arc<Source>),
+}
+
+/// How long the brokers may take for a step of a transaction.
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// Begins a transaction and writes one record in it. Blocks.
+fn begun(config: &ClientConfig, topic: &str, partition: i32) -> BaseProducer {
+    let producer: BaseProducer = config.create().unwrap();
+    producer.init_transactions(WITHIN).unwrap();
+    producer.begin_transaction().unwrap();
+    let record = BaseRecord::<(), str>::to(topic)
+        .partition(partition)
+        .payload("unseen");
+    producer.send(record).unwrap();
+    producer.flush(WITHIN).unwrap();
+    producer
 }

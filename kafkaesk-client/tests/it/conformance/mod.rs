@@ -3,6 +3,7 @@
 mod dead_letters;
 mod fixture;
 mod groups;
+mod growth;
 mod lag;
 mod published;
 mod publishing;
@@ -64,9 +65,12 @@ laws! {
     published::a_publish_has_one_end_and_an_accepted_record_another,
     publishing::a_tombstone_is_a_null_value_under_its_key,
     publishing::a_tombstone_creates_and_binds_nothing,
+    publishing::a_key_is_refused_where_the_stream_takes_none,
+    publishing::a_property_of_a_stream_changes_only_where_that_is_asked_for,
     publishing::a_stored_document_that_cannot_be_used_refuses_every_publish,
     publishing::a_trace_is_carried_whole_or_not_at_all,
     readers::a_reader_tells_each_end_once_and_reads_on,
+    readers::a_reader_of_one_partition_reads_it_from_its_offset_and_nothing_else,
     readers::a_reader_leaves_nothing_behind,
     readers::a_reserved_topic_reaches_no_consumer,
     topics::a_committed_offset_that_was_deleted_is_said_with_what_was_lost,
@@ -77,6 +81,15 @@ laws! {
     topics::a_topic_created_again_is_read_from_its_first_record,
     topics::a_record_is_passed_over_only_where_it_is_the_next_one,
     topics::a_group_is_moved_while_it_has_no_members_and_not_else,
+    growth::a_drained_stream_grows_and_later_events_follow_the_earlier_ones,
+    growth::a_stream_that_is_not_drained_in_time_stays_as_it_is,
+    growth::a_publisher_that_does_not_pause_is_noticed,
+    growth::publishers_use_added_partitions_within_two_seconds,
+    growth::a_growth_is_as_old_as_the_first_record_of_the_newest_partition,
+    growth::consumers_read_added_partitions_within_five_seconds,
+    growth::what_stands_against_a_growth_is_named_and_changes_nothing,
+    growth::a_compacted_topic_is_never_grown,
+    growth::a_keyed_record_in_a_stream_without_keys_stands_against_its_growth,
     dead_letters::what_is_settled_is_known_and_what_is_no_letter_is_shown,
     dead_letters::unsettled_letters_are_counted_with_the_age_of_the_oldest,
     dead_letters::a_redrive_hands_each_letter_back_once_and_unchanged,

@@ -3,8 +3,12 @@
 use bytes::Bytes;
 use kafkaesk_client::{
     ClientError, Connection,
+    catalog::StreamSpec,
     consumer::Start,
-    core::{Headers, Record, TopicName, partitioner::partition_for_key},
+    core::{
+        DeclaredProperties, Headers, Keys, PartitionGrowth, Record, SchemaName, StreamId,
+        TopicName, partitioner::partition_for_key,
+    },
 };
 
 use super::fixture::Fixture;
@@ -51,6 +55,83 @@ pub(super) async fn a_tombstone_creates_and_binds_nothing(law: Fixture) {
     let names: Vec<_> = cluster.topics.keys().collect();
     let ours = names.iter().filter(|name| name.starts_with(law.prefix()));
     assert_eq!(ours.count(), 1, "{names:?}");
+}
+
+/// A stream of `Content` with these properties.
+fn declared(keys: Option<Keys>, partition_growth: Option<PartitionGrowth>) -> StreamSpec {
+    let mut spec = StreamSpec::new(StreamId::new("a").unwrap());
+    spec.schema = Some(SchemaName::new("Content").unwrap());
+    spec.properties = DeclaredProperties {
+        keys,
+        partition_growth,
+    };
+    spec
+}
+
+pub(super) async fn a_key_is_refused_where_the_stream_takes_none(law: Fixture) {
+    let catalog = law.connection.catalog();
+    let spec = declared(Some(Keys::None), None);
+    let made = catalog.ensure_stream(&spec).await.unwrap();
+    assert_eq!(made.properties.keys, Keys::None);
+    let settings = law.connection.settings().clone();
+    let other = Connection::with_broker(settings, law.connection.broker().clone());
+    for publisher in [law.connection.publisher(), other.publisher()] {
+        // The second round knows the stream.
+        for _ in 0..2 {
+            let keyed = publisher.publish("a", &content("x")).key("user-7");
+            let error = keyed.await.unwrap_err();
+            assert!(matches!(error, ClientError::KeyRefused { .. }), "{error}");
+            assert!(error.to_string().contains("stream a takes no keys"));
+            let empty = publisher.publish("a", &content("x")).key("").await;
+            assert!(matches!(empty, Err(ClientError::KeyRefused { .. })));
+            let tombstone = publisher.tombstone("a", "user-7").await;
+            assert!(matches!(tombstone, Err(ClientError::KeyRefused { .. })));
+            publisher.publish("a", &content("x")).await.unwrap();
+        }
+    }
+    let mut tap = law.consume(Some(&law.group()), "a", Start::Earliest).await;
+    let read = tap.records(4).await;
+    assert!(read.iter().all(|record| record.key.is_none()));
+}
+
+pub(super) async fn a_property_of_a_stream_changes_only_where_that_is_asked_for(law: Fixture) {
+    let catalog = law.connection.catalog();
+    let publisher = law.connection.publisher();
+    let keyed = || publisher.publish("a", &content("x")).key("user-7");
+    keyed().await.unwrap();
+    let spec = declared(Some(Keys::None), Some(PartitionGrowth::Auto));
+    let outcome = catalog.ensure_stream(&spec).await.unwrap();
+    assert_eq!(
+        outcome.changes,
+        ["keys any → none", "partition-growth propose → auto"]
+    );
+    assert_eq!(outcome.properties.keys, Keys::Any);
+    keyed().await.unwrap();
+
+    catalog.change_streams(&[spec]).await.unwrap();
+    let error = keyed().await.unwrap_err();
+    assert!(matches!(error, ClientError::KeyRefused { .. }), "{error}");
+    let stream = StreamId::new("a").unwrap();
+    let bound = catalog.bindings().await.unwrap().streams[&stream].clone();
+    assert_eq!(bound.epoch, 2);
+    assert_eq!(bound.properties.partition_growth, PartitionGrowth::Auto);
+
+    // What is left out stays; what is the same writes nothing.
+    let any = declared(Some(Keys::Any), None);
+    catalog
+        .change_streams(std::slice::from_ref(&any))
+        .await
+        .unwrap();
+    catalog.change_streams(&[any]).await.unwrap();
+    keyed().await.unwrap();
+    let bound = catalog.bindings().await.unwrap().streams[&stream].clone();
+    assert_eq!(bound.epoch, 3);
+    assert_eq!(bound.properties.partition_growth, PartitionGrowth::Auto);
+    // A stream of another schema is left as it is.
+    let mut foreign = declared(Some(Keys::None), None);
+    foreign.schema = Some(SchemaName::new("Other").unwrap());
+    catalog.change_streams(&[foreign]).await.unwrap();
+    keyed().await.unwrap();
 }
 
 pub(super) async fn a_stored_document_that_cannot_be_used_refuses_every_publish(law: Fixture) {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use kafkaesk_client::{
-    consumer::Start,
-    core::{TopicName, names::RESERVED_WORDS},
+    consumer::{ConsumerSpec, OnePartition, Start},
+    core::{Offset, TopicName, names::RESERVED_WORDS},
 };
 
-use super::fixture::{Fixture, Seen, value};
+use super::fixture::{Fixture, Seen, spec, value};
 
 pub(super) async fn a_reader_tells_each_end_once_and_reads_on(law: Fixture) {
     let topic = law.create("a", 3).await;
@@ -54,6 +54,40 @@ pub(super) async fn a_reader_leaves_nothing_behind(law: Fixture) {
     law.fill(&topic, 0, [2]).await;
     assert_eq!(value(&late.records(1).await[0]), 2);
     late.close().await;
+}
+
+pub(super) async fn a_reader_of_one_partition_reads_it_from_its_offset_and_nothing_else(
+    law: Fixture,
+) {
+    let topic = law.create("a", 3).await;
+    for partition in 0..3 {
+        law.fill(&topic, partition, partition * 10..partition * 10 + 4)
+            .await;
+    }
+    for (from, wanted) in [(None, 4), (Some(Offset(2)), 2)] {
+        let partition = OnePartition { partition: 1, from };
+        let mut tap = law
+            .tap(ConsumerSpec {
+                partition: Some(partition),
+                ..spec(None, "a", Start::Earliest)
+            })
+            .await;
+        let assigned = tap.assigned().await;
+        assert_eq!(assigned.len(), 1);
+        assert_eq!(assigned[0].partition, 1);
+        let read: Vec<i32> = tap.records(wanted).await.iter().map(value).collect();
+        assert_eq!(read, (14 - wanted as i32..14).collect::<Vec<_>>());
+        assert!(matches!(tap.next().await, Some(Seen::End(_))));
+        tap.close().await;
+    }
+    let of_a_group = ConsumerSpec {
+        partition: Some(OnePartition {
+            partition: 1,
+            from: None,
+        }),
+        ..spec(Some(&law.group()), "a", Start::Earliest)
+    };
+    assert!(law.try_consume(of_a_group).await.is_err());
 }
 
 pub(super) async fn a_reserved_topic_reaches_no_consumer(law: Fixture) {

@@ -47,6 +47,22 @@ fn a_wrong_stream_says_where_and_why() {
             "kafkaesk.toml:4: `streams[0].config`: `retention.ms` and `retention` are both set; keep `retention`",
         ),
         (
+            "[[streams]]\nname = 'a'\nschema = 'A'\nkeys = 'some'\n",
+            "kafkaesk.toml:4: `streams[0].keys`: \"some\" is not one of \"any\" and \"none\"",
+        ),
+        (
+            "[[streams]]\nname = 'a'\nschema = 'A'\npartition-growth = true\n",
+            "kafkaesk.toml:4: `streams[0].partition-growth`: `true` is not text in quotes",
+        ),
+        (
+            "[[streams]]\nname = 'a'\nschema = 'A'\npartition-growth = 'on'\n",
+            "kafkaesk.toml:4: `streams[0].partition-growth`: \"on\" is not one of \"propose\", \"auto\" and \"off\"",
+        ),
+        (
+            "[[streams]]\nname = 'a'\nkeys = 'none'\n",
+            "kafkaesk.toml:3: `streams[0].keys`: it is kept beside the schema that the stream is bound to; declare `schema` as well",
+        ),
+        (
             "streams = ['a']\n",
             "kafkaesk.toml:1: `streams[0]`: \"a\" is not a table",
         ),

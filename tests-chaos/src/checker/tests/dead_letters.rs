@@ -4,14 +4,16 @@ use super::*;
 
 /// A poison message, its dead letter, and the next of its key.
 fn given_up(letter: i64, next: i64) -> Story {
-    Story::new()
+    let mut story = Story::new()
         .published(0, "a", 10)
         .poison()
         .published(1, "a", 10)
         .ended(0, 0, "a", 20, Some((30, Ended::Failed)))
         .ended(0, 0, "a", 40, Some((50, Ended::Failed)))
         .handled(0, 1, "a", next, next + 30)
-        .letter(0, letter)
+        .letter(0, letter);
+    story.0.attempts[1].attempt = 2;
+    story
 }
 
 #[test]
@@ -75,6 +77,21 @@ fn a_second_dead_letter_needs_a_delivery_after_a_hard_fault() {
     again(FaultKind::Other).breaks(&["duplicates"]);
     let twice = given_up(60, 70).letter(0, 65).committed(2, 5000);
     twice.breaks(&["dead letters"]);
+}
+
+#[test]
+fn a_stopped_worker_may_write_its_letter_after_that_of_a_later_delivery() {
+    let stopped = |letters: &[i64]| {
+        let mut story = given_up(7020, 7030)
+            .fault(FaultKind::Stopped(0), 55, 9000)
+            .ended(1, 0, "a", 7000, Some((7010, Ended::Failed)));
+        for at in letters {
+            story = story.letter(0, *at);
+        }
+        story.committed(2, 12_000)
+    };
+    stopped(&[9100]).breaks(&[]);
+    stopped(&[9100, 9200]).breaks(&["dead letters"]);
 }
 
 #[test]

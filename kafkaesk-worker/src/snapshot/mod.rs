@@ -9,6 +9,14 @@ use bytes::Bytes;
 use kafkaesk_client::meter::Histogram;
 use kafkaesk_core::{NextOffset, Reason, Source, StreamId, TopicName};
 
+pub(crate) use self::merge::merge;
+pub use self::scaled::{
+    ScaleDecision, ScaledHandlers, ScaledInstances, ScaledPartitions, ShortStream, WantedProcesses,
+};
+
+mod merge;
+mod scaled;
+
 /// What all subscriptions of an application do, in the order of their start.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
@@ -20,9 +28,9 @@ pub struct Snapshot {
     pub shutdown: Option<SystemTime>,
 }
 
-/// What one subscription does.
+/// What one subscription does: all of its instances together.
 ///
-/// Counts begin with the process and never go back, whichever partitions come and go.
+/// Counts begin with the process and never go back, whichever partitions and instances come and go.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SubscriptionSnapshot {
@@ -41,9 +49,17 @@ pub struct SubscriptionSnapshot {
     pub thread_silent_for: Duration,
     /// Where it is in its life.
     pub state: State,
-    /// Handlers that may run at a time.
+    /// Consumer instances that run: 1, unless scaling added some; 0 after the end.
+    pub instances: u32,
+    /// How that number follows the load; `None` where it does not (`scaling = "off"`, or `max-concurrency = 1`).
+    pub scaled_instances: Option<Box<ScaledInstances>>,
+    /// How many processes its group needs; `None` where another process says it, or a figure is missing.
+    pub wanted_processes: Option<Box<WantedProcesses>>,
+    /// Which of its streams have too few partitions; `None` with `scaling = "off"`.
+    pub scaled_partitions: Option<Box<ScaledPartitions>>,
+    /// Handlers that may run at a time, in all instances.
     pub concurrency: u32,
-    /// How that number was found; `None` for a fixed one.
+    /// How that number was found, of the first instance; `None` for a fixed one.
     pub scaled: Option<ScaledHandlers>,
     /// Handlers that run as tasks. A handler that ends in place is never seen running.
     pub running: usize,
@@ -110,6 +126,10 @@ impl SubscriptionSnapshot {
             silent_for: Duration::ZERO,
             thread_silent_for: Duration::ZERO,
             state: State::Joining,
+            instances: 1,
+            scaled_instances: None,
+            wanted_processes: None,
+            scaled_partitions: None,
             concurrency: 0,
             scaled: None,
             running: 0,
@@ -431,43 +451,6 @@ impl AttemptEnd {
     }
 }
 
-/// How the number of handlers follows the load, with [`Concurrency::Between`](crate::Concurrency::Between).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ScaledHandlers {
-    /// The fewest handlers.
-    pub min: u32,
-    /// The most.
-    pub max: u32,
-    /// How often the number was raised since the start.
-    pub raised: u64,
-    /// How often it was lowered.
-    pub lowered: u64,
-    /// What is done now, or why nothing is, in words.
-    pub state: String,
-    /// The last changes, newest first, [`ScaledHandlers::RECENT`] at most.
-    pub recent: Vec<ScaleDecision>,
-}
-
-impl ScaledHandlers {
-    /// How many changes are kept.
-    pub const RECENT: usize = 10;
-}
-
-/// One change of a number by scaling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ScaleDecision {
-    /// When.
-    pub at: SystemTime,
-    /// The former number.
-    pub from: u32,
-    /// The new one.
-    pub to: u32,
-    /// Why, in words.
-    pub reason: String,
-}
-
 /// What happened to the messages of one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -490,6 +473,16 @@ impl Counts {
     /// So many attempts ended like this.
     pub(crate) fn all_ended(&mut self, end: AttemptEnd, attempts: u64) {
         self.attempts[end as usize] += attempts;
+    }
+
+    /// Adds another one's counts.
+    pub(crate) fn add(&mut self, more: &Self) {
+        for (own, more) in self.attempts.iter_mut().zip(more.attempts) {
+            *own += more;
+        }
+        self.retries += more.retries;
+        self.finished += more.finished;
+        self.dead_letters += more.dead_letters;
     }
 
     /// How many attempts ended like this.

@@ -1,5 +1,8 @@
 //! `tail PATTERN`: prints records as lines. Joins no group, commits nothing, creates nothing.
 
+mod place;
+mod shown;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
@@ -8,14 +11,12 @@ use kafkaesk_client::{
     Connection,
     consumer::{ConsumerEvent, ConsumerSpec, Start},
 };
-use kafkaesk_core::{
-    Envelope, EnvelopeError, Pattern, Record, Source, line, span::parse_span, timestamp,
-};
+use kafkaesk_core::{Pattern, Record, Source, span::parse_span};
 use tracing::warn;
 
+use self::{place::Place, shown::shown};
 use crate::{
-    context::Context, errors::Usage, exit::Exit, format::OutputFormat, output, signals,
-    writer::Writer,
+    commands::near, context::Context, errors::Usage, exit::Exit, output, signals, writer::Writer,
 };
 
 /// After so many tries of an unreadable record, `--until-end` no longer waits for the end of its partition.
@@ -41,7 +42,25 @@ pub struct TailArguments {
     /// Where to begin: earliest, latest, or a span back such as 2h [default: latest; earliest with --until-end]
     #[arg(long, value_name = "WHERE", value_parser = start)]
     pub from: Option<Start>,
-    /// Stop after this many messages
+    /// Read only this partition of each stream
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub partition: Option<i32>,
+    /// Begin at this offset of one stream's partition, which `--partition` names
+    #[arg(
+        long,
+        value_name = "OFFSET",
+        value_parser = clap::value_parser!(i64).range(0..),
+        requires = "partition",
+        conflicts_with = "from"
+    )]
+    pub from_offset: Option<i64>,
+    /// Print only messages with exactly this key, compared as UTF-8 text; messages without a key have none
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    pub key: Option<String>,
+    /// Print each message's headers below it, a line each; `--output json` has them in any case
+    #[arg(long)]
+    pub headers: bool,
+    /// Stop after this many messages, of those that are printed
     #[arg(long, value_name = "N")]
     pub max: Option<u64>,
     /// Stop at the end that each partition had at the start
@@ -62,11 +81,15 @@ fn start(text: &str) -> Result<Start, String> {
 /// Prints messages until a signal, `--max` or the end.
 pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow::Result<Exit> {
     let pattern = Pattern::new(&arguments.pattern).map_err(Usage::of)?;
+    let place = Place::of(arguments, &pattern)?;
     let mut shutdown = signals::shutdown().context("listening to signals")?;
     let begun = async {
         let connection = context.connect().await?;
+        if let Some(place) = &place {
+            place.check(&connection, &pattern).await?;
+        }
         let waiting = match arguments.until_end {
-            true => Some(partitions(&connection, &pattern).await?),
+            true => Some(partitions(&connection, &pattern, place.as_ref()).await?),
             false => None,
         };
         anyhow::Ok((connection, waiting))
@@ -76,13 +99,11 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
     };
     let (connection, mut waiting) = begun?;
     if waiting.as_ref().is_some_and(BTreeSet::is_empty) {
-        let near = connection.catalog().near_stream(&arguments.pattern).await;
-        let near = near.map(|near| format!("; did you mean `{near}`?"));
+        let near = near::stream(&connection, &arguments.pattern).await;
         output::note(format!(
-            "no stream matches {:?} (topic prefix {:?}){}",
+            "no stream matches {:?} (topic prefix {:?}){near}",
             arguments.pattern,
-            connection.settings().topic_prefix.as_str(),
-            near.unwrap_or_default()
+            connection.settings().topic_prefix.as_str()
         ));
         return Ok(Exit::Done);
     }
@@ -99,6 +120,7 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
         kafka_settings: Default::default(),
         skip: Vec::new(),
         exact: false,
+        partition: place.as_ref().map(Place::wanted),
     };
     let Some(consumer) = shutdown.unless(connection.broker().consume(spec)).await else {
         return Ok(Exit::Done);
@@ -128,9 +150,13 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
                 let lines: Vec<Vec<u8>> = batch
                     .records
                     .iter()
+                    .filter(|record| has_key(record, arguments.key.as_deref()))
                     .take(usize::try_from(left).unwrap_or(usize::MAX))
-                    .map(|record| shown(record, context.options.format()))
+                    .map(|record| shown(record, context.options.format(), arguments.headers))
                     .collect();
+                if lines.is_empty() {
+                    continue;
+                }
                 left -= lines.len() as u64;
                 if !writer
                     .write_unless(lines.join(&b'\n'), &mut shutdown)
@@ -187,67 +213,26 @@ pub(crate) async fn run(context: &Context, arguments: &TailArguments) -> anyhow:
     }
 }
 
-/// Every partition that matches now.
+/// Every partition that matches now and is read.
 async fn partitions(
     connection: &Connection,
     pattern: &Pattern,
+    place: Option<&Place>,
 ) -> anyhow::Result<BTreeSet<(String, i32)>> {
     let prefix = &connection.settings().topic_prefix;
     let cluster = connection.broker().cluster().await?;
     Ok(cluster
         .matching(prefix, pattern)
         .flat_map(|topic| (0..topic.partitions).map(|p| (topic.name.clone(), p as i32)))
+        .filter(|(_, partition)| place.is_none_or(|place| place.wanted().partition == *partition))
         .collect())
+}
+
+/// Whether a record has the wanted key.
+fn has_key(record: &Record, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| record.key.as_deref() == Some(wanted.as_bytes()))
 }
 
 fn key(source: &Arc<Source>) -> (String, i32) {
     (source.topic.as_str().to_owned(), source.partition)
-}
-
-fn shown(record: &Record, format: OutputFormat) -> Vec<u8> {
-    match format {
-        OutputFormat::Json => {
-            let mut text = Vec::new();
-            line::write(&mut text, record, None);
-            text
-        }
-        OutputFormat::Text => text(record),
-    }
-}
-
-/// `shop.orders.placed[3]@0  2026-11-24T10:00:00.123Z  Order:1  user-7  {"id":1}`.
-fn text(record: &Record) -> Vec<u8> {
-    let mut text = format!("{}@{}", record.source, record.offset);
-    if let Some(time) = record.timestamp.and_then(timestamp::format) {
-        text.push_str("  ");
-        text.push_str(&time);
-    }
-    let envelope = match &record.unreadable {
-        Some(unreadable) => Err(unreadable.to_string()),
-        None => Envelope::of(record.value.as_deref()).map_err(|error| match error {
-            EnvelopeError::Null => "tombstone".to_owned(),
-            error => error.to_string(),
-        }),
-    };
-    if let Ok(envelope) = &envelope {
-        text.push_str("  ");
-        text.push_str(&envelope.schema);
-    }
-    if let Some(key) = &record.key {
-        text.push_str("  ");
-        text.extend(String::from_utf8_lossy(key).escape_debug());
-    }
-    text.push_str("  ");
-    let mut bytes = text.into_bytes();
-    match envelope {
-        // One message, one line, whatever its producer's layout.
-        Ok(envelope) => bytes.extend(
-            envelope
-                .data
-                .iter()
-                .map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { *b }),
-        ),
-        Err(error) => bytes.extend_from_slice(format!("({error})").as_bytes()),
-    }
-    bytes
 }
