@@ -27,6 +27,9 @@ pub const MAX_FILES: usize = 1000;
 /// The base of the `$id` for a bundled file without an absolute `$id`.
 const SCHEME: &str = "bundle:///";
 
+/// The base that the validator gives to a schema without `$id`.
+const NO_BASE: &str = "json-schema:///";
+
 /// Why files cannot become one document.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -218,6 +221,13 @@ impl<R: FnMut(&str) -> Result<Vec<u8>, String>> Files<R> {
             from: from.clone(),
             reference: link.text.clone(),
         })?;
+        if before.ends_with('/') || matches!(before.rsplit('/').next(), Some("." | "..")) {
+            return Err(BundleError::File {
+                file: path,
+                from,
+                reason: format!("{before:?} names a folder, and no file"),
+            });
+        }
         if !self.by_path.contains_key(&path) {
             self.load(&path, &from)?;
         }
@@ -304,7 +314,7 @@ impl<R: FnMut(&str) -> Result<Vec<u8>, String>> Files<R> {
         let mut taken = BTreeSet::new();
         let mut ids = Vec::new();
         for (file, name) in self.all.iter().zip(names) {
-            let own = is_absolute(&file.uri) && !file.uri.starts_with("json-schema:");
+            let own = is_absolute(&file.uri) && !file.uri.starts_with(NO_BASE);
             let mut id = match own && !taken.contains(&file.uri) {
                 true => file.uri.clone(),
                 false => format!("{SCHEME}{}", uri::path(name)),
@@ -371,8 +381,9 @@ impl File {
                     target.set_fragment(None);
                 }
                 let uri = target.as_ref().map_or("", |target| target.as_str());
-                let to_itself = !is_first && uri == self.uri;
-                let inside = self.resources.contains(uri)
+                let named = !is_placeholder(&reference, uri);
+                let to_itself = named && !is_first && uri == self.uri;
+                let inside = named && self.resources.contains(uri)
                     || referencing::SPECIFICATIONS.contains_resource(uri);
                 if to_itself || !inside {
                     let mut pointer = pointer.to_owned();
@@ -390,7 +401,7 @@ impl File {
 
     /// Every schema with its base URI, whether it is a resource, and its JSON pointer.
     fn each(&self, visit: &mut impl FnMut(&Tree, &Uri<String>, bool, &str)) {
-        let Ok(base) = jsonschema::uri::from_str("") else {
+        let Ok(base) = jsonschema::uri::from_str(NO_BASE) else {
             return;
         };
         schemas(
@@ -402,6 +413,13 @@ impl File {
             visit,
         );
     }
+}
+
+/// Whether a reference reaches its target only through [`NO_BASE`], which the schema loses in the bundle: it names that
+/// base, or it is a path such as `.` that leads there.
+fn is_placeholder(reference: &str, target: &str) -> bool {
+    let (before, _) = reference.split_once('#').unwrap_or((reference, ""));
+    before.starts_with("json-schema:") || (target == NO_BASE && !before.is_empty())
 }
 
 fn draft_of(tree: &Tree) -> Result<Option<Draft>, DocumentError> {

@@ -58,27 +58,34 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
         .into_iter()
         .filter(|target| args.targets.is_empty() || args.targets.iter().any(|one| one == target))
         .collect();
-    fuzz(&wanted, args.seconds)
+    let extent = [format!("-max_total_time={}", args.seconds)];
+    fuzz(&wanted, &paths::cache("fuzz")?, &extent)
 }
 
-/// A look at each target, for every run of the tests.
+/// The same inputs of each target in every run of the tests, so that the verdict belongs to the code and not to the
+/// day. The command without a seed is what searches.
 pub(crate) fn briefly() -> Result<()> {
-    fuzz(&TARGETS, 5)
+    let corpora = paths::target().join("fuzz/briefly");
+    if corpora.exists() {
+        fs::remove_dir_all(&corpora)?;
+    }
+    let extent = ["-seed=1".to_owned(), "-runs=20000".to_owned()];
+    fuzz(&TARGETS, &corpora, &extent)
 }
 
-fn fuzz(targets: &[&str], seconds: u32) -> Result<()> {
+fn fuzz(targets: &[&str], corpora: &Path, extent: &[String]) -> Result<()> {
     let program = build()?;
     let found = paths::root().join("fuzz/found");
     for target in targets {
-        let corpus = paths::cache("fuzz")?.join(target);
+        let corpus = corpora.join(target);
         fs::create_dir_all(&corpus)?;
         seed(target, &corpus)?;
         fs::create_dir_all(&found)?;
-        println!("{target}: {seconds} s");
+        println!("{target}: {}", extent.join(" "));
         let mut run = Command::new(&program);
         run.env("KAFKAESK_FUZZ_TARGET", target)
             .arg(&corpus)
-            .arg(format!("-max_total_time={seconds}"))
+            .args(extent)
             // One input: longer than this, or more memory than this, breaks a law as well.
             .args(["-timeout=20", "-rss_limit_mb=2048", "-max_len=8192"])
             .args(["-verbosity=0", "-print_funcs=0"])

@@ -202,6 +202,11 @@ fn what_is_no_local_file_is_refused_with_its_place() {
         ("/etc/passwd", "leads out of the folder"),
         ("../x.json", "leads out of the folder"),
         ("a/../../x.json", "leads out of the folder"),
+        (".", r#""." names a folder"#),
+        ("./", r#""./" names a folder"#),
+        ("a/..", r#""a/.." names a folder"#),
+        ("b/", r#"refers to b: "b/" names a folder"#),
+        ("json-schema:///x", "is not a file; nothing is fetched"),
         ("none.json", "refers to none.json: there is no such file"),
         (
             "broken.json",
@@ -216,6 +221,35 @@ fn what_is_no_local_file_is_refused_with_its_place() {
             assert!(error.contains("a.json#/properties/a~1b/$ref"), "{error}");
         }
     }
+}
+
+/// A validator has a base of its own for a schema without `$id`, so `.` leads to the schema itself until it has a name.
+#[test]
+fn a_reference_has_one_meaning_whether_or_not_its_schema_has_a_name() {
+    for reference in [".", "./", "/", "b/..", "json-schema:///"] {
+        let refused = |text: &serde_json::Value| {
+            let text = text.to_string();
+            let refused = try_bundle(&[("a/0.json", &text), ("a/b.json", "{}")]).err();
+            refused.map(|error| error.to_string())
+        };
+        let alone = serde_json::json!({"items": {"$ref": reference}});
+        let mut beside = alone.clone();
+        beside["not"] = serde_json::json!({"$ref": "b.json"});
+        let mut itself = beside.clone();
+        itself["contains"] = serde_json::json!({"$ref": "0.json"});
+        assert_eq!(refused(&alone), refused(&beside), "{reference}");
+        assert_eq!(refused(&alone), refused(&itself), "{reference}");
+    }
+    bundled(&[
+        (
+            "a.json",
+            r#"{"items": {"$ref": "json-schema:///"}, "not": {"$ref": "b.json"}}"#,
+        ),
+        (
+            "b.json",
+            r#"{"items": {"$ref": ""}, "contains": {"$ref": "b.json#"}}"#,
+        ),
+    ]);
 }
 
 #[test]
