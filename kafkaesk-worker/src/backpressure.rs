@@ -122,9 +122,8 @@ impl Backpressure {
         let mut looked = std::mem::take(&mut self.looked);
         looked.append(&mut self.paused);
         schedule.take_changed(&mut looked);
-        // What committers hold changes without a change of the backlog, and shares change with the
-        // number of partitions.
-        if self.max_uncommitted.is_some() || self.edition != partitions.edition() {
+        // Shares change with the number of partitions.
+        if self.edition != partitions.edition() {
             looked.extend(self.seen.keys());
             looked.extend(partitions.iter().map(|(generation, _)| generation));
             self.edition = partitions.edition();

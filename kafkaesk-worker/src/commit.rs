@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     CommitError,
     custody::{CustodyEvent, Waiting},
-    partitions::{Generation, Partitions},
+    partitions::{Generation, Partition, Partitions},
 };
 
 /// How often finished offsets are committed while an instance runs.
@@ -68,7 +68,7 @@ impl Committing {
             .retain(|generation, _| partitions.get(*generation).is_some());
         let mut commits = Commits::new();
         for (generation, partition) in partitions.iter() {
-            if partition.pending.is_none()
+            if partition.pending().is_none()
                 && let Some(position) = partition.tracker.position()
                 && self.committed.get(&generation) != Some(&position)
             {
@@ -112,22 +112,19 @@ pub(crate) fn make_awaited(
 /// For revoked partitions: every position of these assignments, even if it was returned before, since a commit in
 /// flight may still be refused.
 pub(crate) fn final_commits(partitions: &Partitions, of: &[Generation]) -> Commits {
-    finished(partitions, |generation| of.contains(&generation))
+    finished(of.iter().filter_map(|it| partitions.get(*it)))
 }
 
 /// The same of all assignments: for the end of an instance.
 pub(crate) fn all_final_commits(partitions: &Partitions) -> Commits {
-    finished(partitions, |_| true)
+    finished(partitions.iter().map(|(_, partition)| partition))
 }
 
-fn finished(partitions: &Partitions, wanted: impl Fn(Generation) -> bool) -> Commits {
+fn finished<'p>(partitions: impl Iterator<Item = &'p Partition>) -> Commits {
     partitions
-        .iter()
         // Transactions commit the others.
-        .filter(|(generation, partition)| partition.pending.is_none() && wanted(*generation))
-        .filter_map(|(_, partition)| {
-            Some((partition.source.clone(), partition.tracker.position()?))
-        })
+        .filter(|partition| partition.pending().is_none())
+        .filter_map(|partition| Some((partition.source.clone(), partition.tracker.position()?)))
         .collect()
 }
 

@@ -11,6 +11,7 @@ use kafkaesk_client::{
     mutation::{self, Mutation},
 };
 use kafkaesk_core::Source;
+use rustc_hash::FxHashSet;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -145,8 +146,7 @@ impl Drains {
     /// Logs which messages the next owner of these partitions gets again, if any.
     fn log(&mut self, partitions: &Partitions, given_up: &GivenUp) {
         let held = given_up.held;
-        let redelivered =
-            partitions.redelivered_of(|generation| given_up.generations.contains(generation));
+        let redelivered = partitions.redelivered_of(&given_up.generations);
         if (held > 0 || redelivered > 0)
             && let Some(count) = self.behind.occurred(Instant::now())
         {
@@ -180,9 +180,10 @@ fn give_up(
         }
         generations.push(generation);
     }
+    let ours: FxHashSet<Generation> = generations.iter().copied().collect();
     let held = schedule
         .held()
-        .filter(|held| generations.contains(&held.generation))
+        .filter(|held| ours.contains(&held.generation))
         .count();
     for generation in &generations {
         schedule.forget(*generation);

@@ -33,7 +33,8 @@ pub(crate) struct Partition {
     /// What its committers have not finished, where an assignment may have committers.
     pub(crate) custody: Option<Box<Custody>>,
     /// What is finished and waits for a transaction, where the instance works in transactions. Then nothing else commits.
-    pub(crate) pending: Option<Box<Pending>>,
+    /// Changed by [`Partitions::change_pending`] alone, which keeps the sums.
+    pending: Option<Box<Pending>>,
     /// Fetching is stopped.
     pub(crate) paused: bool,
     /// Being given up: nothing is started any more.
@@ -65,6 +66,16 @@ impl Partition {
         Some((self.source.clone(), position, waiting)).filter(|(.., waiting)| !waiting.is_empty())
     }
 
+    /// From now on only transactions commit it.
+    pub(crate) fn work_in_transactions(&mut self) {
+        self.pending = Some(Box::default());
+    }
+
+    /// What is finished and waits for a transaction, where the instance works in transactions.
+    pub(crate) fn pending(&self) -> Option<&Pending> {
+        self.pending.as_deref()
+    }
+
     /// Whether a transaction could commit something of it that is not committed.
     pub(crate) fn is_uncommitted(&self) -> bool {
         let position = self.tracker.position();
@@ -91,12 +102,33 @@ pub(crate) fn by_place(a: &Source, b: &Source) -> Ordering {
     (&a.topic, a.partition).cmp(&(&b.topic, b.partition))
 }
 
+/// What waits for a transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Finished messages.
+    pub(crate) messages: usize,
+    /// The bytes of what is not committed, on its way or not.
+    pub(crate) bytes: usize,
+}
+
+impl Waiting {
+    fn of(partition: &Partition) -> Self {
+        let pending = partition.pending();
+        pending.map_or(Self::default(), |pending| Self {
+            messages: pending.waiting(),
+            bytes: pending.bytes(),
+        })
+    }
+}
+
 /// All assigned partitions of an instance.
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     assigned: FxHashMap<Generation, Partition>,
     by_source: HashMap<Arc<Source>, Generation>,
     last: Generation,
+    /// What waits for a transaction in all of them: a turn must not walk thousands.
+    pending: Waiting,
     /// Counts of partitions that are not assigned now.
     former: HashMap<Arc<Source>, Counts>,
 }
@@ -184,12 +216,24 @@ impl Partitions {
         all.map(|pending| pending.uncommitted()).sum()
     }
 
-    /// How many messages wait for a transaction, and the bytes of all that is not committed.
-    pub(crate) fn pending(&self) -> (usize, usize) {
-        let all = self.assigned.values().filter_map(|it| it.pending.as_ref());
-        all.fold((0, 0), |(waiting, bytes), it| {
-            (waiting + it.waiting(), bytes + it.bytes())
-        })
+    /// What waits for a transaction.
+    pub(crate) fn pending(&self) -> Waiting {
+        self.pending
+    }
+
+    /// Changes what waits for a transaction in one assignment. `None` where it is gone, or commits by itself.
+    pub(crate) fn change_pending<T>(
+        &mut self,
+        generation: Generation,
+        change: impl FnOnce(&mut Pending) -> T,
+    ) -> Option<T> {
+        let partition = self.assigned.get_mut(&generation)?;
+        let before = Waiting::of(partition);
+        let changed = change(partition.pending.as_deref_mut()?);
+        let after = Waiting::of(partition);
+        self.pending.messages = self.pending.messages + after.messages - before.messages;
+        self.pending.bytes = self.pending.bytes + after.bytes - before.bytes;
+        Some(changed)
     }
 
     /// Marks a record as finished, by its ticket if it has one, and returns the counts of its partition. A record of a
@@ -211,10 +255,8 @@ impl Partitions {
         offset: Offset,
         records: Vec<Collected>,
     ) -> Option<&mut Counts> {
+        self.change_pending(generation, |pending| pending.finished(offset, records));
         let partition = self.assigned.get_mut(&generation)?;
-        if let Some(pending) = &mut partition.pending {
-            pending.finished(offset, records);
-        }
         match ticket {
             Some(ticket) => partition.tracker.done(ticket),
             None => partition.tracker.pass(offset),
@@ -258,16 +300,13 @@ impl Partitions {
 
     /// How many handled records cannot be committed.
     pub(crate) fn redelivered(&self) -> usize {
-        self.redelivered_of(|_| true)
+        self.assigned.values().map(Partition::redelivered).sum()
     }
 
     /// The same, of these.
-    pub(crate) fn redelivered_of(&self, of: impl Fn(&Generation) -> bool) -> usize {
-        let these = self
-            .assigned
-            .iter()
-            .filter(|(generation, _)| of(generation));
-        these.map(|(_, partition)| partition.redelivered()).sum()
+    pub(crate) fn redelivered_of(&self, generations: &[Generation]) -> usize {
+        let these = generations.iter().filter_map(|it| self.assigned.get(it));
+        these.map(Partition::redelivered).sum()
     }
 
     pub(crate) fn remove(&mut self, generations: &[Generation]) {
@@ -275,10 +314,65 @@ impl Partitions {
             let Some(partition) = self.assigned.remove(generation) else {
                 continue;
             };
+            let gone = Waiting::of(&partition);
+            self.pending.messages -= gone.messages;
+            self.pending.bytes -= gone.bytes;
             if self.by_source.get(&partition.source) == Some(generation) {
                 self.by_source.remove(&partition.source);
             }
             self.former.insert(partition.source, partition.counts);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafkaesk_client::consumer::Position;
+    use kafkaesk_core::{Completions, StreamId, TopicName};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn source(partition: i32) -> Arc<Source> {
+        Arc::new(Source {
+            topic: TopicName::new("orders").unwrap(),
+            stream: StreamId::new("orders").unwrap(),
+            partition,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_waits_for_a_transaction_is_the_sum_of_all_assignments(
+            steps in prop::collection::vec((0_u8..6, 0_i32..3, 0_i64..9), 1..100),
+        ) {
+            let mut partitions = Partitions::default();
+            for (step, partition, offset) in steps {
+                let source = source(partition);
+                let generation = partitions.generation(&source).unwrap_or_default();
+                match step {
+                    0 => {
+                        let generation = partitions.assign(source, 0);
+                        if let Some(partition) = partitions.get_mut(generation) {
+                            partition.work_in_transactions();
+                        }
+                    }
+                    1 => partitions.remove(&[generation]),
+                    2 => drop(partitions.change_pending(generation, |pending| {
+                        let next = NextOffset(offset);
+                        let finished = Completions::new([], next);
+                        pending.send(Position { next, finished }, true, &mut Vec::new());
+                    })),
+                    3 => drop(partitions.change_pending(generation, Pending::refused)),
+                    4 => drop(partitions.change_pending(generation, Pending::abandon)),
+                    _ => drop(partitions.change_pending(generation, |pending| {
+                        pending.finished(Offset(offset), Vec::new());
+                    })),
+                }
+                let all = partitions.iter().filter_map(|(_, it)| it.pending());
+                let messages: usize = all.map(Pending::waiting).sum();
+                prop_assert_eq!(partitions.pending().messages, messages);
+            }
         }
     }
 }

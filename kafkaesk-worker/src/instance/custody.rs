@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use kafkaesk_client::mutation::{self, Mutation};
+use rustc_hash::FxHashSet;
 use tokio::{sync::mpsc, time::Instant};
 use tracing::warn;
 
@@ -25,8 +26,8 @@ use crate::{
 pub(super) struct Manual {
     sender: mpsc::UnboundedSender<CustodyEvent>,
     events: mpsc::UnboundedReceiver<CustodyEvent>,
-    /// Something was finished that no commit covers yet.
-    uncommitted: bool,
+    /// Assignments of which something was finished that no commit covers yet.
+    uncommitted: FxHashSet<Generation>,
     /// A commit is in flight.
     in_flight: bool,
     /// The multiple of `stuck-after` at which the log names the oldest message in custody next.
@@ -39,7 +40,7 @@ impl Manual {
         Self {
             sender,
             events,
-            uncommitted: false,
+            uncommitted: FxHashSet::default(),
             in_flight: false,
             named: 1,
         }
@@ -88,6 +89,7 @@ impl Instance {
         if let Some(custody) = &mut partition.custody {
             let seat = custody.begin(ticket, delivery.place(), Instant::now());
             delivery.set_seat(Some(seat));
+            self.schedule.touch(lane.generation);
         }
         Some(ticket)
     }
@@ -113,6 +115,7 @@ impl Instance {
         let Some(running) = custody.returned(&seat) else {
             return Some((delivery, ending));
         };
+        self.schedule.touch(lane.generation);
         let is_done = matches!(ending, AttemptResult::Outcome(Outcome::Done));
         let ending = match running.said {
             Some(Early::Done) => {
@@ -181,6 +184,8 @@ impl Instance {
             Some(custody) => custody.hear(attempt, said),
             None => Heard::Stale(said),
         };
+        // How much is in custody decides whether the partition is paused.
+        self.schedule.touch(generation);
         let (kept, said) = match heard {
             Heard::Ends(kept, said) => (*kept, said),
             Heard::Later => return,
@@ -188,7 +193,7 @@ impl Instance {
                 if let Some(partition) = self.partitions.get_mut(generation) {
                     partition.tracker.done(ticket);
                 }
-                self.uncommitted();
+                self.uncommitted(generation);
                 return;
             }
             Heard::Stale(Said::Done(reply)) => {
@@ -218,14 +223,14 @@ impl Instance {
             && let Some(reply) = reply
         {
             custody.await_commit(offset, reply);
-            self.uncommitted();
+            self.uncommitted(generation);
         }
     }
 
     /// Something was finished that a commit should cover soon.
-    fn uncommitted(&mut self) {
+    fn uncommitted(&mut self, generation: Generation) {
         if let Some(manual) = &mut self.manual {
-            manual.uncommitted = true;
+            manual.uncommitted.insert(generation);
         }
     }
 
@@ -257,13 +262,14 @@ impl Instance {
 
     /// Something was finished by another way, or the last commit had no room: commits what waits for one.
     pub(super) fn commit_custody_again(&mut self) {
-        let awaits = self.partitions.iter().any(|(_, partition)| {
+        let Some(manual) = &mut self.manual else {
+            return;
+        };
+        let awaiting = self.partitions.iter().filter(|(_, partition)| {
             let custody = partition.custody.as_ref();
             custody.is_some_and(|custody| custody.awaits_commit())
         });
-        if let Some(manual) = &mut self.manual {
-            manual.uncommitted |= awaits;
-        }
+        manual.uncommitted.extend(awaiting.map(|(it, _)| it));
     }
 
     /// Commits what committers finished, unless such a commit is in flight. `last`: even then.
@@ -271,13 +277,17 @@ impl Instance {
         let Some(manual) = &mut self.manual else {
             return;
         };
-        if !last && (!manual.uncommitted || manual.in_flight) {
+        if last {
+            manual
+                .uncommitted
+                .extend(self.partitions.iter().map(|(it, _)| it));
+        } else if manual.uncommitted.is_empty() || manual.in_flight {
             return;
         }
-        manual.uncommitted = false;
         let mut awaited = Vec::new();
-        for (generation, partition) in self.partitions.iter_mut() {
-            if let Some(one) = partition.awaited_commit() {
+        for generation in manual.uncommitted.drain() {
+            let partition = self.partitions.get_mut(generation);
+            if let Some(one) = partition.and_then(|partition| partition.awaited_commit()) {
                 self.committing.made(generation, one.1.clone());
                 awaited.push(one);
             }

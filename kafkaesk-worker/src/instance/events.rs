@@ -58,7 +58,7 @@ impl Instance {
                     if self.transacting.is_some()
                         && let Some(partition) = self.partitions.get_mut(generation)
                     {
-                        partition.pending = Some(Box::default());
+                        partition.work_in_transactions();
                     }
                     self.fence(&source, generation);
                 }

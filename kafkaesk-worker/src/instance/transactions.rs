@@ -25,7 +25,7 @@ use crate::{
     BatchOptions,
     delivery::Delivery,
     partitions::Generation,
-    transact::{OUTBOX_BYTES, PENDING_BYTES},
+    transact::{OUTBOX_BYTES, PENDING_BYTES, Pending},
 };
 
 /// How long the brokers keep a transaction open whose worker has died: readers of committed records wait behind it so long,
@@ -77,8 +77,8 @@ pub(super) struct Ended {
 enum Step {
     /// The id was begun.
     Begun(Result<(), ClientError>),
-    /// A transaction of these assignments.
-    Committed(Vec<Generation>, Result<Vec<Receipt>, ClientError>),
+    /// A transaction of these assignments, each with its number of records.
+    Committed(Vec<(Generation, usize)>, Result<Vec<Receipt>, ClientError>),
 }
 
 impl Transacting {
@@ -182,11 +182,11 @@ impl Instance {
             return true;
         };
         let partition = self.partitions.get(generation);
-        let Some(pending) = partition.and_then(|partition| partition.pending.as_ref()) else {
+        let Some(pending) = partition.and_then(|partition| partition.pending()) else {
             return true;
         };
         pending.uncommitted() < 2 * transacting.options.max as usize
-            && self.partitions.pending().1 < PENDING_BYTES
+            && self.partitions.pending().bytes < PENDING_BYTES
     }
 
     /// A transaction is made as soon as one can be, whatever waits for it.
@@ -207,8 +207,8 @@ impl Instance {
         let Some(transacting) = &mut self.transacting else {
             return;
         };
-        let (waiting, bytes) = self.partitions.pending();
-        match waiting {
+        let waiting = self.partitions.pending();
+        match waiting.messages {
             0 => transacting.since = None,
             _ => drop(transacting.since.get_or_insert(now)),
         }
@@ -217,8 +217,8 @@ impl Instance {
         }
         let options = &transacting.options;
         let is_due = transacting.at_once
-            || waiting >= options.max as usize
-            || bytes >= options.bytes
+            || waiting.messages >= options.max as usize
+            || waiting.bytes >= options.bytes
             || transacting
                 .since
                 .is_some_and(|since| now >= since + options.wait);
@@ -264,7 +264,7 @@ impl Instance {
         let mut commits = Commits::new();
         let mut of = Vec::new();
         for (generation, partition) in self.partitions.iter() {
-            if let Some(pending) = &partition.pending
+            if let Some(pending) = partition.pending()
                 && let Some(position) = partition.tracker.position()
                 && pending.is_new(&position)
             {
@@ -297,12 +297,14 @@ impl Instance {
             return;
         };
         let completions = offsets.with_completions();
-        let mut records = Vec::new();
+        let (mut records, mut sent) = (Vec::new(), Vec::new());
         for (generation, (_, position)) in of.iter().zip(&commits) {
-            let partition = self.partitions.get_mut(*generation);
-            if let Some(pending) = partition.and_then(|partition| partition.pending.as_mut()) {
-                pending.send(position.clone(), completions, &mut records);
-            }
+            let before = records.len();
+            let to = &mut records;
+            self.partitions.change_pending(*generation, |pending| {
+                pending.send(position.clone(), completions, to);
+            });
+            sent.push((*generation, records.len() - before));
         }
         transacting.in_flight = true;
         self.meter.commits += commits.len() as u64;
@@ -314,7 +316,7 @@ impl Instance {
             // The instance may have ended.
             let _ = sender.send(Ended {
                 begun: is_good.then_some(begun),
-                step: Step::Committed(of, written),
+                step: Step::Committed(sent, written),
             });
         });
     }
@@ -351,23 +353,20 @@ impl Instance {
             transacting.failed(error, now);
         }
         let mut receipts = written.unwrap_or_default().into_iter();
-        for generation in of {
+        for (generation, records) in of {
+            let mut receipts = receipts.by_ref().take(records);
             // A partition that is gone took with it what was not committed.
-            let partition = self.partitions.get_mut(generation);
-            if let Some(pending) = partition.and_then(|partition| partition.pending.as_mut()) {
-                match is_written {
+            self.partitions
+                .change_pending(generation, |pending| match is_written {
                     true => pending.committed(&mut receipts),
                     false => pending.refused(),
-                }
-            }
+                });
+            receipts.for_each(drop);
         }
         if unknown && !dropped {
             self.abandon(error.as_deref().unwrap_or_default(), now);
         }
-        let all: Vec<Generation> = self.partitions.iter().map(|(it, _)| it).collect();
-        for generation in all {
-            self.schedule.unpark(generation);
-        }
+        self.schedule.unpark_all();
     }
 
     /// Nobody knows whether the last transaction was committed. The group does, once the transaction is settled: so the
@@ -381,12 +380,10 @@ impl Instance {
         let mut all = Vec::new();
         for (generation, partition) in self.partitions.iter_mut() {
             partition.revoking = true;
-            if let Some(pending) = &mut partition.pending {
-                pending.abandon();
-            }
             all.push(generation);
         }
         for generation in all {
+            self.partitions.change_pending(generation, Pending::abandon);
             self.schedule.forget(generation);
         }
         // Beginning with the id again ends the transaction, one way or the other; the new assignment waits for that.

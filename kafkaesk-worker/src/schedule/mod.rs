@@ -373,6 +373,14 @@ impl Schedule {
         }
     }
 
+    /// Records of every assignment may start again.
+    pub(crate) fn unpark_all(&mut self) {
+        let parked: Vec<Generation> = self.parked.keys().copied().collect();
+        for generation in parked {
+            self.unpark(generation);
+        }
+    }
+
     /// When the next lane's wait is over.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let due = self.due.peek().map(|Reverse((until, _))| *until);

@@ -183,7 +183,7 @@ proptest! {
         let (mut maker, mut schedule, now) = (Maker::new(), Schedule::default(), Instant::now());
         let later = now + Duration::from_secs(1);
         let (mut ours, mut all) = (Partitions::default(), Partitions::default());
-        // Custody makes it look at everything, and nothing here has committers.
+        // With committers it looks even while nothing waits, and nothing here has committers.
         let mut of_changes = Backpressure::new(None, None);
         let mut of_all = Backpressure::new(Some(usize::MAX), None);
         let mut running = Vec::new();
@@ -219,6 +219,7 @@ proptest! {
             }
             if looks {
                 of_changes.update(&mut ours, &mut schedule, &Nobody);
+                (1..=ours.edition().1).for_each(|every| schedule.touch(every));
                 of_all.update(&mut all, &mut schedule, &Nobody);
                 let paused = |partitions: &Partitions| {
                     let paused = partitions.iter().filter(|(_, it)| it.paused);
