@@ -4,7 +4,7 @@
 //! stream stops taking, drains, and answers with what to commit; the partition is released after that commit.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fmt,
     sync::Arc,
     time::{Duration, Instant},
@@ -18,8 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{ClientError, transaction::MemberOffsets};
 
-/// At most this many events wait between the polling thread and the reader.
+/// At most this many parcels of events wait between the polling thread and the reader. One has the events of
+/// [`BATCH_RECORDS`] records at most, whose partitions may be as many.
 pub const EVENT_BOUND: usize = 16;
+/// Events that are handed over together.
+pub(crate) type Events = VecDeque<ConsumerEvent>;
 /// One event carries at most this many records.
 pub const BATCH_RECORDS: usize = 512;
 /// How many bytes of records one event carries, at most (a single larger record goes alone).
@@ -376,22 +379,30 @@ pub trait ConsumerControl: fmt::Debug + Send + Sync {
 /// A running consumer. Dropping it closes it without a commit.
 #[derive(Debug)]
 pub struct Consumer {
-    pub(crate) events: mpsc::Receiver<ConsumerEvent>,
-    pub(crate) control: Arc<dyn ConsumerControl>,
+    pub(crate) parcels: mpsc::Receiver<Events>,
+    /// The rest of the last parcel.
+    rest: Events,
+    control: Arc<dyn ConsumerControl>,
 }
 
 impl Consumer {
     /// A consumer from its parts. The channel's bound should be [`EVENT_BOUND`].
-    pub(crate) fn new(
-        events: mpsc::Receiver<ConsumerEvent>,
-        control: Arc<dyn ConsumerControl>,
-    ) -> Self {
-        Self { events, control }
+    pub(crate) fn new(parcels: mpsc::Receiver<Events>, control: Arc<dyn ConsumerControl>) -> Self {
+        Self {
+            parcels,
+            rest: Events::new(),
+            control,
+        }
     }
 
     /// The next event; `None` after the end. Cancel safe.
     pub async fn next(&mut self) -> Option<ConsumerEvent> {
-        self.events.recv().await
+        loop {
+            if let Some(event) = self.rest.pop_front() {
+                return Some(event);
+            }
+            self.rest = self.parcels.recv().await?;
+        }
     }
 
     /// The consumer's other side; outlives the borrow of [`Self::next`].

@@ -103,6 +103,17 @@ const CONSUMER_FORCED: &[(&str, &str)] = &[
     ("enable.auto.offset.store", "false"),
 ];
 
+/// How long a fetch waits for records: longer the more partitions there are, as librdkafka names all of them in each fetch and
+/// looks at all of them for each piece of an answer. A partition that joins waits so long where no other has records. `None`
+/// where the settings say it.
+pub(super) fn fetch_wait(settings: &Settings, partitions: u32) -> Option<String> {
+    let given = settings
+        .kafka_settings
+        .get(PropertyRole::Consumer, "fetch.wait.max.ms");
+    let wait = (partitions / 10).clamp(100, 1000);
+    given.is_none().then(|| wait.to_string())
+}
+
 /// The configuration of one client.
 pub(super) fn client_config(settings: &Settings, role: Role) -> ClientConfig {
     let servers = settings.kafka_servers.join(",");

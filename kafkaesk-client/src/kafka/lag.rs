@@ -24,6 +24,8 @@ use crate::{
     broker::{Bounds, GroupOffsets, Groups},
 };
 
+/// Partitions of one question: librdkafka compares each with every other of its question.
+const TOGETHER: usize = 500;
 /// How long a leader that has just changed is asked again.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -109,12 +111,10 @@ pub(super) fn offsets(
     let until = Instant::now() + SETTLE;
     let mut found = BTreeMap::new();
     while !wanted.is_empty() {
-        let list = list(&wanted, which);
-        let asked = native::list_offsets(lookup.consumer(), &list, isolation, lookup.timeout());
+        let lists: Vec<_> = wanted.chunks(TOGETHER).map(|it| list(it, which)).collect();
+        let asked = native::list_offsets(lookup.consumer(), &lists, isolation, lookup.timeout());
         let answers = match asked {
             Ok(answers) => answers,
-            // No partition has a leader, or none is there any more.
-            Err(RDKafkaErrorCode::NoEnt | RDKafkaErrorCode::UnknownPartition) => Vec::new(),
             Err(code) => return Err(lookup.explain(KafkaError::AdminOp(code), doing)),
         };
         let mut moving = BTreeSet::new();

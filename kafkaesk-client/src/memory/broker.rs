@@ -534,10 +534,7 @@ impl MemoryBroker {
             }
             .run(),
         );
-        Consumer {
-            events,
-            control: Arc::new(MemberControl(membership)),
-        }
+        Consumer::new(events, Arc::new(MemberControl(membership)))
     }
 
     fn read(&self, wanted: Wanted, spec: &ConsumerSpec) -> Consumer {
@@ -545,9 +542,6 @@ impl MemoryBroker {
         let (control, asked) = watch::channel(Asked::default());
         let reader = Reader::new(self.shared.clone(), wanted, spec.start, sender, asked);
         tokio::spawn(reader.run());
-        Consumer {
-            events,
-            control: Arc::new(ReaderControl(control)),
-        }
+        Consumer::new(events, Arc::new(ReaderControl(control)))
     }
 }

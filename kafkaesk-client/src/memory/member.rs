@@ -23,7 +23,7 @@ use crate::{
     ClientError,
     broker::BoxFuture,
     consumer::{
-        CommitResults, Commits, ConsumerControl, ConsumerEvent, NotCommitted, RevokeAck,
+        CommitResults, Commits, ConsumerControl, ConsumerEvent, Events, NotCommitted, RevokeAck,
         created_again,
     },
     transaction::MemberOffsets,
@@ -151,7 +151,7 @@ pub(super) struct Member {
     pub(super) membership: Arc<Membership>,
     pub(super) wanted: Wanted,
     pub(super) drain: Duration,
-    pub(super) events: mpsc::Sender<ConsumerEvent>,
+    pub(super) events: mpsc::Sender<Events>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) fetch: Fetch,
     /// Gone, and the reader does not know yet.
@@ -170,7 +170,7 @@ pub(super) struct Member {
 
 /// Why the member's loop woke up.
 enum Woken<'a> {
-    Room(mpsc::Permit<'a, ConsumerEvent>),
+    Room(mpsc::Permit<'a, Events>),
     Changed,
     Ended,
 }
@@ -197,7 +197,7 @@ impl Member {
                 Woken::Ended => return,
             };
             if let Some(event) = self.next(version) {
-                permit.send(event);
+                permit.send(Events::from([event]));
                 continue;
             }
             drop(permit);
@@ -210,7 +210,7 @@ impl Member {
     }
 
     /// Waits for room for one event; a change of the broker comes first, since it may be a revoke.
-    async fn woken<'a>(&mut self, events: &'a mpsc::Sender<ConsumerEvent>) -> Woken<'a> {
+    async fn woken<'a>(&mut self, events: &'a mpsc::Sender<Events>) -> Woken<'a> {
         tokio::select! {
             biased;
             () = events.closed() => Woken::Ended,
@@ -238,7 +238,8 @@ impl Member {
             let Ok(permit) = self.events.reserve().await else {
                 return Commits::new();
             };
-            permit.send(ConsumerEvent::Revoked(sources.clone(), ack));
+            let revoked = ConsumerEvent::Revoked(sources.clone(), ack);
+            permit.send(Events::from([revoked]));
             sent = true;
             answer.await.unwrap_or_default()
         };

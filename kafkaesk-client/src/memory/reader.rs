@@ -19,7 +19,8 @@ use crate::{
     ClientError,
     broker::BoxFuture,
     consumer::{
-        CommitResults, Commits, ConsumerControl, ConsumerEvent, NotCommitted, Start, created_again,
+        CommitResults, Commits, ConsumerControl, ConsumerEvent, Events, NotCommitted, Start,
+        created_again,
     },
 };
 
@@ -76,7 +77,7 @@ impl ConsumerControl for ReaderControl {
 pub(super) struct Reader {
     shared: Arc<Shared>,
     wanted: Wanted,
-    events: mpsc::Sender<ConsumerEvent>,
+    events: mpsc::Sender<Events>,
     changes: watch::Receiver<u64>,
     asked: watch::Receiver<Asked>,
     fetch: Fetch,
@@ -95,7 +96,7 @@ impl Reader {
         shared: Arc<Shared>,
         wanted: Wanted,
         start: Start,
-        events: mpsc::Sender<ConsumerEvent>,
+        events: mpsc::Sender<Events>,
         asked: watch::Receiver<Asked>,
     ) -> Self {
         let changes = shared.changed.subscribe();
@@ -150,7 +151,7 @@ impl Reader {
                 },
             };
             if let Some(event) = self.next(version) {
-                permit.send(event);
+                permit.send(Events::from([event]));
                 continue;
             }
             drop(permit);

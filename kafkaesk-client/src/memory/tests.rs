@@ -126,7 +126,7 @@ async fn a_reader_that_does_not_read_bounds_what_waits_for_it() {
     }
     let mut consumer = member(&broker).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(consumer.events.len(), EVENT_BOUND);
+    assert_eq!(consumer.parcels.len(), EVENT_BOUND);
     assert_eq!(assigned(&mut consumer).await, [0]);
     let mut offsets = Vec::new();
     while offsets.len() < count {

@@ -228,12 +228,8 @@ pub(super) fn retried(places: &mut Places, outbox: &mut Outbox, now: Instant) ->
 
 /// Reports a reset. Its offset becomes the partition's position once all records fetched before it are handed over.
 pub(super) fn reset(places: &mut Places, outbox: &mut Outbox, settled: Settled) {
-    let Some(place) = places.get_mut(&settled.topic, settled.partition) else {
-        // The partition was revoked meanwhile; the loss is still reported.
-        outbox.push(ConsumerEvent::Warning(settled.warning));
-        return;
-    };
-    place.reset_to = settled.taken;
+    // If the partition was revoked meanwhile, the loss is still reported.
+    places.reset(&settled.topic, settled.partition, settled.taken);
     outbox.push(ConsumerEvent::Warning(settled.warning));
 }
 
@@ -257,6 +253,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::consumer::Events;
 
     /// One partition of a consumer, without Kafka.
     struct Partition {
@@ -265,7 +262,7 @@ mod tests {
         resets: Resets,
         skip: Vec<RecordPlace>,
         source: Arc<Source>,
-        events: mpsc::Receiver<ConsumerEvent>,
+        events: mpsc::Receiver<Events>,
     }
 
     impl Partition {
@@ -297,7 +294,9 @@ mod tests {
             }
             .pieces(pieces);
             assert!(self.outbox.flush());
-            std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+            std::iter::from_fn(|| self.events.try_recv().ok())
+                .flatten()
+                .collect()
         }
 
         fn records(&self, offsets: std::ops::Range<i64>) -> Piece {

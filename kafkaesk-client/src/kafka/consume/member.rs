@@ -33,9 +33,9 @@ use super::{
 };
 use crate::{
     ClientError,
-    consumer::{BATCH_RECORDS, ConsumerEvent, max_poll_interval},
+    consumer::{BATCH_RECORDS, ConsumerEvent, Events, max_poll_interval},
     kafka::{
-        config::{Role, client_config},
+        config::{Role, client_config, fetch_wait},
         context::Context,
         errors::{Operation, client_error, code_error, code_of},
         librdkafka_log::{Meaning, is_passing, meaning},
@@ -48,8 +48,13 @@ use crate::{
 const IDLE_MS: i32 = 20;
 /// How long it waits for events while the reader has no room.
 pub(super) const FULL: Duration = Duration::from_millis(2);
-/// How often positions are looked at that moved without a record, and the membership.
-const POSITIONS: Duration = Duration::from_secs(1);
+/// How often the membership is looked at, and positions that moved without a record.
+const LOOK: Duration = Duration::from_secs(1);
+/// Positions are looked at less often where that takes long, so that it takes at most one part in so many of the thread's
+/// time: librdkafka's look at thousands of partitions grows with the square of the topics.
+const LOOK_SHARE: u32 = 100;
+/// And at least as often as this.
+const LOOK_LATEST: Duration = Duration::from_secs(30);
 
 /// The thread's state. The order of the fields is the order of their end: messages before the client.
 pub(super) struct Member {
@@ -62,7 +67,9 @@ pub(super) struct Member {
     /// Topics that were gone at the last look; a second look decides.
     pub(super) missing: BTreeSet<String>,
     pub(super) part: Part,
-    /// When positions and the membership are looked at.
+    /// When the membership is looked at.
+    look_at: Instant,
+    /// When positions are.
     positions_at: Instant,
     ahead: Ahead,
     /// Whether a partition stands still, or did at the last check.
@@ -78,13 +85,18 @@ pub(super) struct Member {
 pub(super) fn start(
     mut setup: Setup,
     group: String,
-    sender: Sender<ConsumerEvent>,
+    sender: Sender<Events>,
 ) -> Result<(), ClientError> {
     let mut config = client_config(&setup.settings, Role::Member);
     config.set("group.id", &group);
     if setup.spec.exact {
         // Offsets of open transactions are waited for, too.
         config.set("isolation.level", "read_committed");
+    }
+    let cluster = setup.discovery.current();
+    let found = setup.topics(&cluster);
+    if let Some(wait) = fetch_wait(&setup.settings, found.values().sum()) {
+        config.set("fetch.wait.max.ms", wait);
     }
     let max_poll = max_poll_interval(config.get("max.poll.interval.ms"));
     let by_heartbeat = config.get("group.protocol") == Some("consumer");
@@ -120,8 +132,6 @@ pub(super) fn start(
     };
     let (queue, answers) = (new_queue()?, new_queue()?);
     *consumer.context().queue.lock() = Some(queue);
-    let cluster = setup.discovery.current();
-    let found = setup.topics(&cluster);
     let mut of_pattern = found.clone();
     of_pattern.retain(|topic, _| !setup.spec.is_retry_topic(topic));
     start::settle(&consumer, &setup, &group, &of_pattern, &cluster)?;
@@ -133,6 +143,7 @@ pub(super) fn start(
         topics: BTreeSet::new(),
         missing: BTreeSet::new(),
         part: Part::new(max_poll),
+        look_at: Instant::now(),
         positions_at: Instant::now(),
         ahead: Ahead::new(),
         stalled: false,
@@ -295,10 +306,10 @@ impl Member {
         }
         let now = Instant::now();
         self.setup.requests.pulse.beat(now);
-        if now < self.positions_at {
+        if now < self.look_at {
             return;
         }
-        self.positions_at = now + POSITIONS;
+        self.look_at = now + LOOK;
         self.check_membership();
         if self.by_heartbeat {
             // Its epoch changes without a rebalance of its own.
@@ -315,7 +326,17 @@ impl Member {
                 pauses::resume(&self.consumer, &due);
             }
         }
-        let mut state = context.state.lock();
+        if now >= self.positions_at {
+            self.look_at_positions();
+            let ended = Instant::now();
+            let rest = (ended - now).saturating_mul(LOOK_SHARE).min(LOOK_LATEST);
+            self.positions_at = ended + rest.max(LOOK);
+        }
+    }
+
+    /// Reports positions that moved without a record: the marks of transactions, aborted and deleted records.
+    fn look_at_positions(&self) {
+        let mut state = self.consumer.context().state.lock();
         if state.places.is_empty() {
             return;
         }
@@ -350,8 +371,8 @@ impl Member {
     /// Everything fetched was handed over: a reset's offset is the position.
     fn apply_resets(&self) {
         let State { places, outbox, .. } = &mut *self.consumer.context().state.lock();
-        for place in places.iter_mut() {
-            if let Some(next) = place.reset_to.take() {
+        for (source, next) in places.take_resets() {
+            if let Some(place) = places.of(&source) {
                 handover::position(place, outbox, next);
             }
         }

@@ -1,7 +1,7 @@
 //! Events on their way to the reader: in order, into a bounded channel, without ever blocking for longer than asked.
 
 use std::{
-    collections::VecDeque,
+    mem,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -10,7 +10,7 @@ use std::{
 use kafkaesk_core::Source;
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
-use crate::consumer::ConsumerEvent;
+use crate::consumer::{ConsumerEvent, Events};
 
 /// How long a full channel is left alone before it is looked at again.
 const LOOK: Duration = Duration::from_millis(1);
@@ -18,14 +18,14 @@ const LOOK: Duration = Duration::from_millis(1);
 /// What waits for room. Holds one batch and its rebalance, at most: nothing is popped while something waits here.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    waiting: VecDeque<ConsumerEvent>,
-    sender: Sender<ConsumerEvent>,
+    waiting: Events,
+    sender: Sender<Events>,
 }
 
 impl Outbox {
-    pub(super) fn new(sender: Sender<ConsumerEvent>) -> Self {
+    pub(super) fn new(sender: Sender<Events>) -> Self {
         Self {
-            waiting: VecDeque::new(),
+            waiting: Events::new(),
             sender,
         }
     }
@@ -34,21 +34,19 @@ impl Outbox {
         self.waiting.push_back(event);
     }
 
-    /// Sends as much as there is room for. Returns whether that was all.
+    /// Sends what waits if there is room for it. Returns whether nothing waits any more. What was popped together goes
+    /// together: one by one, thousands of partitions with a record each would fill the channel with a few records.
     pub(super) fn flush(&mut self) -> bool {
-        while let Some(event) = self.waiting.pop_front() {
-            match self.sender.try_send(event) {
-                Ok(()) => {}
-                Err(TrySendError::Full(event)) => {
-                    self.waiting.push_front(event);
-                    return false;
-                }
-                Err(TrySendError::Closed(_)) => {
-                    self.waiting.clear();
-                }
+        if self.waiting.is_empty() {
+            return true;
+        }
+        match self.sender.try_send(mem::take(&mut self.waiting)) {
+            Ok(()) | Err(TrySendError::Closed(_)) => true,
+            Err(TrySendError::Full(waiting)) => {
+                self.waiting = waiting;
+                false
             }
         }
-        true
     }
 
     /// The same, waiting for room until then.

@@ -12,8 +12,6 @@ pub(super) struct Place {
     pub(super) source: Arc<Source>,
     /// The offset after the last record (or gap) that was handed over; `None` before the first.
     pub(super) next: Option<i64>,
-    /// Where reading goes on after its offset was not in the log. The position, once nothing fetched before waits.
-    pub(super) reset_to: Option<i64>,
     /// Since the assignment, a record of it was handed over or could not be read.
     pub(super) begun: bool,
     /// Its user wants no records for now.
@@ -49,15 +47,19 @@ pub(super) struct Stall {
 
 /// The partitions that are ours.
 #[derive(Debug, Default)]
-pub(super) struct Places(HashMap<String, HashMap<i32, Place>>);
+pub(super) struct Places {
+    by_topic: HashMap<String, HashMap<i32, Place>>,
+    /// Where reading goes on in partitions whose offset was not in the log. Their positions, once nothing fetched before waits.
+    resets: Vec<(Arc<Source>, i64)>,
+}
 
 impl Places {
     pub(super) fn get(&self, topic: &str, partition: i32) -> Option<&Place> {
-        self.0.get(topic)?.get(&partition)
+        self.by_topic.get(topic)?.get(&partition)
     }
 
     pub(super) fn get_mut(&mut self, topic: &str, partition: i32) -> Option<&mut Place> {
-        self.0.get_mut(topic)?.get_mut(&partition)
+        self.by_topic.get_mut(topic)?.get_mut(&partition)
     }
 
     pub(super) fn source(&self, topic: &str, partition: i32) -> Option<Arc<Source>> {
@@ -65,7 +67,7 @@ impl Places {
     }
 
     pub(super) fn insert(&mut self, source: Arc<Source>) {
-        self.0
+        self.by_topic
             .entry(source.topic.as_str().to_owned())
             .or_default()
             .insert(
@@ -73,7 +75,6 @@ impl Places {
                 Place {
                     source,
                     next: None,
-                    reset_to: None,
                     begun: false,
                     paused: false,
                     stall: None,
@@ -82,12 +83,25 @@ impl Places {
     }
 
     pub(super) fn remove(&mut self, topic: &str, partition: i32) -> Option<Arc<Source>> {
-        let partitions = self.0.get_mut(topic)?;
+        let partitions = self.by_topic.get_mut(topic)?;
         let place = partitions.remove(&partition)?;
         if partitions.is_empty() {
-            self.0.remove(topic);
+            self.by_topic.remove(topic);
         }
         Some(place.source)
+    }
+
+    /// Reading goes on there, where that is known, if the partition is ours.
+    pub(super) fn reset(&mut self, topic: &str, partition: i32, taken: Option<i64>) {
+        if let Some(source) = self.source(topic, partition) {
+            self.resets.retain(|(other, _)| *other != source);
+            self.resets.extend(taken.map(|next| (source, next)));
+        }
+    }
+
+    /// Where reading goes on, of each partition that was reset since the last call.
+    pub(super) fn take_resets(&mut self) -> Vec<(Arc<Source>, i64)> {
+        std::mem::take(&mut self.resets)
     }
 
     /// The place of this very assignment, if it is still ours.
@@ -104,7 +118,7 @@ impl Places {
 
     /// Those of one topic.
     pub(super) fn of_topic(&self, topic: &str) -> Vec<Arc<Source>> {
-        self.0
+        self.by_topic
             .get(topic)
             .into_iter()
             .flat_map(|partitions| partitions.values())
@@ -113,12 +127,12 @@ impl Places {
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Place> {
-        self.0
+        self.by_topic
             .values_mut()
             .flat_map(|partitions| partitions.values_mut())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_topic.is_empty()
     }
 }

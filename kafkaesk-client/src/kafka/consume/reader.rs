@@ -29,7 +29,7 @@ use super::{
 use crate::{
     ClientError,
     broker::Cluster,
-    consumer::{BATCH_RECORDS, ConsumerEvent, Start, created_again},
+    consumer::{BATCH_RECORDS, ConsumerEvent, Events, Start, created_again},
     kafka::{
         config::{Role, client_config},
         context::{Context, delegate_client_context},
@@ -86,7 +86,7 @@ struct Reader {
 
 /// Creates the client, looks at the ends, and lets the thread go. The first event is `Assigned`, empty if nothing
 /// matches yet.
-pub(super) fn start(mut setup: Setup, sender: Sender<ConsumerEvent>) -> Result<(), ClientError> {
+pub(super) fn start(mut setup: Setup, sender: Sender<Events>) -> Result<(), ClientError> {
     let listening = Listening {
         context: Context(setup.shared.clone()),
         resets: Arc::new(Resets::default()),

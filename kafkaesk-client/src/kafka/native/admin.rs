@@ -6,7 +6,7 @@ use std::{
     collections::HashMap,
     ffi::{CStr, CString, c_char},
     ptr::NonNull,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -39,11 +39,27 @@ fn ask<C: ConsumerContext>(
         *mut sys::rd_kafka_queue_t,
     ),
 ) -> Result<Answer, RDKafkaErrorCode> {
+    let mut answers = ask_together(consumer, kind, timeout, 1, send)?;
+    answers.pop().unwrap_or(Err(RDKafkaErrorCode::Fail))
+}
+
+/// The same, of so many questions that `send` asks at once. Their answers come in any order.
+fn ask_together<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    kind: sys::rd_kafka_admin_op_t,
+    timeout: Duration,
+    questions: usize,
+    send: impl FnOnce(
+        *mut sys::rd_kafka_t,
+        *mut sys::rd_kafka_AdminOptions_t,
+        *mut sys::rd_kafka_queue_t,
+    ),
+) -> Result<Vec<Result<Answer, RDKafkaErrorCode>>, RDKafkaErrorCode> {
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     let answers = Queue::new(consumer).ok_or(RDKafkaErrorCode::Fail)?;
     let mut message = [0u8; 512];
     // SAFETY: client, options and queue are valid for the calls, and the options, which a question copies, are destroyed
-    // here. The error text goes into a buffer of the length given. The event is ours.
+    // here. The error text goes into a buffer of the length given.
     unsafe {
         let client = consumer.client().native_ptr();
         let options = sys::rd_kafka_AdminOptions_new(client, kind);
@@ -55,15 +71,24 @@ fn ask<C: ConsumerContext>(
         );
         send(client, options, answers.0.as_ptr());
         sys::rd_kafka_AdminOptions_destroy(options);
-        // librdkafka answers within the request's timeout, so this wait is longer.
-        let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), timeout_ms.saturating_add(500));
-        let answer = Answer(NonNull::new(event).ok_or(RDKafkaErrorCode::OperationTimedOut)?);
-        let error = sys::rd_kafka_event_error(event);
-        match error.is_error() {
-            true => Err(error.into()),
-            false => Ok(answer),
-        }
     }
+    // librdkafka answers within the request's timeout, so this wait is longer.
+    let until = Instant::now() + timeout + Duration::from_millis(500);
+    let next = || {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the queue is valid, and the event is ours.
+        unsafe {
+            let event = sys::rd_kafka_queue_poll(answers.0.as_ptr(), left);
+            let answer = Answer(NonNull::new(event).ok_or(RDKafkaErrorCode::OperationTimedOut)?);
+            let error = sys::rd_kafka_event_error(event);
+            match error.is_error() {
+                true => Err(error.into()),
+                false => Ok(answer),
+            }
+        }
+    };
+    Ok((0..questions).map(|_| next()).collect())
 }
 
 /// The answer; `None` of a broker that does not know the question (the dev broker).
@@ -286,32 +311,62 @@ pub(in super::super) enum Isolation {
     Uncommitted,
 }
 
-/// The offsets of partitions: those at which the list's elements stand (the beginning or the end), as far as their leaders gave them within `timeout`, or why they did not. An error where no partition has a
-/// leader. Blocks for `timeout` at most.
+/// The offsets of partitions: those at which the lists' elements stand (the beginning or the end), as far as their leaders
+/// gave them within `timeout`, or why they did not. The lists are asked for at once, and librdkafka needs time that grows with
+/// the square of each. What has no leader is left out. An error where none of the lists is answered. Blocks for `timeout` at
+/// most.
 pub(in super::super) fn list_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
-    wanted: &TopicPartitionList,
+    wanted: &[TopicPartitionList],
     isolation: Isolation,
     timeout: Duration,
 ) -> Result<Vec<ListedOffset>, RDKafkaErrorCode> {
     let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS;
-    let answer = ask(consumer, kind, timeout, |client, options, answers| {
-        use sys::rd_kafka_IsolationLevel_t as level;
-        let isolation = match isolation {
-            Isolation::Committed => level::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
-            Isolation::Uncommitted => level::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
-        };
-        // SAFETY: `ask` gives what is valid for the calls; the list is borrowed and copied. An error of the option is ours; it
-        // is null for options of this kind.
-        unsafe {
-            let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, isolation);
-            if !error.is_null() {
-                sys::rd_kafka_error_destroy(error);
+    let questions = wanted.len();
+    let answers = ask_together(
+        consumer,
+        kind,
+        timeout,
+        questions,
+        |client, options, answers| {
+            use sys::rd_kafka_IsolationLevel_t as level;
+            let isolation = match isolation {
+                Isolation::Committed => level::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED,
+                Isolation::Uncommitted => level::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED,
+            };
+            // SAFETY: `ask` gives what is valid for the calls; each list is borrowed and copied. An error of the option is ours;
+            // it is null for options of this kind.
+            unsafe {
+                let error = sys::rd_kafka_AdminOptions_set_isolation_level(options, isolation);
+                if !error.is_null() {
+                    sys::rd_kafka_error_destroy(error);
+                }
+                for list in wanted {
+                    sys::rd_kafka_ListOffsets(client, list.ptr(), options, answers);
+                }
             }
-            sys::rd_kafka_ListOffsets(client, wanted.ptr(), options, answers);
+        },
+    )?;
+    let (mut offsets, mut failed, mut answered) = (Vec::new(), None, false);
+    for answer in answers {
+        match answer {
+            Ok(answer) => {
+                answered = true;
+                listed(&answer, &mut offsets)?;
+            }
+            // No partition has a leader, or none is there any more.
+            Err(RDKafkaErrorCode::NoEnt | RDKafkaErrorCode::UnknownPartition) => answered = true,
+            Err(code) => failed = Some(code),
         }
-    })?;
-    let mut offsets = Vec::new();
+    }
+    match failed {
+        Some(code) if !answered => Err(code),
+        _ => Ok(offsets),
+    }
+}
+
+/// Copies what was found.
+fn listed(answer: &Answer, offsets: &mut Vec<ListedOffset>) -> Result<(), RDKafkaErrorCode> {
     // SAFETY: the event is ours and owns the result, its elements and their partitions, which are read before it is given back.
     unsafe {
         let result = sys::rd_kafka_event_ListOffsets_result(answer.0.as_ptr());
@@ -331,7 +386,7 @@ pub(in super::super) fn list_offsets<C: ConsumerContext>(
             offsets.push((text(element.topic), element.partition, offset));
         }
     }
-    Ok(offsets)
+    Ok(())
 }
 
 /// The members of these groups. A group that is absent or may not be described has none, as every group of the dev
