@@ -3,15 +3,17 @@
 //! Each referenced file becomes a resource in `$defs` (`definitions` until draft 7), with an `$id`; every reference to
 //! a file becomes a reference to that resource. Pointers into files stay as they are. Nothing is fetched.
 
+mod paths;
+
 use std::{
     borrow::Cow,
     collections::{BTreeSet, HashMap},
 };
 
 use jsonschema::{Draft, Uri};
-use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
+use self::paths::{folders, is_absolute, join};
 use crate::{
     Document, DocumentError,
     document::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_LEVELS},
@@ -556,44 +558,6 @@ fn names(files: &[File]) -> Vec<String> {
             own[shared.min(own.len() - 1)..].join(".")
         })
         .collect()
-}
-
-fn folders(path: &str) -> Vec<&str> {
-    let mut all: Vec<&str> = path.split('/').collect();
-    all.pop();
-    all
-}
-
-/// The target of a relative path in a file; `None` if it is outside of the folder.
-fn join(from: &str, path: &str) -> Option<String> {
-    let path = percent_decode_str(path).decode_utf8().ok()?;
-    if path.is_empty() {
-        return Some(from.to_owned());
-    }
-    if path.starts_with('/') || path.contains('\\') {
-        return None;
-    }
-    let mut all = folders(from);
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                all.pop()?;
-            }
-            name => all.push(name),
-        }
-    }
-    Some(all.join("/"))
-}
-
-/// Whether a URI reference has a scheme.
-fn is_absolute(reference: &str) -> bool {
-    reference.split_once(':').is_some_and(|(scheme, _)| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
-    })
 }
 
 fn at(pointer: &str) -> String {
