@@ -16,6 +16,10 @@ use crate::{cargo::cargo, chaos, entry, examples, fuzz, release, steps::Steps, t
 /// How many tests of one binary run at once: more would only queue behind one broker on a small machine.
 const TEST_THREADS: &str = "4";
 
+/// The seed of all property tests: a run of this command has the same cases every time, so that its verdict belongs to the code.
+/// `cargo test` takes others each time.
+const SEED: &str = "PROPTEST_RNG_SEED";
+
 #[derive(Args)]
 pub(crate) struct TestArgs {
     /// Only what needs no Kafka
@@ -143,6 +147,9 @@ fn bench() -> Result<()> {
 fn tests(kafka: &Kafka) -> Result<()> {
     let mut test = cargo(&["test", "--workspace", "--no-fail-fast"]);
     test.env("RUST_TEST_THREADS", TEST_THREADS);
+    if std::env::var_os(SEED).is_none() {
+        test.env(SEED, "1");
+    }
     if let Some(servers) = kafka.servers() {
         test.env("KAFKAESK_TEST_SERVERS", servers);
     }

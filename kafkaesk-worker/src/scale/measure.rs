@@ -232,6 +232,10 @@ impl Measure {
                 left.as_secs().div_ceil(60)
             ),
             Hold::Needed => "fewer instances would do, if that lasts 15 minutes".to_owned(),
+            Hold::Settled(left) => format!(
+                "fewer instances would do, but the number went down and up again lately: it stays for {} min",
+                left.as_secs().div_ceil(60)
+            ),
             Hold::Static => {
                 "fewer instances would do, but static members (`group.instance.id`) do not leave their group".to_owned()
             }

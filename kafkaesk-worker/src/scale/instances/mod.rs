@@ -4,7 +4,8 @@
 //! What is needed is what arrives and what works off the backlog within `catch-up`; an instance gives its true rate, which is
 //! what it finished for each second in which it was busy (DS2, OSDI 2018). It goes up quickly and down slowly, since every step
 //! costs the group a rebalance. A step that brought less than [`PAYS`] of what it promised is taken back, and not tried again
-//! for [`BARRED`].
+//! for [`BARRED`]. A step down that follows one up comes [`SETTLED`] after the last step down, at the soonest: so the direction
+//! changes at most twice in that time.
 
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const TRIAL: Duration = Duration::from_secs(60);
 const PAYS: f64 = 0.1;
 /// A step that did not pay is not tried again for this long.
 const BARRED: Duration = Duration::from_secs(60 * 60);
+/// Two steps down with one up between them are so far apart.
+const SETTLED: Duration = Duration::from_secs(30 * 60);
 /// A backlog: it takes the present instances longer than this.
 const BACKLOG: f64 = 10.0;
 
@@ -102,6 +105,8 @@ pub(super) enum Hold {
     Barred(Duration),
     /// Fewer are needed, but not for long enough yet.
     Needed,
+    /// Fewer are needed, but the number went down and up again so lately: this long it stays.
+    Settled(Duration),
     /// Fewer are needed, but static members do not leave.
     Static,
 }
@@ -160,6 +165,10 @@ pub(super) struct Instances {
     trial: Option<Trial>,
     /// So many are not tried for this long.
     barred: Option<(u32, Duration)>,
+    /// For how long a step up makes the next step down wait: since the last step down.
+    fell: Duration,
+    /// No step down for this long.
+    settled: Duration,
     hold: Hold,
 }
 
@@ -175,6 +184,8 @@ impl Instances {
             went_down: false,
             trial: None,
             barred: None,
+            fell: Duration::ZERO,
+            settled: Duration::ZERO,
             hold: Hold::NoFigures,
         }
     }
@@ -232,6 +243,8 @@ impl Instances {
             let left = left.checked_sub(elapsed)?;
             (!left.is_zero()).then_some((level, left))
         });
+        self.fell = self.fell.saturating_sub(elapsed);
+        self.settled = self.settled.saturating_sub(elapsed);
         self.wishes.pass(elapsed);
         self.known_for = (self.known_for + elapsed).min(REMEMBERED);
     }
@@ -344,6 +357,9 @@ impl Instances {
         if self.known_for < REMEMBERED || highest >= from {
             return Err(Hold::Needed);
         }
+        if !self.settled.is_zero() {
+            return Err(Hold::Settled(self.settled));
+        }
         let to = highest.max(from.div_ceil(2));
         let reason = Reason::Idle {
             busy: sample.busy,
@@ -379,6 +395,11 @@ impl Instances {
         if self.bounds.is_static {
             return Some(Err(Hold::Static));
         }
+        if !self.settled.is_zero() {
+            // Measured on until it may be taken back.
+            self.trial = Some(trial);
+            return Some(Err(Hold::Settled(self.settled)));
+        }
         let reason = Reason::BroughtLittle { brought, promised };
         Some(self.go(trial.to, trial.from, QUIET_DOWN, reason))
     }
@@ -392,6 +413,10 @@ impl Instances {
     ) -> Result<Decision, Hold> {
         self.span = None;
         self.went_down = to < from;
+        match self.went_down {
+            true => self.fell = SETTLED,
+            false => self.settled = self.fell,
+        }
         self.quiet = quiet.mul_f64(self.spread);
         self.hold = Hold::Quiet(self.quiet);
         Ok(Decision { from, to, reason })

@@ -272,6 +272,23 @@ fn a_step_is_worth_its_price_where_two_cores_are_shared() {
     assert_eq!(run.running, 2, "{:?}", run.decisions);
 }
 
+#[test]
+fn spikes_that_no_instance_helps_with_turn_it_no_more_than_others() {
+    let saturated = Process {
+        each: 10.0,
+        all: 78.0,
+        partitions: 9,
+    };
+    let mut run = Run::new(saturated, 9);
+    run.ticks(2000, |at| if at % 161 < 8 { 384.0 } else { 8.0 });
+    assert!(run.decisions.len() > 6, "{:?}", run.decisions);
+    assert!(
+        run.turns_within(Duration::from_secs(1800)) <= 2,
+        "{:?}",
+        run.decisions
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
