@@ -80,3 +80,32 @@ impl Outbox {
         self.sender.is_closed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_full_channel_holds_whole_parcels_however_few_records_each_event_has() {
+        let (sender, mut parcels) = mpsc::channel(2);
+        let mut outbox = Outbox::new(sender);
+        let mut bring = |count: usize| {
+            for number in 0..count {
+                outbox.push(ConsumerEvent::Warning(number.to_string()));
+            }
+            outbox.flush()
+        };
+        assert!(bring(512) && bring(512));
+        assert!(!bring(512), "the channel is full");
+        let sizes: Vec<usize> =
+            std::iter::from_fn(|| parcels.try_recv().ok().map(|it| it.len())).collect();
+        assert_eq!(sizes, [512, 512]);
+        assert!(outbox.flush() && outbox.flush());
+        let rest = parcels.try_recv().unwrap();
+        assert!(
+            matches!(&rest[0], ConsumerEvent::Warning(first) if first == "0") && rest.len() == 512
+        );
+    }
+}
