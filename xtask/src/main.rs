@@ -8,6 +8,7 @@ mod chaos;
 mod entry;
 mod examples;
 mod fuzz;
+mod handbook;
 mod local;
 mod release;
 mod running;
@@ -48,6 +49,8 @@ enum Chore {
     Simulate(simulate::SimulateArgs),
     /// Builds what users install: a tarball, a Python wheel, npm packages
     Release(release::ReleaseArgs),
+    /// Makes the handbook from `docs/`, and checks its links, its data and its HTML
+    Handbook(handbook::HandbookArgs),
     /// Measures against other clients on a real Kafka
     Bench(bench::BenchArgs),
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Chore::Chaos(args) => chaos::run(&args),
         Chore::Simulate(args) => simulate::run(&args),
         Chore::Release(args) => release::run(&args),
+        Chore::Handbook(args) => handbook::run(&args),
         Chore::Bench(args) => bench::run(&args),
     };
     match result {

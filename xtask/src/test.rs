@@ -11,7 +11,7 @@ use xtask::{
     machine, paths,
 };
 
-use crate::{cargo::cargo, chaos, entry, examples, fuzz, release, steps::Steps, tidy};
+use crate::{cargo::cargo, chaos, entry, examples, fuzz, handbook, release, steps::Steps, tidy};
 
 /// How many tests of one binary run at once: more would only queue behind one broker on a small machine.
 const TEST_THREADS: &str = "4";
@@ -63,6 +63,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     steps.step("contract", contract);
     steps.step("tests", || tests(&kafka));
     steps.step("examples", || examples::run(&kafka));
+    steps.step("handbook", || handbook::build().map(drop));
     steps.step("release", || release::briefly(&kafka));
     steps.step("entry crates", entry::check);
     steps.step("chaos briefly", chaos::briefly);

@@ -1,13 +1,13 @@
 //! Tidy: the house rules that no other tool checks. First lines, where modules stand, file lengths, who names rdkafka,
 //! where `unsafe` stands, which features serde_json gets, whether the map in ARCHITECTURE.md is true, which phrases are
-//! not written. Reads files; changes none.
+//! not written, whether the documents' links lead somewhere. Reads files; changes none.
 
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Result, bail};
 use xtask::{command::output, paths};
 
-use crate::cargo::cargo;
+use crate::{cargo::cargo, handbook};
 
 /// Longer files are split by responsibility.
 const MAX_LINES: usize = 600;
@@ -52,6 +52,7 @@ pub(crate) fn run() -> Result<()> {
     map::cited(&root, &sources, &mut faults);
     map::laws(&root, &sources, &mut faults)?;
     words::check(&sources, &mut faults);
+    handbook::faults(&root, &mut faults)?;
     if faults.is_empty() {
         return Ok(());
     }

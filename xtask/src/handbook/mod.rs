@@ -1,0 +1,72 @@
+//! `cargo xtask handbook`: the pages of `docs/` as a book: checks them, makes the HTML in cargo's target folder, and checks
+//! that. Writes nothing into the checkout.
+
+mod book;
+mod check;
+mod documents;
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use xtask::{command, paths};
+
+#[derive(Args)]
+pub(crate) struct HandbookArgs {
+    /// Show it in a browser
+    #[arg(long)]
+    open: bool,
+}
+
+pub(crate) fn run(args: &HandbookArgs) -> Result<()> {
+    let html = build()?;
+    let first = html.join("index.html");
+    println!("{}", first.display());
+    match args.open {
+        true => command::run(Command::new("xdg-open").arg(first)),
+        false => Ok(()),
+    }
+}
+
+/// Checks the pages, makes the book and checks it.
+///
+/// # Errors
+/// What is wrong, each with its file and line.
+pub(crate) fn build() -> Result<std::path::PathBuf> {
+    let root = paths::root();
+    let documents = documents::all(&root)?;
+    let mut faults = Vec::new();
+    let elsewhere = faults_of(&root, &documents, &mut faults);
+    println!(
+        "{} documents, {} links; not fetched, {} addresses elsewhere:",
+        documents.len(),
+        documents.iter().map(|it| it.links.len()).sum::<usize>(),
+        elsewhere.len()
+    );
+    for address in elsewhere {
+        println!("  {address}");
+    }
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n"));
+    }
+    book::make(&root, &documents)
+}
+
+/// Adds what is wrong with the pages as they are written, for `tidy` as well. Needs no tool.
+///
+/// # Errors
+/// A page cannot be read.
+pub(crate) fn faults(root: &Path, faults: &mut Vec<String>) -> Result<()> {
+    faults_of(root, &documents::all(root)?, faults);
+    Ok(())
+}
+
+fn faults_of(
+    root: &Path,
+    documents: &[documents::Document],
+    faults: &mut Vec<String>,
+) -> std::collections::BTreeSet<String> {
+    check::contents(documents, faults);
+    check::blocks(documents, faults);
+    check::links(root, documents, faults)
+}
