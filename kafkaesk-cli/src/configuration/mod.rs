@@ -3,6 +3,8 @@
 
 mod concurrency;
 mod handler;
+#[cfg(test)]
+mod reference;
 pub(crate) mod schemas;
 mod subscription;
 
