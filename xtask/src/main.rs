@@ -16,6 +16,7 @@ mod simulate;
 mod steps;
 mod test;
 mod tidy;
+mod walk;
 
 use std::process::ExitCode;
 

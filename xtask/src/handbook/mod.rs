@@ -3,13 +3,18 @@
 
 mod book;
 mod check;
-mod documents;
+pub(crate) mod documents;
 
 use std::{path::Path, process::Command};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use xtask::{command, paths};
+use xtask::{broker::free_port, command, kafka::Kafka, paths};
+
+use crate::{
+    cargo::build_all,
+    walk::{self, Place, Walked},
+};
 
 #[derive(Args)]
 pub(crate) struct HandbookArgs {
@@ -50,6 +55,36 @@ pub(crate) fn build() -> Result<std::path::PathBuf> {
         bail!("{}", faults.join("\n"));
     }
     book::make(&root, &documents)
+}
+
+/// As [`build`], and runs the commands of every page on this Kafka.
+///
+/// # Errors
+/// As [`build`], or a command fails or prints other lines than its page shows.
+pub(crate) fn check(kafka: &Kafka) -> Result<()> {
+    build()?;
+    build_all()?;
+    let (servers, _broker) = kafka.running("handbook")?;
+    let mut faults = Vec::new();
+    let documents = documents::all(&paths::root())?;
+    for page in documents.iter().filter(|it| it.path.starts_with("docs/")) {
+        let place = Place {
+            servers: servers.clone(),
+            prefix: format!("handbook-{}-{}.", std::process::id(), free_port()?),
+        };
+        match walk::page(&place, page) {
+            Ok(Walked { ran: 0, not_run: 0 }) => {}
+            Ok(Walked { ran, not_run }) => println!(
+                "{}: {ran} commands ran; {not_run} blocks that cannot run in a test",
+                page.path
+            ),
+            Err(error) => faults.push(format!("{error:#}")),
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => bail!("{}", faults.join("\n")),
+    }
 }
 
 /// Adds what is wrong with the pages as they are written, for `tidy` as well. Needs no tool.

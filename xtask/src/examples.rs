@@ -1,7 +1,5 @@
 //! Every example, run as its reader would run it, against the Kafka of this run. Ends each process that it starts.
 
-mod walk;
-
 use std::{
     path::PathBuf,
     process::Command,
@@ -15,6 +13,7 @@ use xtask::{broker::free_port, command, kafka::Kafka, paths};
 use crate::{
     cargo::build_all,
     running::{LIMIT, Running},
+    walk,
 };
 
 /// What each prints of the content that `publisher` publishes.
@@ -40,9 +39,9 @@ pub(crate) fn run(kafka: &Kafka) -> Result<()> {
     examples.rust()?;
     examples.own_prefix("polyglot").polyglot()?;
     println!("dead-letters, by its README");
-    walk::walk(&examples.own_prefix("dead"), "dead-letters")?;
+    walk::example(&examples.own_prefix("dead").place(), "dead-letters")?;
     println!("sink, by its README");
-    walk::walk(&examples.own_prefix("sink"), "sink")?;
+    walk::example(&examples.own_prefix("sink").place(), "sink")?;
     examples.own_prefix("dead-rust").dead_letters()?;
     examples.dev()
 }
@@ -58,6 +57,13 @@ impl Examples {
         Self {
             servers: self.servers.clone(),
             prefix: format!("{}{name}.", self.prefix),
+        }
+    }
+
+    fn place(&self) -> walk::Place {
+        walk::Place {
+            servers: self.servers.clone(),
+            prefix: self.prefix.clone(),
         }
     }
 
