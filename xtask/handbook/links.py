@@ -20,7 +20,7 @@ class Page(html.parser.HTMLParser):
             # What mdBook's page for a missing address is shown below.
             if tag == "base":
                 continue
-            if name in ("href", "src") and value is not None:
+            if name in ("href", "src", "srcset") and value is not None:
                 self.links.append((self.getpos()[0], value))
             if name in ("id", "name") and value:
                 self.names.add(value)

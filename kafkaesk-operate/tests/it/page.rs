@@ -1,4 +1,4 @@
-//! Laws of the page, in a real browser.
+//! Laws of the page, in a real browser. With `KAFKAESK_BLESS=1` its pictures in `docs/images/` are made again.
 
 use std::{
     path::PathBuf,
@@ -50,6 +50,17 @@ fn picture(name: &str) -> PathBuf {
     target.join("../page").join(format!("{name}.png"))
 }
 
+/// Where the handbook's pictures stand, if they are to be made again.
+fn handbook(name: &str) -> Option<PathBuf> {
+    std::env::var_os("KAFKAESK_BLESS")?;
+    let crates = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    Some(
+        crates
+            .join("../docs/images")
+            .join(format!("page-{name}.png")),
+    )
+}
+
 /// Takes a picture in each colour scheme, wide and as narrow as a phone; nothing is wider than the phone.
 fn pictures(browser: &Browser, name: &str) {
     let mut grounds = Vec::new();
@@ -62,6 +73,11 @@ fn pictures(browser: &Browser, name: &str) {
                 "{name} {size}: {wide}"
             );
             browser.picture(&picture(&format!("{name}-{scheme}-{size}")));
+        }
+        let in_handbook = ["ok", "held", "paused"].contains(&name);
+        if let Some(file) = handbook(&format!("{name}-{scheme}")).filter(|_| in_handbook) {
+            browser.look(1280, 760, scheme);
+            browser.picture(&file);
         }
         grounds.push(browser.eval("getComputedStyle(document.body).backgroundColor"));
     }
