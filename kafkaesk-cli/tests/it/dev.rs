@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     server::Server,
-    support::{ORDER, Project, Running, TIMEOUT, until_full},
+    support::{ORDER, Project, Running, TIMEOUT, until, until_full},
 };
 
 /// A loopback address that nobody uses now, and no other test got.
@@ -125,6 +125,27 @@ fn an_endpoint_that_does_not_listen_is_answered_for() {
     project.shell(&command).succeeds();
     dev.until("the request", |_| server.posted().len() == 1);
     assert_eq!(server.posted()[0].body, br#"{"id":1}"#);
+}
+
+#[test]
+fn a_rejected_message_is_kept_as_a_dead_letter() {
+    let project = project(r#"{ exec = ["python3", "child.py"] }"#);
+    project.file(
+        "child.py",
+        "import json, sys\nfor line in sys.stdin:\n    delivery = json.loads(line)[\"delivery\"]\n    print(json.dumps({\"delivery\": delivery, \"outcome\": \"reject\", \"reason\": \"no\"}), flush=True)\n",
+    );
+    let mut dev = project.start(&["dev"]);
+    dev.until("the hint", |dev| {
+        dev.stdout().iter().any(|line| line.contains(" publish "))
+    });
+    project.shell(&printed(&dev)).succeeds();
+    let list = ["dead-letters", "list", "billing", "--profile", "dev"];
+    until("the letter", || {
+        let listed = project.run(&list).succeeds();
+        listed.contains("orders.example[") && listed.contains("no")
+    });
+    dev.signal("TERM");
+    assert_eq!(dev.end().status, 0);
 }
 
 #[test]

@@ -107,7 +107,7 @@ impl DeadLetters {
     ) -> Result<TopicState, ClientError> {
         let broker = self.connection.broker();
         let cluster = broker.cluster().await?;
-        if cluster.is_dev || cluster.topics.contains_key(topic.as_str()) {
+        if cluster.topics.contains_key(topic.as_str()) {
             return Ok(TopicState::There);
         }
         let spec = self.spec(topic, &sources(&cluster), &cluster).await?;
