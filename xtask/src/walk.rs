@@ -93,7 +93,7 @@ pub(crate) fn page(place: &Place, page: &Document) -> Result<Walked> {
         let broker = folder.port_for(BROKER)?;
         for (name, value) in [
             ("KAFKAESK_KAFKA_SERVERS", format!("127.0.0.1:{broker}")),
-            ("KAFKAESK_TOPIC_PREFIX", String::new()),
+            ("KAFKAESK_TOPIC_PREFIX", "shop.".to_owned()),
             ("KAFKAESK_GROUP_PREFIX", String::new()),
         ] {
             variables.insert(name.to_owned(), value);
