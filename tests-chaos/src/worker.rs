@@ -193,6 +193,11 @@ async fn run(args: &Args, mut terminate: Signal) -> Report {
                 // At a run's end nothing but poison may be left, which would pause the subscription for good.
                 .failure_limit(None);
         }
+        if args.copies.is_some() {
+            // While nothing can be committed, hardly any but failing messages are tried, which looks like an outage of the
+            // handler: the pause for that may be longer than the time in which progress is expected.
+            subscription = subscription.failure_limit(None);
+        }
         let sink = Sink {
             longest: Duration::from_millis(args.hold_ms.unwrap_or(0)),
             deaf: args.deaf,
