@@ -319,6 +319,8 @@ impl Terminal<'_> {
         shell
             .args(["-c", script])
             .current_dir(&self.here)
+            // Below `cargo run`, the program names that command instead of itself.
+            .env_remove("CARGO")
             .env("PATH", format!("{}:{path}", programs.display()))
             .env("PORT", self.folder.port.to_string())
             .env("KAFKAESK_KAFKA_SERVERS", &self.place.servers)
