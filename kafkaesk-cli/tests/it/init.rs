@@ -90,7 +90,8 @@ fn its_readme_is_true() {
     // The worker first: `dev` is its broker.
     for started in background.into_iter().rev() {
         started.signal("TERM");
-        assert_eq!(started.end().status, 0);
+        let ended = started.end();
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
     }
 }
 
