@@ -20,6 +20,15 @@ fn until_handled(dev: &mut Running, id: u32) {
     }
 }
 
+/// How often each group has assigned partitions.
+fn assignments(of: &Running) -> [usize; 2] {
+    let stderr = of.stderr();
+    ["billing", "audit"].map(|group| {
+        let line = format!("assigned group=\"{group}\"");
+        stderr.matches(&line).count()
+    })
+}
+
 fn until_hint(dev: &mut Running) {
     dev.until("the hint", |dev| {
         dev.stdout().iter().any(|line| line.contains(" publish "))
@@ -67,7 +76,9 @@ fn its_readme_is_true() {
                 if command.ends_with(" dev") {
                     until_hint(&mut started);
                 } else {
-                    started.until("its start", |it| it.stderr().contains("subscribed; "));
+                    started.until("partitions of both groups", |it| {
+                        assignments(it).iter().all(|count| *count > 0)
+                    });
                 }
                 background.push(started);
                 continue;
@@ -88,11 +99,20 @@ fn its_readme_is_true() {
     assert_eq!(commands, 5);
     until_handled(&mut background[0], 1);
     // The worker first: `dev` is its broker.
-    for started in background.into_iter().rev() {
+    let end = |started: Running| {
         started.signal("TERM");
         let ended = started.end();
         assert_eq!(ended.status, 0, "{}", ended.stderr);
-    }
+    };
+    let (worker, mut dev) = (background.pop().unwrap(), background.pop().unwrap());
+    let [billing, audit] = assignments(&dev);
+    end(worker);
+    // `dev`'s broker refuses the commit of a member that ends while its group is divided again.
+    dev.until("the worker's partitions", |dev| {
+        let now = assignments(dev);
+        now[0] > billing && now[1] > audit
+    });
+    end(dev);
 }
 
 #[test]
