@@ -130,17 +130,10 @@ fn finished<'p>(partitions: impl Iterator<Item = &'p Partition>) -> Commits {
 
 #[cfg(test)]
 mod tests {
-    use kafkaesk_core::{Offset, StreamId, TopicName};
+    use kafkaesk_core::Offset;
 
     use super::*;
-
-    fn source(partition: i32) -> Arc<Source> {
-        Arc::new(Source {
-            topic: TopicName::new("orders").unwrap(),
-            stream: StreamId::new("orders").unwrap(),
-            partition,
-        })
-    }
+    use crate::partitions::source;
 
     fn offsets(commits: Commits) -> Vec<(i32, i64)> {
         let mut offsets: Vec<_> = commits

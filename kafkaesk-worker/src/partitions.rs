@@ -104,14 +104,14 @@ pub(crate) fn by_place(a: &Source, b: &Source) -> Ordering {
 
 /// What waits for a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Waiting {
+pub(crate) struct PendingSum {
     /// Finished messages.
     pub(crate) messages: usize,
     /// The bytes of what is not committed, on its way or not.
     pub(crate) bytes: usize,
 }
 
-impl Waiting {
+impl PendingSum {
     fn of(partition: &Partition) -> Self {
         let pending = partition.pending();
         pending.map_or(Self::default(), |pending| Self {
@@ -128,7 +128,7 @@ pub(crate) struct Partitions {
     by_source: HashMap<Arc<Source>, Generation>,
     last: Generation,
     /// What waits for a transaction in all of them: a turn must not walk thousands.
-    pending: Waiting,
+    pending: PendingSum,
     /// Counts of partitions that are not assigned now.
     former: HashMap<Arc<Source>, Counts>,
 }
@@ -217,7 +217,7 @@ impl Partitions {
     }
 
     /// What waits for a transaction.
-    pub(crate) fn pending(&self) -> Waiting {
+    pub(crate) fn pending(&self) -> PendingSum {
         self.pending
     }
 
@@ -228,9 +228,9 @@ impl Partitions {
         change: impl FnOnce(&mut Pending) -> T,
     ) -> Option<T> {
         let partition = self.assigned.get_mut(&generation)?;
-        let before = Waiting::of(partition);
+        let before = PendingSum::of(partition);
         let changed = change(partition.pending.as_deref_mut()?);
-        let after = Waiting::of(partition);
+        let after = PendingSum::of(partition);
         self.pending.messages = self.pending.messages + after.messages - before.messages;
         self.pending.bytes = self.pending.bytes + after.bytes - before.bytes;
         Some(changed)
@@ -314,7 +314,7 @@ impl Partitions {
             let Some(partition) = self.assigned.remove(generation) else {
                 continue;
             };
-            let gone = Waiting::of(&partition);
+            let gone = PendingSum::of(&partition);
             self.pending.messages -= gone.messages;
             self.pending.bytes -= gone.bytes;
             if self.by_source.get(&partition.source) == Some(generation) {
@@ -325,21 +325,23 @@ impl Partitions {
     }
 }
 
+/// A partition of the stream `orders`.
+#[cfg(test)]
+pub(crate) fn source(partition: i32) -> Arc<Source> {
+    Arc::new(Source {
+        topic: kafkaesk_core::TopicName::new("orders").unwrap(),
+        stream: kafkaesk_core::StreamId::new("orders").unwrap(),
+        partition,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use kafkaesk_client::consumer::Position;
-    use kafkaesk_core::{Completions, StreamId, TopicName};
+    use kafkaesk_core::Completions;
     use proptest::prelude::*;
 
     use super::*;
-
-    fn source(partition: i32) -> Arc<Source> {
-        Arc::new(Source {
-            topic: TopicName::new("orders").unwrap(),
-            stream: StreamId::new("orders").unwrap(),
-            partition,
-        })
-    }
 
     proptest! {
         #[test]

@@ -346,18 +346,13 @@ fn words(decision: &Decision, subject: &Subject) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kafkaesk_core::{StreamId, TopicName};
-
     use super::*;
+    use crate::partitions::source;
 
     fn lags(all: &[(i32, u64)]) -> Lags {
         let all = all.iter().map(|(partition, lag)| {
-            let source = Source {
-                topic: TopicName::new("orders").unwrap(),
-                stream: StreamId::new("orders").unwrap(),
-                partition: *partition,
-            };
-            (source, *lag)
+            let source = source(*partition);
+            ((*source).clone(), *lag)
         });
         all.collect()
     }

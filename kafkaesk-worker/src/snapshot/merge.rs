@@ -203,18 +203,9 @@ fn add_counts(to: &mut Vec<(Arc<Source>, Counts)>, more: Vec<(Arc<Source>, Count
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use kafkaesk_core::{StreamId, TopicName};
-
     use super::*;
+    use crate::partitions::source;
     use crate::snapshot::{AttemptEnd, PartitionSnapshot, RecentError};
-
-    fn source(partition: i32) -> Arc<Source> {
-        Arc::new(Source {
-            topic: TopicName::new("orders").unwrap(),
-            stream: StreamId::new("orders").unwrap(),
-            partition,
-        })
-    }
 
     fn part(partition: i32, finished: u64) -> SubscriptionSnapshot {
         let mut it = SubscriptionSnapshot::new("g", "g", "orders");

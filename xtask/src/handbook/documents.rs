@@ -66,13 +66,13 @@ impl Document {
         let mut is_fenced = false;
         let mut seen = BTreeMap::new();
         for (event, range) in Parser::new_ext(&text, options).into_offset_iter() {
-            let line = text[..range.start].matches('\n').count() + 1;
+            let line = |range: &Range<usize>| text[..range.start].matches('\n').count() + 1;
             match event {
                 Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
                     document.links.push(Link {
                         to: dest_url.into_string(),
+                        line: line(&range),
                         range,
-                        line,
                     });
                 }
                 Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
@@ -80,7 +80,7 @@ impl Document {
                     document.blocks.push(Block {
                         info: info.into_string(),
                         text: String::new(),
-                        line,
+                        line: line(&range),
                     });
                 }
                 Event::End(TagEnd::CodeBlock) => is_fenced = false,

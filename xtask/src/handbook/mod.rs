@@ -5,12 +5,17 @@ mod book;
 mod check;
 pub(crate) mod documents;
 
-use std::{path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Result, bail};
 use clap::Args;
 use xtask::{broker::free_port, command, kafka::Kafka, paths};
 
+use self::documents::Document;
 use crate::{
     cargo::build_all,
     walk::{self, Place, Walked},
@@ -24,7 +29,7 @@ pub(crate) struct HandbookArgs {
 }
 
 pub(crate) fn run(args: &HandbookArgs) -> Result<()> {
-    let html = build()?;
+    let (html, _) = build()?;
     let first = html.join("index.html");
     println!("{}", first.display());
     match args.open {
@@ -33,11 +38,11 @@ pub(crate) fn run(args: &HandbookArgs) -> Result<()> {
     }
 }
 
-/// Checks the pages, makes the book and checks it.
+/// Checks the pages, makes the book and checks it. Returns the folder of its HTML, and what it was made of.
 ///
 /// # Errors
 /// What is wrong, each with its file and line.
-pub(crate) fn build() -> Result<std::path::PathBuf> {
+fn build() -> Result<(PathBuf, Vec<Document>)> {
     let root = paths::root();
     let documents = documents::all(&root)?;
     let mut faults = Vec::new();
@@ -54,7 +59,7 @@ pub(crate) fn build() -> Result<std::path::PathBuf> {
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
-    book::make(&root, &documents)
+    Ok((book::make(&root, &documents)?, documents))
 }
 
 /// As [`build`], and runs the commands of every page on this Kafka.
@@ -62,11 +67,10 @@ pub(crate) fn build() -> Result<std::path::PathBuf> {
 /// # Errors
 /// As [`build`], or a command fails or prints other lines than its page shows.
 pub(crate) fn check(kafka: &Kafka) -> Result<()> {
-    build()?;
+    let (_, documents) = build()?;
     build_all()?;
     let (servers, _broker) = kafka.running("handbook")?;
     let mut faults = Vec::new();
-    let documents = documents::all(&paths::root())?;
     for page in documents.iter().filter(|it| it.path.starts_with("docs/")) {
         let place = Place {
             servers: servers.clone(),
@@ -96,11 +100,7 @@ pub(crate) fn faults(root: &Path, faults: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn faults_of(
-    root: &Path,
-    documents: &[documents::Document],
-    faults: &mut Vec<String>,
-) -> std::collections::BTreeSet<String> {
+fn faults_of(root: &Path, documents: &[Document], faults: &mut Vec<String>) -> BTreeSet<String> {
     check::contents(documents, faults);
     check::blocks(documents, faults);
     check::links(root, documents, faults)

@@ -165,10 +165,10 @@ pub(super) struct Instances {
     trial: Option<Trial>,
     /// So many are not tried for this long.
     barred: Option<(u32, Duration)>,
-    /// For how long a step up makes the next step down wait: since the last step down.
+    /// What is left of [`SETTLED`] since the last step down.
     fell: Duration,
-    /// No step down for this long.
-    settled: Duration,
+    /// Whether there was a step up since the last step down.
+    rose: bool,
     hold: Hold,
 }
 
@@ -185,7 +185,7 @@ impl Instances {
             trial: None,
             barred: None,
             fell: Duration::ZERO,
-            settled: Duration::ZERO,
+            rose: false,
             hold: Hold::NoFigures,
         }
     }
@@ -244,7 +244,6 @@ impl Instances {
             (!left.is_zero()).then_some((level, left))
         });
         self.fell = self.fell.saturating_sub(elapsed);
-        self.settled = self.settled.saturating_sub(elapsed);
         self.wishes.pass(elapsed);
         self.known_for = (self.known_for + elapsed).min(REMEMBERED);
     }
@@ -348,6 +347,11 @@ impl Instances {
         self.go(from, to, QUIET, Reason::Busy { busy, need, each })
     }
 
+    /// How long no step down follows, if one must wait.
+    fn settled(&self) -> Option<Duration> {
+        (self.rose && !self.fell.is_zero()).then_some(self.fell)
+    }
+
     fn down(&mut self, sample: &Sample) -> Result<Decision, Hold> {
         let from = sample.instances;
         if self.bounds.is_static {
@@ -357,8 +361,8 @@ impl Instances {
         if self.known_for < REMEMBERED || highest >= from {
             return Err(Hold::Needed);
         }
-        if !self.settled.is_zero() {
-            return Err(Hold::Settled(self.settled));
+        if let Some(left) = self.settled() {
+            return Err(Hold::Settled(left));
         }
         let to = highest.max(from.div_ceil(2));
         let reason = Reason::Idle {
@@ -395,10 +399,10 @@ impl Instances {
         if self.bounds.is_static {
             return Some(Err(Hold::Static));
         }
-        if !self.settled.is_zero() {
+        if let Some(left) = self.settled() {
             // Measured on until it may be taken back.
             self.trial = Some(trial);
-            return Some(Err(Hold::Settled(self.settled)));
+            return Some(Err(Hold::Settled(left)));
         }
         let reason = Reason::BroughtLittle { brought, promised };
         Some(self.go(trial.to, trial.from, QUIET_DOWN, reason))
@@ -413,9 +417,9 @@ impl Instances {
     ) -> Result<Decision, Hold> {
         self.span = None;
         self.went_down = to < from;
-        match self.went_down {
-            true => self.fell = SETTLED,
-            false => self.settled = self.fell,
+        self.rose = !self.went_down;
+        if self.went_down {
+            self.fell = SETTLED;
         }
         self.quiet = quiet.mul_f64(self.spread);
         self.hold = Hold::Quiet(self.quiet);
